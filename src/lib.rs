@@ -1,1 +1,62 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod account;
+mod address;
+mod connection;
+mod credential;
+mod data;
+mod envelope;
+mod error;
+mod hint;
+mod message;
+mod random;
+mod receipt;
+mod reply;
+mod session;
+mod timeouts;
+mod token;
+mod wire;
+
+pub use account::{Account, InitialResponse};
+pub use envelope::Envelope;
+pub use error::{Error, ErrorKind, Stage};
+pub use message::Message;
+pub use receipt::{Receipt, Refusal};
+pub use reply::Reply;
+pub use session::Session;
+pub use timeouts::Timeouts;
+pub use token::Token;
+
+/// Sends one message: gets a token, connects, logs in, and hands the message over.
+///
+/// `Ok` means that the server has accepted it for every recipient. For more than one message, open a [`Session`].
+///
+/// # Errors
+///
+/// Every [`ErrorKind`]; see [`Error`] for what to do about which. Nothing was delivered, unless the error is
+/// [in doubt](Error::in_doubt).
+///
+/// ```no_run
+/// use exosend::{Account, Message, send_mail};
+///
+/// let message = Message::new().to("ops@example.com").subject("backup done").text("212 GiB in 41 min\n");
+/// println!("{}", send_mail(&Account::from_env()?, &message)?);
+/// # Ok::<(), exosend::Error>(())
+/// ```
+pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error> {
+    message.check()?;
+    let total = timeouts::Deadline::total(account.limits());
+    let mut session = Session::open_by(account, total)?; // token and connection side by side
+    let receipt = session.send_by(message, total);
+    session.quit(); // says QUIT, does not wait
+    receipt
+}
