@@ -1,0 +1,155 @@
+//! A client of forty lines, for want of an impartial one.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::exchange::Exchange;
+
+pub(crate) trait Stream: Read + Write {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
+/// One connection to the SMTP side.
+pub(crate) struct Client {
+    pub(crate) stream: Box<dyn Stream>,
+}
+
+impl Client {
+    pub(crate) fn greeted(exchange: &Exchange) -> io::Result<Self> {
+        let mut client = Self {
+            stream: Box::new(TcpStream::connect((exchange.host(), exchange.port()))?),
+        };
+        client.try_reply()?;
+        Ok(client)
+    }
+
+    pub(crate) fn encrypted(exchange: &Exchange) -> Self {
+        let mut client = Self::greeted(exchange).unwrap();
+        assert!(client.ask("EHLO test").contains("250-STARTTLS"));
+        assert_eq!(client.ask("STARTTLS"), "220 2.0.0 SMTP server ready");
+        let mut client = client.start_tls(exchange);
+        assert!(client.ask("EHLO test").contains("250-AUTH LOGIN XOAUTH2"));
+        client
+    }
+
+    pub(crate) fn authenticated(exchange: &Exchange) -> Self {
+        let mut client = Self::encrypted(exchange);
+        let reply = client.login(exchange.mailbox(), &exchange.issue_token());
+        assert_eq!(reply, "235 2.7.0 Authentication successful");
+        client
+    }
+
+    pub(crate) fn start_tls(self, exchange: &Exchange) -> Self {
+        let tcp = self.tcp().try_clone().unwrap();
+        Self {
+            stream: Box::new(StreamOwned::new(tls(exchange), tcp)),
+        }
+    }
+
+    pub(crate) fn login(&mut self, mailbox: &str, token: &str) -> String {
+        assert_eq!(self.ask("AUTH XOAUTH2"), "334 ");
+        self.ask(&blob(mailbox, token))
+    }
+
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        self.try_ask(line).unwrap()
+    }
+
+    pub(crate) fn try_ask(&mut self, line: &str) -> io::Result<String> {
+        self.stream.write_all(format!("{line}\r\n").as_bytes())?;
+        self.try_reply()
+    }
+
+    pub(crate) fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn reply(&mut self) -> String {
+        self.try_reply().unwrap()
+    }
+
+    /// One reply, however many lines, octet by octet: slow, and free of buffers.
+    fn try_reply(&mut self) -> io::Result<String> {
+        let (mut reply, mut line) = (String::new(), String::new());
+        loop {
+            let mut octet = [0];
+            self.stream.read_exact(&mut octet)?;
+            line.push(char::from(octet[0]));
+            if let Some(text) = line.strip_suffix("\r\n") {
+                reply.push_str(text);
+                if text.as_bytes()[3] == b' ' {
+                    return Ok(reply);
+                }
+                reply.push('\n');
+                line.clear();
+            }
+        }
+    }
+
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        self.stream.tcp()
+    }
+}
+
+/// The XOAUTH2 blob.
+pub(crate) fn blob(mailbox: &str, token: &str) -> String {
+    BASE64_STANDARD.encode(format!("user={mailbox}\x01auth=Bearer {token}\x01\x01"))
+}
+
+/// The answer to a token request, head and body.
+pub(crate) fn request(exchange: &Exchange, scope: &str, secret: &str) -> String {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", exchange.client_id())
+        .append_pair("client_secret", secret)
+        .append_pair("scope", scope)
+        .finish();
+    let (authority, path) = (exchange.authority(), exchange.token_url());
+    let tcp = TcpStream::connect(authority.strip_prefix("https://").unwrap()).unwrap();
+    let mut stream = StreamOwned::new(tls(exchange), tcp);
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        path.strip_prefix(&authority).unwrap(),
+        form.len()
+    );
+    stream
+        .write_all(format!("{head}{form}").as_bytes())
+        .unwrap();
+    stream.conn.send_close_notify();
+    stream.flush().unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn tls(exchange: &Exchange) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(exchange.ca_pem().as_bytes()).unwrap())
+        .unwrap();
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    ClientConnection::new(Arc::new(config), exchange.host().try_into().unwrap()).unwrap()
+}
