@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
+// No input from outside may panic, and a library prints nothing; its tests may do both.
 #![cfg_attr(
-    test,
-    allow(
+    not(test),
+    warn(
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
-        clippy::indexing_slicing
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
     )
 )]
 
@@ -53,9 +56,10 @@ pub use token::Token;
 /// # Ok::<(), exosend::Error>(())
 /// ```
 pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error> {
+    account.check()?;
     message.check()?;
     let total = timeouts::Deadline::total(account.limits());
-    let mut session = Session::open_by(account, total)?; // token and connection side by side
+    let mut session = Session::connect(account, total)?; // token and connection side by side
     let receipt = session.send_by(message, total);
     session.quit(); // says QUIT, does not wait
     receipt

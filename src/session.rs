@@ -56,11 +56,12 @@ impl Session {
     /// [`Deferred`](ErrorKind::Deferred) or [`Refused`](ErrorKind::Refused) if the server says no before the login. Never
     /// [in doubt](Error::in_doubt).
     pub fn open(account: &Account) -> Result<Self, Error> {
-        Self::open_by(account, Deadline::total(account.limits()))
+        account.check()?;
+        Self::connect(account, Deadline::total(account.limits()))
     }
 
-    pub(crate) fn open_by(account: &Account, total: Deadline) -> Result<Self, Error> {
-        account.check()?;
+    /// The same for an account that has been checked.
+    pub(crate) fn connect(account: &Account, total: Deadline) -> Result<Self, Error> {
         let interrupt = Interrupt::default();
         let no_token = interrupt.clone();
         let pending = Pending::start(account, total, move || no_token.raise())?;
@@ -92,7 +93,6 @@ impl Session {
     }
 
     pub(crate) fn send_by(&mut self, message: &Message, total: Deadline) -> Result<Receipt, Error> {
-        message.check()?;
         let letter = message.letter(&self.mailbox)?;
         let content = Content {
             size: Some(letter.size()),
@@ -360,6 +360,20 @@ impl<S: Stream> Dialogue<S> {
         &mut self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Reply, Error> {
+        // Whatever stops a message on its way: the server may still take a command for a line of it.
+        self.message(write).inspect_err(|error| self.end(error))?;
+        let reply = self.wire.reply(Stage::Accept).map_err(Error::doubtful)?;
+        match reply.class() {
+            3 => Err(Error::reply_to(Stage::Accept, reply).doubtful()),
+            _ => reply.expect(Stage::Accept, 2),
+        }
+    }
+
+    /// The message to its final dot.
+    fn message(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
         self.wire.expect_silence(Stage::Body)?;
         let total = self.wire.total();
         let mut blocks = Blocks {
@@ -389,11 +403,7 @@ impl<S: Stream> Dialogue<S> {
             return Err(self.wire.last_words(Stage::Accept).unwrap_or_else(unknown));
         }
         self.wire.sent_message(length);
-        let reply = self.wire.reply(Stage::Accept).map_err(Error::doubtful)?;
-        match reply.class() {
-            3 => Err(Error::reply_to(Stage::Accept, reply).doubtful()),
-            _ => reply.expect(Stage::Accept, 2),
-        }
+        Ok(())
     }
 
     fn reset(&mut self) {

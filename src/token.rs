@@ -414,17 +414,18 @@ impl Answer {
             let (_, rest) = body.split_once("<title>")?;
             Some(printable(rest.split_once("</title>")?.0.trim()))
         };
-        match title() {
-            Some(title) => {
-                format!("HTTP {status} with {content_type} instead of JSON, titled \"{title}\"")
+        let length = body.len();
+        match (title(), content_type.as_str()) {
+            (Some(title), _) => {
+                format!("HTTP {status} with a page titled \"{title}\" instead of JSON")
             }
-            None if content_type.contains("json") => {
-                format!("HTTP {status} with {} bytes of broken JSON", body.len())
+            (None, json) if json.contains("json") => {
+                format!("HTTP {status} with {length} bytes of broken JSON")
             }
-            None => format!(
-                "HTTP {status} with {} bytes of {content_type} instead of JSON",
-                body.len()
-            ),
+            (None, "") => format!("HTTP {status} with {length} bytes that are not JSON"),
+            (None, other) => {
+                format!("HTTP {status} with {length} bytes of {other} instead of JSON")
+            }
         }
     }
 }
@@ -519,7 +520,7 @@ mod tests {
         let portal = "<html><head><title> Log\x07 in </title>";
         assert_eq!(
             text(200, "text/html", portal),
-            "token: HTTP 200 with text/html instead of JSON, titled \"Log? in\""
+            "token: HTTP 200 with a page titled \"Log? in\" instead of JSON"
         );
         assert_eq!(text(502, "", ""), "token: HTTP 502 with an empty body");
         let cut = r#"{"access_token":"ey"#;

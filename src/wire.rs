@@ -101,8 +101,10 @@ impl<S: Stream> Wire<S> {
             .get_mut()
             .set_deadline(self.total.step(self.timeouts.command, "command"));
         let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
-        write_now(self.io.get_mut(), &flight)
-            .or_else(|e| Err(self.last_words(stage).unwrap_or(Error::io(stage, e))))
+        write_now(self.io.get_mut(), &flight).map_err(|e| {
+            self.last_words(stage)
+                .unwrap_or_else(|| Error::io(stage, e))
+        })
     }
 
     /// Sends a block of a message in one write.
@@ -201,7 +203,11 @@ impl<S: Stream> Wire<S> {
                 .iter()
                 .any(|secret| repeats(line, secret.expose()))
         });
-        log::debug!(target: TARGET, "S: {reply}");
+        let (last, more) = reply.lines().split_last().unzip();
+        for line in more.into_iter().flatten() {
+            log::debug!(target: TARGET, "S: {}-{line}", reply.code());
+        }
+        log::debug!(target: TARGET, "S: {} {}", reply.code(), last.map_or("", String::as_str));
         reply
     }
 }

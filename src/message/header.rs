@@ -36,9 +36,9 @@ pub(super) fn addresses(out: &mut String, name: &str, list: &[Address]) {
             };
             // Two atoms and an equals sign could pass for an encoded word, and be shown as something else.
             if name.contains("=?") {
-                rfc2047::encode(name, writer)?
+                rfc2047::encode(name, writer)?;
             } else {
-                quoted_string::encode(name, writer)?
+                quoted_string::encode(name, writer)?;
             }
             writer.space();
             writer.folding().write_str(&format!("<{}>", address.spec))?;

@@ -208,10 +208,7 @@ impl Read for Memory {
                 Ok(n)
             }
             Some(Step::Close) => Ok(0),
-            other => panic!(
-                "{}: waits for the server, whose turn it is not: {other:?}",
-                name
-            ),
+            other => panic!("{name}: waits for the server, whose turn it is not: {other:?}"),
         }
     }
 }
