@@ -1,9 +1,10 @@
-//! Who sends, and through which servers. One vocabulary of keys, in one table.
+//! Who sends, and through which servers.
+
+mod keys;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -159,19 +160,7 @@ impl Account {
     /// # Ok::<(), exosend::Error>(())
     /// ```
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
-        let known = KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
-            let nearest = KEYS
-                .iter()
-                .map(|known| known.name)
-                .min_by_key(|name| distance(name, key))
-                .unwrap_or_default();
-            Error::input(
-                Stage::Account,
-                key,
-                format!("unknown key, did you mean `{nearest}`?"),
-            )
-        })?;
-        (known.set)(self, value).map_err(|what| Error::input(Stage::Account, key, what))?;
+        keys::set(self, key, value)?;
         self.token = Arc::default();
         Ok(())
     }
@@ -188,43 +177,7 @@ impl Account {
     ///
     /// [`Input`](crate::ErrorKind::Input) for a value that its key does not take, and for two credentials at once.
     pub fn from_env() -> Result<Self, Error> {
-        Self::from_variables(&|name| std::env::var_os(name))
-    }
-
-    fn from_variables(get: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Result<Self, Error> {
-        let get = |name: &str| match get(name).map(std::ffi::OsString::into_string) {
-            Some(Ok(value)) => Ok(Some(value).filter(|v| !v.is_empty())),
-            Some(Err(_)) => Err(Error::input(Stage::Account, name, "not UTF-8")),
-            None => Ok(None),
-        };
-        let mut account = Self::new("");
-        let mut credential: Option<String> = None;
-        for key in KEYS {
-            let variable = key.variable();
-            let Some(value) = get(&variable)? else {
-                continue;
-            };
-            if key.role == Role::Credential {
-                if let Some(other) = credential.replace(variable.clone()) {
-                    let what = format!("{variable} is set too: one credential at a time");
-                    return Err(Error::input(Stage::Account, &other, what));
-                }
-            }
-            (key.set)(&mut account, &value)
-                .map_err(|what| Error::input(Stage::Account, &variable, what))?;
-        }
-        for key in KEYS {
-            let Some(variable) = key.azure else { continue };
-            if get(&key.variable())?.is_some() || (credential.is_some() && key.role != Role::Plain)
-            {
-                continue;
-            }
-            if let Some(value) = get(variable)? {
-                (key.set)(&mut account, &value)
-                    .map_err(|what| Error::input(Stage::Account, variable, what))?;
-            }
-        }
-        Ok(account)
+        keys::from_variables(&|name| std::env::var_os(name))
     }
 
     fn forget_token(mut self) -> Self {
@@ -379,7 +332,7 @@ impl Account {
         if missing.is_empty() {
             return Ok(());
         }
-        let variables: Vec<_> = missing.iter().map(|key| variable(key)).collect();
+        let variables: Vec<_> = missing.iter().map(|key| keys::variable(key)).collect();
         let what = format!(
             "missing (setter, key, or environment: {})",
             variables.join(", ")
@@ -390,194 +343,6 @@ impl Account {
 
 fn wrong(key: &str, what: impl Into<String>) -> Error {
     Error::input(Stage::Account, key, what)
-}
-
-/// One key: its name, its older cousin in the environment, what it is, how it is set.
-struct Key {
-    name: &'static str,
-    azure: Option<&'static str>,
-    role: Role,
-    set: fn(&mut Account, &str) -> Result<(), String>,
-}
-
-#[derive(PartialEq, Eq)]
-enum Role {
-    /// Part of who the application is.
-    Identity,
-    /// Proves it; there can be one.
-    Credential,
-    Plain,
-}
-
-impl Key {
-    fn variable(&self) -> String {
-        variable(self.name)
-    }
-}
-
-fn variable(key: &str) -> String {
-    format!("EXOSEND_{}", key.to_ascii_uppercase())
-}
-
-/// The vocabulary. A new option is one row.
-const KEYS: &[Key] = &[
-    Key {
-        name: "mailbox",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            v.clone_into(&mut a.mailbox);
-            Ok(())
-        },
-    },
-    Key {
-        name: "tenant",
-        azure: Some("AZURE_TENANT_ID"),
-        role: Role::Identity,
-        set: |a, v| {
-            v.clone_into(&mut a.tenant);
-            Ok(())
-        },
-    },
-    Key {
-        name: "client_id",
-        azure: Some("AZURE_CLIENT_ID"),
-        role: Role::Identity,
-        set: |a, v| {
-            v.clone_into(&mut a.client_id);
-            Ok(())
-        },
-    },
-    Key {
-        name: "client_secret",
-        azure: Some("AZURE_CLIENT_SECRET"),
-        role: Role::Credential,
-        set: |a, v| {
-            a.credential = Some(Credential::ClientSecret(Secret::new(v.to_owned())));
-            Ok(())
-        },
-    },
-    Key {
-        name: "client_secret_file",
-        azure: None,
-        role: Role::Credential,
-        set: |a, v| {
-            a.credential = Some(Credential::ClientSecretFile(path(v)?));
-            Ok(())
-        },
-    },
-    Key {
-        name: "server",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            (a.host, a.port) = host_and_port(v)?;
-            Ok(())
-        },
-    },
-    Key {
-        name: "authority",
-        azure: Some("AZURE_AUTHORITY_HOST"),
-        role: Role::Plain,
-        set: |a, v| {
-            check_authority(v)?;
-            v.clone_into(&mut a.authority);
-            Ok(())
-        },
-    },
-    Key {
-        name: "scope",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            v.clone_into(&mut a.scope);
-            Ok(())
-        },
-    },
-    Key {
-        name: "ca_file",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            a.roots = Some(Roots::File(path(v)?));
-            Ok(())
-        },
-    },
-    Key {
-        name: "initial_response",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            a.initial_response = match v {
-                "auto" => InitialResponse::Auto,
-                "always" => InitialResponse::Always,
-                "never" => InitialResponse::Never,
-                _ => return Err("takes auto, always or never".into()),
-            };
-            Ok(())
-        },
-    },
-    Key {
-        name: "ehlo_name",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            check_ehlo_name(v)?;
-            a.ehlo_name = Some(v.to_owned());
-            Ok(())
-        },
-    },
-    Key {
-        name: "timeout",
-        azure: None,
-        role: Role::Plain,
-        set: |a, v| {
-            a.timeouts.total = seconds(v)?;
-            Ok(())
-        },
-    },
-];
-
-fn path(value: &str) -> Result<PathBuf, String> {
-    if value.is_empty() {
-        Err("empty".into())
-    } else {
-        Ok(Path::new(value).to_owned())
-    }
-}
-
-fn seconds(value: &str) -> Result<Duration, String> {
-    value
-        .parse()
-        .ok()
-        .filter(|&seconds| seconds > 0.0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "takes seconds, more than 0".into())
-}
-
-/// `host`, `host:port`, `[2001:db8::1]:port`.
-fn host_and_port(value: &str) -> Result<(String, u16), String> {
-    let default = 587;
-    let (host, port) = match value.strip_prefix('[').map(|v| v.split_once(']')) {
-        Some(Some((host, rest))) => (
-            host,
-            rest.strip_prefix(':')
-                .or(if rest.is_empty() { None } else { Some("?") }),
-        ),
-        Some(None) => return Err("a [ without its ]".into()),
-        None => value
-            .split_once(':')
-            .map_or((value, None), |(host, port)| (host, Some(port))),
-    };
-    check_host(host)?;
-    let port = port
-        .map_or(Ok(default), str::parse)
-        .ok()
-        .filter(|&port| port != 0);
-    Ok((
-        host.to_owned(),
-        port.ok_or("takes host or host:port, [address]:port for IPv6")?,
-    ))
 }
 
 fn check_host(host: &str) -> Result<(), &'static str> {
@@ -616,38 +381,9 @@ fn check_ehlo_name(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Levenshtein's, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let here = (diagonal + usize::from(x != y))
-                .min(left + 1)
-                .min(*cell + 1);
-            diagonal = std::mem::replace(cell, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn from(variables: &[(&str, &str)]) -> Result<Account, Error> {
-        Account::from_variables(&|name| {
-            variables
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| v.into())
-        })
-    }
 
     fn complete() -> Account {
         Account::new("robot@contoso.com")
@@ -656,6 +392,7 @@ mod tests {
             .client_secret("hush")
     }
 
+    #[allow(clippy::needless_pass_by_value)] // reads better where it is called
     fn refused(account: Account) -> String {
         let error = account.check().unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Input);
@@ -733,123 +470,6 @@ mod tests {
         assert_eq!(
             endpoint("https://localhost:8443/a//"),
             "https://localhost:8443/a/contoso.com/oauth2/v2.0/token"
-        );
-    }
-
-    #[test]
-    fn every_key_can_be_set_and_an_unknown_one_is_not() {
-        let values = [
-            ("mailbox", "robot@contoso.com"),
-            ("tenant", "t"),
-            ("client_id", "c"),
-            ("client_secret", "s"),
-            ("client_secret_file", "/f"),
-            ("server", "h:25"),
-            ("authority", "https://a"),
-            ("scope", "s/.default"),
-            ("ca_file", "/ca"),
-            ("initial_response", "always"),
-            ("ehlo_name", "[192.0.2.7]"),
-            ("timeout", "1.5"),
-        ];
-        let mut account = Account::new("");
-        for (key, value) in values {
-            account.set(key, value).unwrap();
-        }
-        assert_eq!(values.len(), KEYS.len(), "a key without a line here");
-        assert_eq!((account.host.as_str(), account.port), ("h", 25));
-        assert_eq!(account.timeouts.total, Duration::from_millis(1500));
-        let error = account.set("clientid", "x").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "account clientid: unknown key, did you mean `client_id`?"
-        );
-    }
-
-    #[test]
-    fn values_that_a_key_does_not_take() {
-        for (key, value) in [
-            ("server", "h:"),
-            ("server", "h:x"),
-            ("server", "h:0"),
-            ("server", "h:70000"),
-            ("server", "[::1"),
-            ("server", "[::1]x"),
-            ("server", ""),
-            ("timeout", "0"),
-            ("timeout", "-1"),
-            ("timeout", "soon"),
-            ("timeout", "NaN"),
-            ("timeout", "inf"),
-            ("timeout", "1e300"),
-            ("initial_response", "yes"),
-            ("ehlo_name", "a b"),
-            ("ehlo_name", ""),
-            ("authority", "http://x"),
-            ("ca_file", ""),
-        ] {
-            let error = Account::new("").set(key, value).unwrap_err();
-            assert!(
-                error.to_string().starts_with(&format!("account {key}: ")),
-                "{key}={value:?}: {error}"
-            );
-        }
-        assert_eq!(host_and_port("[::1]:25"), Ok(("::1".into(), 25)));
-        assert_eq!(
-            host_and_port("smtp.office365.us"),
-            Ok(("smtp.office365.us".into(), 587))
-        );
-    }
-
-    #[test]
-    fn the_environment_and_its_older_cousins() {
-        let azure = [
-            ("AZURE_TENANT_ID", "at"),
-            ("AZURE_CLIENT_ID", "ac"),
-            ("AZURE_CLIENT_SECRET", "as"),
-        ];
-        let account = from(&azure).unwrap();
-        assert_eq!(
-            (account.tenant.as_str(), account.client_id.as_str()),
-            ("at", "ac")
-        );
-        assert!(account.credential.is_some());
-
-        let mut both = azure.to_vec();
-        both.extend([
-            ("EXOSEND_CLIENT_SECRET", "es"),
-            ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/"),
-        ]);
-        let account = from(&both).unwrap();
-        assert_eq!(
-            (account.tenant.as_str(), account.client_id.as_str()),
-            ("", ""),
-            "hijacked"
-        );
-        assert!(
-            account
-                .token_endpoint()
-                .starts_with("https://login.microsoftonline.us/")
-        );
-
-        assert!(from(&[("EXOSEND_TENANT", "")]).unwrap().tenant.is_empty());
-        let error = from(&[("EXOSEND_TIMEOUT", "x")]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "account EXOSEND_TIMEOUT: takes seconds, more than 0"
-        );
-    }
-
-    #[test]
-    fn two_credentials_at_once_are_both_named() {
-        let error = from(&[
-            ("EXOSEND_CLIENT_SECRET", "s"),
-            ("EXOSEND_CLIENT_SECRET_FILE", "/f"),
-        ])
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "account EXOSEND_CLIENT_SECRET: EXOSEND_CLIENT_SECRET_FILE is set too: one credential at a time"
         );
     }
 

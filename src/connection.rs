@@ -12,7 +12,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub(crate) use dial::Interrupt;
-pub(crate) use tls::Tls;
 
 use crate::account::InitialResponse;
 use crate::reply::printable;
@@ -26,7 +25,7 @@ pub(crate) fn open(
     account: &Account,
     total: Deadline,
     interrupt: &Interrupt,
-) -> Result<Secured<Tls>, Error> {
+) -> Result<Secured, Error> {
     let socket = dial::connect(
         account.host(),
         account.port(),
@@ -37,7 +36,7 @@ pub(crate) fn open(
     let ehlo_name = account
         .ehlo_name()
         .map_or_else(|| literal(socket.local_addr()), str::to_owned);
-    let wire = Wire::new(socket, account.limits().clone(), total);
+    let wire = Wire::new(Box::new(socket), account.limits().clone(), total);
     let config = tls::config(account)?;
     Greeted::greet(wire, &ehlo_name)?.start_tls(
         |socket| tls::handshake(socket, account.host(), config),
@@ -58,24 +57,24 @@ fn literal(local: Option<SocketAddr>) -> String {
 }
 
 /// In the clear: the server has said who it is and what it offers. Nothing of it is believed but STARTTLS.
-pub(crate) struct Greeted<S> {
-    wire: Wire<S>,
+pub(crate) struct Greeted {
+    wire: Wire,
     offers: Extensions,
 }
 
-impl<S: Stream> Greeted<S> {
-    pub(crate) fn greet(mut wire: Wire<S>, ehlo_name: &str) -> Result<Self, Error> {
+impl Greeted {
+    pub(crate) fn greet(mut wire: Wire, ehlo_name: &str) -> Result<Self, Error> {
         wire.reply(Stage::Greeting)?.expect(Stage::Greeting, 2)?;
         let offers = ehlo(&mut wire, ehlo_name)?;
         Ok(Self { wire, offers })
     }
 
     /// STARTTLS, the handshake by `upgrade`, and EHLO again (RFC 3207 4.2).
-    pub(crate) fn start_tls<T: Stream>(
+    pub(crate) fn start_tls(
         self,
-        upgrade: impl FnOnce(S) -> Result<T, Error>,
+        upgrade: impl FnOnce(Box<dyn Stream>) -> Result<Box<dyn Stream>, Error>,
         ehlo_name: &str,
-    ) -> Result<Secured<T>, Error> {
+    ) -> Result<Secured, Error> {
         let Self { mut wire, offers } = self;
         if !offers.starttls {
             return Err(Error::protocol(
@@ -95,20 +94,19 @@ impl<S: Stream> Greeted<S> {
 }
 
 /// Behind a verified handshake, and not logged in yet.
-#[derive(Debug)]
-pub(crate) struct Secured<S> {
-    wire: Wire<S>,
+pub(crate) struct Secured {
+    wire: Wire,
     offers: Extensions,
 }
 
-impl<S: Stream> Secured<S> {
+impl Secured {
     /// AUTH XOAUTH2: on one line where RFC 4954 allows it or the caller knows better, else in two steps.
     pub(crate) fn authenticate(
         self,
         mailbox: &str,
         token: &Token,
         policy: InitialResponse,
-    ) -> Result<(Wire<S>, Extensions), Error> {
+    ) -> Result<(Wire, Extensions), Error> {
         let Self { mut wire, offers } = self;
         if !offers.xoauth2 {
             return Err(Error::protocol(
@@ -149,7 +147,7 @@ impl<S: Stream> Secured<S> {
 
 /// XOAUTH2 fails in one step, as at Exchange, or in two: a 334 with the reason in base64, then 535 once we answer with an
 /// empty line. That 334 is not read as a challenge to answer: the token would be sent twice.
-fn accepted<S: Stream>(wire: &mut Wire<S>, answer: Reply) -> Result<(), Error> {
+fn accepted(wire: &mut Wire, answer: Reply) -> Result<(), Error> {
     if answer.class() != 3 {
         return answer.expect(Stage::Auth, 2).map(drop);
     }
@@ -178,7 +176,7 @@ fn reason(answer: &Reply) -> String {
     }
 }
 
-fn ehlo<S: Stream>(wire: &mut Wire<S>, name: &str) -> Result<Extensions, Error> {
+fn ehlo(wire: &mut Wire, name: &str) -> Result<Extensions, Error> {
     let reply = wire
         .command(Stage::Ehlo, &format!("EHLO {name}"))?
         .expect(Stage::Ehlo, 2)?;

@@ -73,11 +73,10 @@ impl Route {
         partial: bool,
     ) -> Result<Self, Error> {
         let wrong = |what: String| Error::input(Stage::Message, "to", what);
-        let mut seen = std::collections::HashSet::new();
-        let mut to = Vec::new();
+        let mut to: Vec<String> = Vec::new();
         for address in recipients {
             let address = address.map_err(wrong)?;
-            if seen.insert(address.clone()) {
+            if !to.contains(&address) {
                 to.push(address);
             }
         }

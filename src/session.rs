@@ -1,15 +1,16 @@
 //! MAIL, RCPT, DATA for each message, RSET between, QUIT at the end.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use crate::connection::{self, Extensions, Interrupt, Tls};
+use crate::connection::{self, Extensions, Interrupt};
 use crate::data::DotWriter;
 use crate::envelope::Route;
 use crate::receipt::{Receipt, Refusal};
 use crate::timeouts::Deadline;
 use crate::token::Pending;
-use crate::wire::{Stream, Wire, is_mere_refusal};
+use crate::wire::{Wire, is_mere_refusal};
 use crate::{Account, Envelope, Error, ErrorKind, Message, Reply, Stage};
 
 /// Most recipients in one flight. Their replies are read before the next goes out, so that neither side's buffers can
@@ -37,10 +38,9 @@ const MAX_FLIGHT: usize = 100;
 /// session.quit();
 /// # Ok::<(), exosend::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Session {
     mailbox: String,
-    dialogue: Dialogue<Tls>,
+    dialogue: Dialogue,
 }
 
 impl Session {
@@ -146,6 +146,15 @@ impl Session {
     }
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("mailbox", &self.mailbox)
+            .field("over", &self.dialogue.over)
+            .finish_non_exhaustive()
+    }
+}
+
 /// `io::copy` with a block of its own, small enough to look at the clock often.
 fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
     let mut block = vec![0; 8 * 1024];
@@ -170,17 +179,16 @@ pub(crate) struct Content<'m> {
     pub(crate) international: Option<&'m str>,
 }
 
-/// The conversation behind the login, over any stream.
-#[derive(Debug)]
-pub(crate) struct Dialogue<S> {
-    wire: Wire<S>,
+/// The conversation behind the login.
+pub(crate) struct Dialogue {
+    wire: Wire,
     offers: Extensions,
     /// Why there can be no further message.
     over: Option<(ErrorKind, Stage, String)>,
 }
 
-impl<S: Stream> Dialogue<S> {
-    pub(crate) fn new(wire: Wire<S>, offers: Extensions) -> Self {
+impl Dialogue {
+    pub(crate) fn new(wire: Wire, offers: Extensions) -> Self {
         Self {
             wire,
             offers,
@@ -456,13 +464,13 @@ impl Step<'_> {
 }
 
 /// Blocks of a message on their way out. Remembers that the wire failed, to tell it from what the message is made of.
-struct Blocks<'a, S> {
-    wire: &'a mut Wire<S>,
+struct Blocks<'a> {
+    wire: &'a mut Wire,
     length: u64,
     failure: Option<io::Error>,
 }
 
-impl<S: Stream> Write for Blocks<'_, S> {
+impl Write for Blocks<'_> {
     fn write(&mut self, block: &[u8]) -> io::Result<usize> {
         if let Err(error) = self.wire.send_block(block) {
             let kind = error.kind();

@@ -88,13 +88,9 @@ impl Deadline {
         }
     }
 
-    /// `timed out after 30 s (timeout connect)`.
+    /// `timed out after 30s (timeout `connect`)`.
     pub(crate) fn passed(&self) -> io::Error {
-        let text = format!(
-            "timed out after {} s (timeout `{}`)",
-            self.bound.as_secs_f64(),
-            self.name
-        );
+        let text = format!("timed out after {:?} (timeout `{}`)", self.bound, self.name);
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
 }
@@ -119,7 +115,7 @@ mod tests {
             .remaining()
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(error.to_string(), "timed out after 0 s (timeout `connect`)");
+        assert_eq!(error.to_string(), "timed out after 0ns (timeout `connect`)");
     }
 
     #[test]

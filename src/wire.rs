@@ -18,7 +18,7 @@ const TARGET: &str = "exosend::wire";
 const MAX_SKIPPED: usize = 1024 * 1024;
 
 /// A stream whose every read and write ends at a moment that can be moved.
-pub(crate) trait Stream: Read + Write {
+pub(crate) trait Stream: Read + Write + Send {
     fn set_deadline(&mut self, deadline: Deadline);
 
     /// Reads what has already come, without sending first what could not be sent: how the server's last words are
@@ -30,9 +30,11 @@ pub(crate) trait Stream: Read + Write {
 }
 
 /// One side of an SMTP conversation.
-#[derive(Debug)]
-pub(crate) struct Wire<S> {
-    io: BufReader<S>,
+///
+/// The stream is boxed, not a type parameter: the dialogue would be compiled once for TCP and once more for TLS, and a
+/// call through a table is nothing beside a round trip.
+pub(crate) struct Wire {
+    io: BufReader<Box<dyn Stream>>,
     /// Commands that leave together at the next [`send`](Self::send).
     flight: Vec<u8>,
     timeouts: Timeouts,
@@ -41,8 +43,8 @@ pub(crate) struct Wire<S> {
     secrets: Vec<Secret>,
 }
 
-impl<S: Stream> Wire<S> {
-    pub(crate) fn new(stream: S, timeouts: Timeouts, total: Deadline) -> Self {
+impl Wire {
+    pub(crate) fn new(stream: Box<dyn Stream>, timeouts: Timeouts, total: Deadline) -> Self {
         // 4 KiB holds every reply of a usual conversation; a longer one takes more reads.
         let io = BufReader::with_capacity(4 * 1024, stream);
         Self {
@@ -146,7 +148,7 @@ impl<S: Stream> Wire<S> {
         self.io
             .get_mut()
             .set_deadline(self.total.step(PATIENCE, "last words"));
-        let mut late = BufReader::new(Late(self.io.get_mut()));
+        let mut late = BufReader::new(Late(self.io.get_mut().as_mut()));
         let mut parser = Parser::default();
         loop {
             let line = read_line(&mut late).ok()?;
@@ -161,7 +163,7 @@ impl<S: Stream> Wire<S> {
 
     /// Gives the stream back, or refuses if the server spoke out of turn: bytes that came before TLS would be read as
     /// if they had come through it.
-    pub(crate) fn into_inner(self, stage: Stage) -> Result<S, Error> {
+    pub(crate) fn into_inner(self, stage: Stage) -> Result<Box<dyn Stream>, Error> {
         match self.io.buffer() {
             [] => Ok(self.io.into_inner()),
             early => Err(Error::protocol(
@@ -229,15 +231,15 @@ fn repeats(line: &str, secret: &str) -> bool {
         .any(|piece| secret.windows(PIECE).any(|s| s == piece))
 }
 
-fn write_now(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes)?;
     stream.flush()
 }
 
 /// Reads what has come, and never sends first.
-struct Late<'a, S>(&'a mut S);
+struct Late<'a>(&'a mut dyn Stream);
 
-impl<S: Stream> Read for Late<'_, S> {
+impl Read for Late<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read_late(buffer)
     }
@@ -272,7 +274,7 @@ impl NoLine {
 
 /// Reads to the next LF. CRLF ends a line and so does LF alone: some servers behind some gateways send it, and here, in
 /// contrast to DATA, both sides agree on what it means. A CR elsewhere is text, and shown as `?`.
-fn read_line(io: &mut impl BufRead) -> Result<Line, NoLine> {
+fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
     let mut line = Line {
         text: Vec::new(),
         cut: false,

@@ -205,7 +205,7 @@ fn a_slow_reader_is_cut_off_at_the_total() {
     let error = session.send_raw(&envelope, Slow(0)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "body: timed out after 1 s (timeout `total`)"
+        "body: timed out after 1s (timeout `total`)"
     );
     assert!(error.is_transient() && !error.in_doubt());
     assert!(exchange.settle().delivered().is_empty());

@@ -173,7 +173,7 @@ fn silence_ends_at_the_bound_twice() {
     let error = Token::fetch(&exchange.account().timeouts(timeouts)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "token contoso.onmicrosoft.com: timed out after 0.1 s (timeout `token`)"
+        "token contoso.onmicrosoft.com: timed out after 100ms (timeout `token`)"
     );
     assert_eq!(
         (error.kind(), error.is_transient()),

@@ -18,7 +18,7 @@ pub(crate) struct Socket {
     deadline: Deadline,
 }
 
-pub(crate) type Tls = StreamOwned<ClientConnection, Socket>;
+type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
 
 impl Socket {
     pub(crate) fn new(tcp: TcpStream, deadline: Deadline) -> io::Result<Self> {
@@ -95,7 +95,7 @@ impl Stream for Socket {
 
 impl Stream for Tls {
     fn set_deadline(&mut self, deadline: Deadline) {
-        self.sock.deadline = deadline;
+        self.sock.set_deadline(deadline);
     }
 
     /// `StreamOwned::read` first writes what is still unsent, which is what has just failed.
@@ -145,10 +145,10 @@ pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
 
 /// The handshake to its end, within the socket's deadline.
 pub(crate) fn handshake(
-    mut socket: Socket,
+    mut socket: Box<dyn Stream>,
     host: &str,
     config: Arc<ClientConfig>,
-) -> Result<Tls, Error> {
+) -> Result<Box<dyn Stream>, Error> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|e| Error::new(ErrorKind::Input, Stage::StartTls, e.to_string()))?;
     let mut connection =
@@ -158,5 +158,5 @@ pub(crate) fn handshake(
             .complete_io(&mut socket)
             .map_err(|e| Error::io(Stage::StartTls, e).about(host))?;
     }
-    Ok(StreamOwned::new(connection, socket))
+    Ok(Box::new(StreamOwned::new(connection, socket)))
 }

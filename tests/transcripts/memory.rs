@@ -1,9 +1,8 @@
 //! Plays the transcripts in memory: no sockets, no TLS, every write and read in its place.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::{Content, Dialogue};
 use crate::connection::Greeted;
@@ -32,7 +31,7 @@ fn play(transcript: &Transcript) {
         account.set(key, value).unwrap();
     }
     let token = Token::of_length(if transcript.short_token { 43 } else { 2012 });
-    let script = Rc::new(RefCell::new(Script {
+    let script = Arc::new(Mutex::new(Script {
         name: transcript.name.clone(),
         steps: transcript.steps.iter().cloned().collect(),
         login: blob(&[
@@ -76,7 +75,7 @@ fn play(transcript: &Transcript) {
         "{}: expected {:#?}, got {outcomes:#?}",
         transcript.name, transcript.outcomes
     );
-    let script = script.borrow();
+    let script = script.lock().unwrap();
     // What the server still had to say may stay unread, what the client had to say may not stay unsaid.
     let unsaid: Vec<_> = script
         .steps
@@ -86,22 +85,20 @@ fn play(transcript: &Transcript) {
     assert!(unsaid.is_empty(), "{}: not said: {unsaid:?}", script.name);
 }
 
-fn open(
-    account: &Account,
-    token: &Token,
-    script: &Rc<RefCell<Script>>,
-) -> Result<Dialogue<Memory>, Error> {
-    let memory = || Memory {
-        script: script.clone(),
-        closed: false,
+fn open(account: &Account, token: &Token, script: &Arc<Mutex<Script>>) -> Result<Dialogue, Error> {
+    let memory = || {
+        Box::new(Memory {
+            script: script.clone(),
+            closed: false,
+        })
     };
     let wire = Wire::new(
         memory(),
         account.limits().clone(),
         Deadline::total(account.limits()),
     );
-    let upgrade = |plain: Memory| {
-        plain.script.borrow_mut().take(&Step::Tls);
+    let upgrade = |_: Box<dyn Stream>| -> Result<Box<dyn Stream>, Error> {
+        script.lock().unwrap().take(&Step::Tls);
         Ok(memory())
     };
     let secured = Greeted::greet(wire, "[127.0.0.1]")?.start_tls(upgrade, "[127.0.0.1]")?;
@@ -166,13 +163,13 @@ impl Script {
 
 #[derive(Clone)]
 struct Memory {
-    script: Rc<RefCell<Script>>,
+    script: Arc<Mutex<Script>>,
     closed: bool,
 }
 
 impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut script = self.script.borrow_mut();
+        let mut script = self.script.lock().unwrap();
         // Whoever hangs up next, whatever it says before, reads no more.
         let hangs_up = script
             .steps
@@ -194,7 +191,7 @@ impl Write for Memory {
 impl Read for Memory {
     /// One read for each write of the server's.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut script = self.script.borrow_mut();
+        let mut script = self.script.lock().unwrap();
         let Script { name, steps, login } = &mut *script;
         match steps.front_mut() {
             Some(Step::Server(bytes)) => {
@@ -217,7 +214,7 @@ impl Stream for Memory {
     fn set_deadline(&mut self, _: Deadline) {}
 
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.script.borrow().steps.front() {
+        match self.script.lock().unwrap().steps.front() {
             Some(Step::Server(_) | Step::Close) => {}
             _ => return Err(io::ErrorKind::TimedOut.into()),
         }
