@@ -62,15 +62,24 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    /// rustls hands over all its records at once.
-    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
         self.until_deadline(|mut tcp| {
             tcp.set_write_timeout(Some(self.deadline.remaining()?))?;
-            tcp.write_vectored(bytes)
+            tcp.write(bytes)
         })
+    }
+
+    /// rustls hands over all its records at once, and they leave at once. Joined, not by `writev`: that raises SIGPIPE
+    /// where the peer is gone, and only a program that Rust started has it ignored.
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        match records {
+            [record] => self.write(record),
+            records => self.write(
+                &records
+                    .iter()
+                    .flat_map(|record| record.iter().copied())
+                    .collect::<Vec<u8>>(),
+            ),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
