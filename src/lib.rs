@@ -32,7 +32,7 @@ mod wire;
 pub use account::{Account, InitialResponse};
 pub use envelope::Envelope;
 pub use error::{Error, ErrorKind, Stage};
-pub use message::Message;
+pub use message::{Attachment, Message};
 pub use receipt::{Receipt, Refusal};
 pub use reply::Reply;
 pub use session::Session;

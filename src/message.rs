@@ -1,6 +1,8 @@
 //! Headers and text to one MIME stream into any `Write`.
 
+mod attachment;
 mod body;
+mod encode;
 mod header;
 
 use std::io::{self, Write};
@@ -9,7 +11,9 @@ use std::time::SystemTime;
 use crate::address::Address;
 use crate::envelope::Route;
 use crate::{Error, Stage, random};
-use body::Text;
+use body::Part;
+
+pub use attachment::Attachment;
 
 /// A message: who it is for, what it says.
 ///
@@ -41,6 +45,8 @@ pub struct Message {
     reply_to: Vec<String>,
     subject: Option<String>,
     text: Option<String>,
+    html: Option<String>,
+    attachments: Vec<Attachment>,
     headers: Vec<(String, String)>,
     partial: bool,
     /// The random part of the Message-ID.
@@ -80,6 +86,8 @@ impl Message {
             reply_to: Vec::new(),
             subject: None,
             text: None,
+            html: None,
+            attachments: Vec::new(),
             headers: Vec::new(),
             partial: false,
             unique: random::hex::<16>(),
@@ -126,6 +134,18 @@ impl Message {
     /// The text. Any line endings; a missing last one is added.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
+        self
+    }
+
+    /// The text in HTML. With [`text`](Self::text) too, each reader's program shows the one it prefers.
+    pub fn html(mut self, html: impl Into<String>) -> Self {
+        self.html = Some(html.into());
+        self
+    }
+
+    /// A file or bytes; repeat for more.
+    pub fn attach(mut self, attachment: Attachment) -> Self {
+        self.attachments.push(attachment);
         self
     }
 
@@ -208,13 +228,17 @@ impl Message {
             .map(|address| Ok(address.spec.clone()));
         let route = Route::new(mailbox.to_owned(), recipients, self.partial)?;
         self.check_headers()?;
-        if self.subject.is_none() && self.text.is_none() {
-            return Err(Error::input(
-                Stage::Message,
-                "text",
-                "an empty message: neither subject nor text",
-            ));
+        let nothing = self.text.is_none() && self.html.is_none() && self.attachments.is_empty();
+        if nothing && self.subject.is_none() {
+            let what = "an empty message: no subject, text, HTML or attachment";
+            return Err(Error::input(Stage::Message, "text", what));
         }
+        let text = if nothing {
+            Some("")
+        } else {
+            self.text.as_deref()
+        };
+        let body = Part::of(text, self.html.as_deref(), &self.attachments, &self.unique)?;
 
         let domain = from
             .spec
@@ -259,7 +283,7 @@ impl Message {
             message_id,
             international,
             head,
-            text: Text::new(self.text.as_deref().unwrap_or_default()),
+            body,
         })
     }
 
@@ -339,34 +363,18 @@ pub(crate) struct Letter<'m> {
     /// The first address in its headers that is not ASCII, and so needs SMTPUTF8 (RFC 6531).
     pub(crate) international: Option<String>,
     head: String,
-    text: Text<'m>,
+    body: Part<'m>,
 }
 
 impl Letter<'_> {
     /// Its length as RFC 1870 counts it.
     pub(crate) fn size(&self) -> u64 {
-        let mut counter = Counter(0);
-        // A counter does not fail.
-        let _ = self.write_to(&mut counter);
-        counter.0
+        self.head.len() as u64 + self.body.size()
     }
 
     pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(self.head.as_bytes())?;
-        self.text.write_to(out)
-    }
-}
-
-struct Counter(u64);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.body.write_to(out)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use email_encoding::headers::writer::EmailWriter;
-use email_encoding::headers::{quoted_string, rfc2047};
+use email_encoding::headers::{quoted_string, rfc2047, rfc2231};
 
 use crate::address::Address;
 
@@ -50,6 +50,43 @@ pub(super) fn addresses(out: &mut String, name: &str, list: &[Address]) {
 /// A field whose value is ours: short, ASCII, on one line.
 pub(super) fn fixed(out: &mut String, name: &str, value: &str) {
     out.extend([name, ": ", value, "\r\n"]);
+}
+
+/// `Content-Type: image/png; name="chart.png"`. The `name` is what old Outlook reads. It has ASCII only, an underscore for
+/// what is not: the true name stands in Content-Disposition, and a `name*` beside a `name`, or an encoded word within
+/// quotes, is a defect to strict parsers.
+pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if (' '..='~').contains(&c) && !matches!(c, '"' | '\\') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    field(out, "Content-Type", |writer| {
+        writer.folding().write_str(content_type)?;
+        if plain.len() > LONGEST_WORD {
+            return Ok(());
+        }
+        writer.write_char(';')?;
+        writer.new_line()?;
+        writer.write_str(" name=\"")?;
+        writer.write_str(&plain)?;
+        writer.write_char('"')
+    });
+}
+
+/// `Content-Disposition: attachment; filename="chart.png"`, by RFC 2231 where the name needs it.
+pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
+    field(out, "Content-Disposition", |writer| {
+        writer.write_str(disposition)?;
+        writer.write_char(';')?;
+        writer.space();
+        rfc2231::encode("filename", name, writer)
+    });
 }
 
 /// `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3). UTC: the local zone would need a crate, and tells a stranger more.
