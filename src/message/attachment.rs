@@ -335,4 +335,40 @@ mod tests {
             );
         }
     }
+
+    /// A log that is written to while it is sent: the length was declared, so what is sent must not differ.
+    #[test]
+    fn a_file_that_changes_while_it_is_sent() {
+        let path = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let written = |after: Option<&[u8]>| {
+            std::fs::write(&path, [b'x'; 100_000]).unwrap();
+            let attachment = Attachment::file(&path);
+            let prepared = attachment.prepare().unwrap();
+            match after {
+                Some(content) => std::fs::write(&path, content).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            let mut out = Vec::new();
+            prepared
+                .write_to(&mut out)
+                .map(|()| out.len())
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            written(Some(&[b'y'; 100_000])),
+            Ok(Base64Lines::length(100_000) as usize)
+        );
+        let name = path.display().to_string();
+        let shorter = written(Some(&[b'x'; 99_999])).unwrap_err();
+        assert_eq!(
+            shorter,
+            format!("{name}: the file became shorter while it was sent")
+        );
+        let longer = written(Some(&[b'x'; 100_001])).unwrap_err();
+        assert_eq!(
+            longer,
+            format!("{name}: the file became longer while it was sent")
+        );
+        assert!(written(None).unwrap_err().starts_with(&name));
+    }
 }
