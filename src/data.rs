@@ -85,10 +85,7 @@ impl<W: Write> Write for DotWriter<W> {
                 self.cr = true;
                 rest = behind;
             } else {
-                let end = rest
-                    .iter()
-                    .position(|b| matches!(b, b'\r' | b'\n'))
-                    .unwrap_or(rest.len());
+                let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
                 let (text, behind) = rest.split_at(end);
                 self.text(text);
                 rest = behind;

@@ -71,15 +71,14 @@ impl Write for Socket {
     /// rustls hands over all its records at once, and they leave at once. Joined, not by `writev`: that raises SIGPIPE
     /// where the peer is gone, and only a program that Rust started has it ignored.
     fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
-        match records {
-            [record] => self.write(record),
-            records => self.write(
-                &records
-                    .iter()
-                    .flat_map(|record| record.iter().copied())
-                    .collect::<Vec<u8>>(),
-            ),
+        if let [record] = records {
+            return self.write(record);
         }
+        let mut joined = Vec::with_capacity(records.iter().map(|record| record.len()).sum());
+        for record in records {
+            joined.extend_from_slice(record);
+        }
+        self.write(&joined)
     }
 
     fn flush(&mut self) -> io::Result<()> {
