@@ -14,6 +14,7 @@
 
 mod account;
 mod address;
+mod background;
 mod connection;
 mod credential;
 mod data;

@@ -1,6 +1,6 @@
 //! [`Account`] to [`Token`]. The only file that knows ureq and JSON.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
+use crate::background::{self, Inbox};
 use crate::credential::Secret;
 use crate::reply::printable;
 use crate::timeouts::Deadline;
@@ -90,7 +91,7 @@ impl Token {
 /// A token that is there, or on its way in a thread of its own.
 pub(crate) enum Pending {
     Kept(Token),
-    Fetching(Receiver<Result<Token, Error>>),
+    Fetching(Inbox<Result<Token, Error>>),
 }
 
 impl Pending {
@@ -103,46 +104,46 @@ impl Pending {
         if let Some(token) = Token::kept(account) {
             return Ok(Pending::Kept(token));
         }
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let account = account.clone();
+        let inbox = Inbox::default();
+        let (account, answered) = (account.clone(), inbox.clone());
         let request = move || {
-            let result = fetch(&account, total);
+            // A panic must not leave anybody waiting until the total time is over.
+            let result =
+                catch_unwind(AssertUnwindSafe(|| fetch(&account, total))).unwrap_or_else(|_| {
+                    Err(Error::protocol(
+                        Stage::Token,
+                        "the request ended without a result",
+                    ))
+                });
             let none = result.is_err();
-            // The receiver is gone if the connection failed first; a token is then in memory for the next call.
-            let _ = sender.send(result);
+            // Nobody reads it if the connection failed first; a token is then in memory for the next call.
+            answered.put(result);
             if none {
                 failed();
             }
         };
-        std::thread::Builder::new()
-            .name("exosend token".into())
-            .spawn(request)
-            .map_err(|e| Error::io(Stage::Token, e))?;
-        Ok(Pending::Fetching(receiver))
+        let thread = std::thread::Builder::new().name("exosend token".into());
+        background::spawn(thread, Box::new(request)).map_err(|e| Error::io(Stage::Token, e))?;
+        Ok(Pending::Fetching(inbox))
     }
 
     /// The request's failure, if it is known by now.
     pub(crate) fn failure(&self) -> Option<Error> {
         match self {
             Pending::Kept(_) => None,
-            Pending::Fetching(receiver) => receiver.try_recv().ok().and_then(Result::err),
+            Pending::Fetching(inbox) => inbox.take(Duration::ZERO).and_then(Result::err),
         }
     }
 
     pub(crate) fn wait(self, total: Deadline) -> Result<Token, Error> {
-        let receiver = match self {
+        let inbox = match self {
             Pending::Kept(token) => return Ok(token),
-            Pending::Fetching(receiver) => receiver,
+            Pending::Fetching(inbox) => inbox,
         };
         let left = total.remaining().map_err(|e| Error::io(Stage::Token, e))?;
-        receiver.recv_timeout(left).unwrap_or_else(|e| {
-            Err(match e {
-                RecvTimeoutError::Timeout => Error::io(Stage::Token, total.passed()),
-                RecvTimeoutError::Disconnected => {
-                    Error::protocol(Stage::Token, "the request ended without a result")
-                }
-            })
-        })
+        inbox
+            .take(left)
+            .unwrap_or_else(|| Err(Error::io(Stage::Token, total.passed())))
     }
 }
 

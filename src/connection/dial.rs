@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::interrupted;
 use super::tls::Socket;
+use crate::background::{self, Inbox};
 use crate::timeouts::{Deadline, Timeouts};
 use crate::{Error, Stage};
 
@@ -31,7 +31,7 @@ pub(crate) struct Interrupt(Arc<Mutex<Waiting>>);
 enum Waiting {
     #[default]
     ForNothing,
-    ForEvents(Sender<Event>),
+    ForEvents(Inbox<Event>),
     ForPeer(TcpStream),
     NoMore,
 }
@@ -39,8 +39,7 @@ enum Waiting {
 impl Interrupt {
     pub(crate) fn raise(&self) {
         match std::mem::replace(&mut *self.lock(), Waiting::NoMore) {
-            // The receiver is gone when the connection failed on its own.
-            Waiting::ForEvents(events) => drop(events.send(Event::Interrupted)),
+            Waiting::ForEvents(events) => events.put(Event::Interrupted),
             Waiting::ForPeer(tcp) => drop(tcp.shutdown(Shutdown::Both)),
             Waiting::ForNothing | Waiting::NoMore => {}
         }
@@ -77,17 +76,11 @@ pub(super) fn connect(
     interrupt: &Interrupt,
 ) -> Result<Socket, Error> {
     let deadline = total.step(timeouts.connect, "connect");
-    let (sender, events) = mpsc::channel();
-    interrupt.wait(Waiting::ForEvents(sender.clone()))?;
-    let addresses = resolve(host, port, deadline, &sender, &events)?;
-    let tcp = race(
-        &addresses,
-        deadline,
-        TcpStream::connect_timeout,
-        &sender,
-        &events,
-    )
-    .map_err(|e| e.about(&format!("{host}:{port}")))?;
+    let events = Inbox::default();
+    interrupt.wait(Waiting::ForEvents(events.clone()))?;
+    let addresses = resolve(host, port, deadline, &events)?;
+    let tcp = race(&addresses, deadline, TcpStream::connect_timeout, &events)
+        .map_err(|e| e.about(&format!("{host}:{port}")))?;
     tcp.try_clone()
         .and_then(|duplicate| Ok((duplicate, Socket::new(tcp, deadline)?)))
         .map_err(|e| Error::io(Stage::Connect, e))
@@ -100,28 +93,26 @@ fn resolve(
     host: &str,
     port: u16,
     deadline: Deadline,
-    sender: &Sender<Event>,
-    events: &Receiver<Event>,
+    events: &Inbox<Event>,
 ) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let failed = |error| Error::io(Stage::Resolve, error).about(host);
-    let (name, sender) = (host.to_owned(), sender.clone());
-    spawn(move || {
+    let (name, found) = (host.to_owned(), events.clone());
+    spawn(Box::new(move || {
         let addresses = (name.as_str(), port)
             .to_socket_addrs()
             .map(Iterator::collect);
-        let _ = sender.send(Event::Resolved(addresses));
-    })?;
-    match events.recv_timeout(deadline.remaining().map_err(failed)?) {
-        Ok(Event::Resolved(Ok(addresses))) if addresses.is_empty() => Err(failed(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no address",
-        ))),
-        Ok(Event::Resolved(addresses)) => addresses.map(in_turns).map_err(failed),
-        Ok(Event::Interrupted | Event::Tried(..)) => Err(interrupted()),
-        Err(_) => Err(failed(deadline.passed())),
+        found.put(Event::Resolved(addresses));
+    }))?;
+    match events.take(deadline.remaining().map_err(failed)?) {
+        Some(Event::Resolved(Ok(addresses))) if addresses.is_empty() => Err(failed(
+            io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
+        )),
+        Some(Event::Resolved(addresses)) => addresses.map(in_turns).map_err(failed),
+        Some(Event::Interrupted | Event::Tried(..)) => Err(interrupted()),
+        None => Err(failed(deadline.passed())),
     }
 }
 
@@ -146,8 +137,7 @@ fn race(
     addresses: &[SocketAddr],
     deadline: Deadline,
     attempt: fn(&SocketAddr, Duration) -> io::Result<TcpStream>,
-    sender: &Sender<Event>,
-    events: &Receiver<Event>,
+    events: &Inbox<Event>,
 ) -> Result<TcpStream, Error> {
     let failed = |error| Error::io(Stage::Connect, error);
     let mut untried = addresses.iter().copied();
@@ -157,10 +147,10 @@ fn race(
         let left = deadline.remaining().map_err(failed)?;
         let next = untried.next();
         if let Some(address) = next {
-            let sender = sender.clone();
-            spawn(move || {
-                let _ = sender.send(Event::Tried(address, attempt(&address, left)));
-            })?;
+            let tried = events.clone();
+            spawn(Box::new(move || {
+                tried.put(Event::Tried(address, attempt(&address, left)));
+            }))?;
             running += 1;
         } else if running == 0 {
             return Err(all_failed(failures));
@@ -170,16 +160,16 @@ fn race(
         } else {
             left
         };
-        match events.recv_timeout(patience) {
-            Ok(Event::Tried(_, Ok(tcp))) => return Ok(tcp),
-            Ok(Event::Tried(address, Err(error))) => {
+        match events.take(patience) {
+            Some(Event::Tried(_, Ok(tcp))) => return Ok(tcp),
+            Some(Event::Tried(address, Err(error))) => {
                 log::debug!("connect {address}: {error}");
                 failures.push((address, error));
                 running -= 1;
             }
-            Ok(Event::Interrupted | Event::Resolved(_)) => return Err(interrupted()),
-            Err(RecvTimeoutError::Timeout) if untried.len() > 0 => {}
-            Err(_) => return Err(failed(deadline.passed())),
+            Some(Event::Interrupted | Event::Resolved(_)) => return Err(interrupted()),
+            None if untried.len() > 0 => {}
+            None => return Err(failed(deadline.passed())),
         }
     }
 }
@@ -197,12 +187,11 @@ fn all_failed(failures: Vec<(SocketAddr, io::Error)>) -> Error {
     made
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+fn spawn(work: background::Work) -> Result<(), Error> {
     let thread = thread::Builder::new()
         .name("exosend connect".into())
-        .stack_size(128 * 1024)
-        .spawn(work);
-    thread.map(drop).map_err(|e| Error::io(Stage::Connect, e))
+        .stack_size(128 * 1024);
+    background::spawn(thread, work).map_err(|e| Error::io(Stage::Connect, e))
 }
 
 #[cfg(test)]
@@ -241,24 +230,17 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let alive = listener.local_addr().unwrap();
         let addresses = ["127.0.0.1:1".parse().unwrap(), alive];
-        let (sender, events) = mpsc::channel();
+        let events = Inbox::default();
         let deadline = Deadline::after(Duration::from_secs(60), "connect");
-        let tcp = race(&addresses, deadline, dead, &sender, &events).unwrap();
+        let tcp = race(&addresses, deadline, dead, &events).unwrap();
         assert_eq!(tcp.peer_addr().unwrap(), alive);
     }
 
     #[test]
     fn a_dead_only_address_costs_the_bound() {
-        let (sender, events) = mpsc::channel();
+        let events = Inbox::default();
         let deadline = Deadline::after(Duration::from_millis(50), "connect");
-        let error = race(
-            &["127.0.0.1:1".parse().unwrap()],
-            deadline,
-            dead,
-            &sender,
-            &events,
-        )
-        .unwrap_err();
+        let error = race(&["127.0.0.1:1".parse().unwrap()], deadline, dead, &events).unwrap_err();
         assert!(error.to_string().contains("(timeout `connect`)"), "{error}");
     }
 
@@ -269,16 +251,9 @@ mod tests {
             listener.local_addr().unwrap()
         };
         let addresses = [closed("127.0.0.1"), closed("127.0.0.2")];
-        let (sender, events) = mpsc::channel();
+        let events = Inbox::default();
         let deadline = Deadline::after(Duration::from_secs(20), "connect");
-        let error = race(
-            &addresses,
-            deadline,
-            TcpStream::connect_timeout,
-            &sender,
-            &events,
-        )
-        .unwrap_err();
+        let error = race(&addresses, deadline, TcpStream::connect_timeout, &events).unwrap_err();
         assert!(error.is_transient());
         for address in addresses {
             assert!(error.to_string().contains(&address.to_string()), "{error}");
@@ -294,17 +269,10 @@ mod tests {
         assert!(connect("127.0.0.1", 1, &timeouts, total, &interrupt).is_err());
 
         let interrupt = Interrupt::default();
-        let (sender, events) = mpsc::channel();
-        interrupt.wait(Waiting::ForEvents(sender.clone())).unwrap();
+        let events = Inbox::default();
+        interrupt.wait(Waiting::ForEvents(events.clone())).unwrap();
         interrupt.raise();
-        let error = race(
-            &["127.0.0.1:1".parse().unwrap()],
-            total,
-            dead,
-            &sender,
-            &events,
-        )
-        .unwrap_err();
+        let error = race(&["127.0.0.1:1".parse().unwrap()], total, dead, &events).unwrap_err();
         assert_eq!(error.stage(), Stage::Connect);
     }
 }
