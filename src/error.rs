@@ -337,15 +337,15 @@ impl Error {
     }
 }
 
-/// Texts of the operating system begin with a capital, ours do not.
+/// Texts of the operating system begin with a capital, ours do not. ASCII: the tables of all other letters are 12 KB.
 fn lower_case(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.as_str()) {
-        (Some(first), rest) if rest.starts_with(char::is_lowercase) => {
-            first.to_lowercase().collect::<String>() + rest
+    let mut text = text.to_owned();
+    if text.bytes().nth(1).is_some_and(|b| b.is_ascii_lowercase()) {
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_lowercase();
         }
-        _ => text.into(),
     }
+    text
 }
 
 impl fmt::Display for Error {
