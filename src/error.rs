@@ -340,7 +340,7 @@ impl Error {
 /// Texts of the operating system begin with a capital, ours do not. ASCII: the tables of all other letters are 12 KB.
 fn lower_case(text: &str) -> String {
     let mut text = text.to_owned();
-    if text.bytes().nth(1).is_some_and(|b| b.is_ascii_lowercase()) {
+    if text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {
         if let Some(first) = text.get_mut(..1) {
             first.make_ascii_lowercase();
         }
