@@ -258,12 +258,10 @@ impl Error {
 
     /// A read, a write or a connect failed. What rustls found wrong arrives here too, wrapped by its stream.
     pub(crate) fn io(stage: Stage, error: io::Error) -> Self {
-        if let Some(tls) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            return Self::tls(stage, tls.clone());
-        }
+        let error = match error.downcast() {
+            Ok(tls) => return Self::tls(stage, tls),
+            Err(error) => error,
+        };
         let what = match error.kind() {
             // Linux says "Resource temporarily unavailable (os error 11)" when a socket's timeout passes.
             io::ErrorKind::WouldBlock => "timed out".into(),
