@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::credential::{Credential, Secret};
+use crate::credential::{Credential, Secret, read_file};
 use crate::token::Token;
 use crate::{Error, Stage, Timeouts, address};
 
@@ -266,14 +266,14 @@ impl Account {
             None => return Ok(None),
             Some(Roots::Pem(pem)) => (&**pem, String::new()),
             Some(Roots::File(path)) => {
-                read =
-                    std::fs::read(path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
-                (&*read, format!("{}: ", path.display()))
+                read = read_file(path, u64::MAX).map_err(wrong)?;
+                (&**read, format!("{}: ", path.display()))
             }
         };
-        let roots = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| wrong(format!("{from}not PEM: {e}")))?;
+        let mut roots = Vec::new();
+        for root in CertificateDer::pem_slice_iter(pem) {
+            roots.push(root.map_err(|e| wrong(format!("{from}not PEM: {e}")))?);
+        }
         if roots.is_empty() {
             return Err(wrong(format!("{from}no certificate in it")));
         }

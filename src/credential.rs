@@ -1,7 +1,9 @@
 //! What proves who the application is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -54,8 +56,11 @@ impl Credential {
         let secret = match self {
             Credential::ClientSecret(secret) => secret.clone(),
             Credential::ClientSecretFile(path) => {
-                let text = read_small(path, MAX_SECRET_FILE)
-                    .map_err(|e| wrong(format!("{}: {e}", path.display())))?;
+                let bytes = read_file(path, MAX_SECRET_FILE).map_err(wrong)?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| {
+                    let path = path.display();
+                    wrong(format!("{path}: stream did not contain valid UTF-8"))
+                })?;
                 // Editors and `echo` end a file with a line break; no secret ends in one.
                 Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())
             }
@@ -74,20 +79,16 @@ impl Credential {
     }
 }
 
-/// A whole text file of at most `limit` bytes, wiped when dropped.
-fn read_small(path: &std::path::Path, limit: u64) -> std::io::Result<Zeroizing<String>> {
-    use std::io::{Error, ErrorKind, Read};
-    let mut text = Zeroizing::new(String::new());
-    let read = std::fs::File::open(path)?
-        .take(limit + 1)
-        .read_to_string(&mut text)?;
-    if read as u64 > limit {
-        return Err(Error::new(
-            ErrorKind::InvalidData,
-            format!("longer than {limit} bytes"),
-        ));
+/// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("{}: longer than {limit} bytes", path.display()));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 #[cfg(test)]
