@@ -31,17 +31,7 @@ fn every_transcript() {
         thread::scope(|scope| {
             scope.spawn(|| serve(&listener, &transcript));
             let outcomes = converse(account, &transcript);
-            let same = outcomes.len() == transcript.outcomes.len()
-                && transcript
-                    .outcomes
-                    .iter()
-                    .zip(&outcomes)
-                    .all(|(expected, outcome)| player::matches(expected, outcome));
-            assert!(
-                same,
-                "{}: expected {:#?}, got {outcomes:#?}",
-                transcript.name, transcript.outcomes
-            );
+            transcript.assert_outcomes(&outcomes);
         });
     }
 }
@@ -57,7 +47,7 @@ fn converse(mut account: Account, transcript: &Transcript) -> Vec<String> {
         Ok(session) => session,
         Err(error) => return vec![player::outcome(&Err(error))],
     };
-    let text = format!(".{}\n", "x".repeat(70)).repeat(transcript.size.div_ceil(73).max(1));
+    let text = transcript.text();
     let mut outcomes = Vec::new();
     for send in &transcript.sends {
         let message = send.to.iter().fold(

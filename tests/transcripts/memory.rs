@@ -42,7 +42,7 @@ fn play(transcript: &Transcript) {
         .expose()
         .to_owned(),
     }));
-    let text = format!(".{}\r\n", "x".repeat(70)).repeat(transcript.size.div_ceil(73).max(1));
+    let text = transcript.text();
     let mut outcomes = Vec::new();
     match open(&account, &token, &script) {
         Err(error) => outcomes.push(player::outcome(&Err(error))),
@@ -64,17 +64,7 @@ fn play(transcript: &Transcript) {
             dialogue.quit();
         }
     }
-    let same = outcomes.len() == transcript.outcomes.len()
-        && transcript
-            .outcomes
-            .iter()
-            .zip(&outcomes)
-            .all(|(expected, outcome)| player::matches(expected, outcome));
-    assert!(
-        same,
-        "{}: expected {:#?}, got {outcomes:#?}",
-        transcript.name, transcript.outcomes
-    );
+    transcript.assert_outcomes(&outcomes);
     let script = script.lock().unwrap();
     // What the server still had to say may stay unread, what the client had to say may not stay unsaid.
     let unsaid: Vec<_> = script

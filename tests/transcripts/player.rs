@@ -83,6 +83,26 @@ fn read(path: &Path) -> Transcript {
 }
 
 impl Transcript {
+    /// The text of each message: lines that begin with a dot, for their doubling to be seen.
+    pub fn text(&self) -> String {
+        format!(".{}\r\n", "x".repeat(70)).repeat(self.size.div_ceil(73).max(1))
+    }
+
+    /// What the client's calls gave is what the transcript says.
+    pub fn assert_outcomes(&self, outcomes: &[String]) {
+        let same = outcomes.len() == self.outcomes.len()
+            && self
+                .outcomes
+                .iter()
+                .zip(outcomes)
+                .all(|(expected, outcome)| matches(expected, outcome));
+        assert!(
+            same,
+            "{}: expected {:#?}, got {outcomes:#?}",
+            self.name, self.outcomes
+        );
+    }
+
     fn line(&mut self, line: &str, open: &mut bool) {
         let (mark, text) = line.split_once(' ').unwrap_or((line, ""));
         match mark {
