@@ -8,6 +8,9 @@ use crate::{Reply, Stage};
 pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for its Message-ID in the mailbox's \
     Sent Items or the message trace before you send it again";
 
+const SEND_AS: &str = "From is not the mailbox that logged in: leave From out, or \
+    Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs";
+
 /// One line that a server says: stage, code, enhanced code, a fragment of the text ("" fits all), hint.
 struct Row(Option<Stage>, u16, &'static str, &'static str, &'static str);
 
@@ -46,22 +49,8 @@ const REPLIES: &[Row] = &[
         "the login was accepted, but the application has no access to the mailbox yet: wait an hour after \
          Add-MailboxPermission, then check that New-ServicePrincipal had the Enterprise application's Object ID",
     ),
-    Row(
-        None,
-        554,
-        "5.2.252",
-        "",
-        "From is not the mailbox that logged in: leave From out, or \
-         Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs",
-    ),
-    Row(
-        None,
-        554,
-        "5.2.0",
-        "SendAsDenied",
-        "From is not the mailbox that logged in: leave From out, or \
-         Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs",
-    ),
+    Row(None, 554, "5.2.252", "", SEND_AS),
+    Row(None, 554, "5.2.0", "SendAsDenied", SEND_AS),
     Row(
         None,
         432,

@@ -224,11 +224,9 @@ pub(crate) fn blob(text: &[&str]) -> Secret {
 /// A whole line is withheld then, since the piece's ends may be hidden in what stands beside it.
 fn repeats(line: &str, secret: &str) -> bool {
     const PIECE: usize = 24;
-    let pieces = line.as_bytes().windows(PIECE).step_by(PIECE / 2);
+    let mut pieces = line.as_bytes().windows(PIECE).step_by(PIECE / 2);
     let secret = secret.as_bytes();
-    pieces
-        .into_iter()
-        .any(|piece| secret.windows(PIECE).any(|s| s == piece))
+    pieces.any(|piece| secret.windows(PIECE).any(|s| s == piece))
 }
 
 fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
