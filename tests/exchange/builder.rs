@@ -3,7 +3,7 @@
 use super::Exchange;
 use super::certificates::Certificate;
 use super::config::{Config, keyword};
-use super::entra::Answer;
+use super::entra::{Answer, Registered};
 use super::fault::{Fault, Faults, Sequence, Step};
 use super::tcp::End;
 
@@ -27,6 +27,17 @@ impl Builder {
     /// The secret's value. The default holds `&`, `+`, `=` and `%`, which a form has to encode.
     pub fn client_secret(self, secret: &str) -> Self {
         self.with(|config| config.client_secret = secret.into())
+    }
+
+    /// A certificate, PEM or DER, with whose key the application may sign an assertion. Several may be registered.
+    pub fn certificate(self, certificate: impl AsRef<[u8]>) -> Self {
+        let registered = Registered::new(certificate.as_ref());
+        self.with(|config| config.certificates.push(registered))
+    }
+
+    /// Assertions may be signed with RS256 too. Entra takes it; a client that can do PS256 has no need of it.
+    pub fn allow_rs256(self) -> Self {
+        self.with(|config| config.rs256 = true)
     }
 
     /// The resource whose `/.default` is the scope: `https://outlook.office365.com`.

@@ -3,6 +3,7 @@
 use rustls::SupportedProtocolVersion;
 
 use super::certificates::Certificate;
+use super::entra::Registered;
 use super::tcp::End;
 
 #[derive(Clone)]
@@ -12,6 +13,8 @@ pub(super) struct Config {
     pub(super) tenant_id: String,
     pub(super) client_id: String,
     pub(super) client_secret: String,
+    pub(super) certificates: Vec<Registered>,
+    pub(super) rs256: bool,
     pub(super) resource: String,
     pub(super) send_as: Vec<String>,
     pub(super) roles: bool,
@@ -39,6 +42,8 @@ impl Default for Config {
             tenant_id: "2b0b2d36-29d3-4ce1-9ab3-92e6c31c5d0e".into(),
             client_id: "6731de76-14a6-49ae-97bc-6eba6914391e".into(),
             client_secret: "Stand8Q~in&secret+value=with%odd~letters".into(),
+            certificates: Vec::new(),
+            rs256: false,
             resource: "https://outlook.office365.com".into(),
             send_as: Vec::new(),
             roles: true,

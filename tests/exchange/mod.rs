@@ -31,6 +31,7 @@ use shared::{Orders, Shared};
 
 pub use builder::Builder;
 pub use certificates::Certificate;
+pub use client_certificate::ClientCertificate;
 pub use entra::Answer;
 pub use fault::{Fault, Step};
 pub use record::{Delivered, TokenRequest};
@@ -40,6 +41,7 @@ mod account;
 mod builder;
 mod certificates;
 mod channel;
+mod client_certificate;
 mod clock;
 mod config;
 mod entra;

@@ -116,18 +116,29 @@ pub(crate) fn blob(mailbox: &str, token: &str) -> String {
 
 /// The answer to a token request, head and body.
 pub(crate) fn request(exchange: &Exchange, scope: &str, secret: &str) -> String {
+    post(
+        exchange,
+        &[
+            ("grant_type", "client_credentials"),
+            ("client_id", exchange.client_id()),
+            ("client_secret", secret),
+            ("scope", scope),
+        ],
+    )
+}
+
+/// The answer to a request with these fields, head and body.
+pub(crate) fn post(exchange: &Exchange, fields: &[(&str, &str)]) -> String {
     let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "client_credentials")
-        .append_pair("client_id", exchange.client_id())
-        .append_pair("client_secret", secret)
-        .append_pair("scope", scope)
+        .extend_pairs(fields)
         .finish();
     let (authority, path) = (exchange.authority(), exchange.token_url());
     let tcp = TcpStream::connect(authority.strip_prefix("https://").unwrap()).unwrap();
     let mut stream = StreamOwned::new(tls(exchange), tcp);
     let head = format!(
-        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
         path.strip_prefix(&authority).unwrap(),
+        authority.strip_prefix("https://").unwrap(),
         form.len()
     );
     stream

@@ -14,26 +14,36 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// An error of the credential itself.
+    pub(super) fn invalid_client(code: u32, text: String) -> Self {
+        Self {
+            status: 401,
+            error: "invalid_client",
+            code,
+            text,
+        }
+    }
+
     pub(super) fn wrong_secret(client: &str) -> Self {
         let text = format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret \
              value, not the client secret ID, for a secret added to app '{client}'."
         );
-        Self {
-            status: 401,
-            error: "invalid_client",
-            code: 7_000_215,
-            text,
-        }
+        Self::invalid_client(7_000_215, text)
     }
 
     pub(super) fn no_credential() -> Self {
         let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+        Self::invalid_client(7_000_218, text.into())
+    }
+
+    /// RFC 6749 2.3: no more than one way to prove who one is in a request.
+    pub(super) fn malformed() -> Self {
         Self {
-            status: 401,
-            error: "invalid_client",
-            code: 7_000_218,
-            text: text.into(),
+            status: 400,
+            error: "invalid_request",
+            code: 9_002_313,
+            text: "Invalid request. Request is malformed or invalid.".into(),
         }
     }
 
