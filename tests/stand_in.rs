@@ -15,6 +15,8 @@ mod client;
 #[path = "stand_in/credentials.rs"]
 mod credentials;
 mod exchange;
+#[path = "stand_in/identity.rs"]
+mod identity;
 
 #[test]
 fn a_message_arrives() {

@@ -1,5 +1,7 @@
 //! What does not change while a stand-in runs.
 
+use std::path::PathBuf;
+
 use rustls::SupportedProtocolVersion;
 
 use super::certificates::Certificate;
@@ -15,6 +17,9 @@ pub(super) struct Config {
     pub(super) client_secret: String,
     pub(super) certificates: Vec<Registered>,
     pub(super) rs256: bool,
+    pub(super) system_assigned: bool,
+    pub(super) user_assigned: Vec<String>,
+    pub(super) arc_tokens: Option<PathBuf>,
     pub(super) resource: String,
     pub(super) send_as: Vec<String>,
     pub(super) roles: bool,
@@ -44,6 +49,9 @@ impl Default for Config {
             client_secret: "Stand8Q~in&secret+value=with%odd~letters".into(),
             certificates: Vec::new(),
             rs256: false,
+            system_assigned: true,
+            user_assigned: Vec::new(),
+            arc_tokens: None,
             resource: "https://outlook.office365.com".into(),
             send_as: Vec::new(),
             roles: true,

@@ -1,20 +1,19 @@
 //! The token side: Entra's v2.0 token endpoint over HTTPS, and token introspection for other servers.
 
 use super::channel::Channel;
+use super::http::{Request, Requests};
 use super::record::{Issued, TokenRequest};
 use super::shared::Shared;
 use super::tcp::End;
 
-use http::{Request, Requests};
-use refusal::Refusal;
-
 pub use answer::Answer;
 
 pub(super) use assertion::Registered;
+pub(super) use refusal::Refusal;
 
 mod answer;
 mod assertion;
-mod http;
+mod federation;
 mod refusal;
 mod token;
 
@@ -130,7 +129,7 @@ fn check<'a>(
     Ok(resource)
 }
 
-const GRAPH: &str = "https://graph.microsoft.com";
+pub(super) const GRAPH: &str = "https://graph.microsoft.com";
 
 /// What proves the client: a secret or an assertion, not both.
 fn check_credential<'a>(
@@ -150,6 +149,9 @@ fn check_credential<'a>(
                 None => return Err(Refusal::missing_parameter("client_assertion_type")),
                 Some(assertion::TYPE) => (),
                 Some(_) => return Err(Refusal::malformed()),
+            }
+            if shared.orders().federated.any() && !assertion::names_certificate(assertion) {
+                return federation::check(assertion, shared);
             }
             let host = request.header("Host").unwrap_or_default();
             let endpoint = format!("https://{host}{}", request.target);
@@ -186,7 +188,7 @@ fn introspect(request: &Request, shared: &Shared) -> Answer {
 }
 
 /// Sends an answer; `false` if it was the connection's last.
-fn perform(answer: &Answer, usual: &Answer, channel: &mut Channel) -> bool {
+pub(super) fn perform(answer: &Answer, usual: &Answer, channel: &mut Channel) -> bool {
     if !channel.tcp.pause(answer.after) {
         return false;
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Exchange;
+use super::identity::{ArcKey, IdentityRequest};
 
 /// What it has seen.
 impl Exchange {
@@ -150,6 +151,8 @@ pub(super) struct Record {
     pub(super) token_requests: Vec<TokenRequest>,
     pub(super) assertions: Vec<String>,
     pub(super) assertion_ids: HashSet<String>,
+    pub(super) identity_requests: Vec<IdentityRequest>,
+    pub(super) arc_keys: Vec<ArcKey>,
     pub(super) issued: Vec<Issued>,
 }
 

@@ -1,7 +1,7 @@
 //! A client of forty lines, for want of an impartial one.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -163,4 +163,40 @@ fn tls(exchange: &Exchange) -> ClientConnection {
             .with_root_certificates(roots)
             .with_no_client_auth();
     ClientConnection::new(Arc::new(config), exchange.host().try_into().unwrap()).unwrap()
+}
+
+/// The answer to a GET in plain HTTP, head and body.
+pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> String {
+    let (host, path) = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .unwrap();
+    let mut head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Whether the token in this answer is good for SMTP.
+pub(crate) fn logs_in(exchange: &Exchange, answer: &str) -> bool {
+    let (_, token) = answer.split_once(r#""access_token":""#).expect(answer);
+    let token = token.split('"').next().unwrap();
+    let reply = Client::encrypted(exchange).login(exchange.mailbox(), token);
+    reply.starts_with("235 ")
+}
+
+/// The status and the words that an answer has to hold.
+#[track_caller]
+pub(crate) fn assert_refused(answer: &str, status: u16, words: &str) {
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status} ")),
+        "{answer}"
+    );
+    assert!(answer.contains(words), "{words} in {answer}");
 }

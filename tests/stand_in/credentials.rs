@@ -1,8 +1,8 @@
 //! What proves a client, and what does not.
 
 use crate::assertion::{Assertion, now};
-use crate::client::{Client, post};
-use crate::exchange::{ClientCertificate, Exchange};
+use crate::client::{assert_refused, logs_in, post};
+use crate::exchange::{ClientCertificate, Exchange, FederatedToken};
 
 /// The answer to a token request with this proof.
 fn ask(exchange: &Exchange, proof: &[(&str, &str)]) -> String {
@@ -26,23 +26,6 @@ fn assert_with(exchange: &Exchange, assertion: &str) -> String {
 }
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-fn logs_in(exchange: &Exchange, answer: &str) -> bool {
-    let (_, token) = answer.split_once(r#""access_token":""#).expect(answer);
-    let token = token.split('"').next().unwrap();
-    let reply = Client::encrypted(exchange).login(exchange.mailbox(), token);
-    reply.starts_with("235 ")
-}
-
-/// The words of Entra's that an answer has to hold.
-#[track_caller]
-fn assert_refused(answer: &str, status: u16, words: &str) {
-    assert!(
-        answer.starts_with(&format!("HTTP/1.1 {status} ")),
-        "{answer}"
-    );
-    assert!(answer.contains(words), "{words} in {answer}");
-}
 
 #[test]
 fn an_assertion_gives_a_token_once() {
@@ -252,4 +235,69 @@ fn a_request_carries_one_proof() {
         "AADSTS9002313: Invalid request.",
     );
     assert!(logs_in(&exchange, &assert_with(&exchange, assertion)));
+}
+
+#[test]
+fn a_federated_token_is_good_until_it_is_replaced() {
+    let first = FederatedToken::new().text();
+    let second = FederatedToken::new().text();
+    let exchange = Exchange::builder().federated_token(&first).start();
+    assert!(logs_in(&exchange, &assert_with(&exchange, &first)));
+    assert!(logs_in(&exchange, &assert_with(&exchange, &first)));
+
+    exchange.federated_token(&second);
+    assert!(logs_in(&exchange, &assert_with(&exchange, &second)));
+    assert_refused(
+        &assert_with(&exchange, &first),
+        401,
+        "AADSTS700024: Client assertion is not within its valid time range.",
+    );
+}
+
+#[test]
+fn a_wrong_federated_token_is_refused() {
+    let expired = FederatedToken::new().expired().text();
+    let exchange = Exchange::builder()
+        .federated_token("opaque")
+        .federated_token(&expired)
+        .start();
+    assert!(logs_in(&exchange, &assert_with(&exchange, "opaque")));
+    assert_refused(&assert_with(&exchange, &expired), 401, "AADSTS700024: ");
+    for (wrong, status, words) in [
+        (
+            FederatedToken::new().issuer("https://oidc.example.com/cluster"),
+            401,
+            "AADSTS700211: No matching federated identity record found for presented assertion issuer 'https://oidc.example.com/cluster'.",
+        ),
+        (
+            FederatedToken::new().audience("api://azureadtokenexchange"),
+            401,
+            "AADSTS700212: No matching federated identity record found for presented assertion audience 'api://azureadtokenexchange'.",
+        ),
+        (
+            FederatedToken::new().subject("system:serviceaccount:mail:default"),
+            401,
+            "AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:mail:default'.",
+        ),
+        (
+            FederatedToken::new(),
+            400,
+            "AADSTS70021: No matching federated identity record found for presented assertion. Assertion Issuer: 'https://oidc.example.com/cluster/'.",
+        ),
+    ] {
+        assert_refused(&assert_with(&exchange, &wrong.text()), status, words);
+    }
+    assert_refused(&assert_with(&exchange, "nonsense"), 400, "AADSTS50027: ");
+}
+
+#[test]
+fn a_certificate_and_a_federated_token_live_side_by_side() {
+    let (certificate, token) = (ClientCertificate::good(), FederatedToken::new().text());
+    let exchange = Exchange::builder()
+        .certificate(certificate.der())
+        .federated_token(&token)
+        .start();
+    let assertion = Assertion::new(&exchange, &certificate).signed_by(&certificate);
+    assert!(logs_in(&exchange, &assert_with(&exchange, &assertion)));
+    assert!(logs_in(&exchange, &assert_with(&exchange, &token)));
 }

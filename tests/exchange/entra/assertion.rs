@@ -82,6 +82,16 @@ pub(super) fn check(assertion: &str, endpoint: &str, shared: &Shared) -> Result<
     }
 }
 
+/// Whether an assertion claims to be signed with a certificate's key. A federated token does not.
+pub(super) fn names_certificate(assertion: &str) -> bool {
+    let header = assertion.split('.').next().unwrap_or_default();
+    object(header).is_ok_and(|header| {
+        ["x5t", "x5t#S256"]
+            .iter()
+            .any(|name| header.get(name).is_some())
+    })
+}
+
 /// The certificate that the header names by its SHA-256, in its time.
 fn certificate_of<'a>(header: &Value, shared: &'a Shared) -> Result<&'a Registered, Refusal> {
     let Some(named) = header["x5t#S256"].as_str() else {

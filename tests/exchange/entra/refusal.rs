@@ -6,7 +6,7 @@ use super::super::{clock, random};
 use super::Answer;
 
 /// One error: the HTTP status, OAuth's `error`, the AADSTS number and its text.
-pub(super) struct Refusal {
+pub(in super::super) struct Refusal {
     pub(super) status: u16,
     pub(super) error: &'static str,
     pub(super) code: u32,
@@ -100,7 +100,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn unknown_resource(resource: &str, tenant: &str) -> Self {
+    pub(in super::super) fn unknown_resource(resource: &str, tenant: &str) -> Self {
         let text = format!(
             "The resource principal named {resource} was not found in the tenant named {tenant}. This can happen \
              if the application has not been installed by the administrator of the tenant or consented to by any \
@@ -153,7 +153,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn answer(&self) -> Answer {
+    pub(in super::super) fn answer(&self) -> Answer {
         let Self {
             status,
             error,
