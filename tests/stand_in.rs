@@ -17,6 +17,8 @@ mod credentials;
 mod exchange;
 #[path = "stand_in/identity.rs"]
 mod identity;
+#[path = "credentials/verifier.rs"]
+mod verifier;
 
 #[test]
 fn a_message_arrives() {

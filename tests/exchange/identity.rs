@@ -142,7 +142,7 @@ fn note(identity: Identity, request: &Request, shared: &Shared) {
     if request.method != "GET" {
         shared.violation(format!("{identity:?}: {} instead of GET", request.method));
     }
-    // RFC 7239 5.2's forerunner: who sends it asks for another, which is how tokens are stolen through a proxy.
+    // The mark of a request that was relayed: it may come from outside the machine.
     if request.header("X-Forwarded-For").is_some() {
         shared.violation(format!("{identity:?}: asked through a proxy"));
     }

@@ -3,6 +3,7 @@
 use crate::assertion::{Assertion, now};
 use crate::client::{assert_refused, logs_in, post};
 use crate::exchange::{ClientCertificate, Exchange, FederatedToken};
+use crate::verifier::verdicts;
 
 /// The answer to a token request with this proof.
 fn ask(exchange: &Exchange, proof: &[(&str, &str)]) -> String {
@@ -300,4 +301,46 @@ fn a_certificate_and_a_federated_token_live_side_by_side() {
     let assertion = Assertion::new(&exchange, &certificate).signed_by(&certificate);
     assert!(logs_in(&exchange, &assert_with(&exchange, &assertion)));
     assert!(logs_in(&exchange, &assert_with(&exchange, &token)));
+}
+
+/// `.ci/run` runs it; a fresh machine may have no Python.
+#[test]
+#[ignore = "needs python3 with PyJWT and cryptography"]
+fn python_is_of_the_same_opinion() {
+    let (certificate, other) = (ClientCertificate::good(), ClientCertificate::other());
+    let exchange = Exchange::builder().certificate(certificate.der()).start();
+    let right = || Assertion::new(&exchange, &certificate);
+    let signed = right().signed_by(&certificate);
+    let (content, _) = signed.rsplit_once('.').unwrap();
+    let another = right().claim("jti", "another").signed_by(&certificate);
+    let (_, signature) = another.rsplit_once('.').unwrap();
+    let assertions = [
+        signed.clone(),
+        format!("{content}.{signature}"),
+        right().signed_by(&other),
+        right().header("alg", "RS256").signed_by(&certificate),
+        right()
+            .header("x5t#S256", other.thumbprint())
+            .signed_by(&certificate),
+        right().header("x5t#S256", ()).signed_by(&certificate),
+        right().header("typ", "JOSE").signed_by(&certificate),
+        right()
+            .claim("aud", "https://example.com/")
+            .signed_by(&certificate),
+        right().claim("iss", "somebody").signed_by(&certificate),
+        right().claim("sub", "somebody").signed_by(&certificate),
+        right().claim("exp", now() - 1).signed_by(&certificate),
+        right().claim("exp", now() + 700).signed_by(&certificate),
+        right().claim("nbf", now() + 60).signed_by(&certificate),
+        right().claim("jti", ()).signed_by(&certificate),
+        "a.b.c".to_owned(),
+    ];
+    let verdicts = verdicts(&exchange, &certificate, &assertions);
+    assert_eq!(verdicts.len(), assertions.len());
+    assert_eq!(verdicts[0], "yes");
+    for (n, (verdict, assertion)) in verdicts.iter().zip(&assertions).enumerate() {
+        let taken = assert_with(&exchange, assertion).starts_with("HTTP/1.1 200 ");
+        assert_eq!(verdict == "yes", taken, "{n}: {verdict}");
+        assert_eq!(taken, n == 0, "{n}: {verdict}");
+    }
 }
