@@ -176,3 +176,128 @@ impl<'a> Question<'a> {
             .map_err(|error| Failure { error, pause })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::Timeouts;
+
+    /// An agent that challenges with this file, and what it was asked: the lines of each request's head.
+    fn agent(realm: &Path) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
+        let token = r#"{"access_token":"ey.J0","expires_in":"86400"}"#;
+        let answers = [
+            format!(
+                "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm={}\r\n",
+                realm.display()
+            ),
+            "HTTP/1.1 200 OK\r\n".to_owned(),
+        ];
+        let serve = move || {
+            let mut heads = Vec::new();
+            for answer in answers {
+                let (mut tcp, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(tcp.try_clone().unwrap()).lines();
+                let head: Vec<_> = lines
+                    .by_ref()
+                    .map(Result::unwrap)
+                    .take_while(|line| !line.is_empty())
+                    .collect();
+                heads.push(head.join("\n"));
+                let length = token.len();
+                write!(
+                    tcp,
+                    "{answer}Content-Length: {length}\r\nConnection: close\r\n\r\n{token}"
+                )
+                .unwrap();
+            }
+            heads
+        };
+        (endpoint, std::thread::spawn(serve))
+    }
+
+    #[test]
+    fn azure_arc_is_shown_what_its_key_file_holds() {
+        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        std::fs::create_dir(&keys).unwrap();
+        let file = keys.join("5e1f.key");
+        std::fs::write(&file, "c2VjcmV0IGtleQ").unwrap();
+        let (endpoint, served) = agent(&file);
+        let account = Account::new("robot@contoso.com").managed_identity();
+        let total = Deadline::total(&Timeouts::default());
+        let Ok(token) = arc(&account, &endpoint, &keys, 0, total) else {
+            panic!("no token")
+        };
+        assert_eq!(token.secret(), "ey.J0");
+        assert!(token.expires_in() > Duration::from_secs(86_000));
+        let heads = served.join().unwrap();
+        assert!(heads[0].starts_with(
+            "GET /token?api-version=2020-06-01&resource=https%3A%2F%2Foutlook.office365.com HTTP/1.1"
+        ));
+        assert!(heads[0].contains("metadata: true"), "{}", heads[0]);
+        assert!(heads[1].contains("authorization: Basic c2VjcmV0IGtleQ"));
+        std::fs::remove_dir_all(&keys).unwrap();
+    }
+
+    #[test]
+    fn a_key_file_is_read_where_the_agent_keeps_them_and_nowhere_else() {
+        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        std::fs::create_dir(&keys).unwrap();
+        let write = |name: &str, content: &[u8]| {
+            std::fs::write(keys.join(name), content).unwrap();
+        };
+        write("good.key", b"c2VjcmV0");
+        write("full.key", &[b'x'; 4096]);
+        write("long.key", &[b'x'; 4097]);
+        write("line.key", b"a\r\nX-Header: b");
+        write("good.txt", b"c2VjcmV0");
+        std::os::unix::fs::symlink("/etc/passwd", keys.join("link.key")).unwrap();
+        std::fs::create_dir(keys.join("dir.key")).unwrap();
+        let key = |challenge: &str| {
+            let challenge = challenge.replace("KEYS", keys.to_str().unwrap());
+            arc_key(&challenge, &keys).map(|key| key.expose().to_owned())
+        };
+        assert_eq!(key("Basic realm=KEYS/good.key").unwrap(), "c2VjcmV0");
+        assert_eq!(key("Basic realm=\"KEYS/good.key\"").unwrap(), "c2VjcmV0");
+        assert!(key("Basic realm=KEYS/full.key").is_ok());
+        for no in [
+            "",
+            "Bearer",
+            "Basic realm=",
+            "Basic realm=good.key",
+            "Basic realm=KEYS/good.txt",
+            "Basic realm=KEYS/long.key",
+            "Basic realm=KEYS/line.key",
+            "Basic realm=KEYS/link.key",
+            "Basic realm=KEYS/dir.key",
+            "Basic realm=KEYS/none.key",
+            "Basic realm=KEYS/dir.key/../good.key",
+            "Basic realm=KEYS/../good.key",
+            "Basic realm=/etc/shadow",
+        ] {
+            assert!(key(no).is_err(), "{no}");
+        }
+        std::fs::remove_dir_all(&keys).unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_starts_or_is_updated_is_given_time() {
+        let pauses = |status| -> Vec<_> {
+            (0..9)
+                .map_while(|attempt| imds_pause(status, attempt))
+                .map(|pause| pause.as_secs())
+                .collect()
+        };
+        for status in [404, 408, 429, 500, 503] {
+            assert_eq!(pauses(status), [1, 2, 4], "{status}");
+        }
+        assert_eq!(pauses(410), [10; 7]);
+        for status in [200, 400, 401, 403] {
+            assert_eq!(pauses(status), [0; 0], "{status}");
+        }
+    }
+}
