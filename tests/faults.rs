@@ -197,7 +197,7 @@ fn everywhere(
 
 /// Lanes that compute, and lanes that wait.
 const BUSY: usize = 4;
-const WAITING: usize = 64;
+const WAITING: usize = 128;
 
 const BYE: &str = "221 2.0.0 Service closing transmission channel\r\n";
 const QUIT: &str = "QUIT\r\n";
@@ -320,14 +320,15 @@ fn with_a_new_token(account: &Account) -> Vec<Result<Receipt, Error>> {
 }
 
 /// Positions among all that the token's side sends: TLS handshake, HTTP head, JSON.
-fn every_end_of_the_token(how: End, timeouts: fn() -> Timeouts, lanes: usize) {
+#[test]
+fn the_token_cut_everywhere() {
     let builder = Exchange::builder();
     // One token is fetched when the lane is made, one by the dialogue.
     let octets = measure(&builder, with_a_new_token).entra / 2;
-    everywhere(octets, lanes, &builder, with_a_new_token, |lane, n| {
-        let what = format!("{how:?} at {n} of the token");
-        lane.exchange.end_entra_at(n, how);
-        let Err(error) = lane.run(timeouts(), &what).remove(0) else {
+    everywhere(octets, BUSY, &builder, with_a_new_token, |lane, n| {
+        let what = format!("cut at {n} of the token");
+        lane.exchange.end_entra_at(n, End::Disconnect);
+        let Err(error) = lane.run(patient(), &what).remove(0) else {
             // Handshakes differ by some octets, and what follows the JSON is not waited for.
             assert!(n + 100 > octets, "{what}");
             return;
@@ -337,13 +338,25 @@ fn every_end_of_the_token(how: End, timeouts: fn() -> Timeouts, lanes: usize) {
 }
 
 #[test]
-fn the_token_cut_everywhere() {
-    every_end_of_the_token(End::Disconnect, patient, BUSY);
-}
-
-#[test]
 fn the_token_silent_everywhere() {
-    every_end_of_the_token(End::Silent, impatient, WAITING);
+    let octets = measure(&Exchange::builder(), with_a_new_token).entra / 2;
+    each(octets.div_ceil(25), WAITING, |run| {
+        let exchange = Exchange::start();
+        for n in run * 25..octets.min((run + 1) * 25) {
+            exchange.end_entra_at(n, End::Silent);
+            let begun = Instant::now();
+            let result = Token::fetch(&exchange.account().timeouts(impatient()));
+            assert!(begun.elapsed() < TOTAL, "silent at {n} of the token");
+            match result {
+                Ok(_) => assert!(n + 100 > octets, "silent at {n} of the token"),
+                Err(error) => assert!(
+                    error.to_string().ends_with("(timeout `token`)"),
+                    "silent at {n} of the token: {error}"
+                ),
+            }
+        }
+    });
+    println!("{octets} positions");
 }
 
 /// Every step of the dialogue answered by everything that is not the usual answer.
