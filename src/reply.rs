@@ -10,6 +10,9 @@ const MAX_REPLY: usize = 64 * 1024;
 /// Most lines in one reply. The longest real one is the EHLO answer, around fifteen; the rest is kindness.
 const MAX_LINES: usize = 512;
 
+/// What stands in the place of a line that repeats a secret.
+pub(crate) const WITHHELD: &str = "[withheld: it repeats the token]";
+
 /// What the server answered to one command: a code and its text.
 ///
 /// You get one from [`Receipt::reply`](crate::Receipt::reply), [`Error::reply`](crate::Error::reply) or
@@ -65,7 +68,7 @@ impl Reply {
     pub(crate) fn withhold(mut self, secret: impl Fn(&str) -> bool) -> Self {
         for line in &mut self.lines {
             if secret(line) {
-                "[withheld: it repeats the token]".clone_into(line);
+                WITHHELD.clone_into(line);
             }
         }
         self

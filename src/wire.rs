@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::credential::Secret;
-use crate::reply::{MAX_LINE, Malformed, Parser, Reply, excerpt};
+use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD, excerpt};
 use crate::timeouts::{Deadline, Timeouts};
 use crate::{Error, ErrorKind, Stage};
 
@@ -132,11 +132,12 @@ impl Wire {
         self.io.get_mut().set_deadline(self.total.step(bound, name));
         let mut parser = Parser::default();
         loop {
-            let line = read_line(&mut self.io).map_err(|e| e.at(stage))?;
-            if let Some(reply) = parser
-                .push(&line.text, line.cut)
-                .map_err(|e| Error::malformed(stage, &e))?
-            {
+            let line = read_line(&mut self.io).map_err(|e| self.no_line(stage, e))?;
+            let reply = match parser.push(&line.text, line.cut) {
+                Err(Malformed::Code(_)) => Err(Malformed::Code(self.quoted(&line.text))),
+                result => result,
+            };
+            if let Some(reply) = reply.map_err(|e| Error::malformed(stage, &e))? {
                 return Ok(self.heard(reply));
             }
         }
@@ -173,6 +174,33 @@ impl Wire {
         }
     }
 
+    fn is_secret(&self, text: &str) -> bool {
+        self.secrets
+            .iter()
+            .any(|secret| repeats(text, secret.expose()))
+    }
+
+    fn no_line(&self, stage: Stage, why: NoLine) -> Error {
+        match why {
+            NoLine::Endless => Error::malformed(stage, &Malformed::Endless),
+            NoLine::Failed(error, text) if text.is_empty() => Error::io(stage, error),
+            NoLine::Failed(error, text) => {
+                let text = self.quoted(&text);
+                Error::io(stage, error).with(&format!(" in the middle of a reply: {text}"))
+            }
+        }
+    }
+
+    /// What is no reply, for an error text. The whole of it is searched, not the excerpt: that may end within a piece of
+    /// the secret that is too short to tell.
+    fn quoted(&self, text: &[u8]) -> String {
+        if self.is_secret(&String::from_utf8_lossy(text)) {
+            WITHHELD.into()
+        } else {
+            excerpt(text)
+        }
+    }
+
     pub(crate) fn close(&mut self) {
         self.io.get_mut().close();
     }
@@ -200,11 +228,10 @@ impl Wire {
 
     /// Notes a reply in the transcript, without the secrets that a server may repeat in it.
     fn heard(&self, reply: Reply) -> Reply {
-        let reply = reply.withhold(|line| {
-            self.secrets
-                .iter()
-                .any(|secret| repeats(line, secret.expose()))
-        });
+        // The reason of a refused login comes in base64, and may repeat what it refuses.
+        let decoded = STANDARD.decode(reply.lines().concat().trim());
+        let all = decoded.is_ok_and(|text| self.is_secret(&String::from_utf8_lossy(&text)));
+        let reply = reply.withhold(|line| all || self.is_secret(line));
         let (last, more) = reply.lines().split_last().unzip();
         for line in more.into_iter().flatten() {
             log::debug!(target: TARGET, "S: {}-{line}", reply.code());
@@ -257,17 +284,6 @@ enum NoLine {
     Failed(io::Error, Vec<u8>),
     /// More than [`MAX_SKIPPED`] bytes without an end.
     Endless,
-}
-
-impl NoLine {
-    fn at(self, stage: Stage) -> Error {
-        match self {
-            NoLine::Failed(error, text) if text.is_empty() => Error::io(stage, error),
-            NoLine::Failed(error, text) => Error::io(stage, error)
-                .with(&format!(" in the middle of a reply: {}", excerpt(&text))),
-            NoLine::Endless => Error::malformed(stage, &Malformed::Endless),
-        }
-    }
 }
 
 /// Reads to the next LF. CRLF ends a line and so does LF alone: some servers behind some gateways send it, and here, in
