@@ -6,6 +6,8 @@
 
 mod exchange;
 
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -423,4 +425,49 @@ fn every_step_goes_wrong_in_every_way() {
         );
     });
     println!("{cases} cases");
+}
+
+/// A caller may catch the panic of its own reader. The server still waits for the rest of the message then, and would
+/// take the next one for it.
+#[test]
+fn a_reader_that_panics_ends_the_session() {
+    struct Panics;
+    impl Read for Panics {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("the reader's own")
+        }
+    }
+    let exchange = Exchange::start();
+    let mut session = Session::open(&exchange.account()).unwrap();
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let half = b"Subject: for Ann alone\r\n\r\n".repeat(1000);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        session.send_raw(&envelope, half.chain(Panics))
+    }));
+    assert!(unwound.is_err());
+    let next = session.send(&message()).unwrap_err();
+    assert_eq!(
+        next.to_string(),
+        "body: the session ended earlier: a panic in the middle of a message"
+    );
+    session.quit();
+    assert!(exchange.settle().delivered().is_empty());
+}
+
+/// A reader that breaks the contract of `Read` cannot make us send less than it gave.
+#[test]
+fn a_reader_that_lies_ends_the_message() {
+    struct Lies;
+    impl Read for Lies {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len() + 1)
+        }
+    }
+    let exchange = Exchange::start();
+    let mut session = Session::open(&exchange.account()).unwrap();
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let error = session.send_raw(&envelope, Lies).unwrap_err();
+    assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Body, false));
+    drop(session);
+    assert!(exchange.settle().delivered().is_empty());
 }
