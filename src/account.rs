@@ -1,17 +1,26 @@
 //! Who sends, and through which servers.
 
+mod check;
+mod cloud;
 mod keys;
+mod roots;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
-use crate::credential::{Credential, Secret, read_file};
-use crate::token::Token;
-use crate::{Error, Stage, Timeouts, address};
+pub use cloud::Cloud;
+
+use crate::cache::CacheFile;
+use crate::credential::{
+    AccessToken, Certificate, ClientSecret, Credential, FederatedToken, ManagedIdentity,
+};
+use crate::token::{Keep, Token};
+use crate::{Error, Stage, Timeouts};
+use roots::Roots;
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.
 ///
@@ -34,24 +43,19 @@ pub struct Account {
     mailbox: String,
     tenant: String,
     client_id: String,
-    credential: Option<Credential>,
-    host: String,
-    port: u16,
-    authority: String,
-    scope: String,
+    credential: Option<Arc<dyn Credential>>,
+    cloud: Cloud,
+    /// These three where they differ from the cloud's.
+    server: Option<(String, u16)>,
+    authority: Option<String>,
+    scope: Option<String>,
     roots: Option<Roots>,
     initial_response: InitialResponse,
     ehlo_name: Option<String>,
     timeouts: Timeouts,
+    cache: Option<Arc<dyn Keep>>,
     /// Replaced, not emptied, when the identity changes: the clones made before keep theirs.
     token: Arc<Mutex<Option<Token>>>,
-}
-
-/// Roots trusted instead of webpki-roots.
-#[derive(Clone)]
-enum Roots {
-    Pem(Arc<[u8]>),
-    File(PathBuf),
 }
 
 /// Whether the token travels on the `AUTH` line itself or in a line of its own.
@@ -76,14 +80,15 @@ impl Account {
             tenant: String::new(),
             client_id: String::new(),
             credential: None,
-            host: "smtp.office365.com".into(),
-            port: 587,
-            authority: "https://login.microsoftonline.com".into(),
-            scope: "https://outlook.office365.com/.default".into(),
+            cloud: Cloud::default(),
+            server: None,
+            authority: None,
+            scope: None,
             roots: None,
             initial_response: InitialResponse::default(),
             ehlo_name: None,
             timeouts: Timeouts::default(),
+            cache: None,
             token: Arc::default(),
         }
     }
@@ -101,35 +106,77 @@ impl Account {
     }
 
     /// The client secret: its *Value* in the portal, not its Secret ID.
-    pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
-        self.credential = Some(Credential::ClientSecret(Secret::new(secret.into())));
+    pub fn client_secret(self, secret: impl Into<String>) -> Self {
+        self.proven_by(ClientSecret::value(secret.into()))
+    }
+
+    /// A certificate that is registered with the application, and its private key (RSA), PEM, in either order. Better
+    /// than a secret: the key never leaves this machine.
+    pub fn client_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
+        self.proven_by(Certificate::pem(pem.into()))
+    }
+
+    /// A file with a token of another identity provider that the application trusts: workload identity federation. It is
+    /// read anew for every token request, since its owner replaces it about once an hour.
+    pub fn federated_token_file(self, path: impl Into<PathBuf>) -> Self {
+        self.proven_by(FederatedToken::file(path.into()))
+    }
+
+    /// The identity that Azure gives this machine: a virtual machine, App Service, Container Apps, or a server connected
+    /// by Azure Arc. The one assigned by the system, or with a [`client_id`](Self::client_id) that one of the user's.
+    /// There is nothing to keep secret, and no tenant to name.
+    pub fn managed_identity(self) -> Self {
+        self.proven_by(ManagedIdentity)
+    }
+
+    /// An access token for Exchange Online that you got elsewhere. It is used as it is and never renewed.
+    pub fn access_token(self, token: impl Into<String>) -> Self {
+        self.proven_by(AccessToken::new(token.into()))
+    }
+
+    /// The cloud: where the servers are, and what the token is for. [`Worldwide`](Cloud::Worldwide).
+    ///
+    /// [`server`](Self::server), [`authority`](Self::authority) and [`scope`](Self::scope) still count where they are
+    /// set, before or after this.
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.cloud = cloud;
         self.forget_token()
     }
 
     /// The submission server. `smtp.office365.com`, 587.
     pub fn server(mut self, host: impl Into<String>, port: u16) -> Self {
-        self.host = host.into();
-        self.port = port;
+        self.server = Some((host.into(), port));
         self
     }
 
     /// The URL before the tenant. The token endpoint is `{authority}/{tenant}/oauth2/v2.0/token`. Trailing slashes do
     /// not matter, a missing scheme means https, any other scheme is an error. `https://login.microsoftonline.com`.
     pub fn authority(mut self, url: impl Into<String>) -> Self {
-        self.authority = url.into();
+        self.authority = Some(url.into());
         self.forget_token()
     }
 
     /// What the token is for: one resource with `/.default`. `https://outlook.office365.com/.default`.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = scope.into();
+        self.scope = Some(scope.into());
         self.forget_token()
     }
 
     /// Certificates, PEM, one or more, that are trusted *instead of* the built-in roots, for SMTP and token alike.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots = Some(Roots::Pem(pem.into().into()));
+        self.roots = Some(Arc::new(roots::from_pem(&pem.into())));
         self.forget_token()
+    }
+
+    /// A file that keeps tokens between processes, so that a program started every five minutes asks for one an hour. Off
+    /// unless set. It may serve several accounts.
+    ///
+    /// The file holds tokens, and nothing else that is secret. It is made with mode 0600, and not used, with a warning in
+    /// the log, if it belongs to somebody else or if others may read it. Nothing depends on it: what goes wrong with it is
+    /// logged, and costs a token request.
+    pub fn token_cache(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache = Some(Arc::new(CacheFile::new(path.into())));
+        self
     }
 
     /// How AUTH carries the token.
@@ -177,7 +224,57 @@ impl Account {
     ///
     /// [`Input`](crate::ErrorKind::Input) for a value that its key does not take, and for two credentials at once.
     pub fn from_env() -> Result<Self, Error> {
-        keys::from_variables(&|name| std::env::var_os(name))
+        keys::from_env(&|name| std::env::var_os(name))
+    }
+
+    /// The account of several layers of keys and values, the weakest first: a system's file, a user's file, variables,
+    /// flags. This is how a program reads a configuration of its own.
+    ///
+    /// A layer overrides the ones before it, key by key. A credential replaces the credential of a weaker layer, whichever
+    /// kind it is; a `cloud` replaces `server`, `authority` and `scope` of weaker layers. Below all of them stand the
+    /// `AZURE_*` variables, as in [`from_env`](Self::from_env). The `EXOSEND_*` variables do not count unless they are one
+    /// of the layers.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set), and for two credentials in one layer: it names both.
+    ///
+    /// ```
+    /// use exosend::Account;
+    ///
+    /// let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    /// let system = vec![pair("tenant", "contoso.com"), pair("client_secret", "~")];
+    /// let user = vec![pair("client_certificate_file", "/etc/exosend.pem")];
+    /// let account = Account::from_layers(&[system, user])?;
+    /// assert!(format!("{account:?}").contains("exosend.pem"));
+    /// # Ok::<(), exosend::Error>(())
+    /// ```
+    pub fn from_layers(layers: &[Vec<(String, String)>]) -> Result<Self, Error> {
+        keys::from_layers(layers, &|name| std::env::var_os(name))
+    }
+
+    /// The keys that [`set`](Self::set) takes, in the order of the [table](crate#keys).
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        keys::names()
+    }
+
+    /// When the client certificate ends; `None` if the account has another credential.
+    ///
+    /// From 30 days before, each token request logs a warning.
+    ///
+    /// # Errors
+    ///
+    /// [`Input`](crate::ErrorKind::Input) if the certificate cannot be read.
+    pub fn certificate_expires(&self) -> Result<Option<SystemTime>, Error> {
+        match &self.credential {
+            Some(credential) => credential.expires(),
+            None => Ok(None),
+        }
+    }
+
+    fn proven_by(mut self, credential: impl Credential + 'static) -> Self {
+        self.credential = Some(Arc::new(credential));
+        self.forget_token()
     }
 
     fn forget_token(mut self) -> Self {
@@ -193,9 +290,9 @@ impl fmt::Debug for Account {
             .field("tenant", &self.tenant)
             .field("client_id", &self.client_id)
             .field("credential", &self.credential)
-            .field("server", &format_args!("{}:{}", self.host, self.port))
-            .field("authority", &self.authority)
-            .field("scope", &self.scope)
+            .field("server", &format_args!("{}:{}", self.host(), self.port()))
+            .field("authority", &self.authority_url())
+            .field("scope", &self.resource_scope())
             .finish_non_exhaustive()
     }
 }
@@ -214,20 +311,27 @@ impl Account {
         &self.client_id
     }
 
-    pub(crate) fn credential(&self) -> Option<&Credential> {
-        self.credential.as_ref()
+    pub(crate) fn credential(&self) -> Option<&dyn Credential> {
+        self.credential.as_deref()
     }
 
     pub(crate) fn resource_scope(&self) -> &str {
-        &self.scope
+        self.scope.as_deref().unwrap_or(self.cloud.scope())
     }
 
     pub(crate) fn host(&self) -> &str {
-        &self.host
+        match &self.server {
+            Some((host, _)) => host,
+            None => self.cloud.host(),
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.server.as_ref().map_or(587, |(_, port)| *port)
+    }
+
+    fn authority_url(&self) -> &str {
+        self.authority.as_deref().unwrap_or(self.cloud.authority())
     }
 
     pub(crate) fn auth_policy(&self) -> InitialResponse {
@@ -247,9 +351,14 @@ impl Account {
         &self.token
     }
 
+    /// The file that keeps tokens.
+    pub(crate) fn token_file(&self) -> Option<&dyn Keep> {
+        self.cache.as_deref()
+    }
+
     /// `{authority}/{tenant}/oauth2/v2.0/token`, the authority mended as its documentation says.
     pub(crate) fn token_endpoint(&self) -> String {
-        let authority = self.authority.trim_end_matches('/');
+        let authority = self.authority_url().trim_end_matches('/');
         let scheme = if authority.contains("://") {
             ""
         } else {
@@ -259,126 +368,17 @@ impl Account {
     }
 
     /// The given roots; `None` for the built-in ones.
-    pub(crate) fn roots(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
-        let wrong = |what: String| wrong("ca_file", what);
-        let read;
-        let (pem, from) = match &self.roots {
-            None => return Ok(None),
-            Some(Roots::Pem(pem)) => (&**pem, String::new()),
-            Some(Roots::File(path)) => {
-                read = read_file(path, u64::MAX).map_err(wrong)?;
-                (&**read, format!("{}: ", path.display()))
-            }
-        };
-        let mut roots = Vec::new();
-        for root in CertificateDer::pem_slice_iter(pem) {
-            roots.push(root.map_err(|e| wrong(format!("{from}not PEM: {e}")))?);
+    pub(crate) fn roots(&self) -> Result<Option<&[CertificateDer<'static>]>, Error> {
+        match self.roots.as_deref() {
+            None => Ok(None),
+            Some(Ok(roots)) => Ok(Some(roots)),
+            Some(Err(what)) => Err(wrong("ca_file", what)),
         }
-        if roots.is_empty() {
-            return Err(wrong(format!("{from}no certificate in it")));
-        }
-        // One that TLS cannot use would be left out without a word, and be missed where it mattered.
-        let mut store = rustls::RootCertStore::empty();
-        for root in &roots {
-            store
-                .add(root.clone())
-                .map_err(|e| wrong(format!("{from}a certificate that cannot be a root: {e}")))?;
-        }
-        Ok(Some(roots))
-    }
-
-    /// Everything that can be known to be wrong before the first connection.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        self.check_present(&["mailbox", "tenant", "client_id", "client_secret"])?;
-        address::checked_spec(&self.mailbox).map_err(|what| wrong("mailbox", what))?;
-        check_host(&self.host).map_err(|what| wrong("server", what))?;
-        if let Some(name) = &self.ehlo_name {
-            check_ehlo_name(name).map_err(|what| wrong("ehlo_name", what))?;
-        }
-        self.check_application()
-    }
-
-    /// The same for what a token request needs.
-    pub(crate) fn check_application(&self) -> Result<(), Error> {
-        self.check_present(&["tenant", "client_id", "client_secret"])?;
-        // It is a segment of the endpoint's path: an id or a domain, nothing that could lead elsewhere.
-        let segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        if !self.tenant.bytes().all(segment) || self.tenant.starts_with('.') {
-            return Err(wrong("tenant", "neither an id nor a domain"));
-        }
-        for (key, text) in [("client_id", &self.client_id), ("scope", &self.scope)] {
-            if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-                return Err(wrong(
-                    key,
-                    "empty, or a space, control or non-ASCII character in it",
-                ));
-            }
-        }
-        if let Some(secret) = &self.credential {
-            secret.secret()?;
-        }
-        check_authority(&self.authority).map_err(|what| wrong("authority", what))?;
-        self.roots().map(drop)
-    }
-
-    fn check_present(&self, keys: &[&str]) -> Result<(), Error> {
-        let missing = |key: &&str| match *key {
-            "mailbox" => self.mailbox.is_empty(),
-            "tenant" => self.tenant.is_empty(),
-            "client_id" => self.client_id.is_empty(),
-            _ => self.credential.is_none(),
-        };
-        let missing: Vec<_> = keys.iter().copied().filter(missing).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let variables: Vec<_> = missing.iter().map(|key| keys::variable(key)).collect();
-        let what = format!(
-            "missing (setter, key, or environment: {})",
-            variables.join(", ")
-        );
-        Err(wrong(&missing.join(", "), what))
     }
 }
 
 fn wrong(key: &str, what: impl Into<String>) -> Error {
     Error::input(Stage::Account, key, what)
-}
-
-fn check_host(host: &str) -> Result<(), &'static str> {
-    match rustls::pki_types::ServerName::try_from(host) {
-        Ok(_) => Ok(()),
-        Err(_) => Err("neither a host name nor an address"),
-    }
-}
-
-fn check_authority(url: &str) -> Result<(), &'static str> {
-    let rest = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-        Some(_) => return Err("must begin with https://"),
-        None => url,
-    };
-    let host = rest.trim_end_matches('/');
-    if host.is_empty() || host.starts_with('/') {
-        return Err("no host in it");
-    }
-    // A user, a query or a fragment has no place in it and would change where the rest leads.
-    if !host
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
-    {
-        return Err("not a URL with host and path only");
-    }
-    Ok(())
-}
-
-/// A domain or an address literal (RFC 5321 4.1.1.1).
-fn check_ehlo_name(name: &str) -> Result<(), &'static str> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
-    if name.is_empty() || name.len() > 255 || !name.bytes().all(allowed) {
-        return Err("neither a host name nor an address literal like [192.0.2.7]");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

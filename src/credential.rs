@@ -1,13 +1,60 @@
 //! What proves who the application is.
 
+mod certificate;
+mod federated;
+mod identity;
+mod ready;
+mod secret;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use crate::{Error, Stage};
+pub(crate) use certificate::Certificate;
+pub(crate) use federated::FederatedToken;
+pub(crate) use identity::ManagedIdentity;
+pub(crate) use ready::AccessToken;
+pub(crate) use secret::ClientSecret;
+
+use crate::timeouts::Deadline;
+use crate::token::{Failure, Token};
+use crate::{Account, Error, Stage};
+
+/// One way to prove it, and to get a token with that.
+///
+/// Behind a pointer, not an enum, so that a small program carries the code of the way that it uses, and no other.
+pub(crate) trait Credential: fmt::Debug + Send + Sync {
+    /// The key it is set by.
+    fn key(&self) -> &'static str;
+
+    /// What can be known to be wrong with it before it is used.
+    fn check(&self) -> Result<(), Error>;
+
+    /// It needs neither a tenant nor a client id.
+    fn stands_alone(&self) -> bool {
+        false
+    }
+
+    /// What tells it from others where tokens are kept. Nobody can learn it from this.
+    fn fingerprint(&self) -> Result<String, Error>;
+
+    /// A token that needs no request.
+    fn ready(&self) -> Option<Token> {
+        None
+    }
+
+    /// Asks for a token, once. `attempt` counts from 0.
+    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure>;
+
+    /// When it ends, if it says so.
+    fn expires(&self) -> Result<Option<SystemTime>, Error> {
+        Ok(None)
+    }
+}
 
 /// A text nobody gets to see: wiped when dropped, absent from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,55 +77,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One way to prove it.
-#[derive(Clone, Debug)]
-pub(crate) enum Credential {
-    ClientSecret(Secret),
-    /// A file that holds the client secret, read at every token request: systemd credentials, Docker secrets.
-    ClientSecretFile(PathBuf),
-}
-
-/// A secret is 40 characters; a file that holds more than this is some other file.
-const MAX_SECRET_FILE: u64 = 4096;
-
-impl Credential {
-    /// The key it is set by.
-    pub(crate) fn key(&self) -> &'static str {
-        match self {
-            Credential::ClientSecret(_) => "client_secret",
-            Credential::ClientSecretFile(_) => "client_secret_file",
-        }
-    }
-
-    /// The client secret, read if it is in a file.
-    pub(crate) fn secret(&self) -> Result<Secret, Error> {
-        let wrong = |what: String| Error::input(Stage::Account, self.key(), what);
-        let secret = match self {
-            Credential::ClientSecret(secret) => secret.clone(),
-            Credential::ClientSecretFile(path) => {
-                let bytes = read_file(path, MAX_SECRET_FILE).map_err(wrong)?;
-                let text = std::str::from_utf8(&bytes).map_err(|_| {
-                    let path = path.display();
-                    wrong(format!("{path}: stream did not contain valid UTF-8"))
-                })?;
-                // Editors and `echo` end a file with a line break; no secret ends in one.
-                Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())
-            }
-        };
-        if secret.expose().is_empty() {
-            return Err(wrong("empty".into()));
-        }
-        if secret
-            .expose()
-            .chars()
-            .any(|c| matches!(c, '\r' | '\n' | '\0'))
-        {
-            return Err(wrong("a line break or NUL within the secret".into()));
-        }
-        Ok(secret)
-    }
-}
-
 /// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut bytes = Zeroizing::new(Vec::new());
@@ -91,46 +89,26 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, S
     Ok(bytes)
 }
 
+/// A file that holds one line of text and nothing else, which editors and `echo` end with a line break.
+fn read_line(path: &Path, limit: u64) -> Result<Secret, String> {
+    let bytes = read_file(path, limit)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| format!("{}: stream did not contain valid UTF-8", path.display()))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// For the errors of the credential with this key.
+fn wrong(key: &'static str, what: impl Into<String>) -> Error {
+    Error::input(Stage::Account, key, what)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_secret_cannot_be_printed() {
-        let credential = Credential::ClientSecret(Secret::new("hush".into()));
-        assert_eq!(format!("{credential:?}"), "ClientSecret(Secret(..))");
-    }
-
-    #[test]
-    fn a_secret_from_a_file_loses_the_line_break_of_its_editor() {
-        let path = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
-        let secret = |content: &str| {
-            std::fs::write(&path, content).unwrap();
-            Credential::ClientSecretFile(path.clone())
-                .secret()
-                .map(|s| s.expose().to_owned())
-        };
-        assert_eq!(secret("a b~c \r\n").unwrap(), "a b~c ");
-        assert!(
-            secret("\n")
-                .unwrap_err()
-                .to_string()
-                .ends_with("client_secret_file: empty")
-        );
-        assert!(secret("a\nb").is_err());
-        assert!(
-            secret(&"x".repeat(5000))
-                .unwrap_err()
-                .to_string()
-                .contains("longer than 4096 bytes")
-        );
-        std::fs::remove_file(&path).unwrap();
-        assert!(
-            Credential::ClientSecretFile(path)
-                .secret()
-                .unwrap_err()
-                .to_string()
-                .starts_with("account client_secret_file: ")
-        );
+        let secret = Secret::new("hush".into());
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 }

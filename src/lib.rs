@@ -15,9 +15,12 @@
 mod account;
 mod address;
 mod background;
+mod cache;
 mod connection;
 mod credential;
 mod data;
+mod der;
+mod digest;
 mod envelope;
 mod error;
 mod hint;
@@ -30,7 +33,7 @@ mod timeouts;
 mod token;
 mod wire;
 
-pub use account::{Account, InitialResponse};
+pub use account::{Account, Cloud, InitialResponse};
 pub use envelope::Envelope;
 pub use error::{Error, ErrorKind, Stage};
 pub use message::{Attachment, Message};

@@ -24,7 +24,7 @@ pub(crate) fn hex<const N: usize>() -> String {
             }
         }
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::digest::hex(&bytes)
 }
 
 #[cfg(test)]

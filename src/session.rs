@@ -9,7 +9,7 @@ use crate::data::DotWriter;
 use crate::envelope::Route;
 use crate::receipt::{Receipt, Refusal};
 use crate::timeouts::Deadline;
-use crate::token::Pending;
+use crate::token::{Pending, Token};
 use crate::wire::{Wire, is_mere_refusal};
 use crate::{Account, Envelope, Error, ErrorKind, Message, Reply, Stage};
 
@@ -62,9 +62,27 @@ impl Session {
 
     /// The same for an account that has been checked.
     pub(crate) fn connect(account: &Account, total: Deadline) -> Result<Self, Error> {
+        let kept = Token::kept(account);
+        let worn = kept.as_ref().is_some_and(Token::is_worn);
+        match Self::log_in(account, total, kept) {
+            // What the token allows may have changed since it was issued. Once: blind repeats get a mailbox blocked
+            // (F§3.3).
+            Err(refused) if worn && refused.kind() == ErrorKind::Auth && refused.is_permanent() => {
+                log::info!("{refused}; once more with a fresh token");
+                Token::forget(account);
+                Self::log_in(account, total, None)
+            }
+            result => result,
+        }
+    }
+
+    fn log_in(account: &Account, total: Deadline, kept: Option<Token>) -> Result<Self, Error> {
         let interrupt = Interrupt::default();
         let no_token = interrupt.clone();
-        let pending = Pending::start(account, total, move || no_token.raise())?;
+        let pending = match kept {
+            Some(token) => Pending::Kept(token),
+            None => Pending::start(account, total, move || no_token.raise())?,
+        };
         let secured = connection::open(account, total, &interrupt)
             .map_err(|connection| pending.failure().unwrap_or(connection))?;
         let token = pending.wait(total)?;

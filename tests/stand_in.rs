@@ -8,9 +8,17 @@ use std::time::Duration;
 use client::{Client, blob, request};
 use exchange::{Answer, Certificate, Exchange, Fault, Step};
 
+#[path = "stand_in/assertion.rs"]
+mod assertion;
 #[path = "stand_in/client.rs"]
 mod client;
+#[path = "stand_in/credentials.rs"]
+mod credentials;
 mod exchange;
+#[path = "stand_in/identity.rs"]
+mod identity;
+#[path = "credentials/verifier.rs"]
+mod verifier;
 
 #[test]
 fn a_message_arrives() {

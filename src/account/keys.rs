@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Account, InitialResponse, Roots, check_authority, check_ehlo_name, check_host, wrong};
+use super::{Account, Cloud, InitialResponse, check, roots, wrong};
 use crate::Error;
-use crate::credential::{Credential, Secret};
+use crate::cache::CacheFile;
+use crate::credential::{
+    AccessToken, Certificate, ClientSecret, Credential, FederatedToken, ManagedIdentity,
+};
 
 /// The keys. A new option is one row.
 const KEYS: &[Key] = &[
@@ -16,26 +20,54 @@ const KEYS: &[Key] = &[
         text(&mut a.client_id, v)
     }),
     Key::credential("client_secret", |a, v| {
-        a.credential = Some(Credential::ClientSecret(Secret::new(v.to_owned())));
-        Ok(())
+        proof(a, ClientSecret::value(v.to_owned()))
     })
     .or("AZURE_CLIENT_SECRET"),
     Key::credential("client_secret_file", |a, v| {
-        a.credential = Some(Credential::ClientSecretFile(path(v)?));
+        proof(a, ClientSecret::file(path(v)?))
+    }),
+    Key::credential("client_certificate_file", |a, v| {
+        proof(a, Certificate::file(path(v)?))
+    })
+    .or("AZURE_CLIENT_CERTIFICATE_PATH"),
+    Key::credential("federated_token_file", |a, v| {
+        proof(a, FederatedToken::file(path(v)?))
+    })
+    .or("AZURE_FEDERATED_TOKEN_FILE"),
+    Key::credential(MANAGED_IDENTITY, |a, v| match v {
+        "true" => proof(a, ManagedIdentity),
+        "false" => {
+            a.credential
+                .take_if(|credential| credential.key() == MANAGED_IDENTITY);
+            Ok(())
+        }
+        _ => Err("takes true or false".into()),
+    }),
+    Key::credential("access_token", |a, v| {
+        proof(a, AccessToken::new(v.to_owned()))
+    }),
+    Key::plain(CLOUD, |a, v| {
+        let known = Cloud::NAMES.iter().find(|(name, _)| *name == v);
+        let (_, cloud) = known.ok_or("takes worldwide, gcc-high, dod or china")?;
+        a.cloud = *cloud;
         Ok(())
     }),
     Key::plain("server", |a, v| {
-        (a.host, a.port) = host_and_port(v)?;
+        a.server = Some(host_and_port(v)?);
         Ok(())
     }),
     Key::plain("authority", |a, v| {
-        check_authority(v)?;
-        text(&mut a.authority, v)
+        check::authority(v)?;
+        a.authority = Some(v.to_owned());
+        Ok(())
     })
     .or("AZURE_AUTHORITY_HOST"),
-    Key::plain("scope", |a, v| text(&mut a.scope, v)),
+    Key::plain("scope", |a, v| {
+        a.scope = Some(v.to_owned());
+        Ok(())
+    }),
     Key::plain("ca_file", |a, v| {
-        a.roots = Some(Roots::File(path(v)?));
+        a.roots = Some(Arc::new(Ok(roots::from_file(&path(v)?)?)));
         Ok(())
     }),
     Key::plain("initial_response", |a, v| {
@@ -47,8 +79,12 @@ const KEYS: &[Key] = &[
         };
         Ok(())
     }),
+    Key::plain("token_cache", |a, v| {
+        a.cache = Some(Arc::new(CacheFile::new(path(v)?)));
+        Ok(())
+    }),
     Key::plain("ehlo_name", |a, v| {
-        check_ehlo_name(v)?;
+        check::ehlo_name(v)?;
         a.ehlo_name = Some(v.to_owned());
         Ok(())
     }),
@@ -57,6 +93,9 @@ const KEYS: &[Key] = &[
         Ok(())
     }),
 ];
+
+const MANAGED_IDENTITY: &str = "managed_identity";
+const CLOUD: &str = "cloud";
 
 struct Key {
     name: &'static str,
@@ -119,55 +158,116 @@ pub(super) fn variable(key: &str) -> String {
     format!("EXOSEND_{}", key.to_ascii_uppercase())
 }
 
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
 pub(super) fn set(account: &mut Account, key: &str, value: &str) -> Result<(), Error> {
-    let known = KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
-        let names = KEYS.iter().map(|known| known.name);
-        let nearest = names
+    (find(key)?.set)(account, value).map_err(|what| wrong(key, what))
+}
+
+fn find(key: &str) -> Result<&'static Key, Error> {
+    KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
+        let nearest = names()
             .min_by_key(|name| distance(name, key))
             .unwrap_or_default();
         wrong(key, format!("unknown key, did you mean `{nearest}`?"))
-    })?;
-    (known.set)(account, value).map_err(|what| wrong(key, what))
+    })
 }
 
-/// What the variables that `get` knows say.
-pub(super) fn from_variables(get: &dyn Fn(&str) -> Option<OsString>) -> Result<Account, Error> {
-    let get = |name: &str| match get(name).map(OsString::into_string) {
-        Some(Ok(value)) => Ok(Some(value).filter(|v| !v.is_empty())),
-        Some(Err(_)) => Err(wrong(name, "not UTF-8")),
-        None => Ok(None),
-    };
-    let mut account = Account::new("");
-    let mut take = |key: &Key, variable: &str, value: &str| {
-        (key.set)(&mut account, value).map_err(|what| wrong(variable, what))
-    };
-    let mut credential: Option<String> = None;
+/// The value of a variable, if it is set.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// A value and the name it was given under: a key, or a variable.
+struct Setting {
+    key: &'static Key,
+    name: String,
+    value: String,
+}
+
+impl Setting {
+    fn names_credential(&self) -> bool {
+        let none = self.key.name == MANAGED_IDENTITY && self.value == "false";
+        self.key.role == Role::Credential && !none
+    }
+}
+
+/// What the `EXOSEND_*` variables say, and below them the `AZURE_*` ones.
+pub(super) fn from_env(get: Variables<'_>) -> Result<Account, Error> {
+    let mut layer = Vec::new();
     for key in KEYS {
-        let variable = variable(key.name);
-        let Some(value) = get(&variable)? else {
-            continue;
-        };
-        take(key, &variable, &value)?;
-        if key.role == Role::Credential {
-            if let Some(other) = credential.replace(variable.clone()) {
-                return Err(wrong(
-                    &other,
-                    format!("{variable} is set too: one credential at a time"),
-                ));
+        layer.extend(variable_setting(key, variable(key.name), get)?);
+    }
+    assemble(&[layer], get)
+}
+
+pub(super) fn from_layers(
+    layers: &[Vec<(String, String)>],
+    get: Variables<'_>,
+) -> Result<Account, Error> {
+    let setting = |(name, value): &(String, String)| {
+        Ok(Setting {
+            key: find(name)?,
+            name: name.clone(),
+            value: value.clone(),
+        })
+    };
+    let layers: Result<Vec<_>, _> = layers
+        .iter()
+        .map(|layer| layer.iter().map(setting).collect())
+        .collect();
+    assemble(&layers?, get)
+}
+
+fn assemble(layers: &[Vec<Setting>], get: Variables<'_>) -> Result<Account, Error> {
+    let proven = layers.iter().flatten().any(Setting::names_credential);
+    let mut azure = Vec::new();
+    for key in KEYS {
+        let somebody_else = proven && key.role != Role::Plain;
+        if let Some(variable) = key.azure.filter(|_| !somebody_else) {
+            azure.extend(variable_setting(key, variable.to_owned(), get)?);
+        }
+    }
+    let mut account = Account::new("");
+    for layer in std::iter::once(&azure).chain(layers) {
+        apply(&mut account, layer)?;
+    }
+    Ok(account)
+}
+
+fn variable_setting(
+    key: &'static Key,
+    name: String,
+    get: Variables<'_>,
+) -> Result<Option<Setting>, Error> {
+    match get(&name).map(OsString::into_string) {
+        Some(Ok(value)) if !value.is_empty() => Ok(Some(Setting { key, name, value })),
+        Some(Err(_)) => Err(wrong(&name, "not UTF-8")),
+        _ => Ok(None),
+    }
+}
+
+fn apply(account: &mut Account, layer: &[Setting]) -> Result<(), Error> {
+    if layer.iter().any(|setting| setting.key.name == CLOUD) {
+        (account.server, account.authority, account.scope) = (None, None, None);
+    }
+    let mut credential: Option<&Setting> = None;
+    for setting in layer {
+        (setting.key.set)(account, &setting.value).map_err(|what| wrong(&setting.name, what))?;
+        if setting.names_credential() {
+            let other = credential.replace(setting);
+            if let Some(other) = other.filter(|other| other.key.name != setting.key.name) {
+                let what = format!("{} is set too: one credential at a time", setting.name);
+                return Err(wrong(&other.name, what));
             }
         }
     }
-    for key in KEYS {
-        let Some(azure) = key.azure else { continue };
-        let somebody_else = credential.is_some() && key.role != Role::Plain;
-        if somebody_else || get(&variable(key.name))?.is_some() {
-            continue;
-        }
-        if let Some(value) = get(azure)? {
-            take(key, azure, &value)?;
-        }
-    }
-    Ok(account)
+    Ok(())
+}
+
+fn proof(account: &mut Account, credential: impl Credential + 'static) -> Result<(), String> {
+    account.credential = Some(Arc::new(credential));
+    Ok(())
 }
 
 fn text(field: &mut String, value: &str) -> Result<(), String> {
@@ -211,7 +311,7 @@ fn host_and_port(value: &str) -> Result<(String, u16), String> {
             .split_once(':')
             .map_or((value, None), |(host, port)| (host, Some(port))),
     };
-    check_host(host)?;
+    check::host(host)?;
     let port = port
         .map_or(Ok(default), str::parse)
         .ok()
@@ -247,7 +347,7 @@ mod tests {
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Account, Error> {
-        from_variables(&|name| {
+        from_env(&|name| {
             variables
                 .iter()
                 .find(|(n, _)| *n == name)
@@ -257,26 +357,40 @@ mod tests {
 
     #[test]
     fn every_key_can_be_set_and_an_unknown_one_is_not() {
+        let ca = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let root = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
+        std::fs::write(&ca, root.cert.pem()).unwrap();
         let values = [
             ("mailbox", "robot@contoso.com"),
             ("tenant", "t"),
             ("client_id", "c"),
             ("client_secret", "s"),
             ("client_secret_file", "/f"),
+            ("client_certificate_file", "/f"),
+            ("federated_token_file", "/f"),
+            ("managed_identity", "true"),
+            ("access_token", "t"),
+            ("cloud", "gcc-high"),
             ("server", "h:25"),
             ("authority", "https://a"),
             ("scope", "s/.default"),
-            ("ca_file", "/ca"),
+            ("ca_file", ca.to_str().unwrap()),
             ("initial_response", "always"),
+            ("token_cache", "/c"),
             ("ehlo_name", "[192.0.2.7]"),
             ("timeout", "1.5"),
         ];
         let mut account = Account::new("");
-        for (key, value) in values {
+        for (key, value) in &values {
             account.set(key, value).unwrap();
         }
-        assert_eq!(values.len(), KEYS.len(), "a key without a line here");
-        assert_eq!((account.host.as_str(), account.port), ("h", 25));
+        std::fs::remove_file(&ca).unwrap();
+        assert_eq!(
+            values.map(|(key, _)| key).to_vec(),
+            Account::keys().collect::<Vec<_>>(),
+            "a key without a line here"
+        );
+        assert_eq!((account.host(), account.port()), ("h", 25));
         assert_eq!(account.timeouts.total, Duration::from_millis(1500));
         let error = account.set("clientid", "x").unwrap_err();
         assert_eq!(
@@ -306,6 +420,9 @@ mod tests {
             ("ehlo_name", ""),
             ("authority", "http://x"),
             ("ca_file", ""),
+            ("ca_file", "/nowhere"),
+            ("cloud", "moon"),
+            ("managed_identity", "yes"),
         ] {
             let error = Account::new("").set(key, value).unwrap_err();
             assert!(
@@ -370,5 +487,94 @@ mod tests {
             error.to_string(),
             "account EXOSEND_CLIENT_SECRET: EXOSEND_CLIENT_SECRET_FILE is set too: one credential at a time"
         );
+        let error = from(&[
+            ("AZURE_CLIENT_SECRET", "s"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/f"),
+        ])
+        .unwrap_err();
+        assert!(error.to_string().contains("AZURE_FEDERATED_TOKEN_FILE"));
+        let both = [
+            ("EXOSEND_MANAGED_IDENTITY", "false"),
+            ("EXOSEND_CLIENT_SECRET", "s"),
+        ];
+        assert!(from(&both).is_ok(), "an identity that is off is none");
+    }
+
+    /// Layers of `key=value`, below which the environment is that of a machine where Terraform runs.
+    fn layers(layers: &[&[&str]]) -> Account {
+        let pair = |text: &&str| {
+            let (key, value) = text.split_once('=').unwrap();
+            (key.to_owned(), value.to_owned())
+        };
+        let layers: Vec<Vec<_>> = layers
+            .iter()
+            .map(|layer| layer.iter().map(pair).collect())
+            .collect();
+        let terraform = |name: &str| match name {
+            "AZURE_TENANT_ID" => Some("azure-tenant".into()),
+            "AZURE_CLIENT_ID" => Some("azure-client".into()),
+            "AZURE_CLIENT_SECRET" => Some("azure-secret".into()),
+            "AZURE_AUTHORITY_HOST" => Some("https://azure-authority".into()),
+            _ => None,
+        };
+        from_layers(&layers, &terraform).unwrap()
+    }
+
+    fn credential(account: &Account) -> &'static str {
+        account.credential.as_ref().unwrap().key()
+    }
+
+    #[test]
+    fn a_stronger_layer_wins_key_by_key() {
+        let account = layers(&[
+            &["mailbox=a@x.com", "tenant=system", "client_secret=s"],
+            &["tenant=user", "client_certificate_file=/f"],
+            &[],
+        ]);
+        assert_eq!(
+            (account.mailbox(), account.tenant_id()),
+            ("a@x.com", "user")
+        );
+        assert_eq!(credential(&account), "client_certificate_file");
+        assert_eq!(account.application(), "", "Terraform's");
+        assert_eq!(
+            credential(&layers(&[
+                &["managed_identity=true"],
+                &["managed_identity=true"]
+            ])),
+            "managed_identity"
+        );
+        let off = layers(&[&["managed_identity=true"], &["managed_identity=false"]]);
+        assert!(off.credential.is_none());
+    }
+
+    #[test]
+    fn azure_fills_in_where_no_layer_names_a_credential() {
+        let account = layers(&[&["tenant=mine"]]);
+        assert_eq!(
+            (account.tenant_id(), account.application()),
+            ("mine", "azure-client")
+        );
+        assert_eq!(credential(&account), "client_secret");
+    }
+
+    #[test]
+    fn a_cloud_replaces_the_servers_of_weaker_layers_only() {
+        let account = layers(&[
+            &["server=weak:25", "scope=weak/.default"],
+            &["server=strong:25", "cloud=china"],
+        ]);
+        assert_eq!((account.host(), account.port()), ("strong", 25));
+        assert_eq!(
+            account.resource_scope(),
+            "https://partner.outlook.cn/.default"
+        );
+        assert_eq!(
+            account.authority_url(),
+            "https://login.partner.microsoftonline.cn"
+        );
+        let before = Account::new("").server("mine", 25).cloud(Cloud::GccHigh);
+        assert_eq!(before.host(), "mine");
+        assert_eq!(layers(&[]).authority_url(), "https://azure-authority");
     }
 }

@@ -138,7 +138,7 @@ pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
     match account.roots()? {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(given) => drop(roots.add_parsable_certificates(given)),
+        Some(given) => drop(roots.add_parsable_certificates(given.iter().cloned())),
     }
     let mut config =
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -1,10 +1,13 @@
 //! How a stand-in is set up before it starts.
 
+use std::path::PathBuf;
+
 use super::Exchange;
 use super::certificates::Certificate;
 use super::config::{Config, keyword};
-use super::entra::Answer;
+use super::entra::{Answer, Registered};
 use super::fault::{Ends, Fault, Faults, Sequence, Step};
+use super::federated::FederatedTokens;
 use super::tcp::End;
 
 /// Builds an [`Exchange`].
@@ -16,6 +19,8 @@ pub struct Builder {
     pub(super) answers: Sequence<Answer>,
     pub(super) refused: Vec<(String, String)>,
     pub(super) ends: Ends,
+    pub(super) federated: FederatedTokens,
+    pub(super) identity_answers: Sequence<Answer>,
 }
 
 /// Who the account is.
@@ -28,6 +33,40 @@ impl Builder {
     /// The secret's value. The default holds `&`, `+`, `=` and `%`, which a form has to encode.
     pub fn client_secret(self, secret: &str) -> Self {
         self.with(|config| config.client_secret = secret.into())
+    }
+
+    /// A certificate, PEM or DER, with whose key the application may sign an assertion. Several may be registered.
+    pub fn certificate(self, certificate: impl AsRef<[u8]>) -> Self {
+        let registered = Registered::new(certificate.as_ref());
+        self.with(|config| config.certificates.push(registered))
+    }
+
+    /// Assertions may be signed with RS256 too. Entra takes it; a client that can do PS256 has no need of it.
+    pub fn allow_rs256(self) -> Self {
+        self.with(|config| config.rs256 = true)
+    }
+
+    /// A federated token that proves the application, usually a [`FederatedToken`](super::FederatedToken)'s text.
+    /// Others are refused from now on.
+    pub fn federated_token(mut self, text: impl Into<String>) -> Self {
+        self.federated.add(text.into());
+        self
+    }
+
+    /// The machine has this user-assigned identity too.
+    pub fn user_assigned(self, client_id: &str) -> Self {
+        self.with(|config| config.user_assigned.push(client_id.into()))
+    }
+
+    /// The machine has no identity of its own.
+    pub fn without_system_assigned(self) -> Self {
+        self.with(|config| config.system_assigned = false)
+    }
+
+    /// Where the agent of Azure Arc writes its key files: a directory of the test's.
+    pub fn arc_tokens(self, directory: impl Into<PathBuf>) -> Self {
+        let directory = directory.into();
+        self.with(|config| config.arc_tokens = Some(directory))
     }
 
     /// The resource whose `/.default` is the scope: `https://outlook.office365.com`.
@@ -152,6 +191,26 @@ impl Builder {
     /// The token endpoint's answer to the `n`th request, counted from 1.
     pub fn nth_token(mut self, n: usize, answer: Answer) -> Self {
         self.answers.tell(n..=n, answer);
+        self
+    }
+
+    /// The answer of the managed identity's endpoint, whichever is asked, to every request.
+    ///
+    /// Arc's challenge is one, too: `Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd")`.
+    pub fn identity(mut self, answer: Answer) -> Self {
+        self.identity_answers.tell(1..=usize::MAX, answer);
+        self
+    }
+
+    /// Its answer to each of the first `n` requests.
+    pub fn first_identities(mut self, n: usize, answer: Answer) -> Self {
+        self.identity_answers.tell(1..=n, answer);
+        self
+    }
+
+    /// Its answer to the `n`th request, counted from 1.
+    pub fn nth_identity(mut self, n: usize, answer: Answer) -> Self {
+        self.identity_answers.tell(n..=n, answer);
         self
     }
 

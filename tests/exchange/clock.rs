@@ -12,7 +12,7 @@ pub(super) fn unix() -> i64 {
 
 /// "Tue, 24 Nov 2026 09:00:00 +0000", as in Exchange's greeting.
 pub(super) fn rfc5322() -> String {
-    let (year, month, day) = today();
+    let (year, month, day) = date(unix());
     let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][index(unix() / 86_400, 7)];
     let names = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -20,14 +20,19 @@ pub(super) fn rfc5322() -> String {
     format!(
         "{weekday}, {day} {} {year} {} +0000",
         names[index(month - 1, 12)],
-        time_of_day()
+        time_of_day(unix())
     )
 }
 
 /// "2026-11-24T09:00:00.000Z", as in Exchange's refusals.
 pub(super) fn iso8601() -> String {
-    let (year, month, day) = today();
-    format!("{year}-{month:02}-{day:02}T{}.000Z", time_of_day())
+    iso8601_at(unix())
+}
+
+/// That time in the same form.
+pub(super) fn iso8601_at(time: i64) -> String {
+    let (year, month, day) = date(time);
+    format!("{year}-{month:02}-{day:02}T{}.000Z", time_of_day(time))
 }
 
 /// "2026-11-24 09:00:00Z", as in Entra's refusals.
@@ -35,8 +40,8 @@ pub(super) fn entra() -> String {
     iso8601().replace('T', " ").replace(".000", "")
 }
 
-fn time_of_day() -> String {
-    let second = unix() % 86_400;
+fn time_of_day(time: i64) -> String {
+    let second = time % 86_400;
     format!(
         "{:02}:{:02}:{:02}",
         second / 3_600,
@@ -46,8 +51,8 @@ fn time_of_day() -> String {
 }
 
 /// Year, month and day by the proleptic Gregorian calendar, counted in years that begin in March.
-fn today() -> (i64, i64, i64) {
-    let days = unix() / 86_400 + 719_468;
+fn date(time: i64) -> (i64, i64, i64) {
+    let days = time / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);

@@ -1,8 +1,11 @@
 //! What does not change while a stand-in runs.
 
+use std::path::PathBuf;
+
 use rustls::SupportedProtocolVersion;
 
 use super::certificates::Certificate;
+use super::entra::Registered;
 
 #[derive(Clone)]
 pub(super) struct Config {
@@ -11,6 +14,11 @@ pub(super) struct Config {
     pub(super) tenant_id: String,
     pub(super) client_id: String,
     pub(super) client_secret: String,
+    pub(super) certificates: Vec<Registered>,
+    pub(super) rs256: bool,
+    pub(super) system_assigned: bool,
+    pub(super) user_assigned: Vec<String>,
+    pub(super) arc_tokens: Option<PathBuf>,
     pub(super) resource: String,
     pub(super) send_as: Vec<String>,
     pub(super) roles: bool,
@@ -37,6 +45,11 @@ impl Default for Config {
             tenant_id: "2b0b2d36-29d3-4ce1-9ab3-92e6c31c5d0e".into(),
             client_id: "6731de76-14a6-49ae-97bc-6eba6914391e".into(),
             client_secret: "Stand8Q~in&secret+value=with%odd~letters".into(),
+            certificates: Vec::new(),
+            rs256: false,
+            system_assigned: true,
+            user_assigned: Vec::new(),
+            arc_tokens: None,
             resource: "https://outlook.office365.com".into(),
             send_as: Vec::new(),
             roles: true,

@@ -1,17 +1,19 @@
 //! The token side: Entra's v2.0 token endpoint over HTTPS, and token introspection for other servers.
 
 use super::channel::Channel;
+use super::http::{Request, Requests};
 use super::record::{Issued, TokenRequest};
 use super::shared::Shared;
 use super::tcp::End;
 
-use http::{Request, Requests};
-use refusal::Refusal;
-
 pub use answer::Answer;
 
+pub(super) use assertion::Registered;
+pub(super) use refusal::Refusal;
+
 mod answer;
-mod http;
+mod assertion;
+mod federation;
 mod refusal;
 mod token;
 
@@ -124,22 +126,38 @@ fn check<'a>(
     if ![&config.resource, GRAPH].contains(&resource) {
         return Err(Refusal::unknown_resource(resource, tenant));
     }
-    check_credential(field, shared)?;
+    check_credential(request, field, shared)?;
     Ok(resource)
 }
 
-const GRAPH: &str = "https://graph.microsoft.com";
+pub(super) const GRAPH: &str = "https://graph.microsoft.com";
 
-/// What proves the client. An assertion will find its place here.
+/// What proves the client: a secret or an assertion, not both.
 fn check_credential<'a>(
+    request: &Request,
     field: impl Fn(&str) -> Option<&'a str>,
     shared: &Shared,
 ) -> Result<(), Refusal> {
     let config = &shared.config;
-    match field("client_secret") {
-        None => Err(Refusal::no_credential()),
-        Some(secret) if secret == config.client_secret => Ok(()),
-        Some(_) => Err(Refusal::wrong_secret(&config.client_id)),
+    match (field("client_secret"), field("client_assertion")) {
+        (None, None) => Err(Refusal::no_credential()),
+        (Some(_), Some(_)) => Err(Refusal::malformed()),
+        (Some(secret), None) if secret == config.client_secret => Ok(()),
+        (Some(_), None) => Err(Refusal::wrong_secret(&config.client_id)),
+        (None, Some(assertion)) => {
+            shared.record().assertions.push(assertion.to_owned());
+            match field("client_assertion_type") {
+                None => return Err(Refusal::missing_parameter("client_assertion_type")),
+                Some(assertion::TYPE) => (),
+                Some(_) => return Err(Refusal::malformed()),
+            }
+            if shared.orders().federated.any() && !assertion::names_certificate(assertion) {
+                return federation::check(assertion, shared);
+            }
+            let host = request.header("Host").unwrap_or_default();
+            let endpoint = format!("https://{host}{}", request.target);
+            assertion::check(assertion, &endpoint, shared)
+        }
     }
 }
 
@@ -171,7 +189,7 @@ fn introspect(request: &Request, shared: &Shared) -> Answer {
 }
 
 /// Sends an answer; `false` if it was the connection's last.
-fn perform(answer: &Answer, usual: &Answer, channel: &mut Channel) -> bool {
+pub(super) fn perform(answer: &Answer, usual: &Answer, channel: &mut Channel) -> bool {
     if !channel.tcp.pause(answer.after) {
         return false;
     }

@@ -32,8 +32,11 @@ use shared::{Orders, Shared};
 
 pub use builder::Builder;
 pub use certificates::Certificate;
+pub use client_certificate::ClientCertificate;
 pub use entra::Answer;
 pub use fault::{Fault, Step};
+pub use federated::FederatedToken;
+pub use identity::{Identity, IdentityRequest};
 pub use record::{Delivered, TokenRequest};
 pub use tcp::End;
 
@@ -41,10 +44,14 @@ mod account;
 mod builder;
 mod certificates;
 mod channel;
+mod client_certificate;
 mod clock;
 mod config;
 mod entra;
 mod fault;
+mod federated;
+mod http;
+mod identity;
 mod random;
 mod record;
 mod server;
@@ -58,6 +65,7 @@ pub struct Exchange {
     smtp: Server,
     entra: Server,
     introspection: OnceLock<Server>,
+    identities: [OnceLock<Server>; 3],
 }
 
 impl Exchange {
@@ -87,6 +95,8 @@ impl Exchange {
                 answers: builder.answers,
                 refused: builder.refused,
                 ends: builder.ends,
+                federated: builder.federated,
+                identity_answers: builder.identity_answers,
             }),
             config: builder.config,
             record: Mutex::default(),
@@ -102,6 +112,7 @@ impl Exchange {
                 entra::serve(channel, &for_entra);
             }),
             introspection: OnceLock::new(),
+            identities: Default::default(),
             shared,
         }
     }
@@ -237,6 +248,19 @@ impl Exchange {
     /// From now on the token endpoint's answer.
     pub fn token(&self, answer: Answer) {
         self.shared.orders().answers.tell(1..=usize::MAX, answer);
+    }
+
+    /// From now on the answer of the managed identity's endpoint.
+    pub fn identity(&self, answer: Answer) {
+        self.shared
+            .orders()
+            .identity_answers
+            .tell(1..=usize::MAX, answer);
+    }
+
+    /// From now on this federated token is good, and those before it are stale.
+    pub fn federated_token(&self, text: impl Into<String>) {
+        self.shared.orders().federated.replace(text.into());
     }
 
     /// No token given out until now is good any more.

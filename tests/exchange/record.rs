@@ -1,8 +1,10 @@
 //! What the stand-in has seen.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Exchange;
+use super::identity::{ArcKey, IdentityRequest};
 
 /// What it has seen.
 impl Exchange {
@@ -33,6 +35,11 @@ impl Exchange {
     /// Requests to the token endpoint.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
         self.shared.record().token_requests.clone()
+    }
+
+    /// The assertions that came to the token endpoint, whole: for a verifier that is not ours.
+    pub fn assertions(&self) -> Vec<String> {
+        self.shared.record().assertions.clone()
     }
 
     /// TLS handshakes that failed, with the client's alert if it sent one.
@@ -119,7 +126,7 @@ pub struct TokenRequest {
     pub target: String,
     /// All header fields.
     pub headers: Vec<(String, String)>,
-    /// The form's fields. Of the secret only the length is kept, as `[40 octets]`.
+    /// The form's fields. Of a secret or an assertion only the length is kept, as `[40 octets]`.
     pub form: Vec<(String, String)>,
 }
 
@@ -158,6 +165,10 @@ pub(super) struct Record {
     pub(super) handshake_failures: Vec<String>,
     pub(super) delivered: Vec<Delivered>,
     pub(super) token_requests: Vec<TokenRequest>,
+    pub(super) assertions: Vec<String>,
+    pub(super) assertion_ids: HashSet<String>,
+    pub(super) identity_requests: Vec<IdentityRequest>,
+    pub(super) arc_keys: Vec<ArcKey>,
     pub(super) issued: Vec<Issued>,
 }
 

@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use super::config::Config;
 use super::entra::Answer;
 use super::fault::{Ends, Fault, Faults, Sequence, Step};
+use super::federated::FederatedTokens;
 use super::record::Record;
 use super::tcp::Tcp;
 
@@ -30,6 +31,8 @@ pub(super) struct Orders {
     pub(super) answers: Sequence<Answer>,
     pub(super) refused: Vec<(String, String)>,
     pub(super) ends: Ends,
+    pub(super) federated: FederatedTokens,
+    pub(super) identity_answers: Sequence<Answer>,
 }
 
 impl Shared {

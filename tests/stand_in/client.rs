@@ -1,7 +1,7 @@
 //! A client of forty lines, for want of an impartial one.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -116,18 +116,29 @@ pub(crate) fn blob(mailbox: &str, token: &str) -> String {
 
 /// The answer to a token request, head and body.
 pub(crate) fn request(exchange: &Exchange, scope: &str, secret: &str) -> String {
+    post(
+        exchange,
+        &[
+            ("grant_type", "client_credentials"),
+            ("client_id", exchange.client_id()),
+            ("client_secret", secret),
+            ("scope", scope),
+        ],
+    )
+}
+
+/// The answer to a request with these fields, head and body.
+pub(crate) fn post(exchange: &Exchange, fields: &[(&str, &str)]) -> String {
     let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "client_credentials")
-        .append_pair("client_id", exchange.client_id())
-        .append_pair("client_secret", secret)
-        .append_pair("scope", scope)
+        .extend_pairs(fields)
         .finish();
     let (authority, path) = (exchange.authority(), exchange.token_url());
     let tcp = TcpStream::connect(authority.strip_prefix("https://").unwrap()).unwrap();
     let mut stream = StreamOwned::new(tls(exchange), tcp);
     let head = format!(
-        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
         path.strip_prefix(&authority).unwrap(),
+        authority.strip_prefix("https://").unwrap(),
         form.len()
     );
     stream
@@ -152,4 +163,40 @@ fn tls(exchange: &Exchange) -> ClientConnection {
             .with_root_certificates(roots)
             .with_no_client_auth();
     ClientConnection::new(Arc::new(config), exchange.host().try_into().unwrap()).unwrap()
+}
+
+/// The answer to a GET in plain HTTP, head and body.
+pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> String {
+    let (host, path) = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .unwrap();
+    let mut head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Whether the token in this answer is good for SMTP.
+pub(crate) fn logs_in(exchange: &Exchange, answer: &str) -> bool {
+    let (_, token) = answer.split_once(r#""access_token":""#).expect(answer);
+    let token = token.split('"').next().unwrap();
+    let reply = Client::encrypted(exchange).login(exchange.mailbox(), token);
+    reply.starts_with("235 ")
+}
+
+/// The status and the words that an answer has to hold.
+#[track_caller]
+pub(crate) fn assert_refused(answer: &str, status: u16, words: &str) {
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status} ")),
+        "{answer}"
+    );
+    assert!(answer.contains(words), "{words} in {answer}");
 }

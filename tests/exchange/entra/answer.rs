@@ -12,9 +12,9 @@ use super::refusal::Refusal;
 #[derive(Clone, Debug)]
 pub struct Answer {
     what: What,
-    pub(super) after: Duration,
-    pub(super) pace: Pace,
-    pub(super) end: Option<End>,
+    pub(in super::super) after: Duration,
+    pub(in super::super) pace: Pace,
+    pub(in super::super) end: Option<End>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,7 +144,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn usual() -> Self {
+    pub(in super::super) fn usual() -> Self {
         Self {
             what: What::Usual,
             after: Duration::ZERO,
@@ -153,13 +153,13 @@ impl Answer {
         }
     }
 
-    pub(super) fn json(value: &Value) -> Self {
+    pub(in super::super) fn json(value: &Value) -> Self {
         Self::status(200)
             .header("Content-Type", "application/json; charset=utf-8")
             .body(value.to_string())
     }
 
-    pub(super) fn with_status(mut self, code: u16) -> Self {
+    pub(in super::super) fn with_status(mut self, code: u16) -> Self {
         if let What::Http { status, .. } = &mut self.what {
             *status = code;
         }
@@ -167,7 +167,7 @@ impl Answer {
     }
 
     /// The answer as it goes over the wire.
-    pub(super) fn bytes(&self, usual: &Self) -> Vec<u8> {
+    pub(in super::super) fn bytes(&self, usual: &Self) -> Vec<u8> {
         let mut bytes = match &self.what {
             What::Usual => return usual.http(),
             What::Nothing => return Vec::new(),
@@ -210,6 +210,8 @@ fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         401 => "Unauthorized",
         404 => "Not Found",
+        405 => "Method Not Allowed",
+        410 => "Gone",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         503 => "Service Unavailable",

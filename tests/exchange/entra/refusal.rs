@@ -6,7 +6,7 @@ use super::super::{clock, random};
 use super::Answer;
 
 /// One error: the HTTP status, OAuth's `error`, the AADSTS number and its text.
-pub(super) struct Refusal {
+pub(in super::super) struct Refusal {
     pub(super) status: u16,
     pub(super) error: &'static str,
     pub(super) code: u32,
@@ -14,26 +14,36 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// An error of the credential itself.
+    pub(super) fn invalid_client(code: u32, text: String) -> Self {
+        Self {
+            status: 401,
+            error: "invalid_client",
+            code,
+            text,
+        }
+    }
+
     pub(super) fn wrong_secret(client: &str) -> Self {
         let text = format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret \
              value, not the client secret ID, for a secret added to app '{client}'."
         );
-        Self {
-            status: 401,
-            error: "invalid_client",
-            code: 7_000_215,
-            text,
-        }
+        Self::invalid_client(7_000_215, text)
     }
 
     pub(super) fn no_credential() -> Self {
         let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+        Self::invalid_client(7_000_218, text.into())
+    }
+
+    /// RFC 6749 2.3: no more than one way to prove who one is in a request.
+    pub(super) fn malformed() -> Self {
         Self {
-            status: 401,
-            error: "invalid_client",
-            code: 7_000_218,
-            text: text.into(),
+            status: 400,
+            error: "invalid_request",
+            code: 9_002_313,
+            text: "Invalid request. Request is malformed or invalid.".into(),
         }
     }
 
@@ -90,7 +100,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn unknown_resource(resource: &str, tenant: &str) -> Self {
+    pub(in super::super) fn unknown_resource(resource: &str, tenant: &str) -> Self {
         let text = format!(
             "The resource principal named {resource} was not found in the tenant named {tenant}. This can happen \
              if the application has not been installed by the administrator of the tenant or consented to by any \
@@ -143,7 +153,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn answer(&self) -> Answer {
+    pub(in super::super) fn answer(&self) -> Answer {
         let Self {
             status,
             error,

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::super::channel::Channel;
+use super::channel::Channel;
 
 /// The requests of one connection, one after another.
 pub(super) struct Requests {
