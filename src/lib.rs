@@ -23,6 +23,9 @@ mod der;
 mod digest;
 mod envelope;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hint;
 mod message;
 mod random;
