@@ -56,6 +56,8 @@ fn check_local(local: &str) -> Result<(), &'static str> {
         while let Some(c) = chars.next() {
             match c {
                 '"' => return Err("a quote within quotes needs a backslash"),
+                // Allowed by the grammar, of use to nobody, and the end of the path to a server that does not know quotes.
+                '<' | '>' => return Err("an angle bracket before the @"),
                 '\\' if chars.next().is_none() => return Err("a quote is not closed"),
                 _ => {}
             }
@@ -226,6 +228,8 @@ mod tests {
             "ann@\u{200b}example.com",
             "ann\u{a0}b@example.com",
             "\"a\"b\"@example.com",
+            "\"ann@example.com> SIZE=1\"@example.com",
+            "\"<ann@example.com\"@example.com",
         ] {
             assert!(Address::parse(text).is_err(), "{text:?}");
         }

@@ -199,7 +199,8 @@ impl Error {
 
     /// A field that cannot be right.
     pub(crate) fn input(stage: Stage, field: &str, what: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Input, stage, what).about(field)
+        // It may quote what was given, a path among it: a line break in that must not begin another line of a log.
+        Self::new(ErrorKind::Input, stage, printable(&what.into())).about(field)
     }
 
     /// The server said no, or something that is no answer to the question.
@@ -277,7 +278,8 @@ impl Error {
 
     /// TLS failed, most often for the sake of a certificate.
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
-        let mut made = Self::new(ErrorKind::Tls, stage, error.to_string());
+        // It may quote names out of a certificate.
+        let mut made = Self::new(ErrorKind::Tls, stage, printable(&error.to_string()));
         made.0.hint = hint::tls(stage, &error);
         made.0.source = Some(Box::new(error));
         made

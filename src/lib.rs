@@ -23,6 +23,9 @@ mod der;
 mod digest;
 mod envelope;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hint;
 mod message;
 mod random;
@@ -65,6 +68,6 @@ pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error>
     let total = timeouts::Deadline::total(account.limits());
     let mut session = Session::connect(account, total)?; // token and connection side by side
     let receipt = session.send_by(message, total);
-    session.quit(); // says QUIT, does not wait
+    session.quit_by(total); // says QUIT, does not wait
     receipt
 }

@@ -160,7 +160,13 @@ impl Session {
 
     /// Says QUIT, and does not wait for the answer: every message has had its own.
     pub fn quit(self) {
-        self.dialogue.quit();
+        let timeouts = self.dialogue.wire.timeouts();
+        let total = Deadline::total(timeouts);
+        self.quit_by(total);
+    }
+
+    pub(crate) fn quit_by(self, total: Deadline) {
+        self.dialogue.quit(total);
     }
 }
 
@@ -179,7 +185,10 @@ fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
     loop {
         match from.read(&mut block) {
             Ok(0) => return Ok(()),
-            Ok(n) => to.write_all(block.get(..n).unwrap_or_default())?,
+            Ok(n) => match block.get(..n) {
+                Some(piece) => to.write_all(piece)?,
+                None => return Err(io::Error::other("the reader says more than there is")),
+            },
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -411,7 +420,12 @@ impl Dialogue {
             to: DotWriter::new(&mut blocks),
             total,
         };
+        // Undone below: should the caller's reader panic, and the caller go on, the server waits for the rest of a message,
+        // and would take what is said next for it.
+        let unfinished = "a panic in the middle of a message".to_owned();
+        self.over = Some((ErrorKind::Body, Stage::Body, unfinished));
         let written = write(&mut body);
+        self.over = None;
         let last = body.to.finish();
         let length = blocks.length + last.len() as u64;
         if let Some(error) = blocks.failure.take().or(total.remaining().err()) {
@@ -451,10 +465,11 @@ impl Dialogue {
         self.wire.close();
     }
 
-    pub(crate) fn quit(mut self) {
+    pub(crate) fn quit(mut self, total: Deadline) {
         const PATIENCE: Duration = Duration::from_secs(2);
-        if self.over.is_none() {
-            self.wire.set_total(Deadline::after(PATIENCE, "quit"));
+        // A server that has begun to say something else gets no QUIT: one does not wait to hear it out.
+        if self.over.is_none() && self.wire.is_silent() {
+            self.wire.set_total(total.step(PATIENCE, "quit"));
             // Waiting for the answer to it "is just too ridiculous" (qmail).
             let _ = self
                 .wire

@@ -10,6 +10,8 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use answer::MAX_LIFETIME;
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::answered;
 pub(crate) use request::{Proof, request};
 
 use crate::background::{self, Inbox};
@@ -87,8 +89,13 @@ impl Token {
         let text: String = (0..length)
             .map(|n| char::from(b'A' + (n * n % 26) as u8))
             .collect();
+        Self::of_text(&text)
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(text: &str) -> Self {
         let now = SystemTime::now();
-        Self::new(Secret::new(text), now, now)
+        Self::new(Secret::new(text.to_owned()), now, now)
     }
 
     pub(crate) fn as_secret(&self) -> &Secret {

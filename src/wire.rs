@@ -213,10 +213,16 @@ impl Wire {
         self.total
     }
 
+    /// Nothing is there that has not been asked for. As far as it is known: what is still on its way cannot be told from an
+    /// answer, and to look for it before each command would cost a system call and find only what has already come.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.io.buffer().is_empty()
+    }
+
     /// A reply that is there before its question is nobody's answer. A 421 may come at any time (RFC 5321 3.8); whatever
     /// else, taking it for the answer to what is asked next would shift all that follow.
     pub(crate) fn expect_silence(&mut self, stage: Stage) -> Result<(), Error> {
-        if self.io.buffer().is_empty() {
+        if self.is_silent() {
             return Ok(());
         }
         let reply = self.reply(stage)?;

@@ -61,6 +61,22 @@ fn nothing_secret_is_written() {
         );
         errors.push(send_mail(&account, &message()).unwrap_err());
     }
+    // The same where it is no reply, or half of one, or the reason in base64, in one line or several.
+    let reason = STANDARD.encode(format!(
+        "{{\"status\":\"401\",\"token\":\"{}\"}}",
+        token.secret()
+    ));
+    let (half, rest) = reason.split_at(1001);
+    for answer in [
+        Fault::raw(format!("{}\r\n", token.secret())),
+        Fault::raw(format!("what is {login}?\r\n")),
+        Fault::raw(format!("535 {}", token.secret())).then_disconnect(),
+        Fault::reply(&format!("334 {reason}")),
+        Fault::reply(&format!("334-{half}\n334 {rest}")),
+    ] {
+        exchange.on(Step::AuthBlob, answer);
+        errors.push(send_mail(&account, &message()).unwrap_err());
+    }
     errors.push(
         send_mail(
             &account.clone().client_secret("Q9~wrong-client-secret~Q9"),
@@ -81,6 +97,7 @@ fn nothing_secret_is_written() {
     for secret in [
         token.secret(),
         &login,
+        &reason,
         "marked-client-secret",
         "wrong-client-secret",
         "marked message text",

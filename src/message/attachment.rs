@@ -224,6 +224,7 @@ fn checked_type(given: &str) -> Result<String, String> {
         || !token(subtype)
         || given.len() > 200
         || !parameters.bytes().all(|b| (b' '..=b'~').contains(&b))
+        || !quotes_are_closed(parameters)
     {
         return Err(wrong());
     }
@@ -234,6 +235,20 @@ fn checked_type(given: &str) -> Result<String, String> {
         ));
     }
     Ok(given.trim_end_matches([';', ' ']).to_owned())
+}
+
+/// The parameter that is added behind them must not become part of a quoted string.
+fn quotes_are_closed(parameters: &str) -> bool {
+    let mut quoted = false;
+    let mut characters = parameters.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' if quoted => drop(characters.next()),
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 /// What programs attach. `.eml` is not in it: message/rfc822 must not travel in base64 (RFC 2046 5.2.1), and Outlook
@@ -323,6 +338,8 @@ mod tests {
             "a b/c",
             "text/x\r\nBcc: e",
             "text/x; \u{fc}",
+            "text/x; a=\"b",
+            "text/x; a=\"b\\\"",
             "message/rfc822",
         ] {
             let attachment = Attachment::bytes("a", "x").content_type(content_type);

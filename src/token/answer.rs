@@ -7,6 +7,7 @@ use ureq::http::Response;
 use zeroize::Zeroizing;
 
 use super::Token;
+use super::request::form;
 use crate::credential::Secret;
 use crate::reply::printable;
 use crate::{Error, ErrorKind, Stage, hint};
@@ -76,7 +77,7 @@ impl Answer {
     pub(super) fn token(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Token, Error> {
         let json: Value = match serde_json::from_slice(&self.body) {
             Ok(json @ Value::Object(_)) => json,
-            _ => return Err(self.error(self.what_instead_of_json())),
+            _ => return Err(self.error(withheld.cut_from(&self.what_instead_of_json()))),
         };
         if json.get("error").is_some() {
             return Err(self.refusal(&json, withheld));
@@ -187,10 +188,14 @@ pub(super) struct Withheld<'s> {
 }
 
 impl Withheld<'_> {
+    /// As it is, and as the form carried it: a proxy's page may show the request.
     fn cut_from(&self, text: &str) -> String {
+        let encoded = form(&[("", self.secret.expose())]);
         match self.secret.expose() {
             "" => text.to_owned(),
-            secret => text.replace(secret, self.name),
+            secret => text
+                .replace(secret, self.name)
+                .replace(encoded.trim_start_matches('='), self.name),
         }
     }
 }
@@ -218,6 +223,26 @@ fn seconds(value: Option<&Value>) -> Duration {
         _ => None,
     };
     Duration::from_secs(seconds.unwrap_or(0))
+}
+
+/// What an answer that came in any way means.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn answered(
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    secret: &str,
+) -> Result<Token, Error> {
+    let answer = Answer {
+        status,
+        content_type: printable(content_type),
+        location: None,
+        challenge: None,
+        retry_after: None,
+        body: body.to_vec().into(),
+    };
+    let (name, secret) = ("[client secret]", &Secret::new(secret.to_owned()));
+    answer.token(SystemTime::now(), &Withheld { name, secret })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::Exchange;
 use super::certificates::Certificate;
 use super::config::{Config, keyword};
 use super::entra::{Answer, Registered};
-use super::fault::{Fault, Faults, Sequence, Step};
+use super::fault::{Ends, Fault, Faults, Sequence, Step};
 use super::federated::FederatedTokens;
 use super::tcp::End;
 
@@ -18,6 +18,7 @@ pub struct Builder {
     pub(super) faults: Faults,
     pub(super) answers: Sequence<Answer>,
     pub(super) refused: Vec<(String, String)>,
+    pub(super) ends: Ends,
     pub(super) federated: FederatedTokens,
     pub(super) identity_answers: Sequence<Answer>,
 }
@@ -218,27 +219,38 @@ impl Builder {
     /// Octets are those of SMTP in plaintext, before TLS and in it. `n` may run from 0 to
     /// `server_bytes() - 1` of an undisturbed run.
     pub fn cut_server_at(self, n: u64) -> Self {
-        self.with(|config| config.server_end = Some((n, End::Disconnect)))
+        self.end_server_at(n, End::Disconnect)
     }
 
     /// As [`Builder::cut_server_at`], with RST (FIN if the client has not said anything yet).
     pub fn reset_server_at(self, n: u64) -> Self {
-        self.with(|config| config.server_end = Some((n, End::Reset)))
+        self.end_server_at(n, End::Reset)
     }
 
     /// As [`Builder::cut_server_at`], with silence.
     pub fn silent_server_at(self, n: u64) -> Self {
-        self.with(|config| config.server_end = Some((n, End::Silent)))
+        self.end_server_at(n, End::Silent)
     }
 
     /// On each connection the server reads `n` octets of the client's SMTP, then nothing any more.
-    pub fn stop_reading_at(self, n: u64) -> Self {
-        self.with(|config| config.client_end = Some(n))
+    pub fn stop_reading_at(mut self, n: u64) -> Self {
+        self.ends.client = Some(n);
+        self
+    }
+
+    /// All octets of TCP that clients of the SMTP side send are kept: what is in the clear is seen in them.
+    pub fn tapped(self) -> Self {
+        self.with(|config| config.tapped = true)
     }
 
     /// Starts it.
     pub fn start(self) -> Exchange {
         Exchange::launch(self)
+    }
+
+    fn end_server_at(mut self, n: u64, end: End) -> Self {
+        self.ends.server = Some((n, end));
+        self
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

@@ -6,7 +6,6 @@ use rustls::SupportedProtocolVersion;
 
 use super::certificates::Certificate;
 use super::entra::Registered;
-use super::tcp::End;
 
 #[derive(Clone)]
 pub(super) struct Config {
@@ -32,8 +31,7 @@ pub(super) struct Config {
     pub(super) tls_versions: Vec<&'static SupportedProtocolVersion>,
     pub(super) ipv6: bool,
     pub(super) entra_is_deaf: bool,
-    pub(super) server_end: Option<(u64, End)>,
-    pub(super) client_end: Option<u64>,
+    pub(super) tapped: bool,
 }
 
 impl Default for Config {
@@ -64,8 +62,7 @@ impl Default for Config {
             tls_versions: rustls::ALL_VERSIONS.to_vec(),
             ipv6: false,
             entra_is_deaf: false,
-            server_end: None,
-            client_end: None,
+            tapped: false,
         }
     }
 }

@@ -19,6 +19,7 @@ mod token;
 
 /// Serves one TLS connection until the client goes.
 pub(super) fn serve(mut channel: Channel, shared: &Shared) {
+    channel.tcp.end_at(shared.orders().ends.entra);
     if shared.config.entra_is_deaf {
         return channel.tcp.end(End::Silent);
     }

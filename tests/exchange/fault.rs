@@ -150,6 +150,19 @@ impl Fault {
     }
 }
 
+/// The octets at which connections end, of those that begin from now on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ends {
+    /// Of SMTP, said by the server.
+    pub(super) server: Option<(u64, End)>,
+    /// Of SMTP, read from the client.
+    pub(super) client: Option<u64>,
+    /// Of TCP, sent by the SMTP side.
+    pub(super) tcp: Option<(u64, End)>,
+    /// Of TCP, sent by the token side.
+    pub(super) entra: Option<(u64, End)>,
+}
+
 /// How bytes are written: so many at a time, with a rest before each piece.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {

@@ -58,7 +58,7 @@ impl Exchange {
     fn identity_url(&self, identity: Identity) -> String {
         let server = self.identities[identity as usize].get_or_init(|| {
             let shared = Arc::clone(&self.shared);
-            Server::start(vec![loopback()], move |channel| {
+            Server::start(vec![loopback()], None, move |channel| {
                 serve(identity, channel, &shared);
             })
         });

@@ -26,7 +26,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use server::Server;
+use fault::Ends;
+use server::{Server, Tap};
 use shared::{Orders, Shared};
 
 pub use builder::Builder;
@@ -80,6 +81,7 @@ impl Exchange {
 
     fn launch(builder: Builder) -> Self {
         let config = &builder.config;
+        let tap = config.tapped.then(Tap::default);
         let smtp = if config.ipv6 {
             both_loopbacks()
         } else {
@@ -92,6 +94,7 @@ impl Exchange {
                 faults: builder.faults,
                 answers: builder.answers,
                 refused: builder.refused,
+                ends: builder.ends,
                 federated: builder.federated,
                 identity_answers: builder.identity_answers,
             }),
@@ -104,8 +107,8 @@ impl Exchange {
         });
         let (for_smtp, for_entra) = (Arc::clone(&shared), Arc::clone(&shared));
         Self {
-            smtp: Server::start(smtp, move |channel| smtp::serve(channel, &for_smtp)),
-            entra: Server::start(vec![loopback()], move |channel| {
+            smtp: Server::start(smtp, tap, move |channel| smtp::serve(channel, &for_smtp)),
+            entra: Server::start(vec![loopback()], None, move |channel| {
                 entra::serve(channel, &for_entra);
             }),
             introspection: OnceLock::new(),
@@ -142,7 +145,7 @@ impl Exchange {
     pub fn introspect_url(&self) -> String {
         let server = self.introspection.get_or_init(|| {
             let shared = Arc::clone(&self.shared);
-            Server::start(vec![loopback()], move |channel| {
+            Server::start(vec![loopback()], None, move |channel| {
                 entra::serve_plain(channel, &shared);
             })
         });
@@ -206,6 +209,40 @@ impl Exchange {
             .orders()
             .refused
             .push((address.into(), reply.into()));
+    }
+
+    /// Connections that begin from now on end behind the first `n` octets of SMTP that the server says, as by
+    /// [`Builder::cut_server_at`] and its kin.
+    pub fn end_server_at(&self, n: u64, how: End) {
+        self.shared.orders().ends = Ends {
+            server: Some((n, how)),
+            ..Ends::default()
+        };
+    }
+
+    /// The same for all octets that the server sends over TCP: handshake and records of TLS among them. Each
+    /// handshake has its own length, by some octets.
+    pub fn end_tcp_at(&self, n: u64, how: End) {
+        self.shared.orders().ends = Ends {
+            tcp: Some((n, how)),
+            ..Ends::default()
+        };
+    }
+
+    /// The same for the token side.
+    pub fn end_entra_at(&self, n: u64, how: End) {
+        self.shared.orders().ends = Ends {
+            entra: Some((n, how)),
+            ..Ends::default()
+        };
+    }
+
+    /// As [`Builder::stop_reading_at`], for connections that begin from now on.
+    pub fn stop_reading_at(&self, n: u64) {
+        self.shared.orders().ends = Ends {
+            client: Some(n),
+            ..Ends::default()
+        };
     }
 
     /// From now on the token endpoint's answer.

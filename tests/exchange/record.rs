@@ -66,6 +66,22 @@ impl Exchange {
         self.shared.server_bytes.load(Relaxed)
     }
 
+    /// The octets that the SMTP side has sent over TCP, those of TLS among them, over all connections.
+    pub fn tcp_bytes(&self) -> u64 {
+        self.smtp.octets_sent()
+    }
+
+    /// The octets that the token side has sent over TCP, likewise.
+    pub fn entra_bytes(&self) -> u64 {
+        self.entra.octets_sent()
+    }
+
+    /// What clients have sent to the SMTP side since the last call, as it came over TCP; for one that is
+    /// [`tapped`](super::Builder::tapped).
+    pub fn take_tapped(&self) -> Vec<u8> {
+        self.smtp.take_tapped()
+    }
+
     /// The octets of SMTP that the server has read, likewise.
     pub fn client_bytes(&self) -> u64 {
         self.shared.client_bytes.load(Relaxed)

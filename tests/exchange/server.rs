@@ -1,6 +1,7 @@
 //! Listeners and threads: a server that ends when it is dropped.
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,11 +16,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start<F>(listeners: Vec<TcpListener>, serve: F) -> Self
+    pub(super) fn start<F>(listeners: Vec<TcpListener>, tap: Option<Tap>, serve: F) -> Self
     where
         F: Fn(Channel) + Send + Sync + 'static,
     {
-        let lifetime = Arc::new(Lifetime::default());
+        let lifetime = Arc::new(Lifetime {
+            tap,
+            ..Lifetime::default()
+        });
         let serve = Arc::new(serve);
         let listening = listeners.into_iter().map(|listener| {
             let address = listener.local_addr().expect("a bound listener");
@@ -37,6 +41,21 @@ impl Server {
 
     pub(super) fn port(&self) -> u16 {
         self.listening[0].0.port()
+    }
+
+    /// The octets that were sent to clients.
+    pub(super) fn octets_sent(&self) -> u64 {
+        self.lifetime.octets_sent.load(Relaxed)
+    }
+
+    /// Takes what the tap has caught.
+    pub(super) fn take_tapped(&self) -> Vec<u8> {
+        let tap = self
+            .lifetime
+            .tap
+            .as_ref()
+            .expect("a stand-in that is tapped");
+        std::mem::take(&mut *tap.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until every connection that was accepted has ended.
@@ -94,11 +113,16 @@ where
     assert!(failed == 0, "{failed} connections of the stand-in panicked");
 }
 
+/// Everything that clients sent, as it came over TCP.
+pub(super) type Tap = Mutex<Vec<u8>>;
+
 /// What all threads of a server share: the signal that ends them, and the sockets it has to wake.
 #[derive(Default)]
 pub(super) struct Lifetime {
     life: Mutex<Life>,
     changed: Condvar,
+    octets_sent: AtomicU64,
+    tap: Option<Tap>,
 }
 
 #[derive(Default)]
@@ -136,6 +160,18 @@ impl Lifetime {
             .changed
             .wait_timeout_while(self.lock(), time, |life| !life.over);
         wait.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    pub(super) fn count_sent(&self, octets: usize) {
+        self.octets_sent.fetch_add(octets as u64, Relaxed);
+    }
+
+    pub(super) fn note_received(&self, octets: &[u8]) {
+        if let Some(tap) = &self.tap {
+            tap.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(octets);
+        }
     }
 
     /// Waits for the end of the server.

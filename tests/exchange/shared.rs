@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 
 use super::config::Config;
 use super::entra::Answer;
-use super::fault::{Fault, Faults, Sequence, Step};
+use super::fault::{Ends, Fault, Faults, Sequence, Step};
 use super::federated::FederatedTokens;
 use super::record::Record;
 use super::tcp::Tcp;
@@ -30,6 +30,7 @@ pub(super) struct Orders {
     pub(super) faults: Faults,
     pub(super) answers: Sequence<Answer>,
     pub(super) refused: Vec<(String, String)>,
+    pub(super) ends: Ends,
     pub(super) federated: FederatedTokens,
     pub(super) identity_answers: Sequence<Answer>,
 }

@@ -32,6 +32,8 @@ pub(super) struct Tcp {
     counted_out: bool,
     wrote: bool,
     turns: usize,
+    sent: u64,
+    end_at: Option<(u64, End)>,
 }
 
 impl Tcp {
@@ -44,6 +46,8 @@ impl Tcp {
             counted_out: false,
             wrote: true,
             turns: 0,
+            sent: 0,
+            end_at: None,
         }
     }
 
@@ -54,6 +58,11 @@ impl Tcp {
     /// The client's turns since the last call: how often it spoke after the server had spoken.
     pub(super) fn take_turns(&mut self) -> usize {
         std::mem::take(&mut self.turns)
+    }
+
+    /// Ends the connection behind so many octets sent.
+    pub(super) fn end_at(&mut self, end: Option<(u64, End)>) {
+        self.end_at = end;
     }
 
     /// Waits; `false` if the stand-in was dropped meanwhile.
@@ -104,6 +113,7 @@ impl Read for Tcp {
         let received = self.socket.peek(buffer)?;
         if received > 0 {
             (&*self.socket).read_exact(&mut buffer[..received - 1])?;
+            self.lifetime.note_received(&buffer[..received]);
             self.one_unread = true;
             self.turns += usize::from(std::mem::take(&mut self.wrote));
         }
@@ -114,7 +124,16 @@ impl Read for Tcp {
 impl Write for Tcp {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.wrote = true;
-        (&*self.socket).write(bytes)
+        let room = self.end_at.map_or(u64::MAX, |(at, _)| at - self.sent);
+        let n = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        if let (0, Some((_, how)), false) = (n, self.end_at, bytes.is_empty()) {
+            self.end(how);
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let n = (&*self.socket).write(&bytes[..n])?;
+        self.sent += n as u64;
+        self.lifetime.count_sent(n);
+        Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {

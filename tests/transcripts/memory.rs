@@ -61,7 +61,7 @@ fn play(transcript: &Transcript) {
                 });
                 outcomes.push(player::outcome(&result));
             }
-            dialogue.quit();
+            dialogue.quit(Deadline::total(account.limits()));
         }
     }
     transcript.assert_outcomes(&outcomes);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rustls::ServerConfig;
 
 use super::super::channel::Channel;
-use super::super::fault::{Fault, Pace, crlf};
+use super::super::fault::{Ends, Fault, Pace, crlf};
 use super::super::shared::Shared;
 use super::super::tcp::End;
 
@@ -26,10 +26,13 @@ pub(super) struct Wire<'a> {
     output: Vec<u8>,
     sent: u64,
     received: u64,
+    ends: Ends,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(channel: Channel, shared: &'a Shared) -> Self {
+    pub(super) fn new(mut channel: Channel, shared: &'a Shared) -> Self {
+        let ends = shared.orders().ends;
+        channel.tcp.end_at(ends.tcp);
         Self {
             channel,
             shared,
@@ -37,6 +40,7 @@ impl<'a> Wire<'a> {
             output: Vec::new(),
             sent: 0,
             received: 0,
+            ends,
         }
     }
 
@@ -178,7 +182,7 @@ impl<'a> Wire<'a> {
 
     /// Sends, but not past the octet where a test ends what the server says.
     fn transmit(&mut self, bytes: &[u8], pace: Pace) -> Flow<()> {
-        let (room, end) = match self.shared.config.server_end {
+        let (room, end) = match self.ends.server {
             Some((at, end)) => (
                 usize::try_from(at - self.sent).unwrap_or(usize::MAX),
                 Some(end),
@@ -197,11 +201,7 @@ impl<'a> Wire<'a> {
 
     fn fill(&mut self) -> Flow<()> {
         self.flush()?;
-        let room = self
-            .shared
-            .config
-            .client_end
-            .map_or(u64::MAX, |at| at - self.received);
+        let room = self.ends.client.map_or(u64::MAX, |at| at - self.received);
         if room == 0 {
             return Err(self.end(End::StopReading));
         }
