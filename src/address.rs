@@ -52,12 +52,14 @@ pub(crate) fn checked_spec(spec: &str) -> Result<String, String> {
 fn check_local(local: &str) -> Result<(), &'static str> {
     if let Some(inside) = local.strip_prefix('"') {
         let inside = inside.strip_suffix('"').ok_or("a quote is not closed")?;
+        // Allowed by the grammar, of use to nobody, and the end of the path to a server that does not know quotes.
+        if inside.contains(['<', '>']) {
+            return Err("an angle bracket before the @");
+        }
         let mut chars = inside.chars();
         while let Some(c) = chars.next() {
             match c {
                 '"' => return Err("a quote within quotes needs a backslash"),
-                // Allowed by the grammar, of use to nobody, and the end of the path to a server that does not know quotes.
-                '<' | '>' => return Err("an angle bracket before the @"),
                 '\\' if chars.next().is_none() => return Err("a quote is not closed"),
                 _ => {}
             }
@@ -230,6 +232,7 @@ mod tests {
             "\"a\"b\"@example.com",
             "\"ann@example.com> SIZE=1\"@example.com",
             "\"<ann@example.com\"@example.com",
+            "\"ann\\>\"@example.com",
         ] {
             assert!(Address::parse(text).is_err(), "{text:?}");
         }

@@ -20,6 +20,10 @@ use crate::token::Token;
 use crate::wire::{Stream, Wire, blob};
 use crate::{Account, Error, ErrorKind, Reply, Stage};
 
+/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). What comes behind it may
+/// be read as a command.
+const MAX_LOGIN: usize = 12_288;
+
 /// Everything up to the second EHLO: what can be done without a token.
 pub(crate) fn open(
     account: &Account,
@@ -121,6 +125,10 @@ impl Secured {
             token.secret(),
             "\x01\x01",
         ]);
+        if login.expose().len() + 2 > MAX_LOGIN {
+            let what = "the token is longer than a login may be (9 KB, RFC 4954 section 4)";
+            return Err(Error::new(ErrorKind::Token, Stage::Auth, what));
+        }
         wire.keep_secret(&login);
         wire.keep_secret(token.as_secret());
         const VERB: &str = "AUTH XOAUTH2";

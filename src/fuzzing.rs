@@ -62,6 +62,7 @@ fn read_replies(input: &[u8], piece: usize) -> Vec<Result<Reply, String>> {
             }
             Err(error) => {
                 check_error(&error);
+                check_token(&error);
                 replies.push(Err(error.to_string()));
                 return replies;
             }
@@ -117,6 +118,7 @@ pub fn session(input: &[u8]) {
     let mut unclear = 0;
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
         check_error(error);
+        check_token(error);
         let refused = error
             .reply()
             .is_some_and(|r| r.is_transient() || r.is_permanent());
@@ -313,8 +315,12 @@ fn check_error(error: &Error) {
     assert_eq!(judged.iter().filter(|yes| **yes).count(), 1, "{error}");
     let text = error.to_string();
     assert_printable(&text);
-    // Before the login there is no token that a server could repeat.
+}
+
+/// Before the login there is no token that a server could repeat.
+fn check_token(error: &Error) {
     let before = [Stage::Greeting, Stage::Ehlo, Stage::StartTls];
+    let text = error.to_string();
     assert!(
         !text.contains(&TOKEN[..35]) || before.contains(&error.stage()),
         "{text}"

@@ -154,6 +154,7 @@ impl Parser {
         if self.lines.len() == MAX_LINES || self.kept > MAX_REPLY {
             return Err(Malformed::Endless);
         }
+        // UTF-8 where a server speaks it (RFC 6531 3.7.4.2). No reply is refused for its text: the code decides.
         let mut text = printable(&String::from_utf8_lossy(text));
         if cut {
             text.push_str(" [cut]");
@@ -170,7 +171,8 @@ impl Parser {
 ///
 /// A bare `250` is a reply: RFC 5321 4.2 asks clients to take one without text. 1yz is not: SMTP has none, and a
 /// client that waited for the next reply after it could be kept waiting. Anything but a space or a hyphen behind the
-/// digits (`2500`, `250.`) is another protocol.
+/// digits (`2500`, `250.`) is another protocol, and so is anything before them: an empty line or a space is not skipped,
+/// for what made a server send it may have cost more than that.
 fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let (code, rest) = line.split_at_checked(3)?;
     if !code.iter().all(u8::is_ascii_digit) {

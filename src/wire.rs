@@ -293,7 +293,8 @@ enum NoLine {
 }
 
 /// Reads to the next LF. CRLF ends a line and so does LF alone: some servers behind some gateways send it, and here, in
-/// contrast to DATA, both sides agree on what it means. A CR elsewhere is text, and shown as `?`.
+/// contrast to DATA, both sides agree on what it means. A CR elsewhere is text, and shown as `?`: were it a line end
+/// (RFC 5321 2.3.8 says it is none), one line could become two replies for us and stay one for everybody else.
 fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
     let mut line = Line {
         text: Vec::new(),

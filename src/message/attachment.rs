@@ -219,7 +219,11 @@ fn checked_type(given: &str) -> Result<String, String> {
                 .all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
     };
     let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
-    let (kind, subtype) = essence.trim_end().split_once('/').ok_or_else(wrong)?;
+    // Not `trim_end`, which takes line breaks away too: they would be back in what is written.
+    let (kind, subtype) = essence
+        .trim_end_matches(' ')
+        .split_once('/')
+        .ok_or_else(wrong)?;
     if !token(kind)
         || !token(subtype)
         || given.len() > 200
@@ -339,6 +343,10 @@ mod tests {
             "text/x\r\nBcc: e",
             "text/x; \u{fc}",
             "text/x; a=\"b",
+            "text/x\r",
+            "text/x\r\n",
+            "text/x\u{a0}",
+            "text/x\n; a=b",
             "text/x; a=\"b\\\"",
             "message/rfc822",
         ] {

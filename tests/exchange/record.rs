@@ -32,6 +32,26 @@ impl Exchange {
         self.shared.record().transcript.clone()
     }
 
+    /// The same from the `n`th line on.
+    pub fn transcript_since(&self, n: usize) -> Vec<String> {
+        self.shared.record().transcript[n..].to_vec()
+    }
+
+    /// How many lines the transcript has.
+    pub fn lines(&self) -> usize {
+        self.shared.record().transcript.len()
+    }
+
+    /// The message that it accepted last.
+    pub fn last_delivered(&self) -> Option<Delivered> {
+        self.shared.record().delivered.last().cloned()
+    }
+
+    /// How many messages it accepted.
+    pub fn accepted(&self) -> usize {
+        self.shared.record().delivered.len()
+    }
+
     /// Requests to the token endpoint.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
         self.shared.record().token_requests.clone()

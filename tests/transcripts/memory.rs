@@ -31,16 +31,21 @@ fn play(transcript: &Transcript) {
         account.set(key, value).unwrap();
     }
     let token = Token::of_length(if transcript.short_token { 43 } else { 2012 });
+    let login = blob(&[
+        "user=robot@contoso.com\x01auth=Bearer ",
+        token.secret(),
+        "\x01\x01",
+    ]);
+    let mut steps: VecDeque<_> = transcript.steps.iter().cloned().collect();
+    for step in &mut steps {
+        if let Step::Server(said) = step {
+            player::fill_in(said, login.expose());
+        }
+    }
     let script = Arc::new(Mutex::new(Script {
         name: transcript.name.clone(),
-        steps: transcript.steps.iter().cloned().collect(),
-        login: blob(&[
-            "user=robot@contoso.com\x01auth=Bearer ",
-            token.secret(),
-            "\x01\x01",
-        ])
-        .expose()
-        .to_owned(),
+        steps,
+        login: login.expose().to_owned(),
     }));
     let text = transcript.text();
     let mut outcomes = Vec::new();
@@ -182,10 +187,9 @@ impl Read for Memory {
     /// One read for each write of the server's.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut script = self.script.lock().unwrap();
-        let Script { name, steps, login } = &mut *script;
+        let Script { name, steps, .. } = &mut *script;
         match steps.front_mut() {
             Some(Step::Server(bytes)) => {
-                player::fill_in(bytes, login);
                 let n = bytes.len().min(buffer.len());
                 buffer[..n].copy_from_slice(&bytes[..n]);
                 bytes.drain(..n);
