@@ -3,9 +3,11 @@
 //! Two ways to call it. `exosend [sendmail flags] [recipient...]` takes a message on stdin, as sendmail does; it is all
 //! there is under the name `sendmail`. `exosend send` and the other subcommands are for people and scripts.
 
+mod addresses;
 mod common;
 mod config;
 mod exit;
+mod head;
 mod logger;
 mod send;
 mod sendmail;
