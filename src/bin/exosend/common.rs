@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::exit::Failure;
+use crate::help;
 
 /// What they said.
 #[derive(Debug, Default)]
@@ -67,10 +68,7 @@ impl Common {
             Shared::Quiet => self.quiet = true,
             Shared::DryRun => self.dry_run = true,
             Shared::Json => self.json = true,
-            Shared::Version => {
-                println!("exosend {}", env!("CARGO_PKG_VERSION"));
-                std::process::exit(0);
-            }
+            Shared::Version => help::print(concat!("exosend ", env!("CARGO_PKG_VERSION"))),
         }
         Ok(())
     }

@@ -2,11 +2,12 @@
 
 mod file;
 
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use exosend::Account;
+use exosend::{Account, Stage};
 
 use crate::common::Common;
 use crate::exit::Failure;
@@ -18,6 +19,8 @@ pub(crate) struct Config {
     /// The account's mailbox; empty if none is set.
     pub(crate) mailbox: String,
     pub(crate) settings: Settings,
+    /// Which line, variable or option set a key.
+    origins: HashMap<String, String>,
 }
 
 /// The keys of the command only.
@@ -60,8 +63,11 @@ pub(crate) enum LogTo {
     File(PathBuf),
 }
 
+/// Takes a value, or says why not.
+type Set = fn(&mut Settings, &str) -> Result<(), String>;
+
 /// The keys of the command, and what each does with a value.
-const OWN: &[(&str, fn(&mut Settings, &str) -> Result<(), String>)] = &[
+const OWN: &[(&str, Set)] = &[
     ("rewrite_from", |s, v| {
         s.rewrite_from = truth(v)?;
         Ok(())
@@ -159,6 +165,7 @@ impl Config {
         let mut mailbox = String::new();
         let mut account_layers = Vec::new();
         let mut scratch = Account::new("");
+        let mut origins = HashMap::new();
         for layer in layers {
             let mut account = Vec::new();
             for Setting { key, value, from } in layer.settings {
@@ -175,6 +182,7 @@ impl Config {
                         .unwrap_or(&what);
                     wrong(what.to_owned())
                 })?;
+                origins.insert(key.clone(), from);
                 if key == "mailbox" {
                     mailbox.clone_from(&value);
                 }
@@ -186,7 +194,37 @@ impl Config {
             account: account_from_layers(&account_layers)?,
             mailbox,
             settings,
+            origins,
         })
+    }
+
+    /// Names the line to change where the library can only name the key.
+    pub(crate) fn blame(&self, failure: Failure) -> Failure {
+        if failure.error().map(exosend::Error::stage) != Some(Stage::Account) {
+            return failure;
+        }
+        let named = failure.what().strip_prefix("account ");
+        let Some((key, what)) = named.and_then(|named| named.split_once(": ")) else {
+            return failure;
+        };
+        match self.origins.get(key) {
+            Some(from) => {
+                let what = format!("{from}: {key}: {what}");
+                failure.with_what(what)
+            }
+            None => {
+                let files = usual_files();
+                let files: Vec<_> = files
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                let hint = format!(
+                    "the configuration is read from {}, EXOSEND_* variables and --set",
+                    files.join(", ")
+                );
+                failure.with_hint(hint)
+            }
+        }
     }
 }
 

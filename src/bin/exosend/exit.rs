@@ -5,6 +5,9 @@ use std::fmt::Display;
 
 use exosend::{Error, ErrorKind, Stage};
 
+use crate::deliver;
+use crate::report::{self, Facts};
+
 /// What ends the command.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -13,6 +16,8 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// What the library said, if it was the library.
     error: Option<Error>,
+    /// `--json` has told it already.
+    told: bool,
 }
 
 pub(crate) const USAGE: u8 = 64;
@@ -34,6 +39,7 @@ impl Failure {
             what: what.into(),
             hint: None,
             error: None,
+            told: false,
         }
     }
 
@@ -67,8 +73,25 @@ impl Failure {
         self
     }
 
+    /// The same failure in other words.
+    pub(crate) fn with_what(self, what: String) -> Self {
+        Self { what, ..self }
+    }
+
+    pub(crate) fn told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
     pub(crate) fn code(&self) -> u8 {
         self.code
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     pub(crate) fn error(&self) -> Option<&Error> {
@@ -76,7 +99,11 @@ impl Failure {
     }
 
     /// One line for what happened, one for what to do.
-    pub(crate) fn report(&self, _json: bool) {
+    pub(crate) fn report(&self, json: bool) {
+        if json && !self.told {
+            // Where stdout is gone, stderr and the exit code remain.
+            let _ = deliver::say(&report::object(&Facts::default(), None, Some(self)));
+        }
         eprintln!("exosend: {}", self.what);
         if let Some(hint) = &self.hint {
             eprintln!("exosend: hint: {hint}");
@@ -91,6 +118,7 @@ impl From<Error> for Failure {
             what: error.to_string(),
             hint: error.hint().map(str::to_owned),
             error: Some(error),
+            told: false,
         }
     }
 }

@@ -136,6 +136,17 @@ impl Head {
         Some(field.value.trim_ascii())
     }
 
+    /// Puts another address into the first mailbox of a field.
+    pub(crate) fn replace_address(&mut self, name: &str, address: &str) {
+        let Some(field) = self.fields.iter_mut().find(|field| field.is(name)) else {
+            return;
+        };
+        if let Ok([first, ..]) = addresses::parse(&field.value).as_deref() {
+            let renamed = renamed(&field.value, first, address);
+            field.value = [b" ", renamed.as_slice()].concat();
+        }
+    }
+
     /// The addresses in To, Cc and Bcc; of a message that somebody passed on, those in the Resent fields instead (RFC
     /// 5322 3.6.6).
     pub(crate) fn recipients(&self) -> Result<Vec<String>, String> {

@@ -6,9 +6,14 @@
 mod addresses;
 mod common;
 mod config;
+mod deliver;
 mod exit;
 mod head;
+mod help;
+mod input;
 mod logger;
+mod recipients;
+mod report;
 mod send;
 mod sendmail;
 mod token;
@@ -36,11 +41,8 @@ fn run(common: &mut Common) -> Result<(), Failure> {
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let name = Path::new(&name).file_name().and_then(|name| name.to_str());
-    match name {
-        Some(name @ ("sendmail" | "mailq" | "newaliases")) => {
-            return sendmail::run(name, &arguments, common);
-        }
-        _ => {}
+    if let Some(name @ ("sendmail" | "mailq" | "newaliases")) = name {
+        return sendmail::run(name, &arguments, common);
     }
     // Options of every form may stand before the subcommand; what is not one of them is sendmail's.
     let mut parser = Parser::from_args(&arguments);
@@ -54,6 +56,7 @@ fn run(common: &mut Common) -> Result<(), Failure> {
         }
         let subcommand = match &argument {
             Arg::Value(value) => value.to_str().and_then(subcommand),
+            Arg::Long("help") | Arg::Short('h') => help::print(help::ALL),
             _ => None,
         };
         match subcommand {
