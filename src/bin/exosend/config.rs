@@ -1,16 +1,21 @@
 //! Where the settings come from, and which wins: the account for the library, the rest for the command.
 
 mod file;
+mod settings;
+mod sources;
 
 use std::collections::HashMap;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use exosend::{Account, Stage};
+use zeroize::Zeroize;
 
 use crate::common::Common;
 use crate::exit::Failure;
+use sources::{
+    Layer, Setting, default_cache, from_environment, from_file, may_be_there, usual_files,
+};
+
+pub(crate) use settings::{LogTo, Settings};
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -23,121 +28,10 @@ pub(crate) struct Config {
     origins: HashMap<String, String>,
 }
 
-/// The keys of the command only.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// A From that Exchange would refuse becomes the mailbox.
-    pub(crate) rewrite_from: bool,
-    /// What the mailbox may send as.
-    pub(crate) send_as: Vec<String>,
-    /// Where mail for names without a domain goes.
-    pub(crate) local_recipient: Option<String>,
-    /// A file like /etc/aliases for those names.
-    pub(crate) aliases: Option<PathBuf>,
-    pub(crate) log: LogTo,
-    /// In doubt, the caller is to try again.
-    pub(crate) retry_in_doubt: bool,
-    /// Deliver to those who are accepted if others are refused.
-    pub(crate) partial: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            rewrite_from: true,
-            send_as: Vec::new(),
-            local_recipient: None,
-            aliases: None,
-            log: LogTo::Nowhere,
-            retry_in_doubt: false,
-            partial: false,
-        }
-    }
-}
-
-/// Where the line about each message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LogTo {
-    Nowhere,
-    Syslog,
-    File(PathBuf),
-}
-
-/// Takes a value, or says why not.
-type Set = fn(&mut Settings, &str) -> Result<(), String>;
-
-/// The keys of the command, and what each does with a value.
-const OWN: &[(&str, Set)] = &[
-    ("rewrite_from", |s, v| {
-        s.rewrite_from = truth(v)?;
-        Ok(())
-    }),
-    ("send_as", |s, v| {
-        s.send_as = words(v).map(str::to_owned).collect();
-        Ok(())
-    }),
-    ("local_recipient", |s, v| {
-        s.local_recipient = Some(v.to_owned());
-        Ok(())
-    }),
-    ("aliases", |s, v| {
-        s.aliases = Some(v.into());
-        Ok(())
-    }),
-    ("log", |s, v| {
-        s.log = match v {
-            "syslog" => LogTo::Syslog,
-            "none" => LogTo::Nowhere,
-            // A misspelt word must not become a file in whatever folder a job happens to run.
-            path if path.contains('/') => LogTo::File(path.into()),
-            _ => return Err("takes syslog, none, or a file with its path".into()),
-        };
-        Ok(())
-    }),
-    ("in_doubt", |s, v| {
-        s.retry_in_doubt = match v {
-            "retry" => true,
-            "fail" => false,
-            _ => return Err("takes fail or retry".into()),
-        };
-        Ok(())
-    }),
-    ("partial", |s, v| {
-        s.partial = truth(v)?;
-        Ok(())
-    }),
-];
-
-fn truth(value: &str) -> Result<bool, String> {
-    match value {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err("takes true or false".into()),
-    }
-}
-
-fn words(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split([',', ' ', '\t'])
-        .filter(|word| !word.is_empty())
-}
-
-/// Settings from one place, all of the same strength.
-struct Layer {
-    settings: Vec<Setting>,
-}
-
-struct Setting {
-    key: String,
-    value: String,
-    /// `/etc/exosend.conf:3`, `EXOSEND_SERVER`, `--set`: what somebody has to change.
-    from: String,
-}
-
 impl Config {
     /// Reads the files and the environment. Nothing is known yet to be missing.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
-        let mut layers = Vec::new();
+        let mut layers = vec![default_cache()];
         match &common.config {
             Some(path) => layers.push(from_file(path)?),
             None => {
@@ -152,50 +46,62 @@ impl Config {
         let set = common.set.iter().map(|(key, value)| Setting {
             key: file::key(key),
             value: value.clone(),
-            from: "--set".into(),
+            from: format!("--set {key}"),
         });
-        layers.push(Layer {
-            settings: set.collect(),
-        });
+        layers.push(set.collect());
         Self::from_layers(layers)
     }
 
     fn from_layers(layers: Vec<Layer>) -> Result<Self, Failure> {
         let mut settings = Settings::default();
-        let mut mailbox = String::new();
-        let mut account_layers = Vec::new();
-        let mut scratch = Account::new("");
+        let (mut mailbox, mut cache) = (String::new(), String::new());
         let mut origins = HashMap::new();
+        let mut account_layers = Vec::new();
+        // Takes each value on its own, so that a wrong one can be shown with its line.
+        let mut scratch = Account::new("");
         for layer in layers {
             let mut account = Vec::new();
-            for Setting { key, value, from } in layer.settings {
-                let wrong = |what: String| Failure::config(format!("{from}: {key}: {what}"));
-                if let Some((_, set)) = OWN.iter().find(|(own, _)| *own == key) {
+            for Setting { key, value, from } in layer {
+                let wrong = |what: String| Failure::config(format!("{from}: {what}"));
+                if let Some((_, set)) = settings::KEYS.iter().find(|(own, _)| *own == key) {
                     set(&mut settings, &value).map_err(wrong)?;
                     continue;
+                }
+                if let Some(what) = unknown(&key) {
+                    return Err(wrong(what));
                 }
                 let value = credentials_directory(value).map_err(wrong)?;
                 scratch.set(&key, &value).map_err(|error| {
                     let what = error.to_string();
-                    let what = what
-                        .strip_prefix(&format!("account {key}: "))
-                        .unwrap_or(&what);
-                    wrong(what.to_owned())
+                    let what = what.strip_prefix(&format!("account {key}: "));
+                    wrong(what.map_or_else(|| error.to_string(), str::to_owned))
                 })?;
                 origins.insert(key.clone(), from);
-                if key == "mailbox" {
-                    mailbox.clone_from(&value);
+                match key.as_str() {
+                    "mailbox" => mailbox.clone_from(&value),
+                    "token_cache" => cache.clone_from(&value),
+                    _ => {}
                 }
                 account.push((key, value));
             }
             account_layers.push(account);
         }
-        Ok(Self {
-            account: account_from_layers(&account_layers)?,
+        if cache == "none" {
+            let layers = account_layers.iter_mut();
+            layers.for_each(|layer| layer.retain(|(key, _)| key != "token_cache"));
+        }
+        let mut config = Self {
+            account: Account::new(""),
             mailbox,
             settings,
             origins,
-        })
+        };
+        let account = Account::from_layers(&account_layers);
+        // The account has its own copy of a secret, and wipes it.
+        let values = account_layers.iter_mut().flatten();
+        values.for_each(|(_, value)| value.zeroize());
+        config.account = account.map_err(|error| config.blame(error.into()))?;
+        Ok(config)
     }
 
     /// Names the line to change where the library can only name the key.
@@ -209,7 +115,7 @@ impl Config {
         };
         match self.origins.get(key) {
             Some(from) => {
-                let what = format!("{from}: {key}: {what}");
+                let what = format!("{from}: {what}");
                 failure.with_what(what)
             }
             None => {
@@ -228,93 +134,32 @@ impl Config {
     }
 }
 
-/// Until the library does it.
-fn account_from_layers(layers: &[Vec<(String, String)>]) -> Result<Account, exosend::Error> {
-    let mut account = Account::new("");
-    for (key, value) in layers.iter().flatten() {
-        account.set(key, value)?;
-    }
-    Ok(account)
+/// What to say about a key that is none.
+fn unknown(key: &str) -> Option<String> {
+    let own = settings::KEYS.iter().map(|(own, _)| *own);
+    let known = Account::keys().chain(own).any(|known| known == key);
+    (!known).then(|| format!("unknown key, did you mean `{}`?", nearest(key)))
 }
 
-/// The machine's, then the user's.
-fn usual_files() -> Vec<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let user = folder("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| folder("HOME").map(|home| Path::new(&home).join(".config")));
-    let mut files = vec![PathBuf::from("/etc/exosend.conf")];
-    files.extend(user.map(|folder| folder.join("exosend.conf")));
-    files
-}
-
-/// A folder that must not be looked into counts as empty: under `sudo -u www-data`, HOME may be root's.
-fn may_be_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
-}
-
-fn from_file(path: &Path) -> Result<Layer, Failure> {
-    let unreadable = |error: io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "who sends mail has to be able to read it: chown root:mail, chmod 0640, and the sender in group mail"
+/// The known key that a misspelt one is most like: the least letters to change, by Levenshtein.
+fn nearest(key: &str) -> &'static str {
+    let distance = |known: &str| {
+        let mut row: Vec<usize> = (0..=known.len()).collect();
+        for (i, a) in key.bytes().enumerate() {
+            let mut last = i;
+            let mut left = i + 1;
+            for (cell, b) in row.iter_mut().skip(1).zip(known.bytes()) {
+                left = (last + usize::from(a != b)).min(left + 1).min(*cell + 1);
+                last = std::mem::replace(cell, left);
             }
-            _ => "",
-        };
-        let failure = Failure::config(format!("{}: cannot be read: {error}", path.display()));
-        match hint {
-            "" => failure,
-            hint => failure.with_hint(hint),
         }
+        row.last().copied().unwrap_or_default()
     };
-    let text = std::fs::read(path).map_err(unreadable)?;
-    let entries = file::parse(&text).map_err(|wrong| {
-        Failure::config(format!("{}:{}: {}", path.display(), wrong.line, wrong.what))
-    })?;
-    let secret = |key: &str| matches!(key, "client_secret" | "access_token");
-    if let Some(entry) = entries.iter().find(|entry| secret(&entry.key)) {
-        warn_if_everybody_can_read(path, &entry.key);
-    }
-    let settings = entries.into_iter().map(|entry| Setting {
-        key: entry.key,
-        value: entry.value,
-        from: format!("{}:{}", path.display(), entry.line),
-    });
-    Ok(Layer {
-        settings: settings.collect(),
-    })
-}
-
-fn warn_if_everybody_can_read(path: &Path, key: &str) {
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.mode() & 0o7777);
-    if mode & 0o004 != 0 {
-        log::warn!(
-            "{}: holds the {key} and everybody can read it (mode {mode:04o}): chmod 0640",
-            path.display()
-        );
-    }
-}
-
-/// The `EXOSEND_*` variables.
-fn from_environment() -> Result<Layer, Failure> {
-    let mut settings = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| name.starts_with("EXOSEND_")) else {
-            continue;
-        };
-        if value.is_empty() {
-            continue;
-        }
-        let value = value
-            .into_string()
-            .map_err(|_| Failure::config(format!("{name}: not UTF-8")))?;
-        settings.push(Setting {
-            key: file::key(name),
-            value,
-            from: name.to_owned(),
-        });
-    }
-    Ok(Layer { settings })
+    let own = settings::KEYS.iter().map(|(own, _)| *own);
+    let known = Account::keys().chain(own);
+    known
+        .min_by_key(|known| distance(known))
+        .unwrap_or_default()
 }
 
 /// systemd puts what `LoadCredential=` names into a folder that only the unit knows.

@@ -11,27 +11,25 @@ pub(crate) fn print(text: &str) -> ! {
 }
 
 pub(crate) const ALL: &str = "\
-exosend: mail through Exchange Online with OAuth2
-
-exosend [flags] [--] recipient...      a message on stdin, as for sendmail
-exosend send --to A --subject S ...    a message from arguments; text on stdin
-exosend token [--claims]               the access token, for other programs
-exosend COMMAND --help                 more
+exosend [flags] [--] recipient...  a message on stdin, as for sendmail
+exosend send --to A --subject S    a message from arguments, its text on stdin
+exosend token [--claims]           the access token, for other programs
+exosend COMMAND --help             more about one of them
 
 as sendmail:
- -t       recipients from To, Cc, Bcc  -f A, -r A  From if there is none
- -F NAME  its name                     -i, -oi     accepted: no dot ends input
- -v       the transcript on stderr     -bp, -q     the queue: always empty
- ignored: -A -B -C -D -G -L -M -N -O -Q -R -T -U -V -X -c -d -e -h -m -n -o -p
-          -s -x; -bm is what happens anyway, -bd and -bs are errors
+ -t       recipients from To, Cc, Bcc  -f A, -r A  From, if there is none
+ -F NAME  the name in that From        -i, -oi     a lone dot ends nothing, ever
+ -bp, -q  the queue: always empty      -bd, -bs    errors: no daemon, no SMTP
+ ignored: -A -B -bm -C -c -D -d -e -G -h -L -M -m -N -n -O -o -p -Q -R -s -T
+          -U -V -X -x
 everywhere:
- --config FILE    instead of /etc/exosend.conf, ~/.config/exosend.conf
+ --config FILE    instead of /etc/exosend.conf and ~/.config/exosend.conf
  --set KEY=VALUE  stronger than files and EXOSEND_* variables; repeat
- --dry-run        everything up to DATA  --json   one result object on stdout
+ --dry-run        up to, not with, DATA  --json   a result object on stdout
  --quiet          no warnings            -v       the transcript on stderr
  --version        --help                 man exosend: keys, files, exit codes
-exit: 64 usage 65 data 66 no input 67 recipient 68 host 69 refused 74 IN DOUBT
-      75 try again (there is no queue) 76 protocol, TLS 77 login 78 configuration";
+exit: 64 usage 65 data 66 no input 67 recipient 68 host 69 refused 74 in doubt
+ 75 try again (there is no queue) 76 protocol, TLS 77 login 78 configuration";
 
 pub(crate) const SENDMAIL: &str = ALL;
 

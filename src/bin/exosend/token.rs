@@ -26,7 +26,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     logger::start(common);
     let config = Config::load(common)?;
-    let token = Token::fetch(&config.account).map_err(|error| config.blame(error.into()))?;
+    let token = Token::get(&config.account).map_err(|error| config.blame(error.into()))?;
     match claims {
         true => say(&self::claims(token.secret()).ok_or_else(opaque)?),
         false => say(token.secret()),
