@@ -8,13 +8,18 @@ use crate::exit::{self, Failure};
 const MOST_STEPS: usize = 10;
 
 /// Every address as Exchange can reach it.
-pub(crate) fn resolve(written: &[String], settings: &Settings) -> Result<Vec<String>, Failure> {
+pub(crate) fn resolve<'s>(
+    written: &'s [String],
+    settings: &'s Settings,
+) -> Result<Vec<String>, Failure> {
     let mut local = Local {
         settings,
+        written: "",
         aliases: None,
     };
     let mut reached = Vec::new();
     for address in written {
+        local.written = address;
         local.resolve(address, MOST_STEPS, &mut reached)?;
     }
     Ok(reached)
@@ -22,6 +27,8 @@ pub(crate) fn resolve(written: &[String], settings: &Settings) -> Result<Vec<Str
 
 struct Local<'s> {
     settings: &'s Settings,
+    /// What the caller wrote, for errors.
+    written: &'s str,
     /// Read when it is first needed.
     aliases: Option<Vec<Alias>>,
 }
@@ -39,7 +46,7 @@ impl Local<'_> {
         };
         let steps = steps
             .checked_sub(1)
-            .ok_or_else(|| no_user(address, "its aliases go round in a circle"))?;
+            .ok_or_else(|| no_user(self.written, "its aliases go round in a circle"))?;
         if let Some(members) = self.alias(name)? {
             for member in members {
                 self.resolve(&member, steps, reached)?;
@@ -54,7 +61,7 @@ impl Local<'_> {
             }
             None => {
                 let what = "a name without a domain: set `local_recipient` to where its mail goes";
-                return Err(no_user(address, what));
+                return Err(no_user(self.written, what));
             }
         }
         Ok(())
@@ -84,25 +91,23 @@ impl Local<'_> {
                 alias.name
             ))
         };
+        let impossible = |what: &str| {
+            line(&format!(
+                "`{what}`: only addresses and other aliases are possible here"
+            ))
+        };
+        if alias.members.contains(":include:") {
+            return Err(impossible(":include:"));
+        }
         let members = addresses::parse(alias.members.as_bytes()).map_err(|what| line(&what))?;
         let mut specs = Vec::new();
         for member in members {
             let text = alias.members.get(member.whole).unwrap_or_default();
             // In quotes too: "|/usr/bin/procmail -a x".
-            if text
-                .trim_start_matches('"')
-                .starts_with(['|', '/', ':', '\\'])
-            {
-                return Err(line(&format!(
-                    "`{text}`: only addresses and other aliases are possible here"
-                )));
+            if text.trim_start_matches('"').starts_with(['|', '/', '\\']) {
+                return Err(impossible(text));
             }
             specs.push(member.spec);
-        }
-        if alias.members.contains(":include:") {
-            return Err(line(
-                "`:include:`: only addresses and other aliases are possible here",
-            ));
         }
         Ok(Some(specs))
     }
