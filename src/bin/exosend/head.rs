@@ -238,26 +238,54 @@ impl Head {
 
 /// A mailbox with another address.
 fn renamed(list: &[u8], mailbox: &Mailbox, address: &str) -> Vec<u8> {
-    let piece = |range| {
-        list.get::<std::ops::Range<usize>>(range)
-            .unwrap_or_default()
-    };
-    // Words without an address, as in `From: Nightly Backup`, are a name.
-    if mailbox.spec.contains(' ') && !mailbox.spec.contains(['@', '"']) {
-        return [
-            piece(mailbox.whole.clone()),
-            b" <",
-            address.as_bytes(),
-            b">",
-        ]
-        .concat();
+    let piece = |range: std::ops::Range<usize>| list.get(range).unwrap_or_default();
+    let before = piece(mailbox.whole.start..mailbox.address.start);
+    let after = piece(mailbox.address.end..mailbox.whole.end);
+    if after.first() == Some(&b'>') {
+        return [before, address.as_bytes(), after].concat();
     }
-    [
-        piece(mailbox.whole.start..mailbox.address.start),
-        address.as_bytes(),
-        piece(mailbox.address.end..mailbox.whole.end),
-    ]
-    .concat()
+    // Words without an address, as in `From: Nightly Backup`, are a name, and so is a comment, as in cron's
+    // `root (Cron Daemon)`.
+    let name = match mailbox.spec.contains(' ') && !mailbox.spec.contains(['@', '"']) {
+        true => piece(mailbox.whole.clone()).to_vec(),
+        false => comment(after)
+            .or(comment(before))
+            .map_or_else(Vec::new, phrase),
+    };
+    match name.is_empty() {
+        true => address.as_bytes().to_vec(),
+        false => [&name, &b" <"[..], address.as_bytes(), b">"].concat(),
+    }
+}
+
+/// What stands in parentheses, all of it if there are several.
+fn comment(text: &[u8]) -> Option<&[u8]> {
+    let start = text.iter().position(|&byte| byte == b'(')? + 1;
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    text.get(start..end)
+}
+
+/// Words as a name: in quotes if a byte among them would mean something outside. Encoded words must have none.
+fn phrase(words: &[u8]) -> Vec<u8> {
+    let words = words.trim_ascii();
+    let means_nothing = |byte: &u8| match byte {
+        b' ' | b'\t' | b'\r' | b'\n' => true,
+        byte => byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(byte),
+    };
+    if words.iter().all(means_nothing) {
+        return words.to_vec();
+    }
+    let mut quoted = vec![b'"'];
+    let mut escaped = false;
+    for &byte in words {
+        if byte == b'"' && !escaped {
+            quoted.push(b'\\');
+        }
+        quoted.push(byte);
+        escaped = byte == b'\\' && !escaped;
+    }
+    quoted.push(b'"');
+    quoted
 }
 
 #[cfg(test)]
@@ -383,13 +411,13 @@ mod tests {
             ),
             (
                 "From: ann@x.org (Ann)\n",
-                "From: robot@contoso.com (Ann)|Reply-To: ann@x.org (Ann)||",
+                "From: Ann <robot@contoso.com>|Reply-To: ann@x.org (Ann)||",
                 Some("ann@x.org"),
             ),
             // Nobody can answer these.
             (
                 "From: root (Cron Daemon)\n",
-                "From: robot@contoso.com (Cron Daemon)||",
+                "From: Cron Daemon <robot@contoso.com>||",
                 Some("root"),
             ),
             (
@@ -426,6 +454,16 @@ mod tests {
                 "From: r@vm.internal\n",
                 "From: robot@contoso.com||",
                 Some("r@vm.internal"),
+            ),
+            (
+                "From: (a.b \"c\" \\) (d)) root\n",
+                "From: \"a.b \\\"c\\\" \\) (d)\" <robot@contoso.com>||",
+                Some("root"),
+            ),
+            (
+                "From: root (=?utf-8?q?J=C3=B6rg?=)\n",
+                "From: =?utf-8?q?J=C3=B6rg?= <robot@contoso.com>||",
+                Some("root"),
             ),
             // No address at all.
             (
