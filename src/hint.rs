@@ -8,7 +8,7 @@ mod exchange;
 use std::io;
 
 use crate::{Reply, Stage};
-use conditions::{CLOCK, FIREWALL, ISSUER, NAME, RESOLVER};
+use conditions::{CLOCK, FIREWALL, IMPLICIT_TLS, ISSUER, NAME, REFUSED, RESOLVER, UNREACHABLE};
 use entra::CODES;
 
 pub(crate) use conditions::CONDITIONS;
@@ -56,8 +56,13 @@ pub(crate) fn entra_code(code: u64) -> Option<&'static str> {
 
 /// For a connection that failed.
 pub(crate) fn network(stage: Stage, error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Is;
     match (stage, error.kind()) {
-        (Stage::Connect, io::ErrorKind::TimedOut) => Some(FIREWALL),
+        (Stage::Connect, Is::TimedOut) => Some(FIREWALL),
+        (Stage::Connect, Is::ConnectionRefused) => Some(REFUSED),
+        (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => Some(UNREACHABLE),
+        // A server that waits for TLS never greets.
+        (Stage::Greeting, Is::TimedOut) => Some(IMPLICIT_TLS),
         (Stage::Resolve, _) => Some(RESOLVER),
         _ => None,
     }

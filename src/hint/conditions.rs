@@ -7,8 +7,12 @@ pub(super) const NAME: &str =
     "the certificate is for another name: use the name it was made for in `server`";
 pub(super) const FIREWALL: &str =
     "most often a firewall: outgoing TCP to smtp.office365.com port 587 must be allowed";
+pub(super) const REFUSED: &str =
+    "nothing listens there: check the server's name and the port (587), then the firewall";
+pub(super) const UNREACHABLE: &str =
+    "there is no way there: check the network (ip route), and IPv6 if the address is one";
 pub(super) const RESOLVER: &str = "check the spelling of `server`, and /etc/resolv.conf";
-const IMPLICIT_TLS: &str =
+pub(super) const IMPLICIT_TLS: &str =
     "Exchange Online has no port with TLS from the first byte (465): use port 587 with STARTTLS";
 
 /// The words of other programs for what fails before anybody has said a word.
@@ -73,12 +77,17 @@ pub(crate) const CONDITIONS: &[(&[&str], &str)] = &[
             "connection timeout",
             "(timeout `connect`)",
             "etimedout",
-            "network is unreachable",
-            "no route to host",
-            "connection refused",
-            "econnrefused",
-            "cannot connect to",
         ],
         FIREWALL,
+    ),
+    (&["connection refused", "econnrefused"], REFUSED),
+    (
+        &[
+            "network is unreachable",
+            "no route to host",
+            "enetunreach",
+            "ehostunreach",
+        ],
+        UNREACHABLE,
     ),
 ];
