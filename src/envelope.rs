@@ -1,6 +1,7 @@
 //! Who a message goes from and to, as MAIL and RCPT say it.
 
 use crate::address::checked_spec;
+use crate::session::Content;
 use crate::{Error, Stage};
 
 /// Sender and recipients of a message that is ready, for [`Session::send_raw`](crate::Session::send_raw).
@@ -16,6 +17,7 @@ pub struct Envelope {
     from: String,
     to: Vec<String>,
     partial: bool,
+    size: Option<u64>,
 }
 
 impl Envelope {
@@ -25,6 +27,7 @@ impl Envelope {
             from: from.into(),
             to: Vec::new(),
             partial: false,
+            size: None,
         }
     }
 
@@ -39,6 +42,23 @@ impl Envelope {
     pub fn partial(mut self, allowed: bool) -> Self {
         self.partial = allowed;
         self
+    }
+
+    /// How long the message is, if that is known: as RFC 1870 counts, with two bytes a line end, and dots not doubled.
+    /// The server is told, so that it can refuse what is too long before it is sent; a figure that is not true does no
+    /// other harm.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// What is known of the message. It may hold anything.
+    pub(crate) fn content(&self) -> Content<'static> {
+        Content {
+            size: self.size,
+            maybe_8bit: true,
+            international: None,
+        }
     }
 
     pub(crate) fn route(&self) -> Result<Route, Error> {

@@ -151,8 +151,8 @@ impl Error {
         &self.0.refused
     }
 
-    /// The same call may succeed later, and no byte of the message was accepted: 4yz replies; failures of names,
-    /// connections, reads and writes before the message's end; timeouts, 429 and 5xx of the token request.
+    /// The same call may succeed later, and no byte of the message was accepted: 4yz replies; failures of names (but not
+    /// a name that does not exist), connections, reads and writes before the message's end; timeouts, 429 and 5xx of the token request.
     ///
     /// Never true together with [`in_doubt`](Self::in_doubt). Repeat with pauses: Exchange blocks a mailbox that
     /// repeats the same failure (550 5.2.251 to 5.2.255).
@@ -325,6 +325,12 @@ impl Error {
     /// The same call may succeed later.
     pub(crate) fn transient(mut self) -> Self {
         self.0.transient = true;
+        self
+    }
+
+    /// The same call will fail again.
+    pub(crate) fn permanent(mut self) -> Self {
+        self.0.transient = false;
         self
     }
 

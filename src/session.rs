@@ -149,13 +149,34 @@ impl Session {
     pub fn send_raw(&mut self, envelope: &Envelope, message: impl Read) -> Result<Receipt, Error> {
         let total = Deadline::total(self.dialogue.wire.timeouts());
         let route = envelope.route()?;
-        let content = Content {
-            size: None,
-            maybe_8bit: true,
-            international: None,
-        };
         self.dialogue
-            .send(&route, content, total, |out| copy(message, out))
+            .send(&route, envelope.content(), total, |out| copy(message, out))
+    }
+
+    /// Asks whether the server would take a message, and sends none: MAIL and RCPT, then RSET. Returns the recipients it
+    /// refuses, which are none unless [`partial`](Envelope::partial) delivery is allowed.
+    ///
+    /// Exchange Online judges much only when it has the message, `From` above all: that nothing is refused here does not
+    /// promise that nothing will be.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_raw`](Self::send_raw) up to DATA, never [in doubt](Error::in_doubt).
+    ///
+    /// ```no_run
+    /// # let mut session = exosend::Session::open(&exosend::Account::from_env()?)?;
+    /// use exosend::Envelope;
+    ///
+    /// let envelope = Envelope::new("robot@contoso.com").to("ann@example.com").to("bob@example.com");
+    /// for refusal in session.check(&envelope.partial(true))? {
+    ///     println!("{refusal}");
+    /// }
+    /// # Ok::<(), exosend::Error>(())
+    /// ```
+    pub fn check(&mut self, envelope: &Envelope) -> Result<Vec<Refusal>, Error> {
+        let total = Deadline::total(self.dialogue.wire.timeouts());
+        let route = envelope.route()?;
+        self.dialogue.check(&route, envelope.content(), total)
     }
 
     /// Says QUIT, and does not wait for the answer: every message has had its own.
@@ -231,11 +252,7 @@ impl Dialogue {
         total: Deadline,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Receipt, Error> {
-        if let Some((kind, stage, what)) = &self.over {
-            return Err(Error::broken(*kind, *stage, what));
-        }
-        self.wire.set_total(total);
-        let mail = self.mail_command(route, content)?;
+        let mail = self.begin(route, content, total)?;
         let result = self.open_envelope(&mail, route).and_then(|refused| {
             let reply = self.body(write)?;
             Ok(Receipt {
@@ -250,6 +267,36 @@ impl Dialogue {
             Ok(_) => {}
         }
         result
+    }
+
+    /// No message, but the questions before it.
+    pub(crate) fn check(
+        &mut self,
+        route: &Route,
+        content: Content<'_>,
+        total: Deadline,
+    ) -> Result<Vec<Refusal>, Error> {
+        let mail = self.begin(route, content, total)?;
+        let result = self.ask(&mail, route, Then::Nothing);
+        match &result {
+            Err(error) if !is_mere_refusal(error) => self.end(error),
+            _ => self.reset(),
+        }
+        result.map(|(refused, _)| refused)
+    }
+
+    /// Starts the clock for one message, and returns the command it begins with.
+    fn begin(
+        &mut self,
+        route: &Route,
+        content: Content<'_>,
+        total: Deadline,
+    ) -> Result<String, Error> {
+        if let Some((kind, stage, what)) = &self.over {
+            return Err(Error::broken(*kind, *stage, what));
+        }
+        self.wire.set_total(total);
+        self.mail_command(route, content)
     }
 
     /// `MAIL FROM:<robot@contoso.com> SIZE=1234 BODY=8BITMIME SMTPUTF8`, or why this server cannot take the message.
@@ -283,10 +330,25 @@ impl Dialogue {
 
     /// MAIL, RCPT and DATA. Ends with the server waiting for the message, and returns the recipients it refused.
     fn open_envelope(&mut self, mail: &str, route: &Route) -> Result<Vec<Refusal>, Error> {
+        let (refused, data) = self.ask(mail, route, Then::Message)?;
+        let data = data.unwrap_or_else(|| self.wire.command(Stage::Data, "DATA"))?;
+        data.expect(Stage::Data, 3)?;
+        Ok(refused)
+    }
+
+    /// MAIL and RCPT, and DATA where it can go along. Returns the recipients the server refused, and what it said to
+    /// DATA.
+    #[allow(clippy::type_complexity)] // two things that come together here and nowhere else
+    fn ask(
+        &mut self,
+        mail: &str,
+        route: &Route,
+        then: Then,
+    ) -> Result<(Vec<Refusal>, Option<Result<Reply, Error>>), Error> {
         let mut sender = None;
         let mut refused = Vec::new();
         let mut data = None;
-        'flights: for flight in self.flights(route) {
+        'flights: for flight in self.flights(route, then) {
             for step in &flight {
                 match step {
                     Step::Mail => self.wire.say(Stage::Sender, mail)?,
@@ -331,16 +393,14 @@ impl Dialogue {
             }
             return Err(no);
         }
-        let data = data.unwrap_or_else(|| self.wire.command(Stage::Data, "DATA"))?;
-        data.expect(Stage::Data, 3)?;
-        Ok(refused)
+        Ok((refused, data))
     }
 
     /// What is said before each wait for an answer.
     ///
     /// Once the server has said 354 there is no way back but to send something. So DATA goes along with the recipients
     /// only where their replies cannot change what is sent: one recipient, or delivery to those accepted.
-    fn flights<'r>(&self, route: &'r Route) -> Vec<Vec<Step<'r>>> {
+    fn flights<'r>(&self, route: &'r Route, then: Then) -> Vec<Vec<Step<'r>>> {
         let rcpt = |address: &'r String| Step::Rcpt(address);
         if !self.offers.pipelining {
             return std::iter::once(Step::Mail)
@@ -358,7 +418,7 @@ impl Dialogue {
         }
         if let Some(last) = flights
             .last_mut()
-            .filter(|_| route.partial || route.to.len() == 1)
+            .filter(|_| then == Then::Message && (route.partial || route.to.len() == 1))
         {
             last.push(Step::Data);
         }
@@ -477,6 +537,13 @@ impl Dialogue {
                 .and_then(|()| self.wire.send(Stage::Reset));
         }
     }
+}
+
+/// What follows the recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Message,
+    Nothing,
 }
 
 /// One command of a flight.

@@ -134,7 +134,10 @@ impl Token {
         let in_memory = memory(account).clone().filter(lasting);
         in_memory.or_else(|| {
             let token = account.token_file()?.load(account)?;
-            *memory(account) = Some(token.clone());
+            let mut memory = memory(account);
+            if memory.as_ref().is_none_or(|m| m.expires < token.expires) {
+                *memory = Some(token.clone());
+            }
             Some(token).filter(lasting)
         })
     }

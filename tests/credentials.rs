@@ -11,6 +11,8 @@ mod child;
 mod federated;
 #[path = "credentials/identity.rs"]
 mod identity;
+#[path = "credentials/secrets.rs"]
+mod secrets;
 #[path = "credentials/verifier.rs"]
 mod verifier;
 

@@ -300,3 +300,25 @@ fn a_session_goes_on_after_a_refusal_and_is_over_after_a_loss() {
         "{over}"
     );
 }
+
+#[test]
+fn a_ready_message_whose_length_is_known_is_announced_or_refused() {
+    let exchange = Exchange::builder().extension("SIZE 100").start();
+    let text = b"From: robot@contoso.com\r\n\r\nhello\r\n";
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let mut session = Session::open(&exchange.account()).unwrap();
+    let too_long = session
+        .send_raw(&envelope.clone().size(101), io::empty())
+        .unwrap_err();
+    assert_eq!(
+        too_long.to_string(),
+        "message size: 101 bytes, the server takes 100"
+    );
+    session
+        .send_raw(&envelope.size(text.len() as u64), &text[..])
+        .unwrap();
+    session.quit();
+    let delivered = exchange.settle().delivered();
+    assert_eq!(delivered[0].parameters, ["SIZE=34", "BODY=8BITMIME"]);
+    assert_eq!(delivered[0].length, 34);
+}

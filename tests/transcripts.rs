@@ -11,7 +11,7 @@ use std::thread;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use exchange::{Certificate, Exchange};
-use exosend::{self, Account, Message, Session};
+use exosend::{self, Account, Envelope, Message, Session};
 use player::{Step, Transcript};
 use rustls::{ServerConnection, StreamOwned};
 
@@ -50,6 +50,14 @@ fn converse(mut account: Account, transcript: &Transcript) -> Vec<String> {
     let text = transcript.text();
     let mut outcomes = Vec::new();
     for send in &transcript.sends {
+        if send.check {
+            let envelope = Envelope::new("robot@contoso.com")
+                .partial(send.partial)
+                .size(text.len() as u64);
+            let envelope = send.to.iter().fold(envelope, Envelope::to);
+            outcomes.push(player::outcome_of_check(session.check(&envelope)));
+            continue;
+        }
         let message = send.to.iter().fold(
             Message::new().text(&text).partial(send.partial),
             Message::to,

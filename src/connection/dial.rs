@@ -111,11 +111,30 @@ fn resolve(
     match events.take(deadline.remaining().map_err(failed)?) {
         Some(Event::Resolved(Ok(addresses))) if addresses.is_empty() => Err(failed(
             io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
-        )),
+        )
+        .permanent()),
+        Some(Event::Resolved(Err(error))) if is_no_such_name(&error) => {
+            Err(failed(error).permanent())
+        }
         Some(Event::Resolved(addresses)) => addresses.map(in_turns).map_err(failed),
         Some(Event::Interrupted | Event::Tried(..)) => Err(interrupted()),
         None => Err(failed(deadline.passed())),
     }
+}
+
+/// Whether the resolver has an answer, and it is no: asking again gives the same one. std keeps getaddrinfo's code to
+/// itself, so this goes by the words of glibc and musl for EAI_NONAME and EAI_NODATA. In other words it counts as
+/// transient, as when no name server answers (EAI_AGAIN).
+fn is_no_such_name(error: &io::Error) -> bool {
+    let text = error.to_string();
+    [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "Name has no usable address",
+    ]
+    .iter()
+    .any(|words| text.ends_with(words))
 }
 
 /// Families by turns, beginning with the resolver's favourite (RFC 8305 section 4).
@@ -314,6 +333,19 @@ mod tests {
         assert!(error.is_transient());
         for address in addresses {
             assert!(error.to_string().contains(&address.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_stays_none() {
+        for (words, none) in [
+            ("Name or service not known", true),
+            ("Name does not resolve", true),
+            ("Temporary failure in name resolution", false),
+            ("Try again", false),
+        ] {
+            let text = format!("failed to lookup address information: {words}");
+            assert_eq!(is_no_such_name(&io::Error::other(text)), none, "{words}");
         }
     }
 

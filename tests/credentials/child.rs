@@ -8,10 +8,15 @@ use exosend::{Account, send_mail};
 
 use super::exchange::Exchange;
 
-/// What the other process does: sends a note through the account of its environment.
+/// What the other process does: sends a note through the account of its environment, and logs all that it may.
 #[test]
 #[ignore = "the other tests run it, as a process of its own"]
 fn child() {
+    // What ureq_proto prints at trace level is not ours to stop: the documentation says so.
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Debug)
+        .filter_module("exosend", log::LevelFilter::Trace)
+        .init();
     match Account::from_env().and_then(|account| send_mail(&account, &super::note())) {
         Ok(receipt) => println!("sent: {receipt}"),
         Err(error) => println!("failed: {error:?}"),
@@ -44,6 +49,13 @@ pub(super) fn command(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Everything that it wrote.
+pub(super) fn everything(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// `sent: ...` or `failed: ...`.

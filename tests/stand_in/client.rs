@@ -167,11 +167,16 @@ fn tls(exchange: &Exchange) -> ClientConnection {
 
 /// The answer to a GET in plain HTTP, head and body.
 pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> String {
+    plain("GET", url, headers)
+}
+
+/// The answer to a request in plain HTTP that has no body.
+pub(crate) fn plain(method: &str, url: &str, headers: &[(&str, &str)]) -> String {
     let (host, path) = url
         .strip_prefix("http://")
         .and_then(|rest| rest.split_once('/'))
         .unwrap();
-    let mut head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n");
+    let mut head = format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -124,6 +124,11 @@ fn a_wrong_assertion_is_refused() {
         400,
         "AADSTS50027: Invalid JWT token. No jti claim.",
     );
+    wrong(
+        |it| it.claim("jti", ""),
+        400,
+        "AADSTS50027: Invalid JWT token. No jti claim.",
+    );
 }
 
 #[test]
@@ -333,6 +338,7 @@ fn python_is_of_the_same_opinion() {
         right().claim("exp", now() + 700).signed_by(&certificate),
         right().claim("nbf", now() + 60).signed_by(&certificate),
         right().claim("jti", ()).signed_by(&certificate),
+        right().claim("jti", "").signed_by(&certificate),
         "a.b.c".to_owned(),
     ];
     let verdicts = verdicts(&exchange, &certificate, &assertions);

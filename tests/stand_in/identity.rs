@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::client::{assert_refused, get, logs_in};
+use crate::client::{assert_refused, get, logs_in, plain};
 use crate::exchange::{Answer, Exchange, Identity};
 
 const RESOURCE: &str = "resource=https://outlook.office365.com";
@@ -77,7 +77,12 @@ fn the_metadata_service_is_strict() {
 
     let forwarded = [METADATA, ("X-Forwarded-For", "192.0.2.1")];
     assert_refused(&ask(right, &forwarded), 400, "X-Forwarded-For");
-    assert_eq!(exchange.violations(), ["Imds: asked through a proxy"]);
+    let url = format!("{base}/metadata/identity/oauth2/token?{right}");
+    assert_refused(&plain("POST", &url, &[METADATA]), 405, "");
+    assert_eq!(
+        exchange.violations(),
+        ["Imds: asked through a proxy", "Imds: POST instead of GET"]
+    );
 
     let exchange = Exchange::start();
     let url = exchange.imds_url()
@@ -120,12 +125,14 @@ fn app_service_gives_a_token() {
     );
 
     assert_refused(&ask(right, "wrong"), 401, "X-IDENTITY-HEADER");
+    assert_refused(&get(&endpoint, &[]), 401, "X-IDENTITY-HEADER");
+    assert_refused(&plain("POST", &endpoint, &[]), 405, "");
     assert_refused(&ask(RESOURCE, &secret), 400, "api-version");
     let other = "api-version=2019-08-01&resource=https://example.com";
     assert_refused(&ask(other, &secret), 400, "'https://example.com'");
     let unknown = format!("{right}&client_id=unknown");
     assert_refused(&ask(&unknown, &secret), 400, "No User Assigned");
-    assert_eq!(exchange.violations(), [""; 0]);
+    assert_eq!(exchange.violations(), ["AppService: POST instead of GET"]);
 }
 
 /// A directory that goes with the test.
@@ -148,7 +155,10 @@ impl Drop for Directory {
 #[test]
 fn arc_gives_a_token_to_who_can_read_its_key() {
     let directory = Directory::new();
-    let exchange = Exchange::builder().arc_tokens(&directory.0).start();
+    let exchange = Exchange::builder()
+        .user_assigned(USER)
+        .arc_tokens(&directory.0)
+        .start();
     let [(_, endpoint), _] = exchange.arc_env();
     let url = format!("{endpoint}?api-version=2020-06-01&{RESOURCE}");
 

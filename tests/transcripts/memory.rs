@@ -61,6 +61,13 @@ fn play(transcript: &Transcript) {
                     international: None,
                 };
                 let total = Deadline::total(account.limits());
+                if send.check {
+                    let envelope = envelope.size(text.len() as u64);
+                    let result =
+                        dialogue.check(&envelope.route().unwrap(), envelope.content(), total);
+                    outcomes.push(player::outcome_of_check(result));
+                    continue;
+                }
                 let result = dialogue.send(&envelope.route().unwrap(), content, total, |out| {
                     out.write_all(text.as_bytes())
                 });

@@ -5,7 +5,8 @@
 //! set: initial_response = always     an account's key
 //! token: short                       43 bytes instead of 2,012
 //! size: 100000                       bytes of each message
-//! > ann@example.com bob@example.com  the client sends a message to these; "partial" behind them allows partial delivery
+//! > ann@example.com bob@example.com  the client sends a message to these; "partial" behind them allows partial delivery,
+//!                                    "check" asks only
 //! S: 220 hello                       a line of the server's; lines in a row leave in one write
 //! S~ 250 2.1.0 Sen                   no line end, and a write of its own
 //! S: <close>                         hangs up
@@ -25,7 +26,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exosend::{Error, Receipt};
+use super::exosend::{Error, Receipt, Refusal};
 
 #[derive(Debug, Default)]
 pub struct Transcript {
@@ -42,6 +43,7 @@ pub struct Transcript {
 pub struct Send {
     pub to: Vec<String>,
     pub partial: bool,
+    pub check: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -114,12 +116,12 @@ impl Transcript {
             "token:" => self.short_token = text == "short",
             "size:" => self.size = text.parse().unwrap(),
             ">" => {
-                let (text, partial) = text
-                    .strip_suffix(" partial")
-                    .map_or((text, false), |text| (text, true));
+                let (text, check) = flag(text, " check");
+                let (text, partial) = flag(text, " partial");
                 self.sends.push(Send {
                     to: text.split(' ').flat_map(repeated).collect(),
                     partial,
+                    check,
                 });
             }
             "=" => self.outcomes.push(text.into()),
@@ -165,6 +167,12 @@ impl Transcript {
             _ => self.steps.push(Step::Server(bytes)),
         }
     }
+}
+
+/// A word behind the rest, and whether it stands there.
+fn flag<'t>(text: &'t str, word: &str) -> (&'t str, bool) {
+    text.strip_suffix(word)
+        .map_or((text, false), |text| (text, true))
 }
 
 /// `a{1..3}b` is a1b, a2b, a3b.
@@ -223,12 +231,7 @@ pub fn matches(expected: &str, line: &str) -> bool {
 /// `Refused permanent: recipient <bob@example.com>: 550 5.1.10 Recipient not found`, or a receipt and its refusals.
 pub fn outcome(result: &Result<Receipt, Error>) -> String {
     match result {
-        Ok(receipt) => receipt
-            .refused()
-            .iter()
-            .fold(receipt.to_string(), |text, refusal| {
-                format!("{text}; {refusal}")
-            }),
+        Ok(receipt) => with_refusals(receipt.to_string(), receipt.refused()),
         Err(error) => {
             let judgement = match (error.is_transient(), error.in_doubt()) {
                 (true, _) => "transient",
@@ -238,4 +241,18 @@ pub fn outcome(result: &Result<Receipt, Error>) -> String {
             format!("{:?} {judgement}: {error}", error.kind())
         }
     }
+}
+
+/// The same where nothing was sent.
+pub fn outcome_of_check(result: Result<Vec<Refusal>, Error>) -> String {
+    match result {
+        Ok(refused) => with_refusals("checked".into(), &refused),
+        Err(error) => outcome(&Err(error)),
+    }
+}
+
+fn with_refusals(text: String, refused: &[Refusal]) -> String {
+    refused
+        .iter()
+        .fold(text, |text, refusal| format!("{text}; {refusal}"))
 }
