@@ -78,7 +78,7 @@ pub(super) fn connect(
     let deadline = total.step(timeouts.connect, "connect");
     let events = Inbox::default();
     interrupt.wait(Waiting::ForEvents(events.clone()))?;
-    let addresses = resolve(host, port, deadline, &events)?;
+    let addresses = resolve(host, port, lookup, deadline, &events)?;
     let tcp = race(&addresses, deadline, TcpStream::connect_timeout, &events)
         .map_err(|e| e.about(&format!("{host}:{port}")))?;
     tcp.try_clone()
@@ -89,9 +89,14 @@ pub(super) fn connect(
         })
 }
 
+fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    (host, port).to_socket_addrs().map(Iterator::collect)
+}
+
 fn resolve(
     host: &str,
     port: u16,
+    lookup: fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
     deadline: Deadline,
     events: &Inbox<Event>,
 ) -> Result<Vec<SocketAddr>, Error> {
@@ -101,10 +106,7 @@ fn resolve(
     let failed = |error| Error::io(Stage::Resolve, error).about(host);
     let (name, found) = (host.to_owned(), events.clone());
     spawn(Box::new(move || {
-        let addresses = (name.as_str(), port)
-            .to_socket_addrs()
-            .map(Iterator::collect);
-        found.put(Event::Resolved(addresses));
+        found.put(Event::Resolved(lookup(&name, port)));
     }))?;
     match events.take(deadline.remaining().map_err(failed)?) {
         Some(Event::Resolved(Ok(addresses))) if addresses.is_empty() => Err(failed(
@@ -242,6 +244,61 @@ mod tests {
             return Err(io::ErrorKind::TimedOut.into());
         }
         TcpStream::connect_timeout(address, left)
+    }
+
+    /// A resolver whose questions are lost.
+    #[test]
+    fn a_name_that_is_never_resolved_costs_the_bound() {
+        let asleep = |_: &str, _| {
+            thread::sleep(Duration::from_secs(60));
+            Ok(Vec::new())
+        };
+        for name in ["connect", "total"] {
+            let deadline = Deadline::after(Duration::from_millis(50), name);
+            let begun = std::time::Instant::now();
+            let error =
+                resolve("smtp.example", 587, asleep, deadline, &Inbox::default()).unwrap_err();
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            assert_eq!(
+                error.to_string(),
+                format!("resolve smtp.example: timed out after 50ms (timeout `{name}`)")
+            );
+            assert!(error.is_transient());
+        }
+    }
+
+    /// A listener that lets no more connections in, as if their packets were lost.
+    fn deaf() -> (socket2::Socket, SocketAddr, TcpStream) {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let listener = listener.unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        // A queue for none holds one.
+        let queued = TcpStream::connect(address).unwrap();
+        (listener, address, queued)
+    }
+
+    #[test]
+    fn the_second_address_is_tried_before_the_first_has_failed() {
+        let (_listener, dead, _queued) = deaf();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let begun = std::time::Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(60), "connect");
+        let events = Inbox::default();
+        let tcp = race(
+            &[dead, alive],
+            deadline,
+            TcpStream::connect_timeout,
+            &events,
+        );
+        assert_eq!(tcp.unwrap().peer_addr().unwrap(), alive);
+        let time = begun.elapsed();
+        assert!(time >= HEAD_START, "{time:?}: the first was not dead");
+        assert!(time < Duration::from_secs(30), "{time:?}");
+        assert!(events.take(Duration::ZERO).is_none(), "it has failed");
     }
 
     #[test]
