@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exchange::{Builder, End, Exchange, Fault, Step};
+use exchange::{Answer, Builder, End, Exchange, Fault, Step};
 use exosend::{Account, Envelope, Error, ErrorKind, Receipt, Session, Timeouts, Token, send_mail};
 
 /// What must not be seen in the clear.
@@ -425,6 +425,89 @@ fn every_step_goes_wrong_in_every_way() {
         );
     });
     println!("{cases} cases");
+}
+
+/// The token endpoint answers with what is no token: the call ends in an error, and no login is tried.
+#[test]
+fn the_token_answered_by_anything_else() {
+    let json = |body: &str| Answer::status(200).body(body);
+    let deep = "[".repeat(60_000);
+    let answers = [
+        Answer::html(),
+        Answer::cut_short(),
+        Answer::disconnect(),
+        Answer::reset(),
+        json("{\"access_token\":\"ey"),
+        json("\u{feff}{\"access_token\":\"ey.J0.x\"}"),
+        json("{\"access_token\":\"a\\r\\nX-Eve: 1\"}"),
+        json("{\"access_token\":\"a\\u0001auth=Bearer b\"}"),
+        json("{\"access_token\":\"\"}"),
+        json("{\"access_token\":[\"ey.J0.x\"]}"),
+        json("{\"access_token\":\"ey.J0.x\",\"error\":\"what\"}"),
+        json("null"),
+        json(&deep),
+        json(&format!("{{\"access_token\":{deep}")),
+        Answer::status(200).body(vec![b' '; 64 << 20]),
+        Answer::status(200).body(vec![0xff; 1000]),
+        Answer::status(204),
+        Answer::status(500),
+        Answer::status(999).body("{}"),
+        Answer::redirect("http://localhost/"),
+        Answer::redirect("https://eve.example.com/token"),
+        Answer::redirect("//eve.example.com/token").header("Location", "/again"),
+        Answer::status(200).header("X-Long", &"x".repeat(100_000)),
+        Answer::status(200)
+            .header("Transfer-Encoding", "chunked")
+            .body("ffffffffffffffffffff\r\n"),
+    ];
+    each(answers.len() as u64, BUSY, |n| {
+        let n = usize::try_from(n).unwrap();
+        let exchange = Exchange::builder().token(answers[n].clone()).start();
+        let begun = Instant::now();
+        let error = one_message(&exchange.account().timeouts(patient()))
+            .remove(0)
+            .unwrap_err();
+        assert!(begun.elapsed() < TOTAL, "{n}: {error}");
+        assert_eq!(error.stage(), exosend::Stage::Token, "{n}: {error}");
+        assert!(error.to_string().len() < 1000, "{n}: {error}");
+        let said = exchange.settle().transcript();
+        assert!(
+            !said.iter().any(|line| line.contains("AUTH XOAUTH2")),
+            "{n}: {said:?}"
+        );
+        // Once, or once more where the answer was 500.
+        assert!(exchange.token_requests().len() <= 2, "{n}");
+    });
+}
+
+/// How long a token lives may be said in any way: it is sent once for sure, and kept only if that makes sense.
+#[test]
+fn a_lifetime_that_makes_no_sense_is_none() {
+    for (expires_in, kept) in [
+        ("", false),
+        (",\"expires_in\":3599", true),
+        (",\"expires_in\":\"3599\"", true),
+        (",\"expires_in\":1e300", true),
+        (",\"expires_in\":18446744073709551615", true),
+        (",\"expires_in\":0", false),
+        (",\"expires_in\":-1", false),
+        (",\"expires_in\":-1e300", false),
+        (",\"expires_in\":\"soon\"", false),
+        (",\"expires_in\":null", false),
+        (",\"expires_in\":{}", false),
+    ] {
+        let exchange = Exchange::start();
+        let token = exchange.issue_token();
+        exchange.token(
+            Answer::status(200).body(format!("{{\"access_token\":\"{token}\"{expires_in}}}")),
+        );
+        let account = exchange.account().timeouts(patient());
+        for _ in 0..2 {
+            assert!(one_message(&account)[0].is_ok(), "{expires_in}");
+        }
+        let requests = if kept { 1 } else { 2 };
+        assert_eq!(exchange.token_requests().len(), requests, "{expires_in}");
+    }
 }
 
 /// A caller may catch the panic of its own reader. The server still waits for the rest of the message then, and would

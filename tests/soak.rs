@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use exchange::{Answer, Builder, Exchange, Fault, Step};
-use exosend::{Account, Error, Message, Receipt, Session, Timeouts, send_mail};
+use exosend::{Account, Attachment, Error, Message, Receipt, Session, Timeouts, send_mail};
 use proptest::prelude::{Rng, RngCore};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -31,25 +31,7 @@ fn number(variable: &str, default: usize) -> usize {
 fn what_was_accepted_is_what_was_told() {
     let messages = number("EXOSEND_SOAK", 2_000);
     let exchange = faulty(messages).start();
-    let ca = std::env::temp_dir().join(format!("exosend-soak-{}.pem", std::process::id()));
-    std::fs::write(&ca, exchange.ca_pem()).unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "clients", "--ignored", "--nocapture"])
-        .env("EXOSEND_SOAK", messages.to_string())
-        .env("EXOSEND_MAILBOX", exchange.mailbox())
-        .env("EXOSEND_TENANT", exchange.tenant())
-        .env("EXOSEND_CLIENT_ID", exchange.client_id())
-        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret())
-        .env("EXOSEND_SERVER", format!("localhost:{}", exchange.port()))
-        .env("EXOSEND_AUTHORITY", exchange.authority())
-        .env("EXOSEND_SCOPE", exchange.scope())
-        .env("EXOSEND_CA_FILE", &ca)
-        .output()
-        .unwrap();
-    let told = String::from_utf8(child.stdout).unwrap();
-    let errors = String::from_utf8_lossy(&child.stderr);
-    std::fs::remove_file(&ca).unwrap();
-    assert!(child.status.success(), "{told:.2000}\n{errors:.2000}");
+    let told = other_process("clients", &exchange, messages);
 
     let mut accepted: HashMap<String, Vec<Vec<String>>> = HashMap::new();
     for mail in exchange.settle().delivered() {
@@ -99,6 +81,60 @@ fn what_was_accepted_is_what_was_told() {
     for line in told.lines().filter(|line| line.starts_with("# ")) {
         println!("{line}");
     }
+}
+
+/// Runs a test of this file in a process that has the account in its environment, and gives what it printed.
+fn other_process(test: &str, exchange: &Exchange, messages: usize) -> String {
+    let ca = std::env::temp_dir().join(format!("exosend-{test}-{}.pem", std::process::id()));
+    std::fs::write(&ca, exchange.ca_pem()).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("EXOSEND_SOAK", messages.to_string())
+        .env("EXOSEND_MAILBOX", exchange.mailbox())
+        .env("EXOSEND_TENANT", exchange.tenant())
+        .env("EXOSEND_CLIENT_ID", exchange.client_id())
+        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret())
+        .env("EXOSEND_SERVER", format!("localhost:{}", exchange.port()))
+        .env("EXOSEND_AUTHORITY", exchange.authority())
+        .env("EXOSEND_SCOPE", exchange.scope())
+        .env("EXOSEND_CA_FILE", &ca)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(child.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&child.stderr);
+    std::fs::remove_file(&ca).unwrap();
+    assert!(child.status.success(), "{told:.2000}\n{errors:.2000}");
+    told
+}
+
+/// A large attachment costs the memory of a small one: what it is, as a peak, stays within a block or two.
+#[test]
+fn the_size_of_an_attachment_costs_no_memory() {
+    let exchange = Exchange::builder().discard_bodies().start();
+    println!("{}", other_process("large_and_small", &exchange, 2));
+    let lengths: Vec<_> = exchange
+        .settle()
+        .delivered()
+        .iter()
+        .map(|mail| mail.length)
+        .collect();
+    assert!(lengths[0] < 10_000 && lengths[1] > 32 << 20, "{lengths:?}");
+}
+
+#[test]
+#[ignore = "the client of the test above"]
+fn large_and_small() {
+    let account = Account::from_env().unwrap();
+    let path = std::env::temp_dir().join(format!("exosend-large-{}", std::process::id()));
+    let file = std::fs::File::create(&path).unwrap();
+    let peaks = [1 << 10, 24 << 20].map(|length| {
+        file.set_len(length).unwrap();
+        send_mail(&account, &message(0).attach(Attachment::file(&path))).unwrap();
+        status("VmHWM:")
+    });
+    std::fs::remove_file(path).unwrap();
+    println!("{peaks:?} KiB");
+    assert!(peaks[1] < peaks[0] + 1024, "{peaks:?}");
 }
 
 /// Of the occurrences of each step, one in twelve goes wrong.
@@ -282,7 +318,7 @@ impl Usage {
             let usage = Self {
                 descriptors: std::fs::read_dir("/proc/self/fd").unwrap().count(),
                 threads: std::fs::read_dir("/proc/self/task").unwrap().count(),
-                resident_kib: resident(),
+                resident_kib: status("VmRSS:"),
             };
             // The main thread and this one.
             let done =
@@ -295,11 +331,15 @@ impl Usage {
     }
 }
 
-fn resident() -> usize {
+/// In KiB.
+fn status(field: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.trim().split(' ').next().unwrap().parse().unwrap()
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.unwrap()
+        .trim()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
