@@ -28,8 +28,8 @@ pub(crate) fn configuration(text: &[u8]) {
         assert!(!entry.value.is_empty());
         assert!(!entry.value.contains(|c: char| c.is_control() && c != '\t'));
         assert!((1..=lines).contains(&entry.line));
-        again.push_str(&entry.key);
-        again.push_str(" = \"");
+        // With the prefix, which is taken off once.
+        again.push_str(&format!("EXOSEND_{} = \"", entry.key));
         for c in entry.value.chars() {
             if matches!(c, '"' | '\\' | '$' | '`') {
                 again.push('\\');
