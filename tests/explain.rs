@@ -3,7 +3,8 @@
 mod exchange;
 
 use exchange::{Exchange, Fault, Step};
-use exosend::{Message, Token, explain, general_page, send_mail};
+use exosend::{Explanation, Message, Token, explain, general_page, send_mail};
+use proptest::prelude::*;
 
 /// What a line says, and words of the advice or the meaning, one for each explanation in order.
 const LINES: &[(&str, &[&str])] = &[
@@ -378,6 +379,7 @@ fn what_is_not_ours_gives_nothing() {
         "requests.exceptions.SSLError: HTTPSConnectionPool(host='intranet', port=8443): wrong version number",
         "AADSTS: no number",
         "AADSTS1234567: something new",
+        "https://login.microsoftonline.com AADSTS1234567: request timed out",
         "error_codes were 7000215 yesterday",
         "7000215",
         "250 2.0.0 OK <abc@AM0PR01MB0001.eurprd01.prod.outlook.com> [Hostname=AM0PR01MB0001.eurprd01.prod.outlook.com]",
@@ -482,10 +484,39 @@ fn it_never_differs_from_the_hint_of_an_error() {
         exchange.on(step, Fault::reply(reply));
         let error = send_mail(&exchange.account(), &message).unwrap_err();
         let found = explain(&error.to_string());
-        assert_eq!(error.hint(), found.first().map(|e| e.hint()), "{error}");
+        assert_eq!(
+            error.hint(),
+            found.first().map(Explanation::hint),
+            "{error}"
+        );
         assert!(error.hint().is_some(), "{error}");
     }
     let exchange = Exchange::start();
     let error = Token::fetch(&exchange.account().client_secret("wrong")).unwrap_err();
     assert_eq!(error.hint(), Some(explain(&error.to_string())[0].hint()));
+}
+
+proptest! {
+    /// Whatever is pasted: no panic, and nothing of it is repeated but numbers and words that exosend knows.
+    #[test]
+    fn any_text_at_all(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                any::<String>(),
+                "[ .:,'\"(#b-]{0,4}",
+                "[245][0-9]{2}",
+                "[245]\\.[0-9]{1,3}\\.[0-9]{1,3}",
+                "(AADSTS|error_codes\":\\[)[0-9]{0,25}",
+                Just("s3cret".to_owned()),
+            ],
+            0..12,
+        )
+    ) {
+        let text = pieces.concat();
+        for found in explain(&text) {
+            prop_assert!(!found.recognised().contains("s3cret"));
+            prop_assert!(!found.advice().is_empty());
+        }
+        prop_assert!(general_page(&text).starts_with("https://"));
+    }
 }

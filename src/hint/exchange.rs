@@ -42,9 +42,10 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
         _ if says("basic authentication is") || says("user credentials were incorrect") => PASSWORD,
         (535 | 0, "5.7.3") if auth => {
             "Exchange refuses the login: most often New-ServicePrincipal was not run, or had the Object ID of App \
-             registrations instead of Enterprise applications. Check also the scope of the role assignment (App \
-             RBAC), or SMTP.SendAsApp with admin consent and FullAccess (classic); that the token is for \
-             https://outlook.office365.com; the mailbox's name; and wait: a change takes up to 2 hours"
+             registrations instead of Enterprise applications. Check also Test-ServicePrincipalAuthorization \
+             <client_id> -Resource <mailbox> (App RBAC), or SMTP.SendAsApp with admin consent and \
+             Add-MailboxPermission FullAccess (classic); that the token is for https://outlook.office365.com; the \
+             mailbox's name; and wait: a change takes up to 2 hours"
         }
         // F§3.1: LOGIN and XOAUTH2, after TLS.
         (504, "5.7.4") if exchange || says("unrecognized authentication type") => AUTH_AFTER_TLS,
