@@ -315,6 +315,22 @@ const LINES: &[(&str, &[&str])] = &[
         "curl: (6) Could not resolve host: smtp.office356.com",
         &["spelling"],
     ),
+    (
+        "Error: Connection timeout { code: 'ETIMEDOUT', command: 'CONN' }",
+        &["firewall"],
+    ),
+    (
+        "Error: Greeting never received at SMTPConnection._formatError (smtp-connection/index.js:784:19)",
+        &["587 with STARTTLS"],
+    ),
+    (
+        "javax.mail.MessagingException: Could not connect to SMTP host: smtp.office365.com, port: 465, response: -1",
+        &["587 with STARTTLS"],
+    ),
+    (
+        "curl: (28) Failed to connect to smtp.office365.com port 587 after 131072 ms: Couldn't connect to server",
+        &["firewall"],
+    ),
     // Nobody knows whether it is out.
     (
         "status=deferred (lost connection with smtp.office365.com[52.98.179.82] while sending end of data -- message may be sent more than once)",
@@ -385,6 +401,11 @@ fn what_is_not_ours_gives_nothing() {
         "250 2.0.0 OK <abc@AM0PR01MB0001.eurprd01.prod.outlook.com> [Hostname=AM0PR01MB0001.eurprd01.prod.outlook.com]",
         "220 AM0PR01CA0001.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2026 09:00:00 +0000",
         "queue file write error",
+        "imap-login: Disconnected: Connection timed out, user=<ann@outlook.com>",
+        "imaplib: outlook.office365.com:993 TimeoutError: [Errno 110] Connection timed out",
+        "mail-report.sh: rsync: connection timed out (110)",
+        "conversation with smtp.office365.com[52.97.201.50] timed out while sending MAIL FROM",
+        "smtplib.SMTPServerDisconnected: Connection unexpectedly closed: timed out",
         "\u{feff}\u{e9}535\u{e9}5.7.3\u{e9}",
     ] {
         assert_eq!(explain(line), [], "{line}");

@@ -132,6 +132,16 @@ const UNANSWERED: Words = &[
     "connection timeout",
     "timeout was reached",
     "i/o timeout",
+    "could not connect to smtp host",
+    "couldn't connect to server",
+];
+
+/// Timeouts of a connection that stood: no firewall, and no reason that could be named.
+const LATER: Words = &[
+    "conversation with",
+    "unexpectedly closed",
+    "read timed out",
+    "read timeout",
 ];
 
 /// For a text in lower case.
@@ -177,6 +187,7 @@ fn network(text: &str) -> Option<Explanation> {
     }
     let (words, hint) = match first(REFUSED, text) {
         Some(words) => (words, hint::REFUSED),
+        None if first(LATER, text).is_some() => return None,
         None => (first(UNANSWERED, text)?, hint::UNANSWERED),
     };
     // F§3.1: nobody listens on 465.
@@ -202,9 +213,15 @@ fn end_lost(text: &str) -> Option<&'static str> {
 /// A database's log has timeouts too. Python tells neither host nor port: its bare exception counts unless it names
 /// another service.
 fn about_mail(text: &str) -> bool {
-    let marks = [
+    const MARKS: Words = &[
         "smtp",
-        "mail",
+        "javax.mail",
+        "jakarta.mail",
+        "mailkit",
+        "phpmailer",
+        "nodemailer",
+        "command: 'conn'", // nodemailer again, which names nothing else
+        "greeting never received",
         "office365",
         "outlook",
         "onmicrosoft",
@@ -214,8 +231,10 @@ fn about_mail(text: &str) -> bool {
         "port 587",
         "port 465",
     ];
-    let bare = ["[errno", "[ssl"].iter().any(|e| text.contains(e));
-    marks.iter().any(|mark| text.contains(mark)) || (bare && !text.contains(['/', '@']))
+    // Mail all right, but read, not sent.
+    const READERS: Words = &["imap", "pop3", "dovecot"];
+    let bare = first(&["[errno", "[ssl"], text).is_some() && !text.contains(['/', '@']);
+    (first(MARKS, text).is_some() || bare) && first(READERS, text).is_none()
 }
 
 fn first(words: &[&'static str], text: &str) -> Option<&'static str> {
