@@ -1,164 +1,134 @@
-//! A line from any program's log, and what it means at Exchange Online. Offline, from the table of hints.
+//! A line from any program's log, and what it means: the table of hints, read offline. Pure.
+//!
+//! `hint.rs` knows what to do, this file only recognises: in how many ways programs write the same reply.
 
-use crate::hint::{self, CONDITIONS, REPLIES, Row};
+mod conditions;
+mod reply;
 
-/// What one part of a line means, and what to do about it. You get these from [`explain`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    seen: String,
-    advice: &'static str,
-    page: String,
-}
+use crate::hint;
 
-impl Explanation {
-    /// What was recognised: `535 5.7.3`, `AADSTS7000215`, or the words of a program that could not connect.
-    pub fn seen(&self) -> &str {
-        &self.seen
-    }
-
-    /// What it means most often, and what to do about it. Names in `<...>` are to be replaced.
-    pub fn advice(&self) -> &str {
-        self.advice
-    }
-
-    /// Microsoft's page about it.
-    pub fn page(&self) -> &str {
-        &self.page
-    }
-}
-
-/// Microsoft's page about programs that send through Exchange Online, for what nothing is known about.
-pub const GENERAL_PAGE: &str = "https://learn.microsoft.com/exchange/mail-flow-best-practices/how-to-set-up-a-multifunction-device-or-application-to-send-email-using-microsoft-365-or-office-365";
-const REPLIES_PAGE: &str = "https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/non-delivery-reports-in-exchange-online";
-const LOGIN_PAGE: &str = "https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth";
-
-/// Servers that use the same codes for other things, by what they write into their lines.
-const OTHER_SERVERS: &[&str] = &[
-    "gsmtp",
-    "postfix",
-    "amazonses",
-    "sendgrid",
-    "exim",
-    "mailgun",
-    "dovecot",
-];
-/// What Exchange Online writes into its lines, for those that lost their code on the way.
-const EXCHANGE: &[&str] = &[
-    "outlook.com",
-    "office365",
-    "exchangelabs",
-    "STOREDRV",
-    "authentication unsuccessful",
-    "SendAsDenied",
-];
-
-/// Says what a line means that some program wrote when it could not send through Exchange Online: this crate's own
-/// errors, those of curl, msmtp, Python, Node.js, PHP and others, replies, Entra's JSON. Nothing is looked up.
-///
-/// The likeliest comes first; a line that nothing is known about gives nothing.
+/// What one pasted line means, from [`explain`].
 ///
 /// ```
 /// let line = "smtplib.SMTPAuthenticationError: (535, b'5.7.3 Authentication unsuccessful [AM0PR01CA0001]')";
-/// let found = exosend::explain(line);
-/// assert_eq!(found[0].seen(), "535 5.7.3");
-/// assert!(found[0].advice().contains("New-ServicePrincipal"));
+/// let found = &exosend::explain(line)[0];
+/// assert_eq!(found.recognised(), "535 5.7.3");
+/// assert!(found.advice().contains("New-ServicePrincipal"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    recognised: String,
+    hint: &'static str,
+    documented: String,
+}
+
+impl Explanation {
+    /// The part of the line that it rests on: `AADSTS7000215`, `535 5.7.3`, or the words.
+    pub fn recognised(&self) -> &str {
+        &self.recognised
+    }
+
+    /// What it most often means.
+    pub fn meaning(&self) -> &str {
+        self.parts().0
+    }
+
+    /// What to do, with the step in PowerShell or the portal. Names in `<...>` are yours.
+    pub fn advice(&self) -> &str {
+        self.parts().1
+    }
+
+    /// Meaning and advice as [`Error::hint`](crate::Error::hint) gives them for the same reply.
+    pub fn hint(&self) -> &str {
+        self.hint
+    }
+
+    /// The page about it, a URL.
+    pub fn documented(&self) -> &str {
+        &self.documented
+    }
+
+    fn parts(&self) -> (&'static str, &'static str) {
+        // Every text of the table has both parts; its tests see to it.
+        self.hint.split_once(": ").unwrap_or((self.hint, ""))
+    }
+}
+
+/// What a line (or some lines) of any program's log means, the likeliest first. Needs no network.
+///
+/// It knows Entra's AADSTS numbers, the replies of Exchange Online and of High Volume Email, and failures of TLS and of
+/// the network in the words of exosend, curl, msmtp, Postfix, OpenSSL, Python, Node, Java, Go and .NET. What it does not
+/// know gives nothing: see [`general_page`]. It is advice, as [`Error::hint`](crate::Error::hint) is.
+///
+/// ```
+/// for found in exosend::explain("Invalid login: 535 5.7.3 Authentication unsuccessful") {
+///     println!("{}: {}\n  {}\n  {}", found.recognised(), found.meaning(), found.advice(), found.documented());
+/// }
+/// assert!(exosend::explain("queue file write error").is_empty());
 /// ```
 pub fn explain(line: &str) -> Vec<Explanation> {
-    let mut found = Vec::new();
-    entra(line, &mut found);
-    if !says_any(line, OTHER_SERVERS) {
-        replies(line, &mut found);
+    let text = line.to_ascii_lowercase();
+    let mut found: Vec<Explanation> = Vec::new();
+    let told = codes(&text).into_iter().filter_map(entra);
+    for explanation in told.chain(reply::explain(&text)) {
+        if !found.iter().any(|f| f.hint == explanation.hint) {
+            found.push(explanation);
+        }
     }
-    conditions(line, &mut found);
-    // A line may say the same twice, by its text and by a field.
-    let mut told: Vec<&str> = Vec::new();
-    found.retain(|explanation: &Explanation| {
-        let new = !told.contains(&explanation.advice);
-        told.push(explanation.advice);
-        new
-    });
+    // Who was answered had a network: `421 4.4.1 Connection timed out` is a reply.
+    if found.is_empty() && codes(&text).is_empty() {
+        found = conditions::explain(&text);
+    }
     found
 }
 
-fn says_any(line: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| hint::contains(line, word))
-}
-
-/// `AADSTS7000215`, and the numbers in `"error_codes":[7000215]`.
-fn entra(line: &str, found: &mut Vec<Explanation>) {
-    let field = line.split("error_codes").skip(1).flat_map(|rest| {
-        let list = rest.split(']').next().unwrap_or_default();
-        list.split(|c: char| !c.is_ascii_digit())
-    });
-    for text in line.split("AADSTS").skip(1).chain(field) {
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
-        let code = text.get(..digits).and_then(|digits| digits.parse().ok());
-        if let Some((code, advice)) = code.and_then(|code| Some((code, hint::entra_code(code)?))) {
-            found.push(Explanation {
-                seen: format!("AADSTS{code}"),
-                advice,
-                page: format!("https://login.microsoftonline.com/error?code={code}"),
-            });
-        }
+/// Where to look a line up that [`explain`] does not know: Entra's page about the AADSTS number in it, else Microsoft's
+/// page about SMTP AUTH.
+///
+/// ```
+/// assert_eq!(exosend::general_page("AADSTS1234567: news"), "https://login.microsoftonline.com/error?code=1234567");
+/// ```
+pub fn general_page(line: &str) -> String {
+    match codes(&line.to_ascii_lowercase()).first() {
+        Some(code) => page_of(*code),
+        None => SMTP_AUTH.into(),
     }
 }
 
-/// `535 5.7.3 ...`, `535-5.7.3`, `(535, b'5.7.3 ...')`, `#5.7.3 smtp;535 5.7.3`, and without the first code what can only
-/// be Exchange's.
-fn replies(line: &str, found: &mut Vec<Explanation>) {
-    let words = || {
-        line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_')))
-            .map(|word| word.trim_matches('.'))
-    };
-    let codes: Vec<u16> = words().filter_map(smtp_code).collect();
-    let nameless = codes.is_empty() && says_any(line, EXCHANGE);
-    let mut enhanced: Vec<&str> = words().filter(|word| is_enhanced(word)).collect();
-    enhanced.push(""); // for what is known by its code and text alone
-    enhanced.dedup();
-    for enhanced in enhanced {
-        let row = REPLIES.iter().find(|Row(code, pattern, fragment, _)| {
-            (codes.contains(code) || (nameless && !enhanced.is_empty()))
-                && hint::fits(enhanced, pattern)
-                && hint::contains(line, fragment)
-        });
-        if let Some(Row(code, _, _, advice)) = row {
-            let page = match code {
-                530 | 535 => LOGIN_PAGE,
-                _ => REPLIES_PAGE,
+const SMTP_AUTH: &str = "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission";
+
+fn entra(code: u64) -> Option<Explanation> {
+    Some(Explanation {
+        recognised: format!("AADSTS{code}"),
+        hint: hint::entra(&[code])?,
+        documented: page_of(code),
+    })
+}
+
+/// The one page that Entra promises to keep (F§2.2).
+fn page_of(code: u64) -> String {
+    format!("https://login.microsoftonline.com/error?code={code}")
+}
+
+/// AADSTS numbers, in order: in words, in `error_codes` of the JSON answer, in its `error_uri`.
+fn codes(text: &str) -> Vec<u64> {
+    let mut codes = Vec::new();
+    for mark in ["aadsts", "error_codes", "microsoftonline.com/error?code="] {
+        for (at, _) in text.match_indices(mark) {
+            let rest = text.get(at + mark.len()..).unwrap_or("");
+            let rest = match mark {
+                // `"error_codes":[7000215]`, `error_codes: [ 7000215 ]`, and escaped once more
+                "error_codes" => {
+                    rest.trim_start_matches(['"', '\'', '\\', ':', ' ', '[', '\n', '='])
+                }
+                _ => rest,
             };
-            found.push(Explanation {
-                seen: format!("{code} {enhanced}").trim_end().to_owned(),
-                advice,
-                page: page.to_owned(),
-            });
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            codes.extend(rest.get(..end).and_then(|n| n.parse::<u64>().ok()));
         }
     }
-}
-
-/// 4yz or 5yz (RFC 5321 4.2.1).
-fn smtp_code(word: &str) -> Option<u16> {
-    let code = word.parse().ok()?;
-    (word.len() == 3 && (400..600).contains(&code)).then_some(code)
-}
-
-/// `5.7.139` (RFC 3463).
-fn is_enhanced(word: &str) -> bool {
-    let parts: Vec<&str> = word.split('.').collect();
-    let digits =
-        |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    parts.len() == 3 && parts.iter().all(digits) && word.starts_with(['4', '5'])
-}
-
-fn conditions(line: &str, found: &mut Vec<Explanation>) {
-    for (words, advice) in CONDITIONS {
-        if let Some(word) = words.iter().find(|word| hint::contains(line, word)) {
-            found.push(Explanation {
-                seen: (*word).to_owned(),
-                advice,
-                page: GENERAL_PAGE.to_owned(),
-            });
-        }
-    }
+    codes
 }

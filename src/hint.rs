@@ -1,69 +1,69 @@
-//! What was seen, and what to do about it. Advice only: nothing depends on it (facts.md F§2.2: Microsoft says its texts
-//! and codes change), so a wrong row costs a wrong hint and never a wrong decision.
+//! What was seen, and what to do about it. Advice only: nothing depends on it (F§2.2: Microsoft says its texts and
+//! codes change), so a wrong row costs a wrong hint and never a wrong decision.
+//!
+//! Every text is `what it means: what to do`, and `explain` parts it at its first `: `. A `match` rather than an array:
+//! the table is in the smallest program too, and an array of texts costs 40 bytes more a row.
 
-mod conditions;
 mod entra;
 mod exchange;
 
 use std::io;
 
+pub(crate) use exchange::{AUTH_AFTER_TLS, Seen, hint as exchange};
+
 use crate::{Reply, Stage};
-use conditions::{CLOCK, FIREWALL, IMPLICIT_TLS, ISSUER, NAME, REFUSED, RESOLVER, UNREACHABLE};
-use entra::CODES;
 
-pub(crate) use conditions::CONDITIONS;
-pub(crate) use exchange::{REPLIES, Row};
-
+// The end of a message, F§3.5.
 pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for its Message-ID in the mailbox's \
     Sent Items or the message trace before you send it again";
 
+// The network. F§3.1: port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
+pub(crate) const UNANSWERED: &str = "nothing answers, most often because of a firewall: outgoing TCP to \
+    port 587 must be allowed (and to login.microsoftonline.com port 443)";
+pub(crate) const REFUSED: &str =
+    "nothing listens there: check the port (587) and the server's name, then the firewall";
+pub(crate) const UNREACHABLE: &str =
+    "there is no way there: check the network, and IPv6 if the address is one (ip route)";
+pub(crate) const UNRESOLVED: &str =
+    "the name is unknown: check the spelling of `server`, and /etc/resolv.conf";
+pub(crate) const IMPLICIT_TLS: &str =
+    "TLS begins at the wrong moment: Exchange Online has no port 465, use 587 with STARTTLS";
+
+// TLS.
+pub(crate) const TLS_VERSION: &str =
+    "no common TLS: the server must speak TLS 1.2 or 1.3 with ECDHE and AES-GCM";
+pub(crate) const CLOCK: &str =
+    "the certificate is too old or too new: check this machine's clock first (date -u)";
+pub(crate) const ISSUER: &str = "the certificate's issuer is unknown: check for a proxy or virus scanner that shows its \
+    own, or, if `server` is a private one, give its root with `ca_file`";
+pub(crate) const OTHER_NAME: &str =
+    "the certificate is for another name: use the name it was made for in `server`";
+
 /// For a reply that means no.
-pub(crate) fn reply(reply: &Reply) -> Option<&'static str> {
-    let enhanced = reply.enhanced().unwrap_or_default();
-    let row = REPLIES.iter().find(|Row(code, pattern, fragment, _)| {
-        *code == reply.code()
-            && fits(enhanced, pattern)
-            && reply.lines().iter().any(|line| contains(line, fragment))
-    })?;
-    Some(row.3)
+pub(crate) fn reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
+    exchange(&Seen {
+        stage: Some(stage),
+        code: reply.code(),
+        status: reply.enhanced().unwrap_or(""),
+        text: &reply.to_string().to_ascii_lowercase(),
+    })
 }
 
-pub(crate) fn fits(enhanced: &str, pattern: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => enhanced.starts_with(start),
-        None => enhanced == pattern,
-    }
-}
-
-/// Without regard to case: relays and libraries change it.
-pub(crate) fn contains(text: &str, fragment: &str) -> bool {
-    let (text, fragment) = (text.as_bytes(), fragment.as_bytes());
-    fragment.is_empty()
-        || text
-            .windows(fragment.len())
-            .any(|piece| piece.eq_ignore_ascii_case(fragment))
-}
-
-/// For the `error_codes` of a token answer.
+/// For the `error_codes` of a token answer: the first that is known.
 pub(crate) fn entra(codes: &[u64]) -> Option<&'static str> {
-    codes.iter().find_map(|&code| entra_code(code))
-}
-
-pub(crate) fn entra_code(code: u64) -> Option<&'static str> {
-    let fits = |(codes, _): &&entra::Row| codes.iter().any(|known| u64::from(*known) == code);
-    CODES.iter().find(fits).map(|(_, hint)| *hint)
+    codes.iter().find_map(|&code| entra::hint(code))
 }
 
 /// For a connection that failed.
 pub(crate) fn network(stage: Stage, error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Is;
     match (stage, error.kind()) {
-        (Stage::Connect, Is::TimedOut) => Some(FIREWALL),
+        (Stage::Resolve, _) => Some(UNRESOLVED),
+        (Stage::Connect, Is::TimedOut | Is::WouldBlock) => Some(UNANSWERED),
         (Stage::Connect, Is::ConnectionRefused) => Some(REFUSED),
         (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => Some(UNREACHABLE),
         // A server that waits for TLS never greets.
-        (Stage::Greeting, Is::TimedOut) => Some(IMPLICIT_TLS),
-        (Stage::Resolve, _) => Some(RESOLVER),
+        (Stage::Greeting, Is::TimedOut | Is::WouldBlock) => Some(IMPLICIT_TLS),
         _ => None,
     }
 }
@@ -72,8 +72,7 @@ pub(crate) fn network(stage: Stage, error: &io::Error) -> Option<&'static str> {
 pub(crate) fn tls(stage: Stage, error: &rustls::Error) -> Option<&'static str> {
     use rustls::CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else {
-        return (stage == Stage::StartTls)
-            .then_some("the server must speak TLS 1.2 or 1.3 with ECDHE and AES-GCM");
+        return (stage == Stage::StartTls).then_some(TLS_VERSION);
     };
     match bad {
         Bad::Expired
@@ -81,7 +80,7 @@ pub(crate) fn tls(stage: Stage, error: &rustls::Error) -> Option<&'static str> {
         | Bad::NotValidYet
         | Bad::NotValidYetContext { .. } => Some(CLOCK),
         Bad::UnknownIssuer => Some(ISSUER),
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Some(NAME),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Some(OTHER_NAME),
         _ => None,
     }
 }
@@ -91,57 +90,155 @@ mod tests {
     use super::*;
     use crate::reply::Parser;
 
-    fn hint(text: &str) -> &'static str {
+    fn hint(stage: Stage, text: &str) -> &'static str {
         let reply = Parser::default()
             .push(text.as_bytes(), false)
             .unwrap()
             .unwrap();
-        super::reply(&reply).unwrap_or("")
+        super::reply(stage, &reply).unwrap_or("")
     }
 
     #[test]
     fn the_particular_stands_before_the_general() {
         let disabled = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.";
-        assert!(hint(disabled).contains("Set-CASMailbox"));
-        assert!(
-            hint("535 5.7.139 Authentication unsuccessful, the request did not meet")
-                .contains("policy")
-        );
-        assert!(
-            hint("535 5.7.3 Authentication unsuccessful [host]").contains("New-ServicePrincipal")
-        );
-        assert!(hint("554 5.2.252 SendAsDenied; a not allowed to send as b").contains("SendAs"));
-        assert!(hint("550 5.2.252 blocked").contains("blocked"));
-        assert!(hint("554 5.2.0 STOREDRV SubmissionQuotaExceededException").contains("10,000"));
-        assert!(hint("501 5.5.127 Token will expire soon").contains("10 minutes"));
-        assert!(hint("501 5.5.124 x").contains("5.5.124"));
-        assert_eq!(hint("554 5.6.0 something else"), "");
-        assert_eq!(hint("535 5.7.8 Error: authentication failed"), "");
-    }
-
-    #[test]
-    fn the_first_known_code_decides() {
-        assert!(entra(&[1, 7000215]).unwrap().contains("Value"));
-        assert_eq!(entra(&[]), None);
-    }
-
-    #[test]
-    fn no_row_hides_another() {
-        for (place, Row(code, pattern, fragment, _)) in REPLIES.iter().enumerate() {
-            let text = format!("{code} {} {fragment}", pattern.replace('*', "1"));
-            let first = REPLIES
-                .iter()
-                .position(|Row(c, p, f, _)| c == code && fits(pattern, p) && contains(fragment, f));
-            assert_eq!(first, Some(place), "{text}");
+        for (stage, reply, expected) in [
+            (Stage::Auth, disabled, "Set-CASMailbox"),
+            (
+                Stage::Auth,
+                "535 5.7.3 Authentication unsuccessful [host]",
+                "New-ServicePrincipal",
+            ),
+            (
+                Stage::Accept,
+                "554 5.2.252 SendAsDenied; a not allowed to send as b",
+                "Add-RecipientPermission",
+            ),
+            (
+                Stage::Accept,
+                "550 5.2.252 Sender throttled due to continuous send as denied errors.",
+                "stop sending",
+            ),
+            (
+                Stage::Accept,
+                "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied",
+                "Add-RecipientPermission",
+            ),
+            (
+                Stage::Accept,
+                "554 5.2.0 STOREDRV SubmissionQuotaExceededException",
+                "10,000",
+            ),
+            (
+                Stage::Sender,
+                "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+                "30 messages",
+            ),
+            (Stage::Greeting, "421 4.4.2 Bye", "connect again"),
+            (Stage::Accept, "451 4.7.500 Server busy", "wait"),
+        ] {
+            assert!(hint(stage, reply).contains(expected), "{reply}");
         }
-        let mut codes: Vec<u32> = CODES
-            .iter()
-            .flat_map(|(codes, _)| *codes)
-            .copied()
-            .collect();
-        let count = codes.len();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes.len(), count);
+        for nothing in [
+            "554 5.6.0 something else",
+            "550 5.7.1 No",
+            "535 5.7.8 no",
+            "550 no",
+        ] {
+            assert_eq!(hint(Stage::Accept, nothing), "", "{nothing}");
+        }
+    }
+
+    /// F§2.3, every code, and those that public logs show beside it.
+    #[test]
+    fn every_code_of_entra_has_its_row() {
+        let codes = [
+            7000215, 7000222, 7000218, 700016, 7000229, 7000112, 700025, 90002, 90038, 900432,
+            900382, 70011, 1002012, 700022, 500011, 65001, 650057, 700027, 700030, 700024, 70021,
+            700211, 700212, 700213, 700021, 700023, 50027, 50034, 53003, 530035, 50105, 900144,
+            9002313, 50196, 90055, 90033, 90024, 50033, 90006,
+        ];
+        for code in codes {
+            let hint = entra(&[1, code]).unwrap_or_else(|| panic!("{code}"));
+            parts(hint);
+        }
+        assert_eq!(entra(&[7000215, 7000222]), entra(&[7000215]));
+        assert_eq!((entra(&[]), entra(&[70002])), (None, None));
+    }
+
+    /// F§3.5, F§3.3 and F§1.4, every code.
+    #[test]
+    fn every_reply_has_its_row() {
+        let hve = (121..=127).map(|n| format!("501 5.5.{n}"));
+        let hve = hve.chain((142..=144).map(|n| format!("535 5.7.{n}")));
+        let blocked = (251..=255).map(|n| format!("550 5.2.{n}"));
+        let others = [
+            "535 5.7.3",
+            "535 5.7.139 x, basic authentication is disabled.",
+            "535 5.7.139 x, the user credentials were incorrect.",
+            "535 5.7.139 x, the request did not meet the criteria to be authenticated successfully.",
+            "535 5.7.139 x, user is locked by your organization's security defaults policy.",
+            "535 5.7.139 x, SmtpClientAuthentication is disabled for the Mailbox.",
+            "530 5.7.57",
+            "430 4.2.0",
+            "554 5.2.252",
+            "554 5.2.0 SendAsDeniedException",
+            "550 5.7.60",
+            "550 5.7.30 Basic authentication is not supported for Client Submission.",
+            "550 5.1.8 Access denied, bad outbound sender",
+            "501 5.1.7",
+            "501 5.1.6",
+            "432 4.3.2",
+            "421 4.4.2",
+            "451 4.7.0",
+            "454 4.7.0",
+            "550 5.7.705",
+            "550 5.7.708",
+            "552 5.3.4",
+            "554 5.2.270",
+            "554 5.2.2",
+            "550 5.7.240",
+            "452 4.5.3",
+            "554 5.2.0 SubmissionQuotaExceededException",
+        ];
+        for reply in others
+            .map(String::from)
+            .into_iter()
+            .chain(hve)
+            .chain(blocked)
+        {
+            let hint = hint(Stage::Auth, &reply);
+            assert!(!hint.is_empty(), "{reply}");
+            parts(hint);
+        }
+    }
+
+    #[test]
+    fn every_other_condition_has_two_parts() {
+        for hint in [
+            IN_DOUBT,
+            UNANSWERED,
+            REFUSED,
+            UNREACHABLE,
+            UNRESOLVED,
+            IMPLICIT_TLS,
+            TLS_VERSION,
+            CLOCK,
+            ISSUER,
+            OTHER_NAME,
+        ] {
+            parts(hint);
+        }
+    }
+
+    /// `what it means: what to do`, in exosend's way to write.
+    fn parts(hint: &str) {
+        let (means, act) = hint.split_once(": ").expect(hint);
+        assert!(means.len() > 10 && act.len() > 10, "{hint}");
+        assert!(
+            !hint.contains("  ") && !hint.ends_with(['.', ' ']),
+            "{hint}"
+        );
+        // F§3.6: a token without roles is right with App RBAC.
+        assert!(!hint.contains("roles"), "{hint}");
     }
 }

@@ -40,7 +40,7 @@ mod wire;
 pub use account::{Account, Cloud, InitialResponse};
 pub use envelope::Envelope;
 pub use error::{Error, ErrorKind, Stage};
-pub use explain::{Explanation, GENERAL_PAGE, explain};
+pub use explain::{Explanation, explain, general_page};
 pub use message::{Attachment, Message};
 pub use receipt::{Receipt, Refusal};
 pub use reply::Reply;
