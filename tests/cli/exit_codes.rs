@@ -66,7 +66,7 @@ fn every_exit_code() {
         ),
         (
             builder().on(Step::Ehlo, Fault::silent()),
-            "timeout = 0.5",
+            "timeout = 3",
             75,
             "ehlo: ",
         ),

@@ -263,11 +263,11 @@ fn a_writer_may_take_longer_than_the_timeout() {
     let machine = Machine::new();
     machine.configure("");
     let mut command = machine.command("exosend");
-    command.args(["--set", "timeout=1", "-t"]);
+    command.args(["--set", "timeout=4", "-t"]);
     let mut child = start(&mut command);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"To: ann@example.com\n\nfirst\n").unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(4500));
     machine.nobody_called();
     stdin.write_all(b"second\n").unwrap();
     drop(stdin);
