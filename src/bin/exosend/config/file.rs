@@ -3,6 +3,8 @@
 //! `key = value` lines and `#` comments. What systemd reads as an `EnvironmentFile` means the same here: an `EXOSEND_`
 //! prefix and upper case, `;` comments, quotes. A value that the two would read differently is an error.
 
+const PREFIX: &str = "exosend_";
+
 /// A key in lower case and without prefix, its value, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -51,9 +53,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
 /// `client_id` for `EXOSEND_CLIENT_ID` and for `client_id`.
 pub(crate) fn key(written: &str) -> String {
     let key = written.to_ascii_lowercase();
-    key.strip_prefix("exosend_")
-        .map(str::to_owned)
-        .unwrap_or(key)
+    key.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(key)
 }
 
 fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
@@ -66,7 +66,8 @@ fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
         .ok_or("neither `key = value` nor a comment")?;
     let key = key(written.trim_end());
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if key.is_empty() || !key.bytes().all(allowed) {
+    // `EXOSEND_EXOSEND_X` would be another key each time it is read and written.
+    if key.is_empty() || key.starts_with(PREFIX) || !key.bytes().all(allowed) {
         return Err("what stands before the `=` is no key".into());
     }
     let value = value(rest.trim_start()).map_err(|what| format!("{key}: {what}"))?;
@@ -135,6 +136,12 @@ mod tests {
             ("\nmailbox", 2, "neither `key = value` nor a comment"),
             ("= x", 1, "what stands before the `=` is no key"),
             ("mail box = x", 1, "what stands before the `=` is no key"),
+            ("EXOSEND_ = x", 1, "what stands before the `=` is no key"),
+            (
+                "EXOSEND_EXOSEND_A = x",
+                1,
+                "what stands before the `=` is no key",
+            ),
             ("a = 1\nEXOSEND_A = 2", 2, "a: set already on line 1"),
             ("a = \"x", 1, "a: the quote is not closed"),
             ("a = \"x\\", 1, "a: the quote is not closed"),
