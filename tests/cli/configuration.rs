@@ -257,13 +257,29 @@ fn the_token_is_kept_between_runs_unless_told_otherwise() {
         ),
         (0, 2)
     );
+    assert_eq!(
+        (
+            send(&machine, &[], &["--set", "token_cache=none"]).code,
+            requests()
+        ),
+        (0, 3)
+    );
+    assert!(!machine.path("none").exists());
+    assert_eq!(
+        (
+            send(&machine, &[], &["--set", "token_cache=none"]).code,
+            requests()
+        ),
+        (0, 3)
+    );
+    assert!(!machine.path("none").exists());
     let elsewhere = format!("token_cache={}", machine.path("kept").display());
     assert_eq!(
         (send(&machine, &[], &["--set", &elsewhere]).code, requests()),
-        (0, 3)
+        (0, 4)
     );
     assert!(machine.path("kept").exists());
     // A home that cannot be written is no reason not to send.
     let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], &[]);
-    assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 4));
+    assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 5));
 }

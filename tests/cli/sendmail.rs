@@ -1,6 +1,7 @@
 //! As sendmail: every flag, and what arrives.
 
 use std::io::Write;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::exchange::Exchange;
@@ -278,13 +279,21 @@ fn a_writer_may_take_longer_than_the_timeout() {
 
 #[test]
 fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
+    const LINES: usize = 600_000;
     let machine = Machine::with(Exchange::builder().discard_bodies().start());
     let temporary = machine.path("tmp");
     std::fs::create_dir(&temporary).unwrap();
     let line = "x".repeat(76);
-    let body = format!("{line}\n").repeat(40_000);
-    let mut command = machine.command("exosend");
-    command.env("TMPDIR", &temporary).args(["ann@example.com"]);
+    let body = format!("{line}\n").repeat(LINES);
+    // 46 MB through a program that may have 30 MiB of everything, its own code and the threads' stacks included.
+    let mut command = Command::new("sh");
+    let limited = "ulimit -v 30720 && exec \"$0\" ann@example.com";
+    command
+        .args(["-c", limited, env!("CARGO_BIN_EXE_exosend")])
+        .env_clear()
+        .env("HOME", machine.path("home"))
+        .env("XDG_CACHE_HOME", machine.path("home/.cache"))
+        .env("TMPDIR", &temporary);
     let run = finish(
         &mut command,
         format!("From: robot@contoso.com\nDate: x\nMessage-ID: <x@y>\n\n{body}"),
@@ -292,7 +301,7 @@ fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let arrived = machine.last();
     assert_eq!(arrived.parameters[0], format!("SIZE={}", arrived.length));
-    assert_eq!(arrived.length, 78 * 40_000 + 55);
+    assert_eq!(arrived.length, 78 * LINES as u64 + 55);
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
 }
 
