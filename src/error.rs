@@ -218,7 +218,7 @@ impl Error {
             _ => Self::new(kind, stage, reply.to_string()),
         };
         error.0.transient = reply.is_transient();
-        error.0.hint = hint::reply(stage, &reply);
+        error.0.hint = hint::reply(&reply);
         error.0.reply = Some(reply);
         error
     }

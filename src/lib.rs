@@ -23,6 +23,7 @@ mod der;
 mod digest;
 mod envelope;
 mod error;
+mod explain;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -39,6 +40,7 @@ mod wire;
 pub use account::{Account, Cloud, InitialResponse};
 pub use envelope::Envelope;
 pub use error::{Error, ErrorKind, Stage};
+pub use explain::{Explanation, GENERAL_PAGE, explain};
 pub use message::{Attachment, Message};
 pub use receipt::{Receipt, Refusal};
 pub use reply::Reply;

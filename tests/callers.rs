@@ -10,7 +10,7 @@ mod machine;
 mod exchange;
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use exchange::{Delivered, Exchange};
@@ -59,6 +59,24 @@ fn run(machine: &Machine, script: &str, input: &str) -> Run {
     let run = finish(&mut shell(machine, script), input);
     assert_eq!(run.code, 0, "{run:?}");
     run
+}
+
+/// Until something has arrived; what has not in a minute and a half never will.
+fn await_mail(machine: &Machine, messages: usize) {
+    let patience = Instant::now() + Duration::from_secs(90);
+    while machine.exchange.delivered().len() < messages && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Ends a daemon that leads a group, with what it started.
+fn stop(daemon: Child) -> String {
+    let group = format!("-{}", daemon.id());
+    Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .status()
+        .unwrap();
+    String::from_utf8_lossy(&daemon.wait_with_output().unwrap().stderr).into_owned()
 }
 
 /// What arrived, and that Exchange had nothing to say against it.
@@ -305,39 +323,121 @@ fn php_without_a_from() {
 #[ignore = "needs root and Debian's packages, and up to a minute"]
 fn cron() {
     let machine = machine();
-    let script = r#"
-        mkdir "$BOX/run"
-        printf '* * * * * echo "disk is 91 \\%% f\303\274ll"; sleep 1; echo done\n' >"$BOX/crontabs/root"
-        chmod 600 "$BOX/crontabs/root"
-        mount --bind "$BOX/crontabs" /var/spool/cron/crontabs
-        mount --bind "$BOX/run" /run
-        exec cron -f"#;
-    let mut command = shell(&machine, script);
-    // A group of its own, so that cron can be ended with what it started.
-    let cron = start(command.process_group(0));
-    let patience = Instant::now() + Duration::from_secs(90);
-    while machine.exchange.delivered().is_empty() && Instant::now() < patience {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let group = format!("-{}", cron.id());
-    Command::new("kill").args(["--", &group]).status().unwrap();
-    let said = cron.wait_with_output().unwrap();
-    let arrived = arrived(&machine);
-    assert!(
-        !arrived.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&said.stderr)
+    machine.write(
+        "crontab",
+        "* * * * * echo 'disk is 91 \\% f\u{fc}ll'; sleep 1; echo done\n\
+         MAILTO=ann@example.com,bob@example.com\n\
+         * * * * * df -h / | awk 'NR == 2 && $5 + 0 >= 0'\n",
     );
-    assert_eq!(arrived[0].to, ["ops@contoso.com"]);
+    let script = r#"
+        mkdir run
+        mv crontab crontabs/root
+        mount --bind crontabs /var/spool/cron/crontabs
+        mount --bind run /run
+        exec cron -f"#;
+    let cron = start(shell(&machine, script).process_group(0));
+    await_mail(&machine, 2);
+    let said = stop(cron);
+    let arrived = arrived(&machine);
+    let to = |first: &str| {
+        arrived
+            .iter()
+            .find(|message| message.to[0] == first)
+            .expect(&said)
+    };
+    let job = parsed(to("ops@contoso.com"));
+    assert!(
+        job.subject().unwrap().starts_with("Cron <root@"),
+        "{:?}",
+        job.subject()
+    );
+    assert_eq!(from_name(&job), Some("Cron Daemon"));
+    assert_eq!(
+        job.body_text(0).unwrap(),
+        "disk is 91 % f\u{fc}ll\r\ndone\r\n"
+    );
+    let disk = to("ann@example.com");
+    assert_eq!(disk.to, ["ann@example.com", "bob@example.com"]);
+    assert!(parsed(disk).body_text(0).unwrap().contains("% /"));
+}
+
+/// The README's unit, in a systemd of its own that knows no unit but these.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn systemd_on_failure() {
+    let readme = include_str!("../README.md");
+    let name = "exosend-failed@.service";
+    let (_, unit) = readme.split_once(&format!("/{name}\n")).unwrap();
+    let machine = machine();
+    std::fs::create_dir(machine.path("units")).unwrap();
+    machine.write(&format!("units/{name}"), unit.split("```").next().unwrap());
+    machine.write(
+        "units/job.service",
+        "[Unit]\nOnFailure=exosend-failed@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/false\n",
+    );
+    for target in ["sysinit", "basic", "shutdown"] {
+        machine.write(
+            &format!("units/{target}.target"),
+            "[Unit]\nDefaultDependencies=no\n",
+        );
+    }
+    let script = r#"
+        mount -t tmpfs tmpfs /usr/local/bin
+        cp "$EXOSEND" /usr/local/bin/exosend
+        mount -t tmpfs tmpfs /run
+        touch console
+        for device in console kmsg; do [ ! -e /dev/$device ] || mount --bind console /dev/$device; done
+        export container=docker SYSTEMD_UNIT_PATH="$BOX/units" SYSTEMD_LOG_TARGET=kmsg
+        exec unshare --pid --fork --kill-child --mount-proc --cgroup /lib/systemd/systemd --system --unit=job.service"#;
+    let systemd = start(shell(&machine, script).process_group(0));
+    await_mail(&machine, 1);
+    let said =
+        stop(systemd) + &std::fs::read_to_string(machine.path("console")).unwrap_or_default();
+    let arrived = arrived(&machine);
+    assert_eq!(arrived.len(), 1, "{said}");
     let message = parsed(&arrived[0]);
     assert!(
-        message.subject().unwrap().starts_with("Cron <root@"),
+        message
+            .subject()
+            .unwrap()
+            .starts_with("job.service failed on "),
         "{:?}",
         message.subject()
     );
+    assert!(
+        message
+            .body_text(0)
+            .unwrap()
+            .contains("Active: failed (Result: exit-code)"),
+        "{:?}",
+        message.body_text(0)
+    );
+}
+
+/// The README's settings for machines whose /usr/sbin/sendmail stays another.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn programs_that_are_told_where_it_is() {
+    let machine = machine();
+    let script = r#"
+        umount /usr/sbin/sendmail
+        mount -t tmpfs tmpfs /usr/local/bin
+        cp "$EXOSEND" /usr/local/bin/exosend
+        php -d 'sendmail_path = "/usr/local/bin/exosend -t -i"' -r 'exit(mail("php@example.com", "x", "y") ? 0 : 1);'
+        printf 'set sendmail = "/usr/local/bin/exosend -oem -oi"\n' >"$HOME/.muttrc"
+        echo y | mutt -s x mutt@example.com
+        printf '[sendemail]\n\tsmtpServer = /usr/local/bin/exosend\n[user]\n\tname = A\n\temail = a@shop.example\n' >"$HOME/.gitconfig"
+        git init -q repository && cd repository
+        git commit -q --allow-empty -m x && echo 1 >file && git add file && git commit -q -m y
+        git send-email --quiet --confirm=never --suppress-cc=all --to git@example.com HEAD~1"#;
+    run(&machine, script, "");
+    let to: Vec<_> = arrived(&machine)
+        .into_iter()
+        .flat_map(|message| message.to)
+        .collect();
     assert_eq!(
-        message.body_text(0).unwrap(),
-        "disk is 91 % f\u{fc}ll\r\ndone\r\n"
+        to,
+        ["php@example.com", "mutt@example.com", "git@example.com"]
     );
 }
 

@@ -117,7 +117,9 @@ impl Element {
             (None, Some(words)) => (self.text, words),
             (None, None) => return Ok(None),
         };
-        let spec = String::from_utf8(spec).map_err(|_| "an address that is not UTF-8")?;
+        let mut spec = String::from_utf8(spec).map_err(|_| "an address that is not UTF-8")?;
+        // A line may be folded within quotes too; the break means nothing (RFC 5322 3.2.4).
+        spec.retain(|c| !matches!(c, '\r' | '\n'));
         let whole = self.whole.unwrap_or_else(|| address.clone());
         Ok(Some(Mailbox {
             spec,
@@ -166,6 +168,7 @@ mod tests {
             (" , ;", &[]),
             ("ann@example.com", &["ann@example.com"]),
             ("root", &["root"]),
+            ("\"an\r\n n\"@x.org", &["\"an n\"@x.org"]),
             (
                 "ann@x.org,bob@x.org; <cid@x.org>",
                 &["ann@x.org", "bob@x.org", "cid@x.org"],

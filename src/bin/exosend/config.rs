@@ -1,6 +1,6 @@
 //! Where the settings come from, and which wins: the account for the library, the rest for the command.
 
-mod file;
+pub(crate) mod file;
 mod settings;
 mod sources;
 

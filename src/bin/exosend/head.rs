@@ -284,6 +284,10 @@ fn phrase(words: &[u8]) -> Vec<u8> {
         quoted.push(byte);
         escaped = byte == b'\\' && !escaped;
     }
+    // The comment's last backslash escaped a space that is gone now; here it would escape the quote.
+    if escaped {
+        quoted.pop();
+    }
     quoted.push(b'"');
     quoted
 }

@@ -11,6 +11,8 @@ mod exit;
 mod head;
 mod help;
 mod input;
+#[cfg(test)]
+mod invariants;
 mod logger;
 mod recipients;
 mod report;

@@ -1,0 +1,18 @@
+#![no_main]
+#![allow(dead_code)] // each target uses a part of what it takes from the command
+
+#[path = "../../../src/bin/exosend/addresses.rs"]
+mod addresses;
+#[path = "../../../src/bin/exosend/config/file.rs"]
+mod file;
+#[path = "../../../src/bin/exosend/head.rs"]
+mod head;
+#[path = "../../../src/bin/exosend/invariants.rs"]
+mod invariants;
+
+/// Where the command has it.
+mod config {
+    pub(crate) use crate::file;
+}
+
+libfuzzer_sys::fuzz_target!(|text: &[u8]| invariants::configuration(text));
