@@ -101,7 +101,7 @@ fn enhanced(code: u16, text: &str) -> Option<&str> {
             .parse::<u16>()
             .ok()
     };
-    let class = number(parts.next())?;
+    let class = number(parts.next().filter(|class| class.len() == 1))?;
     number(parts.next())?;
     number(parts.next())?;
     (parts.next().is_none() && class == code / 100 && matches!(class, 2 | 4 | 5)).then_some(word)
@@ -270,6 +270,7 @@ mod tests {
             "550 5.1.1.1 x",
             "550 5.1.1000 x",
             "550 5..1 x",
+            "550 05.1.1 x",
             "550 x",
         ] {
             assert_eq!(reply(text).enhanced(), None, "{text}");

@@ -1,0 +1,30 @@
+//! Many messages over one connection: one login, two round trips a message.
+//!
+//! ```sh
+//! printf 'ann@example.com\nbob@example.com\n' | cargo run --example batch     # account from EXOSEND_* variables
+//! ```
+
+use exosend::{Account, Error, Message, Session};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut session = Session::open(&Account::from_env()?)?;
+    for address in std::io::stdin().lines() {
+        let address = address?;
+        let message = Message::new()
+            .to(&address)
+            .subject("Your report")
+            .text("It is ready.\n");
+        match session.send(&message) {
+            Ok(receipt) => println!("{address}: {receipt}"),
+            // This one is refused, the next may not be. Any other error ends the session, and `send` says so at once.
+            Err(error) if is_refusal(&error) => eprintln!("{address}: {error:?}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    session.quit();
+    Ok(())
+}
+
+fn is_refusal(error: &Error) -> bool {
+    !error.refused().is_empty()
+}

@@ -1,0 +1,119 @@
+//! Everything about an account that can be known to be wrong before the first connection.
+
+use super::{Account, keys, wrong};
+use crate::{Error, address};
+
+impl Account {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let mut needed = vec!["mailbox"];
+        needed.extend(self.needed_by_credential());
+        self.check_present(&needed)?;
+        address::checked_spec(&self.mailbox).map_err(|what| wrong("mailbox", what))?;
+        host(self.host()).map_err(|what| wrong("server", what))?;
+        if let Some(name) = &self.ehlo_name {
+            ehlo_name(name).map_err(|what| wrong("ehlo_name", what))?;
+        }
+        self.check_application()
+    }
+
+    /// The same for what a token request needs.
+    pub(crate) fn check_application(&self) -> Result<(), Error> {
+        self.check_present(self.needed_by_credential())?;
+        tenant(&self.tenant).map_err(|what| wrong("tenant", what))?;
+        let graphic = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+        if !graphic(&self.client_id) {
+            return Err(wrong(
+                "client_id",
+                "a space, control or non-ASCII character in it",
+            ));
+        }
+        let scope = self.resource_scope();
+        if scope.is_empty() || !graphic(scope) {
+            return Err(wrong(
+                "scope",
+                "empty, or a space, control or non-ASCII character in it",
+            ));
+        }
+        authority(self.authority_url()).map_err(|what| wrong("authority", what))?;
+        if let Some(credential) = &self.credential {
+            credential.check()?;
+        }
+        self.roots().map(drop)
+    }
+
+    fn needed_by_credential(&self) -> &'static [&'static str] {
+        match &self.credential {
+            Some(credential) if credential.stands_alone() => &[],
+            Some(_) => &["tenant", "client_id"],
+            None => &["tenant", "client_id", "client_secret"],
+        }
+    }
+
+    fn check_present(&self, keys: &[&str]) -> Result<(), Error> {
+        let missing = |key: &&str| match *key {
+            "mailbox" => self.mailbox.is_empty(),
+            "tenant" => self.tenant.is_empty(),
+            "client_id" => self.client_id.is_empty(),
+            _ => self.credential.is_none(),
+        };
+        let missing: Vec<_> = keys.iter().copied().filter(missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let variables: Vec<_> = missing.iter().map(|key| keys::variable(key)).collect();
+        let what = format!(
+            "missing (setter, key, or environment: {})",
+            variables.join(", ")
+        );
+        Err(wrong(&missing.join(", "), what))
+    }
+}
+
+/// It is a segment of the endpoint's path: an id or a domain, nothing that could lead elsewhere.
+fn tenant(tenant: &str) -> Result<(), &'static str> {
+    let segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    if !tenant.bytes().all(segment) || tenant.starts_with('.') {
+        return Err("neither an id nor a domain");
+    }
+    // For the flows of users; an application speaks for one tenant (F§2.1).
+    if ["common", "organizations", "consumers"].contains(&tenant) {
+        return Err("an application needs the tenant's own id or domain");
+    }
+    Ok(())
+}
+
+pub(super) fn host(host: &str) -> Result<(), &'static str> {
+    match rustls::pki_types::ServerName::try_from(host) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("neither a host name nor an address"),
+    }
+}
+
+pub(super) fn authority(url: &str) -> Result<(), &'static str> {
+    let rest = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+        Some(_) => return Err("must begin with https://"),
+        None => url,
+    };
+    let host = rest.trim_end_matches('/');
+    if host.is_empty() || host.starts_with('/') {
+        return Err("no host in it");
+    }
+    // A user, a query or a fragment has no place in it and would change where the rest leads.
+    if !host
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
+    {
+        return Err("not a URL with host and path only");
+    }
+    Ok(())
+}
+
+/// A domain or an address literal (RFC 5321 4.1.1.1).
+pub(super) fn ehlo_name(name: &str) -> Result<(), &'static str> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    if name.is_empty() || name.len() > 255 || !name.bytes().all(allowed) {
+        return Err("neither a host name nor an address literal like [192.0.2.7]");
+    }
+    Ok(())
+}

@@ -1,0 +1,580 @@
+//! The vocabulary: one row a key, for `set`, the environment and the configuration file alike.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Account, Cloud, InitialResponse, check, roots, wrong};
+use crate::Error;
+use crate::cache::CacheFile;
+use crate::credential::{
+    AccessToken, Certificate, ClientSecret, Credential, FederatedToken, ManagedIdentity,
+};
+
+/// The keys. A new option is one row.
+const KEYS: &[Key] = &[
+    Key::plain("mailbox", |a, v| text(&mut a.mailbox, v)),
+    Key::identity("tenant", "AZURE_TENANT_ID", |a, v| text(&mut a.tenant, v)),
+    Key::identity("client_id", "AZURE_CLIENT_ID", |a, v| {
+        text(&mut a.client_id, v)
+    }),
+    Key::credential("client_secret", |a, v| {
+        proof(a, ClientSecret::value(v.to_owned()))
+    })
+    .or("AZURE_CLIENT_SECRET"),
+    Key::credential("client_secret_file", |a, v| {
+        proof(a, ClientSecret::file(path(v)?))
+    }),
+    Key::credential("client_certificate_file", |a, v| {
+        proof(a, Certificate::file(path(v)?))
+    })
+    .or("AZURE_CLIENT_CERTIFICATE_PATH"),
+    Key::credential("federated_token_file", |a, v| {
+        proof(a, FederatedToken::file(path(v)?))
+    })
+    .or("AZURE_FEDERATED_TOKEN_FILE"),
+    Key::credential(MANAGED_IDENTITY, |a, v| match v {
+        "true" => proof(a, ManagedIdentity),
+        "false" => {
+            a.credential
+                .take_if(|credential| credential.key() == MANAGED_IDENTITY);
+            Ok(())
+        }
+        _ => Err("takes true or false".into()),
+    }),
+    Key::credential("access_token", |a, v| {
+        proof(a, AccessToken::new(v.to_owned()))
+    }),
+    Key::plain(CLOUD, |a, v| {
+        let known = Cloud::NAMES.iter().find(|(name, _)| *name == v);
+        let (_, cloud) = known.ok_or("takes worldwide, gcc-high, dod or china")?;
+        a.cloud = *cloud;
+        Ok(())
+    }),
+    Key::plain("server", |a, v| {
+        a.server = Some(host_and_port(v)?);
+        Ok(())
+    }),
+    Key::plain("authority", |a, v| {
+        check::authority(v)?;
+        a.authority = Some(v.to_owned());
+        Ok(())
+    })
+    .or("AZURE_AUTHORITY_HOST"),
+    Key::plain("scope", |a, v| {
+        a.scope = Some(v.to_owned());
+        Ok(())
+    }),
+    Key::plain("ca_file", |a, v| {
+        a.roots = Some(Arc::new(Ok(roots::from_file(&path(v)?)?)));
+        Ok(())
+    }),
+    Key::plain("initial_response", |a, v| {
+        a.initial_response = match v {
+            "auto" => InitialResponse::Auto,
+            "always" => InitialResponse::Always,
+            "never" => InitialResponse::Never,
+            _ => return Err("takes auto, always or never".into()),
+        };
+        Ok(())
+    }),
+    Key::plain("token_cache", |a, v| {
+        a.cache = Some(Arc::new(CacheFile::new(path(v)?)));
+        Ok(())
+    }),
+    Key::plain("ehlo_name", |a, v| {
+        check::ehlo_name(v)?;
+        a.ehlo_name = Some(v.to_owned());
+        Ok(())
+    }),
+    Key::plain("timeout", |a, v| {
+        a.timeouts.total = seconds(v)?;
+        Ok(())
+    }),
+];
+
+const MANAGED_IDENTITY: &str = "managed_identity";
+const CLOUD: &str = "cloud";
+
+struct Key {
+    name: &'static str,
+    /// The variable that other tools use for the same.
+    azure: Option<&'static str>,
+    role: Role,
+    set: Set,
+}
+
+/// Takes a value, or says why not.
+type Set = fn(&mut Account, &str) -> Result<(), String>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Part of who the application is.
+    Identity,
+    /// Proves it; there can be one.
+    Credential,
+    Plain,
+}
+
+impl Key {
+    const fn plain(name: &'static str, set: Set) -> Self {
+        Self {
+            name,
+            azure: None,
+            role: Role::Plain,
+            set,
+        }
+    }
+
+    const fn identity(name: &'static str, azure: &'static str, set: Set) -> Self {
+        Self {
+            name,
+            azure: Some(azure),
+            role: Role::Identity,
+            set,
+        }
+    }
+
+    const fn credential(name: &'static str, set: Set) -> Self {
+        Self {
+            name,
+            azure: None,
+            role: Role::Credential,
+            set,
+        }
+    }
+
+    const fn or(self, azure: &'static str) -> Self {
+        Self {
+            azure: Some(azure),
+            ..self
+        }
+    }
+}
+
+/// `EXOSEND_CLIENT_ID` for `client_id`.
+pub(super) fn variable(key: &str) -> String {
+    format!("EXOSEND_{}", key.to_ascii_uppercase())
+}
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
+pub(super) fn set(account: &mut Account, key: &str, value: &str) -> Result<(), Error> {
+    (find(key)?.set)(account, value).map_err(|what| wrong(key, what))
+}
+
+fn find(key: &str) -> Result<&'static Key, Error> {
+    KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
+        let nearest = names()
+            .min_by_key(|name| distance(name, key))
+            .unwrap_or_default();
+        wrong(key, format!("unknown key, did you mean `{nearest}`?"))
+    })
+}
+
+/// The value of a variable, if it is set.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// A value and the name it was given under: a key, or a variable.
+struct Setting {
+    key: &'static Key,
+    name: String,
+    value: String,
+}
+
+impl Setting {
+    fn names_credential(&self) -> bool {
+        let none = self.key.name == MANAGED_IDENTITY && self.value == "false";
+        self.key.role == Role::Credential && !none
+    }
+}
+
+/// What the `EXOSEND_*` variables say, and below them the `AZURE_*` ones.
+pub(super) fn from_env(get: Variables<'_>) -> Result<Account, Error> {
+    let mut layer = Vec::new();
+    for key in KEYS {
+        layer.extend(variable_setting(key, variable(key.name), get)?);
+    }
+    assemble(&[layer], get)
+}
+
+pub(super) fn from_layers(
+    layers: &[Vec<(String, String)>],
+    get: Variables<'_>,
+) -> Result<Account, Error> {
+    let setting = |(name, value): &(String, String)| {
+        Ok(Setting {
+            key: find(name)?,
+            name: name.clone(),
+            value: value.clone(),
+        })
+    };
+    let layers: Result<Vec<_>, _> = layers
+        .iter()
+        .map(|layer| layer.iter().map(setting).collect())
+        .collect();
+    assemble(&layers?, get)
+}
+
+fn assemble(layers: &[Vec<Setting>], get: Variables<'_>) -> Result<Account, Error> {
+    let proven = layers.iter().flatten().any(Setting::names_credential);
+    let mut azure = Vec::new();
+    for key in KEYS {
+        let somebody_else = proven && key.role != Role::Plain;
+        if let Some(variable) = key.azure.filter(|_| !somebody_else) {
+            azure.extend(variable_setting(key, variable.to_owned(), get)?);
+        }
+    }
+    let mut account = Account::new("");
+    for layer in std::iter::once(&azure).chain(layers) {
+        apply(&mut account, layer)?;
+    }
+    Ok(account)
+}
+
+fn variable_setting(
+    key: &'static Key,
+    name: String,
+    get: Variables<'_>,
+) -> Result<Option<Setting>, Error> {
+    match get(&name).map(OsString::into_string) {
+        Some(Ok(value)) if !value.is_empty() => Ok(Some(Setting { key, name, value })),
+        Some(Err(_)) => Err(wrong(&name, "not UTF-8")),
+        _ => Ok(None),
+    }
+}
+
+fn apply(account: &mut Account, layer: &[Setting]) -> Result<(), Error> {
+    if layer.iter().any(|setting| setting.key.name == CLOUD) {
+        (account.server, account.authority, account.scope) = (None, None, None);
+    }
+    let mut credential: Option<&Setting> = None;
+    for setting in layer {
+        (setting.key.set)(account, &setting.value).map_err(|what| wrong(&setting.name, what))?;
+        if setting.names_credential() {
+            let other = credential.replace(setting);
+            if let Some(other) = other.filter(|other| other.key.name != setting.key.name) {
+                let what = format!("{} is set too: one credential at a time", setting.name);
+                return Err(wrong(&other.name, what));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn proof(account: &mut Account, credential: impl Credential + 'static) -> Result<(), String> {
+    account.credential = Some(Arc::new(credential));
+    Ok(())
+}
+
+fn text(field: &mut String, value: &str) -> Result<(), String> {
+    value.clone_into(field);
+    Ok(())
+}
+
+fn path(value: &str) -> Result<PathBuf, String> {
+    if value.is_empty() {
+        Err("empty".into())
+    } else {
+        Ok(PathBuf::from(value))
+    }
+}
+
+/// Whole or decimal seconds. Not by way of `f64`: its parser and tables are 15 KB of a small program.
+fn seconds(value: &str) -> Result<Duration, String> {
+    let parsed = || {
+        let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            return None;
+        }
+        let nanos = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+        Some(Duration::new(whole.parse().ok()?, nanos)).filter(|d| !d.is_zero())
+    };
+    parsed().ok_or_else(|| "takes seconds, more than 0".into())
+}
+
+/// `host`, `host:port`, `[2001:db8::1]:port`.
+fn host_and_port(value: &str) -> Result<(String, u16), String> {
+    let default = 587;
+    let (host, port) = match value.strip_prefix('[').map(|v| v.split_once(']')) {
+        Some(Some((host, rest))) => (
+            host,
+            rest.strip_prefix(':')
+                .or(if rest.is_empty() { None } else { Some("?") }),
+        ),
+        Some(None) => return Err("a [ without its ]".into()),
+        None => value
+            .split_once(':')
+            .map_or((value, None), |(host, port)| (host, Some(port))),
+    };
+    check::host(host)?;
+    let port = port
+        .map_or(Ok(default), str::parse)
+        .ok()
+        .filter(|&port| port != 0);
+    Ok((
+        host.to_owned(),
+        port.ok_or("takes host or host:port, [address]:port for IPv6")?,
+    ))
+}
+
+/// Levenshtein's, for "did you mean".
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
+            let here = (diagonal + usize::from(x != y))
+                .min(left + 1)
+                .min(*cell + 1);
+            diagonal = std::mem::replace(cell, here);
+            left = here;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Account, Error> {
+        from_env(&|name| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| v.into())
+        })
+    }
+
+    #[test]
+    fn every_key_can_be_set_and_an_unknown_one_is_not() {
+        let ca = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let root = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
+        std::fs::write(&ca, root.cert.pem()).unwrap();
+        let values = [
+            ("mailbox", "robot@contoso.com"),
+            ("tenant", "t"),
+            ("client_id", "c"),
+            ("client_secret", "s"),
+            ("client_secret_file", "/f"),
+            ("client_certificate_file", "/f"),
+            ("federated_token_file", "/f"),
+            ("managed_identity", "true"),
+            ("access_token", "t"),
+            ("cloud", "gcc-high"),
+            ("server", "h:25"),
+            ("authority", "https://a"),
+            ("scope", "s/.default"),
+            ("ca_file", ca.to_str().unwrap()),
+            ("initial_response", "always"),
+            ("token_cache", "/c"),
+            ("ehlo_name", "[192.0.2.7]"),
+            ("timeout", "1.5"),
+        ];
+        let mut account = Account::new("");
+        for (key, value) in &values {
+            account.set(key, value).unwrap();
+        }
+        std::fs::remove_file(&ca).unwrap();
+        assert_eq!(
+            values.map(|(key, _)| key).to_vec(),
+            Account::keys().collect::<Vec<_>>(),
+            "a key without a line here"
+        );
+        assert_eq!((account.host(), account.port()), ("h", 25));
+        assert_eq!(account.timeouts.total, Duration::from_millis(1500));
+        let error = account.set("clientid", "x").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "account clientid: unknown key, did you mean `client_id`?"
+        );
+    }
+
+    #[test]
+    fn values_that_a_key_does_not_take() {
+        for (key, value) in [
+            ("server", "h:"),
+            ("server", "h:x"),
+            ("server", "h:0"),
+            ("server", "h:70000"),
+            ("server", "[::1"),
+            ("server", "[::1]x"),
+            ("server", ""),
+            ("timeout", "0"),
+            ("timeout", "-1"),
+            ("timeout", "soon"),
+            ("timeout", "NaN"),
+            ("timeout", "inf"),
+            ("timeout", "1e300"),
+            ("initial_response", "yes"),
+            ("ehlo_name", "a b"),
+            ("ehlo_name", ""),
+            ("authority", "http://x"),
+            ("ca_file", ""),
+            ("ca_file", "/nowhere"),
+            ("cloud", "moon"),
+            ("managed_identity", "yes"),
+        ] {
+            let error = Account::new("").set(key, value).unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("account {key}: ")),
+                "{key}={value:?}: {error}"
+            );
+        }
+        assert_eq!(host_and_port("[::1]:25"), Ok(("::1".into(), 25)));
+        assert_eq!(
+            host_and_port("smtp.office365.us"),
+            Ok(("smtp.office365.us".into(), 587))
+        );
+    }
+
+    #[test]
+    fn the_environment_and_its_older_cousins() {
+        let azure = [
+            ("AZURE_TENANT_ID", "at"),
+            ("AZURE_CLIENT_ID", "ac"),
+            ("AZURE_CLIENT_SECRET", "as"),
+        ];
+        let account = from(&azure).unwrap();
+        assert_eq!(
+            (account.tenant.as_str(), account.client_id.as_str()),
+            ("at", "ac")
+        );
+        assert!(account.credential.is_some());
+
+        let mut both = azure.to_vec();
+        both.extend([
+            ("EXOSEND_CLIENT_SECRET", "es"),
+            ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/"),
+        ]);
+        let account = from(&both).unwrap();
+        assert_eq!(
+            (account.tenant.as_str(), account.client_id.as_str()),
+            ("", ""),
+            "hijacked"
+        );
+        assert!(
+            account
+                .token_endpoint()
+                .starts_with("https://login.microsoftonline.us/")
+        );
+
+        assert!(from(&[("EXOSEND_TENANT", "")]).unwrap().tenant.is_empty());
+        let error = from(&[("EXOSEND_TIMEOUT", "x")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "account EXOSEND_TIMEOUT: takes seconds, more than 0"
+        );
+    }
+
+    #[test]
+    fn two_credentials_at_once_are_both_named() {
+        let error = from(&[
+            ("EXOSEND_CLIENT_SECRET", "s"),
+            ("EXOSEND_CLIENT_SECRET_FILE", "/f"),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "account EXOSEND_CLIENT_SECRET: EXOSEND_CLIENT_SECRET_FILE is set too: one credential at a time"
+        );
+        let error = from(&[
+            ("AZURE_CLIENT_SECRET", "s"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/f"),
+        ])
+        .unwrap_err();
+        assert!(error.to_string().contains("AZURE_FEDERATED_TOKEN_FILE"));
+        let both = [
+            ("EXOSEND_MANAGED_IDENTITY", "false"),
+            ("EXOSEND_CLIENT_SECRET", "s"),
+        ];
+        assert!(from(&both).is_ok(), "an identity that is off is none");
+    }
+
+    /// Layers of `key=value`, below which the environment is that of a machine where Terraform runs.
+    fn layers(layers: &[&[&str]]) -> Account {
+        let pair = |text: &&str| {
+            let (key, value) = text.split_once('=').unwrap();
+            (key.to_owned(), value.to_owned())
+        };
+        let layers: Vec<Vec<_>> = layers
+            .iter()
+            .map(|layer| layer.iter().map(pair).collect())
+            .collect();
+        let terraform = |name: &str| match name {
+            "AZURE_TENANT_ID" => Some("azure-tenant".into()),
+            "AZURE_CLIENT_ID" => Some("azure-client".into()),
+            "AZURE_CLIENT_SECRET" => Some("azure-secret".into()),
+            "AZURE_AUTHORITY_HOST" => Some("https://azure-authority".into()),
+            _ => None,
+        };
+        from_layers(&layers, &terraform).unwrap()
+    }
+
+    fn credential(account: &Account) -> &'static str {
+        account.credential.as_ref().unwrap().key()
+    }
+
+    #[test]
+    fn a_stronger_layer_wins_key_by_key() {
+        let account = layers(&[
+            &["mailbox=a@x.com", "tenant=system", "client_secret=s"],
+            &["tenant=user", "client_certificate_file=/f"],
+            &[],
+        ]);
+        assert_eq!(
+            (account.mailbox(), account.tenant_id()),
+            ("a@x.com", "user")
+        );
+        assert_eq!(credential(&account), "client_certificate_file");
+        assert_eq!(account.application(), "", "Terraform's");
+        assert_eq!(
+            credential(&layers(&[
+                &["managed_identity=true"],
+                &["managed_identity=true"]
+            ])),
+            "managed_identity"
+        );
+        let off = layers(&[&["managed_identity=true"], &["managed_identity=false"]]);
+        assert!(off.credential.is_none());
+    }
+
+    #[test]
+    fn azure_fills_in_where_no_layer_names_a_credential() {
+        let account = layers(&[&["tenant=mine"]]);
+        assert_eq!(
+            (account.tenant_id(), account.application()),
+            ("mine", "azure-client")
+        );
+        assert_eq!(credential(&account), "client_secret");
+    }
+
+    #[test]
+    fn a_cloud_replaces_the_servers_of_weaker_layers_only() {
+        let account = layers(&[
+            &["server=weak:25", "scope=weak/.default"],
+            &["server=strong:25", "cloud=china"],
+        ]);
+        assert_eq!((account.host(), account.port()), ("strong", 25));
+        assert_eq!(
+            account.resource_scope(),
+            "https://partner.outlook.cn/.default"
+        );
+        assert_eq!(
+            account.authority_url(),
+            "https://login.partner.microsoftonline.cn"
+        );
+        let before = Account::new("").server("mine", 25).cloud(Cloud::GccHigh);
+        assert_eq!(before.host(), "mine");
+        assert_eq!(layers(&[]).authority_url(), "https://azure-authority");
+    }
+}

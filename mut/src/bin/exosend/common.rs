@@ -1,0 +1,80 @@
+//! The options that every form of the command takes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::exit::Failure;
+use crate::help;
+
+/// What they said.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    /// Read instead of the usual two files.
+    pub(crate) config: Option<PathBuf>,
+    /// The strongest layer of the configuration.
+    pub(crate) set: Vec<(String, String)>,
+    /// The transcript on stderr.
+    pub(crate) verbose: bool,
+    /// Errors only.
+    pub(crate) quiet: bool,
+    /// Everything up to, not including, DATA.
+    pub(crate) dry_run: bool,
+    /// One result object on stdout.
+    pub(crate) json: bool,
+}
+
+/// One of them, taken off the parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shared {
+    Config,
+    Set,
+    Verbose,
+    Quiet,
+    DryRun,
+    Json,
+    Version,
+}
+
+impl Shared {
+    pub(crate) fn of(argument: &Arg<'_>) -> Option<Self> {
+        Some(match argument {
+            Arg::Long("config") => Self::Config,
+            Arg::Long("set") => Self::Set,
+            Arg::Short('v') | Arg::Long("verbose") => Self::Verbose,
+            Arg::Long("quiet") => Self::Quiet,
+            Arg::Long("dry-run") => Self::DryRun,
+            Arg::Long("json") => Self::Json,
+            Arg::Long("version") => Self::Version,
+            _ => return None,
+        })
+    }
+}
+
+impl Common {
+    /// Takes one option, and its value off the parser.
+    pub(crate) fn take(&mut self, option: Shared, parser: &mut Parser) -> Result<(), Failure> {
+        match option {
+            Shared::Config => self.config = Some(parser.value()?.into()),
+            Shared::Set => {
+                let pair = text(parser.value()?)?;
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| Failure::usage("--set takes key=value"))?;
+                self.set.push((key.trim().into(), value.trim().into()));
+            }
+            Shared::Verbose => self.verbose = true,
+            Shared::Quiet => self.quiet = true,
+            Shared::DryRun => self.dry_run = true,
+            Shared::Json => self.json = true,
+            Shared::Version => help::print(concat!("exosend ", env!("CARGO_PKG_VERSION"))),
+        }
+        Ok(())
+    }
+}
+
+/// An argument that has to be text.
+pub(crate) fn text(argument: OsString) -> Result<String, Failure> {
+    Ok(argument.string()?)
+}

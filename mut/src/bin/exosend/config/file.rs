@@ -1,0 +1,162 @@
+//! The text of a configuration file to its entries. Pure.
+//!
+//! `key = value` lines and `#` comments. What systemd reads as an `EnvironmentFile` means the same here: an `EXOSEND_`
+//! prefix and upper case, `;` comments, quotes. A value that the two would read differently is an error.
+
+/// A key in lower case and without prefix, its value, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) line: usize,
+}
+
+/// A line that cannot be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) line: usize,
+    pub(crate) what: String,
+}
+
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut entries: Vec<Entry> = Vec::new();
+    for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        let line_number = number + 1;
+        let wrong = |what: String| Wrong {
+            line: line_number,
+            what,
+        };
+        let line = std::str::from_utf8(line).map_err(|_| wrong("not UTF-8".into()))?;
+        let Some((key, value)) = assignment(line).map_err(wrong)? else {
+            continue;
+        };
+        if let Some(earlier) = entries.iter().find(|entry| entry.key == key) {
+            return Err(wrong(format!(
+                "{key}: set already on line {}",
+                earlier.line
+            )));
+        }
+        entries.push(Entry {
+            key,
+            value,
+            line: line_number,
+        });
+    }
+    // As a variable that is set and empty counts as not set.
+    entries.retain(|entry| !entry.value.is_empty());
+    Ok(entries)
+}
+
+/// `client_id` for `EXOSEND_CLIENT_ID` and for `client_id`.
+pub(crate) fn key(written: &str) -> String {
+    let key = written.to_ascii_lowercase();
+    key.strip_prefix("exosend_")
+        .map(str::to_owned)
+        .unwrap_or(key)
+}
+
+fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with(['#', ';']) {
+        return Ok(None);
+    }
+    let (written, rest) = line
+        .split_once('=')
+        .ok_or("neither `key = value` nor a comment")?;
+    let key = key(written.trim_end());
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if key.is_empty() || !key.bytes().all(allowed) {
+        return Err("what stands before the `=` is no key".into());
+    }
+    let value = value(rest.trim_start()).map_err(|what| format!("{key}: {what}"))?;
+    if value.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(format!("{key}: a control character in the value"));
+    }
+    Ok(Some((key, value)))
+}
+
+/// systemd.exec(5): a backslash counts only in double quotes, and there only before `"`, `\`, `$` and a backtick.
+fn value(text: &str) -> Result<String, String> {
+    let mut chars = text.chars();
+    let Some(quote @ ('"' | '\'')) = chars.next() else {
+        // systemd takes the backslash away, people expect it to stay.
+        return match text.contains('\\') {
+            true => Err("a backslash: put the value into 'single quotes'".into()),
+            false => Ok(text.to_owned()),
+        };
+    };
+    let mut value = String::new();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quote == '"' => match chars.next() {
+                Some(c @ ('"' | '\\' | '$' | '`')) => value.push(c),
+                Some(c) => value.extend(['\\', c]),
+                None => break,
+            },
+            c if c == quote => {
+                return match chars.as_str() {
+                    "" => Ok(value),
+                    _ => Err("something stands behind the closing quote".into()),
+                };
+            }
+            c => value.push(c),
+        }
+    }
+    Err("the quote is not closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_for_people_and_for_systemd() {
+        let text = "\u{feff}# who\r\nmailbox = robot@contoso.com\n\n; what systemd likes\n  EXOSEND_CLIENT_ID=\"a \\\"b\\\" \\$c \\d\"\n\
+                    client_secret = 'x\\y#z'\nscope =\n timeout=3 # 4";
+        let entries: Vec<_> = parse(text.as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.key, entry.value, entry.line))
+            .collect();
+        let expected = [
+            ("mailbox", "robot@contoso.com", 2),
+            ("client_id", "a \"b\" $c \\d", 5),
+            ("client_secret", "x\\y#z", 6),
+            ("timeout", "3 # 4", 8),
+        ];
+        let expected = expected.map(|(key, value, line)| (key.to_owned(), value.to_owned(), line));
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_named_with_its_line() {
+        for (text, line, what) in [
+            ("\nmailbox", 2, "neither `key = value` nor a comment"),
+            ("= x", 1, "what stands before the `=` is no key"),
+            ("mail box = x", 1, "what stands before the `=` is no key"),
+            ("a = 1\nEXOSEND_A = 2", 2, "a: set already on line 1"),
+            ("a = \"x", 1, "a: the quote is not closed"),
+            ("a = \"x\\", 1, "a: the quote is not closed"),
+            (
+                "a = 'x' y",
+                1,
+                "a: something stands behind the closing quote",
+            ),
+            (
+                "a = x\\y",
+                1,
+                "a: a backslash: put the value into 'single quotes'",
+            ),
+            ("a = x\0y", 1, "a: a control character in the value"),
+        ] {
+            let what = what.to_owned();
+            assert_eq!(
+                parse(text.as_bytes()),
+                Err(Wrong { line, what }),
+                "{text:?}"
+            );
+        }
+        assert_eq!(parse(b"a = 1\nb = \xff").unwrap_err().line, 2);
+    }
+}

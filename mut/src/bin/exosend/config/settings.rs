@@ -1,0 +1,102 @@
+//! The keys of the command only: what makes it a sendmail that Exchange accepts.
+
+use std::path::PathBuf;
+
+/// The keys of the command only.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// A From that Exchange would refuse becomes the mailbox.
+    pub(crate) rewrite_from: bool,
+    /// What the mailbox may send as.
+    pub(crate) send_as: Vec<String>,
+    /// Where mail for names without a domain goes.
+    pub(crate) local_recipient: Option<String>,
+    /// A file like /etc/aliases for those names.
+    pub(crate) aliases: Option<PathBuf>,
+    pub(crate) log: LogTo,
+    /// In doubt, the caller is to try again.
+    pub(crate) retry_in_doubt: bool,
+    /// Deliver to those who are accepted if others are refused.
+    pub(crate) partial: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rewrite_from: true,
+            send_as: Vec::new(),
+            local_recipient: None,
+            aliases: None,
+            log: LogTo::Nowhere,
+            retry_in_doubt: false,
+            partial: false,
+        }
+    }
+}
+
+/// Where the line about each message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogTo {
+    Nowhere,
+    Syslog,
+    File(PathBuf),
+}
+
+/// Takes a value, or says why not.
+type Set = fn(&mut Settings, &str) -> Result<(), String>;
+
+/// The keys of the command, and what each does with a value.
+pub(super) const KEYS: &[(&str, Set)] = &[
+    ("rewrite_from", |s, v| {
+        s.rewrite_from = truth(v)?;
+        Ok(())
+    }),
+    ("send_as", |s, v| {
+        s.send_as = words(v).map(str::to_owned).collect();
+        Ok(())
+    }),
+    ("local_recipient", |s, v| {
+        s.local_recipient = Some(v.to_owned());
+        Ok(())
+    }),
+    ("aliases", |s, v| {
+        s.aliases = Some(v.into());
+        Ok(())
+    }),
+    ("log", |s, v| {
+        s.log = match v {
+            "syslog" => LogTo::Syslog,
+            "none" => LogTo::Nowhere,
+            // A misspelt word must not become a file in whatever folder a job happens to run.
+            path if path.contains('/') => LogTo::File(path.into()),
+            _ => return Err("takes syslog, none, or a file with its path".into()),
+        };
+        Ok(())
+    }),
+    ("in_doubt", |s, v| {
+        s.retry_in_doubt = match v {
+            "retry" => true,
+            "fail" => false,
+            _ => return Err("takes fail or retry".into()),
+        };
+        Ok(())
+    }),
+    ("partial", |s, v| {
+        s.partial = truth(v)?;
+        Ok(())
+    }),
+];
+
+fn truth(value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("takes true or false".into()),
+    }
+}
+
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split([',', ' ', '\t'])
+        .filter(|word| !word.is_empty())
+}

@@ -1,0 +1,139 @@
+//! Where settings come from: two files, the environment, and a default or two.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::file;
+use crate::exit::Failure;
+
+/// Settings from one place, all of the same strength.
+pub(super) type Layer = Vec<Setting>;
+
+pub(super) struct Setting {
+    pub(super) key: String,
+    pub(super) value: String,
+    /// `/etc/exosend.conf:3: server`, `EXOSEND_SERVER`, `--set server`: what somebody has to change.
+    pub(super) from: String,
+}
+
+/// The machine's, then the user's.
+pub(super) fn usual_files() -> Vec<PathBuf> {
+    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let user = folder("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| folder("HOME").map(|home| Path::new(&home).join(".config")));
+    let mut files = vec![PathBuf::from("/etc/exosend.conf")];
+    files.extend(user.map(|folder| folder.join("exosend.conf")));
+    files
+}
+
+/// A program that is started for each message would ask Entra for a token each time.
+pub(super) fn default_cache() -> Layer {
+    let variable = |name| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from)
+    };
+    // The owner of this process, as the kernel sees it: std has no geteuid.
+    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let folder = match variable("XDG_CACHE_HOME") {
+        Some(folder) => Some(folder),
+        None if root => Some(PathBuf::from("/var/cache")),
+        None => variable("HOME").map(|home| home.join(".cache")),
+    };
+    let Some(folder) = folder.map(|folder| folder.join("exosend")) else {
+        return Vec::new();
+    };
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder);
+    match (made, folder.join("tokens").into_os_string().into_string()) {
+        (Ok(()), Ok(path)) => vec![Setting {
+            key: "token_cache".into(),
+            value: path,
+            from: "the default cache".into(),
+        }],
+        (Err(error), _) => {
+            log::debug!("no token cache: {}: {error}", folder.display());
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A folder that must not be looked into counts as empty: under `sudo -u www-data`, HOME may be root's.
+pub(super) fn may_be_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+pub(super) fn from_file(path: &Path) -> Result<Layer, Failure> {
+    let unreadable = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "who sends mail has to be able to read it: chown root:mail, chmod 0640, and the sender in group mail"
+            }
+            _ => "",
+        };
+        let failure = Failure::config(format!("{}: cannot be read: {error}", path.display()));
+        match hint {
+            "" => failure,
+            hint => failure.with_hint(hint),
+        }
+    };
+    let text = Zeroizing::new(std::fs::read(path).map_err(unreadable)?);
+    let entries = file::parse(&text).map_err(|wrong| {
+        Failure::config(format!("{}:{}: {}", path.display(), wrong.line, wrong.what))
+    })?;
+    let secret = |key: &str| matches!(key, "client_secret" | "access_token");
+    if let Some(entry) = entries.iter().find(|entry| secret(&entry.key)) {
+        warn_if_everybody_can_read(path, &entry.key);
+    }
+    let settings = entries.into_iter().map(|entry| Setting {
+        from: format!("{}:{}: {}", path.display(), entry.line, entry.key),
+        key: entry.key,
+        value: entry.value,
+    });
+    Ok(settings.collect())
+}
+
+fn warn_if_everybody_can_read(path: &Path, key: &str) {
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.mode() & 0o7777);
+    if mode & 0o004 != 0 {
+        log::warn!(
+            "{}: holds the {key} and everybody can read it (mode {mode:04o}): chmod 0640",
+            path.display()
+        );
+    }
+}
+
+/// The `EXOSEND_*` variables.
+pub(super) fn from_environment() -> Result<Layer, Failure> {
+    let mut settings = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("EXOSEND_")) else {
+            continue;
+        };
+        if value.is_empty() {
+            continue;
+        }
+        let key = file::key(name);
+        // Some other program's variable must not stop the mail.
+        if let Some(what) = super::unknown(&key) {
+            log::warn!("{name}: {what}");
+            continue;
+        }
+        let value = value
+            .into_string()
+            .map_err(|_| Failure::config(format!("{name}: not UTF-8")))?;
+        settings.push(Setting {
+            key,
+            value,
+            from: name.to_owned(),
+        });
+    }
+    Ok(settings)
+}

@@ -1,0 +1,96 @@
+//! What every form of sending has in common: the session, and what is said about its end.
+
+use std::io::Write;
+
+use exosend::{Envelope, Error, Message, Session};
+
+use crate::common::Common;
+use crate::config::Config;
+use crate::exit::{self, Failure};
+use crate::report::{self, Facts, Outcome};
+
+/// Opens a session for one message, or for the questions before it.
+pub(crate) fn deliver(
+    config: &Config,
+    common: &Common,
+    envelope: &Envelope,
+    send: impl FnOnce(&mut Session) -> Result<exosend::Receipt, Error>,
+) -> Result<Outcome, Failure> {
+    let mut session = Session::open(&config.account)?;
+    let outcome = match common.dry_run {
+        true => session.check(envelope).map(Outcome::Checked),
+        false => send(&mut session).map(Outcome::Sent),
+    };
+    session.quit();
+    Ok(outcome?)
+}
+
+/// An envelope from the mailbox, whose addresses could be right. They are checked here and not by the session because
+/// that would be after the login.
+pub(crate) fn envelope(config: &Config, to: &[String]) -> Result<Envelope, Failure> {
+    let check = to.iter().fold(Message::new().subject("-"), Message::to);
+    check.check()?;
+    let envelope = Envelope::new(&config.mailbox).partial(config.settings.partial);
+    Ok(to.iter().fold(envelope, Envelope::to))
+}
+
+/// Says on stdout what the server said.
+pub(crate) fn announce(common: &Common, outcome: &Outcome) -> Result<(), Failure> {
+    match common.quiet || common.json {
+        true => Ok(()),
+        false => say(&outcome.text()),
+    }
+}
+
+/// Says what became of the message, to the log, to stdout and, by the failure it returns, to stderr and the caller.
+pub(crate) fn conclude(
+    config: &Config,
+    common: &Common,
+    facts: &Facts,
+    result: Result<Outcome, Failure>,
+) -> Result<(), Failure> {
+    let (outcome, failure) = match result {
+        Ok(outcome) => {
+            let failure = refused_some(&outcome);
+            (Some(outcome), failure)
+        }
+        Err(failure) => (None, Some(config.blame(failure))),
+    };
+    let failure = failure.map(|failure| match config.settings.retry_in_doubt {
+        true => failure.retried_in_doubt(),
+        false => failure,
+    });
+    let line = report::line(facts, outcome.as_ref(), failure.as_ref());
+    log::info!("{line}");
+    report::write(&config.settings.log, &line, failure.is_some());
+    if common.json {
+        say(&report::object(facts, outcome.as_ref(), failure.as_ref()))?;
+    }
+    match failure {
+        Some(failure) => Err(failure.told()),
+        None => Ok(()),
+    }
+}
+
+/// Partial delivery. Whatever the reason, trying the whole again would deliver twice to the others, so it is not 75.
+fn refused_some(outcome: &Outcome) -> Option<Failure> {
+    let refused = outcome.refused();
+    let first = refused.first()?;
+    let more = match refused.len() {
+        1 => String::new(),
+        n => format!(" (and {} more refused)", n - 1),
+    };
+    let what = format!("recipient {first}{more}");
+    Some(
+        Failure::new(exit::NO_USER, what)
+            .with_hint("the other recipients get the message (partial = true)"),
+    )
+}
+
+/// A line on stdout. A reader that has gone is no panic.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")))
+}

@@ -1,0 +1,155 @@
+//! Why the command failed, and the exit code that tells its caller what to do: sysexits(3), which cron, git, mail
+//! programs and mail servers act on.
+
+use std::fmt::Display;
+
+use exosend::{Error, ErrorKind, Stage};
+
+use crate::deliver;
+use crate::report::{self, Facts};
+
+/// What ends the command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    what: String,
+    hint: Option<String>,
+    /// What the library said, if it was the library.
+    error: Option<Error>,
+    /// `--json` has told it already.
+    told: bool,
+}
+
+pub(crate) const USAGE: u8 = 64;
+pub(crate) const DATA: u8 = 65;
+pub(crate) const NO_INPUT: u8 = 66;
+pub(crate) const NO_USER: u8 = 67;
+pub(crate) const NO_HOST: u8 = 68;
+pub(crate) const UNAVAILABLE: u8 = 69;
+pub(crate) const IN_DOUBT: u8 = 74;
+pub(crate) const TRY_AGAIN: u8 = 75;
+pub(crate) const PROTOCOL: u8 = 76;
+pub(crate) const NO_PERMISSION: u8 = 77;
+pub(crate) const CONFIG: u8 = 78;
+
+impl Failure {
+    pub(crate) fn new(code: u8, what: impl Into<String>) -> Self {
+        Self {
+            code,
+            what: what.into(),
+            hint: None,
+            error: None,
+            told: false,
+        }
+    }
+
+    /// The caller's arguments make no sense.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(USAGE, what).with_hint("exosend --help")
+    }
+
+    /// The message makes no sense.
+    pub(crate) fn data(what: impl Into<String>) -> Self {
+        Self::new(DATA, what)
+    }
+
+    /// The configuration makes no sense.
+    pub(crate) fn config(what: impl Into<String>) -> Self {
+        Self::new(CONFIG, what)
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// The same failure, as `in_doubt = retry` wants it.
+    pub(crate) fn retried_in_doubt(mut self) -> Self {
+        if self.code == IN_DOUBT {
+            self.code = TRY_AGAIN;
+        }
+        self
+    }
+
+    /// The same failure in other words.
+    pub(crate) fn with_what(self, what: String) -> Self {
+        Self { what, ..self }
+    }
+
+    pub(crate) fn told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// One line for what happened, one for what to do.
+    pub(crate) fn report(&self, json: bool) {
+        if json && !self.told {
+            // Where stdout is gone, stderr and the exit code remain.
+            let _ = deliver::say(&report::object(&Facts::default(), None, Some(self)));
+        }
+        eprintln!("exosend: {}", self.what);
+        if let Some(hint) = &self.hint {
+            eprintln!("exosend: hint: {hint}");
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            code: code(&error),
+            what: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            error: Some(error),
+            told: false,
+        }
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+/// In doubt comes first, because a caller that tries again may deliver twice; then what trying again may cure.
+fn code(error: &Error) -> u8 {
+    if error.in_doubt() {
+        return IN_DOUBT;
+    }
+    if error.is_transient() {
+        return TRY_AGAIN;
+    }
+    match (error.kind(), error.stage()) {
+        (ErrorKind::Input, Stage::Account) => CONFIG,
+        (ErrorKind::Input, _) => DATA,
+        (ErrorKind::Body, _) => NO_INPUT,
+        (_, Stage::Recipient) => NO_USER,
+        (ErrorKind::Network, _) => NO_HOST,
+        (ErrorKind::Tls | ErrorKind::Protocol, _) => PROTOCOL,
+        (ErrorKind::Token | ErrorKind::Auth, _) => NO_PERMISSION,
+        _ => UNAVAILABLE,
+    }
+}
+
+/// A file that cannot be used, by its name.
+pub(crate) fn file(path: &std::path::Path, what: impl Display) -> String {
+    format!("{}: {what}", path.display())
+}

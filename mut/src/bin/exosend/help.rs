@@ -1,0 +1,76 @@
+//! What `--help` says. Each text fits a screen of 24 lines and 80 columns.
+
+use crate::deliver::say;
+
+/// Prints a text and ends.
+pub(crate) fn print(text: &str) -> ! {
+    std::process::exit(match say(text) {
+        Ok(()) => 0,
+        Err(failure) => failure.code().into(),
+    })
+}
+
+pub(crate) const ALL: &str = "\
+exosend [flags] [--] recipient...  a message on stdin, as for sendmail
+exosend send --to A --subject S    a message from arguments, its text on stdin
+exosend token [--claims]           the access token, for other programs
+exosend COMMAND --help             more about one of them
+
+as sendmail:
+ -t       recipients from To, Cc, Bcc  -f A, -r A  From, if there is none
+ -F NAME  the name in that From        -i, -oi     a lone dot ends nothing, ever
+ -bp, -q  the queue: always empty      -bd, -bs    errors: no daemon, no SMTP
+ ignored: -A -B -bm -C -c -D -d -e -G -h -L -M -m -N -n -O -o -p -Q -R -s -T
+          -U -V -X -x
+everywhere:
+ --config FILE    instead of /etc/exosend.conf and ~/.config/exosend.conf
+ --set KEY=VALUE  stronger than files and EXOSEND_* variables; repeat
+ --dry-run        up to, not with, DATA  --json   a result object on stdout
+ --quiet          no warnings            -v       the transcript on stderr
+ --version        --help                 man exosend: keys, files, exit codes
+exit: 64 usage 65 data 66 no input 67 recipient 68 host 69 refused 74 in doubt
+ 75 try again (there is no queue) 76 protocol, TLS 77 login 78 configuration";
+
+pub(crate) const SENDMAIL: &str = ALL;
+
+pub(crate) const SEND: &str = "\
+exosend send: a message from arguments
+
+ --to A           a recipient, or several with commas; repeat for more
+ --cc A, --bcc A  of a copy, of a copy that no other sees
+ --subject S
+ --text T         the text; without it, stdin
+ --html FILE      the text in HTML
+ --attach FILE    repeat for more
+ --from A         needs the right to send as A; \"Name <mailbox>\" does not
+ --reply-to A
+ --header 'N: V'  one more header field; repeat for more
+
+ --config FILE  --set KEY=VALUE  --dry-run  --json  --quiet  -v  --version
+
+Prints the server's reply. A script that sends a backup's report:
+
+  backup 2>&1 | exosend send --to ops@example.com --subject \"backup $(hostname)\"";
+
+pub(crate) const TOKEN: &str = "\
+exosend token: prints the access token, for msmtp, mutt, isync, curl and others
+
+ --claims         what the token says of itself, as JSON, instead of the token
+
+ --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+
+The token lets its holder send as the mailbox for about an hour. It belongs in
+no file and in no argument.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen() {
+        for text in [ALL, SENDMAIL, SEND, TOKEN] {
+            assert!(text.lines().count() <= 24, "{text}");
+            assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        }
+    }
+}

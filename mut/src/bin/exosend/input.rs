@@ -1,0 +1,200 @@
+//! The message on stdin, read to its end before anything connects: a cron job writes for as long as it runs.
+
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Cursor, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use memchr::memchr2_iter;
+
+/// What is kept in memory. A header that is longer than this is none.
+const IN_MEMORY: usize = 1024 * 1024;
+
+/// A text of any length, at constant memory.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The first piece, all of it unless there is a rest.
+    pub(crate) start: Vec<u8>,
+    /// In a file that has no name any more.
+    rest: Option<(File, Length)>,
+}
+
+impl Input {
+    pub(crate) fn read(mut from: impl Read) -> io::Result<Self> {
+        let mut start = Vec::new();
+        from.by_ref()
+            .take(IN_MEMORY as u64)
+            .read_to_end(&mut start)?;
+        let mut block = vec![0; 64 * 1024];
+        let mut rest = None;
+        loop {
+            let length = match from.read(&mut block) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let bytes = block.get(..length).unwrap_or_default();
+            let (file, counted) = match &mut rest {
+                Some(rest) => rest,
+                None => rest.insert((nameless_file()?, Length::behind(&start))),
+            };
+            file.write_all(bytes)?;
+            counted.feed(bytes);
+        }
+        if let Some((file, _)) = &mut rest {
+            file.rewind()?;
+        }
+        Ok(Self { start, rest })
+    }
+
+    /// Whether there is no more than the start.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
+    pub(crate) fn behind(mut self, header: Vec<u8>, body: usize) -> (u64, impl Read) {
+        let mut length = Length::default();
+        length.feed(&header);
+        length.feed(self.start.get(body..).unwrap_or_default());
+        let rest = self.rest.take();
+        let total = match &rest {
+            Some((_, rest)) => length.bytes + rest.finish(),
+            None => length.finish(),
+        };
+        self.start.drain(..body);
+        let rest: Box<dyn Read> = match rest {
+            Some((file, _)) => Box::new(file),
+            None => Box::new(io::empty()),
+        };
+        let text = Cursor::new(header).chain(Cursor::new(self.start));
+        (total, text.chain(rest))
+    }
+}
+
+/// Counts a text as it will be sent: CRLF for any line end, and one at the end of the last line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Length {
+    bytes: u64,
+    last: Option<u8>,
+}
+
+impl Length {
+    /// A counter for what comes after a text, that text not counted.
+    fn behind(text: &[u8]) -> Self {
+        Self {
+            bytes: 0,
+            last: text.last().copied(),
+        }
+    }
+
+    fn feed(&mut self, text: &[u8]) {
+        let Some(&last) = text.last() else { return };
+        let (mut marks, mut ends) = (0, 0);
+        for at in memchr2_iter(b'\r', b'\n', text) {
+            let before = match at {
+                0 => self.last,
+                _ => text.get(at - 1).copied(),
+            };
+            let second_half = text.get(at) == Some(&b'\n') && before == Some(b'\r');
+            marks += 1;
+            ends += u64::from(!second_half);
+        }
+        self.bytes += text.len() as u64 - marks + 2 * ends;
+        self.last = Some(last);
+    }
+
+    fn finish(&self) -> u64 {
+        match self.last {
+            None | Some(b'\r' | b'\n') => self.bytes,
+            _ => self.bytes + 2,
+        }
+    }
+}
+
+fn nameless_file() -> io::Result<File> {
+    let random = RandomState::new().build_hasher().finish();
+    let path = std::env::temp_dir().join(format!("exosend-{}-{random:016x}", std::process::id()));
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the library makes of a text, by the rule it documents.
+    fn as_sent(text: &[u8]) -> usize {
+        let text = String::from_utf8_lossy(text).replace("\r\n", "\n");
+        let lines = text.split_terminator(['\r', '\n']);
+        lines.map(|line| line.len() + 2).sum()
+    }
+
+    #[test]
+    fn the_length_is_the_one_that_is_sent_wherever_the_text_is_cut() {
+        let mut texts = vec![Vec::new()];
+        for _ in 0..6 {
+            texts = texts
+                .iter()
+                .flat_map(|text: &Vec<u8>| {
+                    [b'a', b'\r', b'\n'].map(|b| [text.as_slice(), &[b]].concat())
+                })
+                .collect();
+            for text in &texts {
+                for cut in 0..=text.len() {
+                    let mut length = Length::default();
+                    length.feed(&text[..cut]);
+                    let mut rest = Length::behind(&text[..cut]);
+                    rest.feed(&text[cut..]);
+                    let total = length.bytes + rest.finish();
+                    assert_eq!(total, as_sent(text) as u64, "{text:?} at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_message_comes_out_as_it_went_in() {
+        for length in [
+            0,
+            10,
+            IN_MEMORY - 1,
+            IN_MEMORY,
+            IN_MEMORY + 1,
+            3 * IN_MEMORY + 7,
+        ] {
+            let text: Vec<u8> = (0..length)
+                .map(|n| {
+                    if n % 61 == 60 {
+                        b'\n'
+                    } else {
+                        b'a' + (n % 26) as u8
+                    }
+                })
+                .collect();
+            // In pieces of odd sizes, as from a pipe.
+            let pieces = text
+                .chunks(8191)
+                .fold(Box::new(io::empty()) as Box<dyn Read>, |before, piece| {
+                    Box::new(before.chain(piece))
+                });
+            let input = Input::read(pieces).unwrap();
+            assert_eq!(input.is_whole(), length <= IN_MEMORY);
+            let from = length.min(5);
+            let (size, mut read) = input.behind(b"To: a\r\n\r\n".to_vec(), from);
+            let mut out = Vec::new();
+            read.read_to_end(&mut out).unwrap();
+            let expected = [b"To: a\r\n\r\n", &text[from..]].concat();
+            assert!(out == expected);
+            assert_eq!(size, as_sent(&expected) as u64);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What goes to stderr besides the error: warnings, and with `-v` the transcript.
+
+use std::io::Write;
+
+use log::{Level, LevelFilter};
+
+use crate::common::Common;
+
+/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows what Entra answers, the token included.
+pub(crate) fn start(common: &Common) {
+    let filter = match (common.verbose, common.quiet) {
+        (true, _) => "exosend=debug",
+        (false, true) => "exosend=error",
+        (false, false) => "exosend=warn",
+    };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
+        .format(|out, record| match (record.target(), record.level()) {
+            ("exosend::wire", _) => writeln!(out, "{}", record.args()),
+            (_, Level::Warn) => writeln!(out, "exosend: warning: {}", record.args()),
+            _ => writeln!(out, "exosend: {}", record.args()),
+        })
+        .init();
+    log::set_max_level(log::max_level().min(LevelFilter::Debug));
+}

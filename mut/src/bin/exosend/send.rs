@@ -1,0 +1,193 @@
+//! `exosend send`: a message from arguments.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use exosend::{Attachment, Message};
+use lexopt::{Arg, Parser};
+
+use crate::common::{Common, Shared, text};
+use crate::config::Config;
+use crate::deliver::{announce, conclude, deliver, envelope};
+use crate::exit::{self, Failure};
+use crate::report::{Facts, Outcome};
+use crate::{addresses, help, logger, recipients};
+
+/// What the arguments ask for.
+#[derive(Debug, Default)]
+struct Options {
+    to: Vec<String>,
+    cc: Vec<String>,
+    bcc: Vec<String>,
+    reply_to: Vec<String>,
+    from: Option<String>,
+    subject: Option<String>,
+    text: Option<String>,
+    html: Option<PathBuf>,
+    attach: Vec<PathBuf>,
+    headers: Vec<(String, String)>,
+}
+
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let options = Options::parse(parser, common)?;
+    logger::start(common);
+    let config = Config::load(common)?;
+    let mut facts = Facts {
+        from: config.mailbox.clone(),
+        ..Facts::default()
+    };
+    let result = send(&options, common, &config, &mut facts);
+    if let Ok(outcome) = &result {
+        announce(common, outcome)?;
+    }
+    conclude(&config, common, &facts, result)
+}
+
+impl Options {
+    fn parse(mut parser: Parser, common: &mut Common) -> Result<Self, Failure> {
+        let mut options = Options::default();
+        while let Some(argument) = parser.next()? {
+            if let Some(shared) = Shared::of(&argument) {
+                common.take(shared, &mut parser)?;
+                continue;
+            }
+            match argument {
+                Arg::Long("to") => options.to.extend(list("--to", &mut parser)?),
+                Arg::Long("cc") => options.cc.extend(list("--cc", &mut parser)?),
+                Arg::Long("bcc") => options.bcc.extend(list("--bcc", &mut parser)?),
+                Arg::Long("reply-to") => options.reply_to.extend(list("--reply-to", &mut parser)?),
+                Arg::Long("from") => options.from = Some(text(parser.value()?)?),
+                Arg::Long("subject") => options.subject = Some(text(parser.value()?)?),
+                Arg::Long("text") => options.text = Some(text(parser.value()?)?),
+                Arg::Long("html") => options.html = Some(parser.value()?.into()),
+                Arg::Long("attach") => options.attach.push(parser.value()?.into()),
+                Arg::Long("header") => options.headers.push(header(&text(parser.value()?)?)?),
+                Arg::Long("help") | Arg::Short('h') => help::print(help::SEND),
+                _ => return Err(argument.unexpected().into()),
+            }
+        }
+        if options.to.is_empty() && options.cc.is_empty() && options.bcc.is_empty() {
+            return Err(Failure::usage("no recipient: --to, --cc or --bcc"));
+        }
+        Ok(options)
+    }
+
+    /// The message, its recipients resolved, and everybody it goes to.
+    fn message(&self, config: &Config) -> Result<(Message, Vec<String>), Failure> {
+        let mut message = Message::new().partial(config.settings.partial);
+        let mut everybody = Vec::new();
+        for (list, add) in [
+            (&self.to, Message::to as fn(_, String) -> _),
+            (&self.cc, Message::cc),
+            (&self.bcc, Message::bcc),
+        ] {
+            for written in list {
+                let (shown, specs) = reachable(written, config)?;
+                message = shown.into_iter().fold(message, add);
+                everybody.extend(specs);
+            }
+        }
+        message = self.reply_to.iter().fold(message, Message::reply_to);
+        if let Some(from) = &self.from {
+            message = message.from(from);
+        }
+        if let Some(subject) = &self.subject {
+            message = message.subject(subject);
+        }
+        if let Some(html) = &self.html {
+            message = message.html(lossy(read(html)?, &html.display().to_string()));
+        }
+        if let Some(text) = self.body()? {
+            message = message.text(text);
+        }
+        for file in &self.attach {
+            // Opened here, because the session would find out after the login.
+            std::fs::File::open(file).map_err(|error| no_input(file, &error))?;
+            message = message.attach(Attachment::file(file));
+        }
+        for (name, value) in &self.headers {
+            message = message.header(name, value);
+        }
+        message.check()?;
+        Ok((message, everybody))
+    }
+
+    fn body(&self) -> Result<Option<String>, Failure> {
+        if let Some(text) = &self.text {
+            return Ok(Some(text.clone()));
+        }
+        let mut stdin = std::io::stdin().lock();
+        // Somebody who gives the HTML and sits at a terminal has said it all.
+        if self.html.is_some() && stdin.is_terminal() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        stdin
+            .read_to_end(&mut bytes)
+            .map_err(|error| no_input(Path::new("stdin"), &error))?;
+        let else_nothing = self.html.is_some() || !self.attach.is_empty();
+        let text = lossy(bytes, "stdin");
+        Ok(Some(text).filter(|text| !(text.is_empty() && else_nothing)))
+    }
+}
+
+fn send(
+    options: &Options,
+    common: &Common,
+    config: &Config,
+    facts: &mut Facts,
+) -> Result<Outcome, Failure> {
+    let (message, everybody) = options.message(config)?;
+    facts.to = everybody;
+    let envelope = envelope(config, &facts.to)?;
+    let outcome = deliver(config, common, &envelope, |session| session.send(&message))?;
+    if let Outcome::Sent(receipt) = &outcome {
+        facts.message_id = receipt.message_id().map(str::to_owned);
+    }
+    Ok(outcome)
+}
+
+/// A mailbox as it is written, or where the mail for a name without a domain goes.
+fn reachable(written: &str, config: &Config) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let spec = match addresses::parse(written.as_bytes()).as_deref() {
+        Ok([mailbox]) => mailbox.spec.clone(),
+        _ => written.to_owned(),
+    };
+    let specs = recipients::resolve(std::slice::from_ref(&spec), &config.settings)?;
+    match specs == [spec] {
+        true => Ok((vec![written.to_owned()], specs)),
+        false => Ok((specs.clone(), specs)),
+    }
+}
+
+/// The mailboxes of one argument, each as it is written.
+fn list(option: &str, parser: &mut Parser) -> Result<Vec<String>, Failure> {
+    let list = text(parser.value()?)?;
+    let mailboxes = addresses::parse(list.as_bytes())
+        .map_err(|what| Failure::usage(format!("{option} {list}: {what}")))?;
+    let texts = mailboxes.into_iter().map(|mailbox| list.get(mailbox.whole));
+    Ok(texts.flatten().map(str::to_owned).collect())
+}
+
+fn header(field: &str) -> Result<(String, String), Failure> {
+    let (name, value) = field
+        .split_once(':')
+        .ok_or_else(|| Failure::usage("--header takes 'Name: value'"))?;
+    Ok((name.trim().into(), value.trim().into()))
+}
+
+/// One strange byte must not keep a report from its readers.
+fn lossy(bytes: Vec<u8>, from: &str) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        log::warn!("{from}: not UTF-8; what is not is sent as U+FFFD");
+        String::from_utf8_lossy(error.as_bytes()).into_owned()
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| no_input(path, &error))
+}
+
+fn no_input(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(exit::NO_INPUT, exit::file(path, error))
+}

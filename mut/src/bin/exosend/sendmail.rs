@@ -1,0 +1,149 @@
+//! `exosend [sendmail flags] [recipient...]`: a message on stdin, as for sendmail.
+
+mod flags;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read};
+
+use exosend::Message;
+
+use crate::common::Common;
+use crate::config::Config;
+use crate::deliver::{announce, conclude, deliver, envelope, say};
+use crate::exit::{self, Failure};
+use crate::head::{self, Author, Head};
+use crate::input::Input;
+use crate::report::{Facts, Outcome};
+use crate::{logger, recipients};
+use flags::{Flags, Mode};
+
+pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
+    let flags = Flags::parse(name, arguments, common)?;
+    logger::start(common);
+    match flags.mode {
+        Mode::Deliver => {}
+        // There is no queue, no daemon and no table of aliases: empty, done, and not here.
+        Mode::PrintQueue => return say("Mail queue is empty"),
+        Mode::RunQueue | Mode::Aliases => return Ok(()),
+        Mode::Smtp => {
+            say("421 4.3.2 exosend does not take SMTP on stdin; call it with -t\r")?;
+            return Err(Failure::usage("-bs: no SMTP on stdin; call it with -t"));
+        }
+    }
+    if flags.recipients.is_empty() && !flags.read_recipients {
+        return Err(Failure::usage(
+            "no recipient: name one, or -t to read them from the message",
+        ));
+    }
+    let config = Config::load(common).inspect_err(|_| drain())?;
+    let mut facts = Facts {
+        from: config.mailbox.clone(),
+        ..Facts::default()
+    };
+    let result = send(&flags, common, &config, &mut facts);
+    // sendmail says nothing when all is well.
+    if let (Ok(outcome), true) = (&result, common.dry_run) {
+        announce(common, outcome)?;
+    }
+    conclude(&config, common, &facts, result)
+}
+
+/// Whoever writes to a pipe that nobody reads dies of it, as git does, and never sees the exit code.
+fn drain() {
+    let mut stdin = std::io::stdin().lock();
+    if !stdin.is_terminal() {
+        let _ = std::io::copy(&mut stdin, &mut std::io::sink());
+    }
+}
+
+fn send(
+    flags: &Flags,
+    common: &Common,
+    config: &Config,
+    facts: &mut Facts,
+) -> Result<Outcome, Failure> {
+    let input = read(std::io::stdin().lock())?;
+    let (mut head, body) = head::split(&input.start, input.is_whole())
+        .ok_or_else(|| Failure::data("the header is longer than 1 MiB"))?;
+    let mut to = flags.recipients.clone();
+    if flags.read_recipients {
+        to.extend(head.recipients().map_err(Failure::data)?);
+    }
+    if to.is_empty() {
+        return Err(Failure::data("no recipient in To, Cc or Bcc"));
+    }
+    facts.to.clone_from(&to);
+    facts.to = recipients::resolve(&to, &config.settings)?;
+    complete(&mut head, flags, config);
+    let message_id = head.get("Message-ID").map(String::from_utf8_lossy);
+    facts.message_id = message_id.map(std::borrow::Cow::into_owned);
+    let envelope = envelope(config, &facts.to)?;
+    let (size, text) = input.behind(head.text(), body);
+    facts.size = Some(size);
+    let envelope = envelope.size(size);
+    deliver(config, common, &envelope, |session| {
+        session.send_raw(&envelope, text)
+    })
+}
+
+fn read(stdin: impl Read) -> Result<Input, Failure> {
+    let input = Input::read(stdin).map_err(|error| match error.kind() {
+        std::io::ErrorKind::StorageFull => Failure::new(exit::TRY_AGAIN, format!("stdin: {error}")),
+        _ => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
+    })?;
+    match input.start.is_empty() {
+        true => Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message")),
+        false => Ok(input),
+    }
+}
+
+/// Adds what is missing, takes out what must not go, and makes From what Exchange takes.
+fn complete(head: &mut Head, flags: &Flags, config: &Config) {
+    head.remove_bcc();
+    // The library's own fields, taken off a message of its making. It fails only where the mailbox is not set or is no
+    // address, and the session says that better.
+    if let Some(made) = template(flags, &config.mailbox) {
+        let has_from = head.get("From").is_some_and(|from| !from.is_empty());
+        for name in ["From", "Date", "Message-ID"] {
+            add_if_missing(head, &made, name);
+        }
+        match &flags.sender {
+            Some(sender) if has_from => log::debug!("-f {sender}: ignored, the message has a From"),
+            Some(sender) => head.replace_address("From", sender),
+            None => {}
+        }
+    }
+    if config.settings.rewrite_from {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let author = Author {
+            mailbox: &config.mailbox,
+            send_as: &config.settings.send_as,
+            host: host.trim(),
+        };
+        if let Some(was) = head.rewrite_from(&author) {
+            log::info!("From {was}: not the mailbox, sent as {}", config.mailbox);
+        }
+    }
+}
+
+fn add_if_missing(head: &mut Head, made: &Head, name: &str) {
+    if head.get(name).is_none_or(<[u8]>::is_empty) {
+        head.remove(name);
+        head.add(name, [b" ", made.get(name).unwrap_or_default()].concat());
+    }
+}
+
+/// From, Date and Message-ID as the library writes them.
+fn template(flags: &Flags, mailbox: &str) -> Option<Head> {
+    let from = match &flags.full_name {
+        Some(name) => {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{name}\" <{mailbox}>")
+        }
+        None => mailbox.to_owned(),
+    };
+    let message = Message::new().from(from).to(mailbox).subject("-");
+    let mut text = Vec::new();
+    message.write_to(&mut text).ok()?;
+    head::split(&text, true).map(|(head, _)| head)
+}

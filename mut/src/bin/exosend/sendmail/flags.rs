@@ -1,0 +1,130 @@
+//! sendmail's flags, those that mean something here and those that history left behind.
+
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser};
+
+use crate::addresses;
+use crate::common::{Common, Shared, text};
+use crate::exit::Failure;
+use crate::help;
+
+/// What the arguments ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) mode: Mode,
+    /// `-t`
+    pub(crate) read_recipients: bool,
+    /// `-f`, `-r`: From of a message that has none.
+    pub(crate) sender: Option<String>,
+    /// `-F`
+    pub(crate) full_name: Option<String>,
+    pub(crate) recipients: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    #[default]
+    Deliver,
+    /// `-bp`, `mailq`
+    PrintQueue,
+    /// `-q`
+    RunQueue,
+    /// `-bi`, `-I`, `newaliases`
+    Aliases,
+    /// `-bs`
+    Smtp,
+}
+
+impl Flags {
+    pub(crate) fn parse(
+        name: &str,
+        arguments: &[OsString],
+        common: &mut Common,
+    ) -> Result<Self, Failure> {
+        let mut flags = Flags::default();
+        match name {
+            "mailq" => flags.mode = Mode::PrintQueue,
+            "newaliases" => flags.mode = Mode::Aliases,
+            _ => {}
+        }
+        let mut parser = Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            if let Some(shared) = Shared::of(&argument) {
+                common.take(shared, &mut parser)?;
+                continue;
+            }
+            match argument {
+                Arg::Value(value) => {
+                    let specs = specs("recipient", &text(value)?)?;
+                    flags.recipients.extend(specs);
+                }
+                Arg::Long("help") => help::print(help::SENDMAIL),
+                Arg::Long(_) => return Err(argument.unexpected().into()),
+                Arg::Short(flag) => flags.take(flag, &mut parser)?,
+            }
+        }
+        Ok(flags)
+    }
+
+    fn take(&mut self, flag: char, parser: &mut Parser) -> Result<(), Failure> {
+        match flag {
+            't' => self.read_recipients = true,
+            // Where input ends by a lone dot without it, as with the old sendmail. It never does here.
+            'i' => {}
+            'f' | 'r' => self.sender = sender(&text(parser.value()?)?)?,
+            'F' => {
+                let name = text(parser.value()?)?.replace(char::is_control, " ");
+                self.full_name = Some(name).filter(|name| !name.trim().is_empty());
+            }
+            'b' => {
+                self.mode = match text(parser.value()?)?.as_str() {
+                    "m" => Mode::Deliver,
+                    "p" => Mode::PrintQueue,
+                    "i" => Mode::Aliases,
+                    "s" => Mode::Smtp,
+                    "d" | "D" => {
+                        return Err(Failure::usage("-bd: there is no daemon; nothing listens"));
+                    }
+                    "v" | "t" => {
+                        return Err(Failure::usage(
+                            "-bv, -bt: not here; --dry-run asks the server",
+                        ));
+                    }
+                    other => return Err(Failure::usage(format!("-b{other}: no such mode"))),
+                };
+            }
+            'q' => {
+                parser.optional_value();
+                self.mode = Mode::RunQueue;
+            }
+            'I' => self.mode = Mode::Aliases,
+            // DSN: Exchange sends its bounces to the mailbox, and takes no orders about them from here.
+            'N' | 'R' | 'V' => drop(parser.value()?),
+            // The configuration of other programs, debugging, and what has had no meaning for long.
+            'A' | 'B' | 'C' | 'D' | 'e' | 'h' | 'L' | 'M' | 'O' | 'o' | 'p' | 'X' => {
+                parser.value()?;
+            }
+            'd' | 'Q' => drop(parser.optional_value()),
+            'c' | 'G' | 'm' | 'n' | 's' | 'T' | 'U' | 'x' => {}
+            flag => return Err(Arg::Short(flag).unexpected().into()),
+        }
+        Ok(())
+    }
+}
+
+/// `None` for `<>`: what has no sender here is the mailbox's.
+fn sender(argument: &str) -> Result<Option<String>, Failure> {
+    if argument.contains(char::is_control) {
+        return Err(Failure::usage("-f: a control character in the address"));
+    }
+    let sender = specs("-f", argument)?.into_iter().next();
+    Ok(sender.filter(|sender| !sender.is_empty()))
+}
+
+/// The addresses in one argument.
+fn specs(what: &str, argument: &str) -> Result<Vec<String>, Failure> {
+    let mailboxes = addresses::parse(argument.as_bytes())
+        .map_err(|why| Failure::usage(format!("{what} {argument}: {why}")))?;
+    Ok(mailboxes.into_iter().map(|mailbox| mailbox.spec).collect())
+}

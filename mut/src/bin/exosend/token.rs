@@ -1,0 +1,47 @@
+//! `exosend token`: the access token, for other programs.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use exosend::Token;
+use lexopt::{Arg, Parser};
+
+use crate::common::{Common, Shared};
+use crate::config::Config;
+use crate::deliver::say;
+use crate::exit::Failure;
+use crate::{exit, help, logger};
+
+pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let mut claims = false;
+    while let Some(argument) = parser.next()? {
+        if let Some(shared) = Shared::of(&argument) {
+            common.take(shared, &mut parser)?;
+            continue;
+        }
+        match argument {
+            Arg::Long("claims") => claims = true,
+            Arg::Long("help") | Arg::Short('h') => help::print(help::TOKEN),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    logger::start(common);
+    let config = Config::load(common)?;
+    let token = Token::get(&config.account).map_err(|error| config.blame(error.into()))?;
+    match claims {
+        true => say(&self::claims(token.secret()).ok_or_else(opaque)?),
+        false => say(token.secret()),
+    }
+}
+
+/// The middle part of a JWT, which is JSON in base64 (RFC 7519 3.1). Nothing is verified: that is for the server.
+fn claims(token: &str) -> Option<String> {
+    let claims = token.split('.').nth(1)?;
+    let json = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&json).ok()?;
+    Some(format!("{claims:#}"))
+}
+
+fn opaque() -> Failure {
+    let what = "the token is not a JWT: it keeps its claims to itself";
+    Failure::new(exit::UNAVAILABLE, what)
+}

@@ -1,0 +1,170 @@
+//! The socket and the TLS session around it.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::timeouts::Deadline;
+use crate::wire::Stream;
+use crate::{Account, Error, ErrorKind, Stage};
+
+/// A TCP connection whose reads and writes end at a deadline, however few bytes arrive at a time.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    tcp: TcpStream,
+    deadline: Deadline,
+}
+
+type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
+
+impl Socket {
+    pub(crate) fn new(tcp: TcpStream, deadline: Deadline) -> io::Result<Self> {
+        // Each step leaves in one write. With Nagle's algorithm it would wait for the acknowledgement of the one before,
+        // which the peer delays: 44 ms a message.
+        tcp.set_nodelay(true)?;
+        Ok(Self { tcp, deadline })
+    }
+
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.tcp.local_addr().ok()
+    }
+
+    /// Goes on after a signal, and after `WouldBlock`, which is how Linux reports a socket's timeout: `step` asks for the
+    /// remaining time first and ends with the deadline's own words.
+    fn until_deadline<T>(
+        &self,
+        mut step: impl FnMut(&TcpStream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match step(&self.tcp) {
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                    ) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.until_deadline(|mut tcp| {
+            tcp.set_read_timeout(Some(self.deadline.remaining()?))?;
+            tcp.read(buffer)
+        })
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.until_deadline(|mut tcp| {
+            tcp.set_write_timeout(Some(self.deadline.remaining()?))?;
+            tcp.write(bytes)
+        })
+    }
+
+    /// rustls hands over all its records at once, and they leave at once. Joined, not by `writev`: that raises SIGPIPE
+    /// where the peer is gone, and only a program that Rust started has it ignored.
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [record] = records {
+            return self.write(record);
+        }
+        let mut joined = Vec::with_capacity(records.iter().map(|record| record.len()).sum());
+        for record in records {
+            joined.extend_from_slice(record);
+        }
+        self.write(&joined)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Socket {
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
+    fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
+    }
+
+    fn close(&mut self) {
+        // A duplicate may be held by an `Interrupt`: dropping this one alone would not end the connection.
+        let _ = self.tcp.shutdown(Shutdown::Both);
+    }
+}
+
+impl Stream for Tls {
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.sock.set_deadline(deadline);
+    }
+
+    /// `StreamOwned::read` first writes what is still unsent, which is what has just failed.
+    fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.conn.reader().read(buffer) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            if self.conn.read_tls(&mut self.sock)? == 0 {
+                return Ok(0);
+            }
+            self.conn
+                .process_new_packets()
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        }
+    }
+
+    fn close(&mut self) {
+        self.sock.close();
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// TLS 1.2 or 1.3, the certificate verified against the built-in roots or the given ones. There is no other way.
+pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
+    let mut roots = RootCertStore::empty();
+    match account.roots()? {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(given) => drop(roots.add_parsable_certificates(given.iter().cloned())),
+    }
+    let mut config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error::tls(Stage::StartTls, e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    // One session a configuration: there is nothing to resume.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// The handshake to its end, within the socket's deadline.
+pub(crate) fn handshake(
+    mut socket: Box<dyn Stream>,
+    host: &str,
+    config: Arc<ClientConfig>,
+) -> Result<Box<dyn Stream>, Error> {
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|e| Error::new(ErrorKind::Input, Stage::StartTls, e.to_string()))?;
+    let mut connection =
+        ClientConnection::new(config, name).map_err(|e| Error::tls(Stage::StartTls, e))?;
+    while connection.is_handshaking() {
+        connection
+            .complete_io(&mut socket)
+            .map_err(|e| Error::io(Stage::StartTls, e).about(host))?;
+    }
+    Ok(Box::new(StreamOwned::new(connection, socket)))
+}

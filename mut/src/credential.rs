@@ -1,0 +1,114 @@
+//! What proves who the application is.
+
+mod certificate;
+mod federated;
+mod identity;
+mod ready;
+mod secret;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+pub(crate) use certificate::Certificate;
+pub(crate) use federated::FederatedToken;
+pub(crate) use identity::ManagedIdentity;
+pub(crate) use ready::AccessToken;
+pub(crate) use secret::ClientSecret;
+
+use crate::timeouts::Deadline;
+use crate::token::{Failure, Token};
+use crate::{Account, Error, Stage};
+
+/// One way to prove it, and to get a token with that.
+///
+/// Behind a pointer, not an enum, so that a small program carries the code of the way that it uses, and no other.
+pub(crate) trait Credential: fmt::Debug + Send + Sync {
+    /// The key it is set by.
+    fn key(&self) -> &'static str;
+
+    /// What can be known to be wrong with it before it is used.
+    fn check(&self) -> Result<(), Error>;
+
+    /// It needs neither a tenant nor a client id.
+    fn stands_alone(&self) -> bool {
+        false
+    }
+
+    /// What tells it from others where tokens are kept. Nobody can learn it from this.
+    fn fingerprint(&self) -> Result<String, Error>;
+
+    /// A token that needs no request.
+    fn ready(&self) -> Option<Token> {
+        None
+    }
+
+    /// Asks for a token, once. `attempt` counts from 0.
+    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure>;
+
+    /// When it ends, if it says so.
+    fn expires(&self) -> Result<Option<SystemTime>, Error> {
+        Ok(None)
+    }
+}
+
+/// A text nobody gets to see: wiped when dropped, absent from `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself. Whoever calls this answers for where it goes.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("{}: longer than {limit} bytes", path.display()));
+    }
+    Ok(bytes)
+}
+
+/// A file that holds one line of text and nothing else, which editors and `echo` end with a line break.
+fn read_line(path: &Path, limit: u64) -> Result<Secret, String> {
+    let bytes = read_file(path, limit)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| format!("{}: stream did not contain valid UTF-8", path.display()))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// For the errors of the credential with this key.
+fn wrong(key: &'static str, what: impl Into<String>) -> Error {
+    Error::input(Stage::Account, key, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_cannot_be_printed() {
+        let secret = Secret::new("hush".into());
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+}

@@ -1,0 +1,173 @@
+//! The few fields of a certificate that rustls verifies and does not tell. Pure.
+
+use std::time::{Duration, SystemTime};
+
+/// From when to when a certificate is valid (RFC 5280 4.1.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) not_before: SystemTime,
+    pub(crate) not_after: SystemTime,
+}
+
+const INTEGER: u8 = 0x02;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
+/// `[0]`, which holds the version of any certificate that is not of version 1.
+const VERSION: u8 = 0xa0;
+
+/// `None` for what is no certificate.
+///
+/// A walk to one field, not a parser: whether the rest is in order has been seen by those who verify it.
+pub(crate) fn validity(certificate: &[u8]) -> Option<Validity> {
+    let (certificate, _) = element(SEQUENCE, certificate)?;
+    let (mut fields, _) = element(SEQUENCE, certificate)?;
+    if let Some((_, rest)) = element(VERSION, fields) {
+        fields = rest;
+    }
+    let (_serial, fields) = element(INTEGER, fields)?;
+    let (_algorithm, fields) = element(SEQUENCE, fields)?;
+    let (_issuer, fields) = element(SEQUENCE, fields)?;
+    let (validity, _) = element(SEQUENCE, fields)?;
+    let (not_before, rest) = time(validity)?;
+    let (not_after, _) = time(rest)?;
+    Some(Validity {
+        not_before,
+        not_after,
+    })
+}
+
+/// The content of the first element, if it has this tag, and what follows it (X.690 8.1).
+fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&found, bytes) = bytes.split_first()?;
+    let (&first, bytes) = bytes.split_first()?;
+    if found != tag {
+        return None;
+    }
+    let (length, bytes) = match first {
+        0..=0x7f => (usize::from(first), bytes),
+        // More than four bytes of length is no certificate of this world.
+        0x81..=0x84 => {
+            let (length, bytes) = bytes.split_at_checked(usize::from(first & 0x7f))?;
+            let length = length.iter().try_fold(0_usize, |length, &byte| {
+                length.checked_mul(256)?.checked_add(usize::from(byte))
+            });
+            (length?, bytes)
+        }
+        _ => return None,
+    };
+    bytes.split_at_checked(length)
+}
+
+/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`: DER allows no other form (RFC 5280 4.1.2.5.1 and 2).
+fn time(bytes: &[u8]) -> Option<(SystemTime, &[u8])> {
+    let (text, rest, short) = match element(UTC_TIME, bytes) {
+        Some((text, rest)) => (text, rest, true),
+        None => {
+            let (text, rest) = element(GENERALIZED_TIME, bytes)?;
+            (text, rest, false)
+        }
+    };
+    let digits = text.strip_suffix(b"Z")?;
+    if digits.len() != if short { 12 } else { 14 } || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let (year, digits) = digits.split_at_checked(digits.len() - 10)?;
+    let year = match (number(year), short) {
+        (year @ 0..=49, true) => 2000 + year,
+        (year, true) => 1900 + year,
+        (year, false) => year,
+    };
+    let mut pairs = digits.chunks(2).map(number);
+    let mut next = || pairs.next();
+    let (month, day) = (next()?, next()?);
+    let (hour, minute, second) = (next()?, next()?, next()?);
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    };
+    Some((time?, rest))
+}
+
+fn number(digits: &[u8]) -> i64 {
+    digits
+        .iter()
+        .fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
+}
+
+/// Days since 1970-01-01. The year is counted from March, so that a leap day is its last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(tag: u8, text: &str) -> Option<i64> {
+        let mut bytes = vec![tag, u8::try_from(text.len()).unwrap()];
+        bytes.extend_from_slice(text.as_bytes());
+        let (time, rest) = time(&bytes)?;
+        assert!(rest.is_empty());
+        Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_secs()).unwrap(),
+            Err(before) => -i64::try_from(before.duration().as_secs()).unwrap(),
+        })
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds(UTC_TIME, "700101000000Z"), Some(0));
+        assert_eq!(seconds(UTC_TIME, "500101000000Z"), Some(-631_152_000));
+        assert_eq!(seconds(UTC_TIME, "261124120000Z"), Some(1_795_521_600));
+        assert_eq!(seconds(UTC_TIME, "240229235959Z"), Some(1_709_251_199));
+        assert_eq!(
+            seconds(GENERALIZED_TIME, "21000301000000Z"),
+            Some(4_107_542_400)
+        );
+        for no in [
+            "",
+            "Z",
+            "261124120000",
+            "2611241200Z",
+            "261324120000Z",
+            "26112412000:Z",
+        ] {
+            assert_eq!(seconds(UTC_TIME, no), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_says_how_long_it_is_valid() {
+        let mut params = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 2, 29);
+        params.not_after = rcgen::date_time_ymd(2050, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let der = certificate.der();
+        assert_eq!(
+            validity(der),
+            Some(Validity {
+                not_before: at(1_582_934_400),
+                not_after: at(2_524_608_000),
+            })
+        );
+        for cut in 0..der.len() {
+            // Cut off after the field, it could still be read: the length around it says no.
+            assert_eq!(validity(&der[..cut]), None);
+        }
+    }
+}

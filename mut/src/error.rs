@@ -1,0 +1,486 @@
+//! What went wrong, for the person who must act. All user-facing wording; no control flow.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+use crate::reply::{Malformed, printable};
+use crate::{Refusal, Reply, hint};
+
+/// Why a message was not sent, or may not have been.
+///
+/// - [`kind`](Self::kind) is for programs: who has to act.
+/// - [`stage`](Self::stage) is for support: where in the conversation it happened.
+/// - `Display` is for people: one line, `stage object: what happened`, the server's words verbatim.
+/// - [`hint`](Self::hint) says what to do about it, where exosend knows. It is advice; texts and numbers of Entra and
+///   Exchange change, so no program should decide anything by it.
+///
+/// Exactly one of [`is_transient`](Self::is_transient), [`is_permanent`](Self::is_permanent) and
+/// [`in_doubt`](Self::in_doubt) is true:
+///
+/// ```
+/// # fn queue_again() {} fn look_before_repeating() {} fn call_somebody() {}
+/// # fn act(error: exosend::Error) {
+/// if error.is_transient() {
+///     queue_again()               // nothing was sent, and later it may be
+/// } else if error.in_doubt() {
+///     look_before_repeating()     // the message may have been delivered
+/// } else {
+///     call_somebody()             // it will fail again until somebody changes something
+/// }
+/// # }
+/// ```
+///
+/// `Debug` is `Display` and, on a second line, the hint: what `fn main() -> Result<(), exosend::Error>` prints.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    stage: Stage,
+    object: String,
+    what: String,
+    reply: Option<Reply>,
+    refused: Vec<Refusal>,
+    transient: bool,
+    in_doubt: bool,
+    hint: Option<&'static str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Who has to act. The numbers are stable and shared with C callers; none is ever used again for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum ErrorKind {
+    /// The caller: an account or a message that cannot be sent as it is. Found before the first byte is sent, or, where
+    /// it depends on what the server offers, before `MAIL`.
+    Input = 1,
+    /// The administrator of the application in Entra: no token was issued.
+    Token = 2,
+    /// The network: names, connections, timeouts, at [`Stage::Token`] too.
+    Network = 3,
+    /// Certificates and TLS, at [`Stage::Token`] too.
+    Tls = 4,
+    /// The server does not speak what exosend needs, or not as the RFCs say.
+    Protocol = 5,
+    /// The administrator of Exchange Online: the token was refused.
+    Auth = 6,
+    /// Nobody yet: the server said 4yz, try again later.
+    Deferred = 7,
+    /// The server said 5yz to a sender, a recipient or the message.
+    Refused = 8,
+    /// What the message is made from could not be read to its end. Nothing was delivered.
+    Body = 9,
+}
+
+/// Where in the conversation. `Display` is the word that begins an error's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The [`Account`](crate::Account): a field is missing or cannot be right.
+    Account,
+    /// The [`Message`](crate::Message) or [`Envelope`](crate::Envelope): a field is missing or cannot be right.
+    Message,
+    /// The token request to Entra.
+    Token,
+    /// The server's name.
+    Resolve,
+    /// TCP.
+    Connect,
+    /// The server's first line.
+    Greeting,
+    /// EHLO, before or after TLS.
+    Ehlo,
+    /// STARTTLS and the TLS handshake.
+    StartTls,
+    /// AUTH XOAUTH2.
+    Auth,
+    /// MAIL FROM.
+    Sender,
+    /// RCPT TO.
+    Recipient,
+    /// DATA.
+    Data,
+    /// The text of the message.
+    Body,
+    /// The final dot and its reply.
+    Accept,
+    /// RSET between two messages.
+    Reset,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Account => "account",
+            Stage::Message => "message",
+            Stage::Token => "token",
+            Stage::Resolve => "resolve",
+            Stage::Connect => "connect",
+            Stage::Greeting => "greeting",
+            Stage::Ehlo => "ehlo",
+            Stage::StartTls => "starttls",
+            Stage::Auth => "auth",
+            Stage::Sender => "sender",
+            Stage::Recipient => "recipient",
+            Stage::Data => "data",
+            Stage::Body => "body",
+            Stage::Accept => "accept",
+            Stage::Reset => "reset",
+        })
+    }
+}
+
+impl Error {
+    /// Who has to act.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Where in the conversation it happened.
+    pub fn stage(&self) -> Stage {
+        self.0.stage
+    }
+
+    /// The server's reply, if one decided.
+    pub fn reply(&self) -> Option<&Reply> {
+        self.0.reply.as_ref()
+    }
+
+    /// Every recipient that was refused, if that is the reason.
+    pub fn refused(&self) -> &[Refusal] {
+        &self.0.refused
+    }
+
+    /// The same call may succeed later, and no byte of the message was accepted: 4yz replies; failures of names (but not
+    /// a name that does not exist), connections, reads and writes before the message's end; timeouts, 429 and 5xx of the token request.
+    ///
+    /// Never true together with [`in_doubt`](Self::in_doubt). Repeat with pauses: Exchange blocks a mailbox that
+    /// repeats the same failure (550 5.2.251 to 5.2.255).
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    /// The same call will fail again until somebody changes something: neither transient nor in doubt.
+    pub fn is_permanent(&self) -> bool {
+        !self.0.transient && !self.0.in_doubt
+    }
+
+    /// The message may have been accepted: the write with its final dot had begun, and no well-formed final reply
+    /// came. It may be true when the server never saw the dot; it is never false when the server accepted.
+    ///
+    /// A repeat may deliver twice. The same [`Message`](crate::Message) carries the same `Message-ID` each time, so
+    /// that a duplicate can be recognised.
+    pub fn in_doubt(&self) -> bool {
+        self.0.in_doubt
+    }
+
+    /// What it most often means and what to do, where exosend knows.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint
+    }
+}
+
+/// How errors are made. Whether one is transient, and its hint, are decided here and nowhere else.
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, stage: Stage, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            stage,
+            object: String::new(),
+            what: what.into(),
+            reply: None,
+            refused: Vec::new(),
+            transient: false,
+            in_doubt: false,
+            hint: None,
+            source: None,
+        }))
+    }
+
+    /// A field that cannot be right.
+    pub(crate) fn input(stage: Stage, field: &str, what: impl Into<String>) -> Self {
+        // It may quote what was given, a path among it: a line break in that must not begin another line of a log.
+        Self::new(ErrorKind::Input, stage, printable(&what.into())).about(field)
+    }
+
+    /// The server said no, or something that is no answer to the question.
+    pub(crate) fn reply_to(stage: Stage, reply: Reply) -> Self {
+        let kind = match (reply.class(), stage) {
+            (4, _) => ErrorKind::Deferred,
+            (5, Stage::Auth) => ErrorKind::Auth,
+            (5, _) => ErrorKind::Refused,
+            _ => ErrorKind::Protocol,
+        };
+        let mut error = match kind {
+            ErrorKind::Protocol => {
+                Self::new(kind, stage, format!("no answer to what was asked: {reply}"))
+            }
+            _ => Self::new(kind, stage, reply.to_string()),
+        };
+        error.0.transient = reply.is_transient();
+        error.0.hint = hint::reply(stage, &reply);
+        error.0.reply = Some(reply);
+        error
+    }
+
+    /// Recipients were refused. A single permanent refusal makes the whole permanent.
+    pub(crate) fn recipients(refused: Vec<Refusal>) -> Self {
+        let first = refused
+            .iter()
+            .find(|r| r.reply.is_permanent())
+            .or(refused.first());
+        let Some(first) = first else {
+            return Self::new(
+                ErrorKind::Protocol,
+                Stage::Recipient,
+                "none was accepted and none refused",
+            );
+        };
+        let more = match refused.len() {
+            1 => String::new(),
+            2 => " (and 1 more refused)".into(),
+            n => format!(" (and {} more refused)", n - 1),
+        };
+        let mut error = Self::reply_to(Stage::Recipient, first.reply.clone())
+            .about(&format!("<{}>", first.address));
+        error.0.what.push_str(&more);
+        error.0.refused = refused;
+        error
+    }
+
+    /// The server broke the rules.
+    pub(crate) fn protocol(stage: Stage, what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Protocol, stage, what)
+    }
+
+    pub(crate) fn malformed(stage: Stage, malformed: &Malformed) -> Self {
+        Self::protocol(stage, malformed.to_string())
+    }
+
+    /// A read, a write or a connect failed. What rustls found wrong arrives here too, wrapped by its stream.
+    pub(crate) fn io(stage: Stage, error: io::Error) -> Self {
+        let error = match error.downcast() {
+            Ok(tls) => return Self::tls(stage, tls),
+            Err(error) => error,
+        };
+        let what = match error.kind() {
+            // Linux says "Resource temporarily unavailable (os error 11)" when a socket's timeout passes.
+            io::ErrorKind::WouldBlock => "timed out".into(),
+            io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
+            _ => lower_case(&error.to_string()),
+        };
+        let mut made = Self::new(ErrorKind::Network, stage, what);
+        made.0.transient = true;
+        made.0.hint = hint::network(stage, &error);
+        made.0.source = Some(Box::new(error));
+        made
+    }
+
+    /// TLS failed, most often for the sake of a certificate.
+    pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
+        // It may quote names out of a certificate.
+        let mut made = Self::new(ErrorKind::Tls, stage, printable(&error.to_string()));
+        made.0.hint = hint::tls(stage, &error);
+        made.0.source = Some(Box::new(error));
+        made
+    }
+
+    /// What the message is made from could not be read to its end.
+    pub(crate) fn body(error: io::Error) -> Self {
+        Self::new(
+            ErrorKind::Body,
+            Stage::Body,
+            lower_case(&printable(&error.to_string())),
+        )
+        .with_source(error)
+    }
+
+    /// The connection was given up at an earlier call.
+    pub(crate) fn broken(kind: ErrorKind, stage: Stage, earlier: &str) -> Self {
+        Self::new(kind, stage, format!("the session ended earlier: {earlier}"))
+    }
+
+    /// Names what the stage was about.
+    pub(crate) fn about(mut self, object: &str) -> Self {
+        self.0.object = printable(object);
+        self
+    }
+
+    /// Puts words behind what happened.
+    pub(crate) fn with(mut self, more: &str) -> Self {
+        self.0.what.push_str(more);
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
+        self.0.hint = hint.or(self.0.hint);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Box::new(source));
+        self
+    }
+
+    /// The same call may succeed later.
+    pub(crate) fn transient(mut self) -> Self {
+        self.0.transient = true;
+        self
+    }
+
+    /// The same call will fail again.
+    pub(crate) fn permanent(mut self) -> Self {
+        self.0.transient = false;
+        self
+    }
+
+    /// The message may be out.
+    pub(crate) fn doubtful(mut self) -> Self {
+        self.0.transient = false;
+        self.0.in_doubt = true;
+        self.0.hint = Some(hint::IN_DOUBT);
+        self
+    }
+}
+
+/// Texts of the operating system begin with a capital, ours do not. ASCII: the tables of all other letters are 12 KB.
+fn lower_case(text: &str) -> String {
+    let mut text = text.to_owned();
+    if text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_lowercase();
+        }
+    }
+    text
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            stage,
+            object,
+            what,
+            ..
+        } = &*self.0;
+        if object.is_empty() {
+            write!(f, "{stage}: {what}")
+        } else {
+            write!(f, "{stage} {object}: {what}")
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        match self.hint() {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::Parser;
+
+    fn reply(text: &str) -> Reply {
+        Parser::default()
+            .push(text.as_bytes(), false)
+            .unwrap()
+            .unwrap()
+    }
+
+    fn refusal(address: &str, text: &str) -> Refusal {
+        Refusal {
+            address: address.into(),
+            reply: reply(text),
+        }
+    }
+
+    #[test]
+    fn one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn the_text_names_stage_object_and_the_servers_words() {
+        let error = Error::recipients(vec![refusal(
+            "bob@example.com",
+            "550 5.1.10 Recipient not found",
+        )]);
+        assert_eq!(
+            error.to_string(),
+            "recipient <bob@example.com>: 550 5.1.10 Recipient not found"
+        );
+        assert_eq!(
+            (error.kind(), error.is_transient()),
+            (ErrorKind::Refused, false)
+        );
+    }
+
+    #[test]
+    fn one_permanent_refusal_makes_the_whole_permanent() {
+        let later = refusal("a@example.com", "450 4.2.1 later");
+        let never = refusal("b@example.com", "550 5.1.1 never");
+        let error = Error::recipients(vec![later.clone(), never, later.clone()]);
+        assert_eq!(
+            error.to_string(),
+            "recipient <b@example.com>: 550 5.1.1 never (and 2 more refused)"
+        );
+        assert!(error.is_permanent());
+        assert_eq!(error.refused().len(), 3);
+        assert!(Error::recipients(vec![later.clone(), later]).is_transient());
+    }
+
+    #[test]
+    fn kind_follows_the_code_and_the_stage() {
+        let kind = |stage, text| Error::reply_to(stage, reply(text)).kind();
+        assert_eq!(kind(Stage::Auth, "535 5.7.3 no"), ErrorKind::Auth);
+        assert_eq!(kind(Stage::Auth, "454 4.7.0 later"), ErrorKind::Deferred);
+        assert_eq!(kind(Stage::Sender, "530 5.7.57 no"), ErrorKind::Refused);
+        assert_eq!(kind(Stage::Data, "250 ok"), ErrorKind::Protocol);
+    }
+
+    #[test]
+    fn one_of_three() {
+        let io = || Error::io(Stage::Accept, io::ErrorKind::UnexpectedEof.into());
+        for error in [
+            io(),
+            io().doubtful(),
+            Error::input(Stage::Message, "to", "x"),
+        ] {
+            let truths = [error.is_transient(), error.is_permanent(), error.in_doubt()];
+            assert_eq!(truths.iter().filter(|t| **t).count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_is_display_and_the_hint() {
+        let error = Error::io(Stage::Accept, io::ErrorKind::UnexpectedEof.into()).doubtful();
+        let debug = format!("{error:?}");
+        assert_eq!(debug, format!("{error}\nhint: {}", error.hint().unwrap()));
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn texts_of_the_operating_system_fit_in() {
+        assert_eq!(
+            lower_case("Connection refused (os error 111)"),
+            "connection refused (os error 111)"
+        );
+        assert_eq!(lower_case("TLS is off"), "TLS is off");
+        assert_eq!(lower_case(""), "");
+    }
+}

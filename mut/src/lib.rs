@@ -1,0 +1,73 @@
+#![doc = include_str!("../README.md")]
+// No input from outside may panic, and a library prints nothing; its tests may do both.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
+mod account;
+mod address;
+mod background;
+mod cache;
+mod connection;
+mod credential;
+mod data;
+mod der;
+mod digest;
+mod envelope;
+mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod hint;
+mod message;
+mod random;
+mod receipt;
+mod reply;
+mod session;
+mod timeouts;
+mod token;
+mod wire;
+
+pub use account::{Account, Cloud, InitialResponse};
+pub use envelope::Envelope;
+pub use error::{Error, ErrorKind, Stage};
+pub use message::{Attachment, Message};
+pub use receipt::{Receipt, Refusal};
+pub use reply::Reply;
+pub use session::Session;
+pub use timeouts::Timeouts;
+pub use token::Token;
+
+/// Sends one message: gets a token, connects, logs in, and hands the message over.
+///
+/// `Ok` means that the server has accepted it for every recipient. For more than one message, open a [`Session`].
+///
+/// # Errors
+///
+/// Every [`ErrorKind`]; see [`Error`] for what to do about which. Nothing was delivered, unless the error is
+/// [in doubt](Error::in_doubt).
+///
+/// ```no_run
+/// use exosend::{Account, Message, send_mail};
+///
+/// let message = Message::new().to("ops@example.com").subject("backup done").text("212 GiB in 41 min\n");
+/// println!("{}", send_mail(&Account::from_env()?, &message)?);
+/// # Ok::<(), exosend::Error>(())
+/// ```
+pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error> {
+    account.check()?;
+    message.check()?;
+    let total = timeouts::Deadline::total(account.limits());
+    let mut session = Session::connect(account, total)?; // token and connection side by side
+    let receipt = session.send_by(message, total);
+    session.quit_by(total); // says QUIT, does not wait
+    receipt
+}

@@ -1,0 +1,511 @@
+//! Headers and text to one MIME stream into any `Write`.
+
+mod attachment;
+mod body;
+mod encode;
+mod header;
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use crate::address::Address;
+use crate::envelope::Route;
+use crate::{Error, Stage, random};
+use body::Part;
+
+pub use attachment::Attachment;
+
+/// A message: who it is for, what it says.
+///
+/// A value; it may be cloned, and sent twice. Setters never fail: [`check`](Self::check), which every send calls first,
+/// names the field that cannot be right.
+///
+/// Everything is UTF-8. Addresses are written `ann@example.com`, `Ann Other <ann@example.com>` or
+/// `"Schmidt, Jörg" <j@example.com>`, one a call.
+///
+/// ```
+/// use exosend::Message;
+///
+/// let message = Message::new()
+///     .from("Backup <robot@contoso.com>")
+///     .to("ops@example.com")
+///     .cc("\"Schmidt, Jörg\" <j@example.com>")
+///     .subject("backup done")
+///     .header("Importance", "high")
+///     .text("212 GiB in 41 min\n");
+/// message.check()?;
+/// # Ok::<(), exosend::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Message {
+    from: Option<String>,
+    to: Vec<String>,
+    cc: Vec<String>,
+    bcc: Vec<String>,
+    reply_to: Vec<String>,
+    subject: Option<String>,
+    text: Option<String>,
+    html: Option<String>,
+    attachments: Vec<Attachment>,
+    headers: Vec<(String, String)>,
+    partial: bool,
+    /// The random part of the Message-ID.
+    unique: String,
+}
+
+/// Fields the message makes itself, or that have no place in it.
+const OURS: &[&str] = &[
+    "From",
+    "To",
+    "Cc",
+    "Bcc",
+    "Reply-To",
+    "Subject",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Disposition",
+    "Content-ID",
+];
+
+impl Default for Message {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Message {
+    /// An empty message. Draws the random part of its `Message-ID`, which clones keep: the same message sent twice, after
+    /// an error that was [in doubt](crate::Error::in_doubt), can be recognised as the same.
+    pub fn new() -> Self {
+        Self {
+            from: None,
+            to: Vec::new(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            reply_to: Vec::new(),
+            subject: None,
+            text: None,
+            html: None,
+            attachments: Vec::new(),
+            headers: Vec::new(),
+            partial: false,
+            unique: random::hex::<16>(),
+        }
+    }
+
+    /// The author. By default the account's mailbox; another address needs the permission to send as it, and Exchange says
+    /// so only when it has the whole message (`554 5.2.252 SendAsDenied`). A display name alone needs none.
+    pub fn from(mut self, address: impl Into<String>) -> Self {
+        self.from = Some(address.into());
+        self
+    }
+
+    /// A recipient; repeat for more.
+    pub fn to(mut self, address: impl Into<String>) -> Self {
+        self.to.push(address.into());
+        self
+    }
+
+    /// A recipient of a copy; repeat for more.
+    pub fn cc(mut self, address: impl Into<String>) -> Self {
+        self.cc.push(address.into());
+        self
+    }
+
+    /// A recipient whom no other sees; repeat for more. Never appears in the text of the message.
+    pub fn bcc(mut self, address: impl Into<String>) -> Self {
+        self.bcc.push(address.into());
+        self
+    }
+
+    /// Where answers go; repeat for more.
+    pub fn reply_to(mut self, address: impl Into<String>) -> Self {
+        self.reply_to.push(address.into());
+        self
+    }
+
+    /// The subject.
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// The text. Any line endings; a missing last one is added.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+
+    /// The text in HTML. With [`text`](Self::text) too, each reader's program shows the one it prefers.
+    pub fn html(mut self, html: impl Into<String>) -> Self {
+        self.html = Some(html.into());
+        self
+    }
+
+    /// A file or bytes; repeat for more.
+    pub fn attach(mut self, attachment: Attachment) -> Self {
+        self.attachments.push(attachment);
+        self
+    }
+
+    /// One more header field; repeat for more. `Message-ID` (angle brackets included) and `Date` replace those made
+    /// here; the other fields that the message makes itself are refused.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Whether to deliver to those who are accepted if others are refused, and to list these in the
+    /// [receipt](crate::Receipt::refused). By default one refusal means that nothing is sent.
+    pub fn partial(mut self, allowed: bool) -> Self {
+        self.partial = allowed;
+        self
+    }
+
+    /// Whether the message can be sent, as far as it can be known without a server.
+    ///
+    /// # Errors
+    ///
+    /// [`Input`](crate::ErrorKind::Input), naming the field.
+    ///
+    /// ```
+    /// let message = exosend::Message::new().to("ann@example.com\r\nRCPT TO:<eve@example.com>");
+    /// assert_eq!(message.check().unwrap_err().to_string(), "message to: the character '\\r' is not allowed");
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
+        // Any mailbox does for what is missing: the account's own is checked with the account.
+        self.letter("robot@contoso.com").map(drop)
+    }
+
+    /// Writes the message as it is sent: RFC 5322 and MIME, lines ending in CRLF, dots not doubled.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if [`check`](Self::check) fails or there is no
+    /// [`from`](Self::from), which only an account can fill in; and what `out` reports.
+    ///
+    /// ```
+    /// let message = exosend::Message::new().from("robot@contoso.com").to("ann@example.com").subject("hello");
+    /// let mut text = Vec::new();
+    /// message.write_to(&mut text)?;
+    /// assert!(String::from_utf8_lossy(&text).contains("\r\nSubject: hello\r\n"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_to(&self, mut out: impl Write) -> io::Result<()> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        if self.from.is_none() {
+            return Err(invalid(Error::input(Stage::Message, "from", "missing")));
+        }
+        self.letter("").map_err(invalid)?.write_to(&mut out)
+    }
+
+    /// Everything checked and decided for one sending.
+    pub(crate) fn letter(&self, mailbox: &str) -> Result<Letter<'_>, Error> {
+        let from = match &self.from {
+            Some(from) => parse("from", from)?,
+            None => Address {
+                name: None,
+                spec: mailbox.to_owned(),
+            },
+        };
+        let [to, cc, bcc, reply_to] = [
+            ("to", &self.to),
+            ("cc", &self.cc),
+            ("bcc", &self.bcc),
+            ("reply_to", &self.reply_to),
+        ]
+        .map(|(field, list)| {
+            list.iter()
+                .map(|text| parse(field, text))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let (to, cc, bcc, reply_to) = (to?, cc?, bcc?, reply_to?);
+        let recipients = to
+            .iter()
+            .chain(&cc)
+            .chain(&bcc)
+            .map(|address| Ok(address.spec.clone()));
+        let route = Route::new(mailbox.to_owned(), recipients, self.partial)?;
+        self.check_headers()?;
+        let nothing = self.text.is_none() && self.html.is_none() && self.attachments.is_empty();
+        if nothing && self.subject.is_none() {
+            let what = "an empty message: no subject, text, HTML or attachment";
+            return Err(Error::input(Stage::Message, "text", what));
+        }
+        let text = if nothing {
+            Some("")
+        } else {
+            self.text.as_deref()
+        };
+        let body = Part::of(text, self.html.as_deref(), &self.attachments, &self.unique)?;
+
+        let domain = from
+            .spec
+            .rsplit_once('@')
+            .map_or("localhost", |(_, domain)| domain);
+        let message_id = self
+            .given("Message-ID")
+            .map_or_else(|| format!("<{}@{domain}>", self.unique), str::to_owned);
+        let mut head = String::new();
+        let date = self
+            .given("Date")
+            .map_or_else(|| header::date(SystemTime::now()), str::to_owned);
+        header::unstructured(&mut head, "Date", &date);
+        let shown = std::iter::once(&from).chain([&to, &cc, &reply_to].into_iter().flatten());
+        let international = shown
+            .map(|a| &a.spec)
+            .find(|spec| !spec.is_ascii())
+            .cloned();
+        header::addresses(&mut head, "From", &[from]);
+        for (name, list) in [("To", &to), ("Cc", &cc), ("Reply-To", &reply_to)] {
+            if !list.is_empty() {
+                header::addresses(&mut head, name, list);
+            }
+        }
+        if to.is_empty() && cc.is_empty() {
+            header::fixed(&mut head, "To", "undisclosed-recipients:;");
+        }
+        if let Some(subject) = &self.subject {
+            header::unstructured(&mut head, "Subject", subject);
+        }
+        header::fixed(&mut head, "Message-ID", &message_id);
+        for (name, value) in self
+            .headers
+            .iter()
+            .filter(|(name, _)| !is_any(name, &["Message-ID", "Date"]))
+        {
+            header::unstructured(&mut head, name, value);
+        }
+        header::fixed(&mut head, "MIME-Version", "1.0");
+        Ok(Letter {
+            route,
+            message_id,
+            international,
+            head,
+            body,
+        })
+    }
+
+    fn check_headers(&self) -> Result<(), Error> {
+        let wrong = |field: &str, what: String| Error::input(Stage::Message, field, what);
+        if let Some(subject) = &self.subject {
+            check_value(subject).map_err(|what| wrong("subject", what))?;
+        }
+        for (n, (name, value)) in self.headers.iter().enumerate() {
+            // RFC 5322 2.2: printable ASCII without the colon.
+            if name.is_empty()
+                || name.len() > 76
+                || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
+            {
+                return Err(wrong(
+                    "header",
+                    format!("{name:?} is no name of a header field"),
+                ));
+            }
+            check_value(value).map_err(|what| wrong(name, what))?;
+            if is_any(name, OURS) {
+                return Err(wrong(name, "the message makes this field itself".into()));
+            }
+            let once = is_any(name, &["Message-ID", "Date"]);
+            if once
+                && self
+                    .headers
+                    .iter()
+                    .take(n)
+                    .any(|(other, _)| other.eq_ignore_ascii_case(name))
+            {
+                return Err(wrong(name, "given twice".into()));
+            }
+            let bracketed = || value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
+            let id = || {
+                bracketed().is_some_and(|id| {
+                    id.bytes()
+                        .all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>')
+                })
+            };
+            if name.eq_ignore_ascii_case("Message-ID") && (value.len() > 900 || !id()) {
+                return Err(wrong(name, "must look like <unique@example.com>".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The caller's value for a field that is otherwise made here.
+    fn given(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+fn is_any(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|n| n.eq_ignore_ascii_case(name))
+}
+
+fn parse(field: &str, text: &str) -> Result<Address, Error> {
+    Address::parse(text).map_err(|what| Error::input(Stage::Message, field, what))
+}
+
+/// A line break would begin another field. Other controls have no meaning in a header and do things to terminals.
+fn check_value(value: &str) -> Result<(), String> {
+    match value.chars().find(|c| c.is_control() && *c != '\t') {
+        Some(bad) => Err(format!("the character {bad:?} is not allowed")),
+        None => Ok(()),
+    }
+}
+
+/// A message for one sending: its route, and its text as it goes out.
+pub(crate) struct Letter<'m> {
+    pub(crate) route: Route,
+    pub(crate) message_id: String,
+    /// The first address in its headers that is not ASCII, and so needs SMTPUTF8 (RFC 6531).
+    pub(crate) international: Option<String>,
+    head: String,
+    body: Part<'m>,
+}
+
+impl Letter<'_> {
+    /// Its length as RFC 1870 counts it.
+    pub(crate) fn size(&self) -> u64 {
+        self.head.len() as u64 + self.body.size()
+    }
+
+    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.head.as_bytes())?;
+        self.body.write_to(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(message: &Message) -> String {
+        let mut out = Vec::new();
+        message.write_to(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn wrong(message: &Message) -> String {
+        let error = message.check().unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Input);
+        error.to_string()
+    }
+
+    fn note() -> Message {
+        Message::new()
+            .from("robot@contoso.com")
+            .to("ann@example.com")
+            .text("x")
+    }
+
+    #[test]
+    fn as_it_goes_out() {
+        let message = Message::new()
+            .from("Backup <robot@contoso.com>")
+            .to("ann@example.com")
+            .cc("\"Schmidt, J\u{f6}rg\" <j@example.com>")
+            .bcc("eve@example.com")
+            .reply_to("ops@contoso.com")
+            .subject("backup done")
+            .header("Date", "Tue, 24 Nov 2026 09:00:00 +0000")
+            .header("message-id", "<1@contoso.com>")
+            .header("Importance", "high")
+            .text("212 GiB\n.\n");
+        assert_eq!(
+            text(&message),
+            "Date: Tue, 24 Nov 2026 09:00:00 +0000\r\n\
+             From: Backup <robot@contoso.com>\r\n\
+             To: ann@example.com\r\n\
+             Cc: =?utf-8?b?U2NobWlkdCwgSsO2cmc=?= <j@example.com>\r\n\
+             Reply-To: ops@contoso.com\r\n\
+             Subject: backup done\r\n\
+             Message-ID: <1@contoso.com>\r\n\
+             Importance: high\r\n\
+             MIME-Version: 1.0\r\n\
+             Content-Type: text/plain; charset=utf-8\r\n\
+             Content-Transfer-Encoding: 7bit\r\n\
+             \r\n\
+             212 GiB\r\n.\r\n"
+        );
+    }
+
+    #[test]
+    fn the_same_message_keeps_its_id_and_another_has_another() {
+        let message = note();
+        let id = |message: &Message| message.letter("robot@contoso.com").unwrap().message_id;
+        assert_eq!(id(&message), id(&message.clone()));
+        assert_ne!(id(&message), id(&note()));
+        assert!(id(&message).ends_with("@contoso.com>"));
+    }
+
+    #[test]
+    fn the_size_is_what_is_written() {
+        let message = note().subject("\u{e4}").text("a\nb\rc\r\nd");
+        let letter = message.letter("robot@contoso.com").unwrap();
+        let mut out = Vec::new();
+        letter.write_to(&mut out).unwrap();
+        assert_eq!(letter.size(), out.len() as u64);
+        assert!(out.ends_with(b"\r\na\r\nb\r\nc\r\nd\r\n"));
+    }
+
+    #[test]
+    fn hidden_recipients_stay_hidden() {
+        let message = Message::new()
+            .from("robot@contoso.com")
+            .bcc("eve@example.com")
+            .subject("x");
+        assert!(!text(&message).contains("eve"));
+        assert!(text(&message).contains("To: undisclosed-recipients:;\r\n"));
+        assert_eq!(
+            message.letter("robot@contoso.com").unwrap().route.to,
+            ["eve@example.com"]
+        );
+    }
+
+    #[test]
+    fn bad_fields_are_named() {
+        assert_eq!(wrong(&Message::new().text("x")), "message to: no recipient");
+        assert!(
+            wrong(&Message::new().to("ann@example.com"))
+                .starts_with("message text: an empty message")
+        );
+        assert!(wrong(&note().to("ann")).starts_with("message to: `ann` has no domain"));
+        assert!(wrong(&note().cc("a@x\nBcc: e@x")).starts_with("message cc: "));
+        assert!(wrong(&note().bcc("")).starts_with("message bcc: an empty address"));
+        assert!(wrong(&note().from("A\r\nB <a@x>")).starts_with("message from: "));
+        assert!(wrong(&note().reply_to("<a@x\0>")).starts_with("message reply_to: "));
+        assert!(wrong(&note().subject("a\r\nBcc: e@example.com")).starts_with("message subject: "));
+        assert!(wrong(&note().header("X", "a\nb")).starts_with("message X: "));
+        for name in ["", "X Y", "X:Y", "X\r\nY", "\u{dc}"] {
+            assert!(
+                wrong(&note().header(name, "x")).starts_with("message header: "),
+                "{name:?}"
+            );
+        }
+        for name in OURS {
+            assert!(
+                wrong(&note().header(name.to_lowercase(), "x")).contains("makes this field itself")
+            );
+        }
+        assert!(wrong(&note().header("Date", "x").header("date", "y")).contains("given twice"));
+        for id in ["1@contoso.com", "<1@x> <2@x>", "<a b@x>", ""] {
+            assert!(
+                wrong(&note().header("Message-ID", id)).contains("must look like"),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_an_author_only_an_account_can_send_it() {
+        let error = Message::new()
+            .to("ann@example.com")
+            .text("x")
+            .write_to(io::sink())
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,234 @@
+//! Header fields: encoded, folded, never more than one field out of one value. Pure.
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use email_encoding::headers::writer::EmailWriter;
+use email_encoding::headers::{quoted_string, rfc2047, rfc2231};
+
+use crate::address::Address;
+
+/// RFC 5322 2.1.1 lets a line have 998 octets. A word too long to be folded within that is encoded, which can be cut.
+const LONGEST_WORD: usize = 900;
+
+/// A field of free text: Subject, and what a caller adds.
+pub(super) fn unstructured(out: &mut String, name: &str, value: &str) {
+    field(out, name, |writer| {
+        if is_plain(value) {
+            writer.folding().write_str(value)
+        } else {
+            rfc2047::encode(value, writer)
+        }
+    });
+}
+
+/// A list of addresses. Folds between them, and within a name that is encoded.
+pub(super) fn addresses(out: &mut String, name: &str, list: &[Address]) {
+    field(out, name, |writer| {
+        for (n, address) in list.iter().enumerate() {
+            if n > 0 {
+                writer.write_char(',')?;
+                writer.space();
+            }
+            let Some(name) = &address.name else {
+                writer.folding().write_str(&address.spec)?;
+                continue;
+            };
+            // Two atoms and an equals sign could pass for an encoded word, and be shown as something else.
+            if name.contains("=?") {
+                rfc2047::encode(name, writer)?;
+            } else {
+                quoted_string::encode(name, writer)?;
+            }
+            writer.space();
+            writer.folding().write_str(&format!("<{}>", address.spec))?;
+        }
+        Ok(())
+    });
+}
+
+/// A field whose value is ours: short, ASCII, on one line.
+pub(super) fn fixed(out: &mut String, name: &str, value: &str) {
+    out.extend([name, ": ", value, "\r\n"]);
+}
+
+/// `Content-Type: image/png; name="chart.png"`. The `name` is what old Outlook reads. It has ASCII only, an underscore for
+/// what is not: the true name stands in Content-Disposition, and a `name*` beside a `name`, or an encoded word within
+/// quotes, is a defect to strict parsers.
+pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if (' '..='~').contains(&c) && !matches!(c, '"' | '\\') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    field(out, "Content-Type", |writer| {
+        writer.folding().write_str(content_type)?;
+        if plain.len() > LONGEST_WORD {
+            return Ok(());
+        }
+        writer.write_char(';')?;
+        writer.new_line()?;
+        writer.write_str(" name=\"")?;
+        writer.write_str(&plain)?;
+        writer.write_char('"')
+    });
+}
+
+/// `Content-Disposition: attachment; filename="chart.png"`, by RFC 2231 where the name needs it.
+pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
+    field(out, "Content-Disposition", |writer| {
+        writer.write_str(disposition)?;
+        writer.write_char(';')?;
+        writer.space();
+        rfc2231::encode("filename", name, writer)
+    });
+}
+
+/// `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3). UTC: the local zone would need a crate, and tells a stranger more.
+pub(super) fn date(now: SystemTime) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let seconds = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days: years that begin in March, eras of 400 of them.
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let name = |names: &[&'static str], n: u64| {
+        usize::try_from(n)
+            .ok()
+            .and_then(|n| names.get(n).copied())
+            .unwrap_or("")
+    };
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} +0000",
+        name(&DAYS, days % 7),
+        name(&MONTHS, month - 1),
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// Whether a value can go out as it is and be read back as it is.
+fn is_plain(value: &str) -> bool {
+    value.bytes().all(|b| (b' '..=b'~').contains(&b))
+        && !value.contains("=?")
+        && !value.starts_with(' ')
+        && !value.ends_with(' ')
+        && value.split(' ').all(|word| word.len() < LONGEST_WORD)
+}
+
+fn field(
+    out: &mut String,
+    name: &str,
+    value: impl FnOnce(&mut EmailWriter<'_>) -> std::fmt::Result,
+) {
+    out.extend([name, ":"]);
+    let length = name.len() + 1;
+    let mut writer = EmailWriter::new(out, length, 1, false);
+    // Writing into a String does not fail, and the encoders have no other error.
+    let _ = value(&mut writer);
+    drop(writer);
+    out.push_str("\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn subject(value: &str) -> String {
+        let mut out = String::new();
+        unstructured(&mut out, "Subject", value);
+        out
+    }
+
+    fn to(list: &[&str]) -> String {
+        let list: Vec<_> = list
+            .iter()
+            .map(|text| Address::parse(text).unwrap())
+            .collect();
+        let mut out = String::new();
+        addresses(&mut out, "To", &list);
+        out
+    }
+
+    #[test]
+    fn plain_text_stays_plain() {
+        assert_eq!(subject("backup done"), "Subject: backup done\r\n");
+        assert_eq!(subject(""), "Subject: \r\n");
+    }
+
+    #[test]
+    fn what_would_be_misread_is_encoded() {
+        assert_eq!(
+            subject("\u{dc}bersicht"),
+            "Subject: =?utf-8?b?w5xiZXJzaWNodA==?=\r\n"
+        );
+        assert_eq!(
+            subject("=?utf-8?b?eA==?="),
+            "Subject: =?utf-8?b?PT91dGYtOD9iP2VBPT0/PQ==?=\r\n"
+        );
+        assert_eq!(subject(" x"), "Subject: =?utf-8?b?IHg=?=\r\n");
+    }
+
+    #[test]
+    fn no_line_is_longer_than_it_may_be() {
+        let words = "word ".repeat(300) + "end";
+        let long = "x".repeat(5000);
+        let japanese = "\u{30d0}\u{30c3}\u{30af}".repeat(100);
+        for value in [words.as_str(), long.as_str(), japanese.as_str()] {
+            for line in subject(value).lines() {
+                assert!(line.len() <= 78, "{} bytes: {line}", line.len());
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_with_and_without_names() {
+        assert_eq!(to(&["ann@example.com"]), "To: ann@example.com\r\n");
+        assert_eq!(
+            to(&["Ann Other <ann@example.com>"]),
+            "To: \"Ann Other\" <ann@example.com>\r\n"
+        );
+        assert_eq!(
+            to(&["\"Schmidt, J\u{f6}rg\" <j@example.com>", "bob@example.com"]),
+            "To: =?utf-8?b?U2NobWlkdCwgSsO2cmc=?= <j@example.com>, bob@example.com\r\n"
+        );
+        let many: Vec<_> = (0..50).map(|n| format!("user{n}@example.com")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        let field = to(&many);
+        assert!(field.lines().all(|line| line.len() <= 78), "{field}");
+        assert_eq!(field.matches('@').count(), 50);
+    }
+
+    #[test]
+    fn dates() {
+        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "Thu, 01 Jan 1970 00:00:00 +0000");
+        assert_eq!(at(951_782_399), "Mon, 28 Feb 2000 23:59:59 +0000");
+        assert_eq!(at(951_782_400), "Tue, 29 Feb 2000 00:00:00 +0000");
+        assert_eq!(at(1_795_510_800), "Tue, 24 Nov 2026 09:00:00 +0000");
+        assert_eq!(at(4_107_542_400), "Mon, 01 Mar 2100 00:00:00 +0000");
+    }
+}

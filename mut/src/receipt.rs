@@ -1,0 +1,71 @@
+//! What a send that worked says.
+
+use std::fmt;
+
+use crate::Reply;
+
+/// The server has taken the message for delivery.
+///
+/// You get one from [`send_mail`](crate::send_mail), [`Session::send`](crate::Session::send) or
+/// [`Session::send_raw`](crate::Session::send_raw). Unless partial delivery was asked for, it stands for every
+/// recipient. It does not promise that the message arrives: what happens behind the server is told by bounces.
+///
+/// `Display` is the server's reply, which support asks for when a message is missing.
+#[must_use = "with partial delivery, `refused` lists recipients who get nothing"]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub(crate) reply: Reply,
+    pub(crate) message_id: Option<String>,
+    pub(crate) refused: Vec<Refusal>,
+}
+
+impl Receipt {
+    /// The reply to the final dot.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// The message's `Message-ID`, angle brackets included; `None` after
+    /// [`send_raw`](crate::Session::send_raw), which does not read what it sends.
+    pub fn message_id(&self) -> Option<&str> {
+        self.message_id.as_deref()
+    }
+
+    /// The recipients who were refused and get nothing. Empty unless partial delivery was asked for.
+    pub fn refused(&self) -> &[Refusal] {
+        &self.refused
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reply.fmt(f)
+    }
+}
+
+/// A recipient the server did not take, and its words.
+///
+/// `Display` is `<bob@example.com>: 550 5.1.10 Recipient not found`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub(crate) address: String,
+    pub(crate) reply: Reply,
+}
+
+impl Refusal {
+    /// The recipient's address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The server's answer to `RCPT TO`.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>: {}", self.address, self.reply)
+    }
+}

@@ -1,0 +1,391 @@
+//! What comes back for a token request, and what it means.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use ureq::http::Response;
+use zeroize::Zeroizing;
+
+use super::Token;
+use super::request::form;
+use crate::credential::Secret;
+use crate::reply::printable;
+use crate::{Error, ErrorKind, Stage, hint};
+
+/// A token is some 2 KB, an error of Entra under 1 KB.
+const MAX_ANSWER: u64 = 64 * 1024;
+/// Entra issues tokens for 60 to 90 minutes, to a managed identity for 24 hours; a longer promise is not believed.
+pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What came back over HTTP.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    content_type: String,
+    location: Option<String>,
+    retry_after: Option<Duration>,
+    /// `WWW-Authenticate`.
+    pub(super) challenge: Option<String>,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    pub(super) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|v| v.to_str().ok())
+                .map(printable)
+        };
+        Ok(Self {
+            status: response.status().as_u16(),
+            content_type: header("content-type").unwrap_or_default(),
+            location: header("location"),
+            challenge: header("www-authenticate"),
+            retry_after: header("retry-after")
+                .map(|s| s.trim().parse().map_or(Duration::MAX, Duration::from_secs)),
+            body: response
+                .body_mut()
+                .with_config()
+                .limit(MAX_ANSWER)
+                .read_to_vec()?
+                .into(),
+        })
+    }
+
+    pub(super) fn told(&self) {
+        log::debug!(
+            "token answer: HTTP {}, {} bytes",
+            self.status,
+            self.body.len()
+        );
+    }
+
+    /// The pause after which this answer may be another one.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        const LONGEST: Duration = Duration::from_secs(10);
+        let pause = match self.status {
+            429 => self.retry_after?,
+            // MSAL waits a second (F§2.1).
+            500..=599 => self.retry_after.unwrap_or(Duration::from_secs(1)),
+            _ => return None,
+        };
+        (pause <= LONGEST).then_some(pause)
+    }
+
+    /// The token, or why there is none. What is `withheld` was sent, and may not be repeated in an error.
+    pub(super) fn token(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Token, Error> {
+        let json: Value = match serde_json::from_slice(&self.body) {
+            Ok(json @ Value::Object(_)) => json,
+            _ => return Err(self.error(withheld.cut_from(&self.what_instead_of_json()))),
+        };
+        if json.get("error").is_some() {
+            return Err(self.refusal(&json, withheld));
+        }
+        if self.status != 200 {
+            return Err(self.error(format!("HTTP {} without an error code", self.status)));
+        }
+        let mut json = json;
+        let Some(Value::String(token)) = json.get_mut("access_token").map(Value::take) else {
+            return Err(self.error("HTTP 200 without an access_token".into()));
+        };
+        let secret = Secret::new(token);
+        // RFC 6749 A.12: printable ASCII. Anything else could act in the SASL message that carries it.
+        if secret.expose().is_empty() || !secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(
+                self.error("the access_token is empty or has characters that no token has".into())
+            );
+        }
+        let lifetime = match json.get("expires_in") {
+            None => until(json.get("expires_on"), asked),
+            seconds => lifetime(seconds),
+        };
+        Ok(Token::new(secret, asked, asked + lifetime))
+    }
+
+    /// `invalid_client: AADSTS7000215: Invalid client secret provided. ...`
+    fn refusal(&self, json: &Value, withheld: &Withheld<'_>) -> Error {
+        let text = |field: &str| match json.get(field) {
+            Some(Value::String(text)) => {
+                let text = withheld.cut_from(text);
+                printable(&text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+            }
+            _ => String::new(),
+        };
+        let mut what = match text("error").as_str() {
+            "" => format!("HTTP {}", self.status),
+            error => error.to_owned(),
+        };
+        let description = text("error_description");
+        if !description.is_empty() {
+            what = format!("{what}: {description}");
+        }
+        // Entra's descriptions name both ids, those of its relatives do not. Support asks for them.
+        for (field, name) in [
+            ("trace_id", "Trace ID"),
+            ("correlation_id", "Correlation ID"),
+        ] {
+            let id = text(field);
+            if !id.is_empty() && !description.contains(&id) {
+                what = format!("{what} {name}: {id}");
+            }
+        }
+        let codes: Vec<u64> = match json.get("error_codes") {
+            Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
+            _ => Vec::new(),
+        };
+        self.error(what).with_hint(hint::entra(&codes))
+    }
+
+    fn error(&self, what: String) -> Error {
+        let error = Error::new(ErrorKind::Token, Stage::Token, what);
+        if matches!(self.status, 429 | 500..=599) {
+            error.transient()
+        } else {
+            error
+        }
+    }
+
+    /// A portal, a proxy or a broken server answered. Its text is not quoted beyond an HTML title: a truncated answer
+    /// holds most of a token.
+    fn what_instead_of_json(&self) -> String {
+        let Self {
+            status,
+            content_type,
+            ..
+        } = self;
+        if let (300..=399, Some(location)) = (status, &self.location) {
+            return format!("HTTP {status}, a redirect to {location}, which is not followed");
+        }
+        let body = String::from_utf8_lossy(&self.body);
+        if body.trim().is_empty() {
+            return format!("HTTP {status} with an empty body");
+        }
+        let title = || {
+            let (_, rest) = body.split_once("<title>")?;
+            Some(printable(rest.split_once("</title>")?.0.trim()))
+        };
+        let length = body.len();
+        match (title(), content_type.as_str()) {
+            (Some(title), _) => {
+                format!("HTTP {status} with a page titled \"{title}\" instead of JSON")
+            }
+            (None, json) if json.contains("json") => {
+                format!("HTTP {status} with {length} bytes of broken JSON")
+            }
+            (None, "") => format!("HTTP {status} with {length} bytes that are not JSON"),
+            (None, other) => {
+                format!("HTTP {status} with {length} bytes of {other} instead of JSON")
+            }
+        }
+    }
+}
+
+/// A secret that was part of the request, and what it is called. What a server says verbatim may be what it was told.
+pub(super) struct Withheld<'s> {
+    pub(super) name: &'static str,
+    pub(super) secret: &'s Secret,
+}
+
+impl Withheld<'_> {
+    /// As it is, and as the form carried it: a proxy's page may show the request.
+    fn cut_from(&self, text: &str) -> String {
+        let encoded = form(&[("", self.secret.expose())]);
+        match self.secret.expose() {
+            "" => text.to_owned(),
+            secret => text
+                .replace(secret, self.name)
+                .replace(encoded.trim_start_matches('='), self.name),
+        }
+    }
+}
+
+/// A moment in seconds since 1970, which is all that App Service says.
+fn until(expires_on: Option<&Value>, asked: SystemTime) -> Duration {
+    let end = SystemTime::UNIX_EPOCH.checked_add(seconds(expires_on));
+    let left = end.and_then(|end| end.duration_since(asked).ok());
+    left.unwrap_or_default().min(MAX_LIFETIME)
+}
+
+/// How long a token lives. What is missing or makes no sense counts as no time at all: such a token is used once and not
+/// kept.
+fn lifetime(expires_in: Option<&Value>) -> Duration {
+    seconds(expires_in).min(MAX_LIFETIME)
+}
+
+/// Seconds, as a number or, from older endpoints, in a string.
+fn seconds(value: Option<&Value>) -> Duration {
+    let seconds = match value {
+        Some(Value::Number(n)) => n
+            .as_u64()
+            .or_else(|| n.as_f64().filter(|f| *f > 0.0).map(|f| f as u64)),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
+/// What an answer that came in any way means.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn answered(
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    secret: &str,
+) -> Result<Token, Error> {
+    let answer = Answer {
+        status,
+        content_type: printable(content_type),
+        location: None,
+        challenge: None,
+        retry_after: None,
+        body: body.to_vec().into(),
+    };
+    let (name, secret) = ("[client secret]", &Secret::new(secret.to_owned()));
+    answer.token(SystemTime::now(), &Withheld { name, secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, content_type: &str, body: &str) -> Answer {
+        Answer {
+            status,
+            content_type: content_type.into(),
+            location: None,
+            challenge: None,
+            retry_after: None,
+            body: body.as_bytes().to_vec().into(),
+        }
+    }
+
+    fn withheld(secret: &Secret) -> Withheld<'_> {
+        let name = "[client secret]";
+        Withheld { name, secret }
+    }
+
+    fn token(status: u16, body: &str) -> Result<Token, Error> {
+        answer(status, "application/json", body)
+            .token(SystemTime::now(), &withheld(&Secret::new("hush/+=".into())))
+    }
+
+    fn text(status: u16, content_type: &str, body: &str) -> String {
+        answer(status, content_type, body)
+            .token(SystemTime::now(), &withheld(&Secret::new("x".into())))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_token() {
+        let token = token(
+            200,
+            r#"{"token_type":"Bearer","expires_in":3599,"access_token":"ey.J0"}"#,
+        )
+        .unwrap();
+        assert_eq!(token.secret(), "ey.J0");
+        assert!((3500..3600).contains(&token.expires_in().as_secs()));
+        assert!(!format!("{token:?}").contains("ey"));
+    }
+
+    #[test]
+    fn lifetimes_that_make_no_sense_are_none() {
+        let lifetime = |json: &str| lifetime(Some(&json.parse().unwrap())).as_secs();
+        assert_eq!(lifetime("3599"), 3599);
+        assert_eq!(lifetime("\"3599\""), 3599);
+        assert_eq!(lifetime("3599.5"), 3599);
+        for nothing in ["-1", "-1.5", "\"soon\"", "null", "[]", "\"-5\""] {
+            assert_eq!(lifetime(nothing), 0, "{nothing}");
+        }
+        for huge in ["1e300", "18446744073709551615"] {
+            assert_eq!(lifetime(huge), MAX_LIFETIME.as_secs(), "{huge}");
+        }
+        assert_eq!(super::lifetime(None), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_entras_words() {
+        let error = token(
+            401,
+            r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret hush/+= provided.\r\nTrace ID: t-1","error_codes":[7000215],"trace_id":"t-1","correlation_id":"c-1"}"#,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "token: invalid_client: AADSTS7000215: Invalid client secret [client secret] provided. Trace ID: t-1 \
+             Correlation ID: c-1"
+        );
+        assert_eq!(
+            (error.kind(), error.is_permanent()),
+            (ErrorKind::Token, true)
+        );
+        assert!(error.hint().unwrap().contains("Value"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_named() {
+        let portal = "<html><head><title> Log\x07 in </title>";
+        assert_eq!(
+            text(200, "text/html", portal),
+            "token: HTTP 200 with a page titled \"Log? in\" instead of JSON"
+        );
+        assert_eq!(text(502, "", ""), "token: HTTP 502 with an empty body");
+        let cut = r#"{"access_token":"ey"#;
+        assert_eq!(
+            text(200, "application/json", cut),
+            "token: HTTP 200 with 19 bytes of broken JSON"
+        );
+        assert_eq!(
+            text(200, "application/json", "[1]"),
+            "token: HTTP 200 with 3 bytes of broken JSON"
+        );
+        assert_eq!(
+            text(200, "application/json", "{}"),
+            "token: HTTP 200 without an access_token"
+        );
+        assert_eq!(
+            text(403, "application/json", "{}"),
+            "token: HTTP 403 without an error code"
+        );
+        let redirect = Answer {
+            location: Some("https://portal".into()),
+            ..answer(302, "", "")
+        };
+        let error = redirect
+            .token(SystemTime::now(), &withheld(&Secret::new("x".into())))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "token: HTTP 302, a redirect to https://portal, which is not followed"
+        );
+    }
+
+    #[test]
+    fn a_token_that_could_act_is_none() {
+        for text in ["", "a b", "a\\r\\nb", "a\\u0001b", "\u{fc}"] {
+            let error = token(200, &format!(r#"{{"access_token":"{text}"}}"#)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Token, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn when_asking_again_may_help() {
+        let pause = |status, after: Option<u64>| {
+            Answer {
+                retry_after: after.map(Duration::from_secs),
+                ..answer(status, "", "")
+            }
+            .pause()
+            .map(|p| p.as_secs())
+        };
+        assert_eq!(pause(503, None), Some(1));
+        assert_eq!(pause(503, Some(7)), Some(7));
+        assert_eq!(pause(503, Some(11)), None);
+        assert_eq!(pause(429, Some(10)), Some(10));
+        assert_eq!(pause(429, Some(11)), None);
+        assert_eq!(pause(429, None), None);
+        assert_eq!(pause(400, Some(1)), None);
+        assert_eq!(pause(200, None), None);
+    }
+}

@@ -1,0 +1,303 @@
+//! What the machine's own identity is asked, in the clear, on this machine (F§2.2).
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use ureq::http::Request;
+use zeroize::Zeroizing;
+
+use super::answer::{Answer, Withheld};
+use super::request::{config, form, unanswered};
+use super::{Failure, Token};
+use crate::credential::{Secret, read_file};
+use crate::timeouts::Deadline;
+use crate::{Account, Error, ErrorKind, Stage};
+
+/// The key file of Azure Arc is read only up to this size.
+const MAX_KEY: u64 = 4096;
+/// These endpoints answer at once or are not there.
+const CONNECT: Duration = Duration::from_secs(3);
+
+const NO_SUCH_MACHINE: &str = "nothing answered where Azure gives its machines an identity: check that this is one, and \
+    that an identity is assigned to it";
+
+/// App Service, Functions, Container Apps.
+pub(crate) fn app_service(
+    account: &Account,
+    endpoint: &str,
+    header: &Secret,
+    attempt: u32,
+    total: Deadline,
+) -> Result<Token, Failure> {
+    let question = Question::new(account, endpoint, "2019-08-01");
+    let header_line = ("x-identity-header", header.expose());
+    let asked = SystemTime::now();
+    question
+        .ask(header_line, total)
+        .and_then(|answer| question.token(&answer, asked, header))
+        .map_err(|failure| failure.only_once(attempt).about("app service"))
+}
+
+/// A virtual machine.
+pub(crate) fn imds(
+    account: &Account,
+    endpoint: &str,
+    attempt: u32,
+    total: Deadline,
+) -> Result<Token, Failure> {
+    let question = Question::new(account, endpoint, "2018-02-01");
+    let asked = SystemTime::now();
+    let answer = question
+        .ask(METADATA, total)
+        .map_err(|failure| failure.only_once(1).about("imds"))?;
+    let pause = imds_pause(answer.status, attempt);
+    question
+        .token(&answer, asked, &Secret::new(String::new()))
+        .map_err(|failure| Failure { pause, ..failure }.about("imds"))
+}
+
+/// A server with the agent of Azure Arc. It shows who may ask by a file that only its group can read.
+pub(crate) fn arc(
+    account: &Account,
+    endpoint: &str,
+    keys: &Path,
+    attempt: u32,
+    total: Deadline,
+) -> Result<Token, Failure> {
+    let question = Question::new(account, endpoint, "2020-06-01");
+    let asked = SystemTime::now();
+    let token = || {
+        let challenge = question.ask(METADATA, total)?;
+        if challenge.status != 401 {
+            return question.token(&challenge, asked, &Secret::new(String::new()));
+        }
+        let key = arc_key(challenge.challenge.as_deref().unwrap_or_default(), keys)
+            .map_err(|what| Error::new(ErrorKind::Token, Stage::Token, what))?;
+        let mut basic = Zeroizing::new(String::with_capacity(6 + key.expose().len()));
+        basic.push_str("Basic ");
+        basic.push_str(key.expose());
+        let answer = question.ask(("authorization", &basic), total)?;
+        question.token(&answer, asked, &key)
+    };
+    token().map_err(|failure: Failure| failure.only_once(attempt).about("azure arc"))
+}
+
+const METADATA: (&str, &str) = ("metadata", "true");
+
+/// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have
+/// meant. Any other would be somebody else's secret, read for whoever answers on that port.
+fn arc_key(challenge: &str, keys: &Path) -> Result<Secret, String> {
+    let path = challenge
+        .strip_prefix("Basic realm=")
+        .ok_or("the agent asked for something else than its key file")?;
+    let path = Path::new(path.trim_matches('"'));
+    if path.parent() != Some(keys) || path.extension().is_none_or(|end| end != "key") {
+        return Err(format!(
+            "{} is not a .key file in {}: not read",
+            path.display(),
+            keys.display()
+        ));
+    }
+    if !std::fs::symlink_metadata(path).is_ok_and(|link| link.is_file()) {
+        return Err(format!("{} is not a file", path.display()));
+    }
+    let key = read_file(path, MAX_KEY)?;
+    match std::str::from_utf8(&key) {
+        Ok(text) if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => {
+            Ok(Secret::new(text.to_owned()))
+        }
+        _ => Err(format!("{} does not hold a key", path.display())),
+    }
+}
+
+/// MSAL's schedule: a machine that has just started knows its identity a little later, and one that is being updated
+/// (410) within 70 s.
+fn imds_pause(status: u16, attempt: u32) -> Option<Duration> {
+    match (status, attempt) {
+        (410, 0..7) => Some(Duration::from_secs(10)),
+        (404 | 408 | 429 | 500..=599, 0..3) => Some(Duration::from_secs(1 << attempt)),
+        _ => None,
+    }
+}
+
+/// One endpoint, and what it is asked for.
+struct Question<'a> {
+    account: &'a Account,
+    url: String,
+}
+
+impl<'a> Question<'a> {
+    fn new(account: &'a Account, endpoint: &str, version: &str) -> Self {
+        let scope = account.resource_scope();
+        let mut fields = vec![
+            ("api-version", version),
+            ("resource", scope.strip_suffix("/.default").unwrap_or(scope)),
+        ];
+        if !account.application().is_empty() {
+            fields.push(("client_id", account.application()));
+        }
+        let query = form(&fields);
+        let url = format!("{endpoint}?{}", query.as_str());
+        Self { account, url }
+    }
+
+    /// Asks once. By no proxy, and no further than to where it leads.
+    fn ask(&self, header: (&str, &str), total: Deadline) -> Result<Answer, Failure> {
+        let deadline = total.step(self.account.limits().token, "token");
+        let left = deadline
+            .remaining()
+            .map_err(|e| Error::io(Stage::Token, e))?;
+        log::debug!("token request to {}", self.url);
+        let agent = config(left)
+            .proxy(None)
+            .timeout_connect(Some(CONNECT.min(left)))
+            .build()
+            .new_agent();
+        let answer = Request::get(&self.url)
+            .header(header.0, header.1)
+            .body(())
+            .map_err(ureq::Error::from)
+            .and_then(|request| agent.run(request))
+            .and_then(Answer::read)
+            .map_err(|e| {
+                let failure = unanswered(e, deadline);
+                let error = failure.error.with_hint(Some(NO_SUCH_MACHINE));
+                Failure { error, ..failure }
+            })?;
+        answer.told();
+        Ok(answer)
+    }
+
+    fn token(&self, answer: &Answer, asked: SystemTime, secret: &Secret) -> Result<Token, Failure> {
+        let pause = answer.pause();
+        let name = "[withheld]";
+        answer
+            .token(asked, &Withheld { name, secret })
+            .map_err(|error| Failure { error, pause })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::Timeouts;
+
+    /// An agent that challenges with this file, and what it was asked: the lines of each request's head.
+    fn agent(realm: &Path) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
+        let token = r#"{"access_token":"ey.J0","expires_in":"86400"}"#;
+        let answers = [
+            format!(
+                "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm={}\r\n",
+                realm.display()
+            ),
+            "HTTP/1.1 200 OK\r\n".to_owned(),
+        ];
+        let serve = move || {
+            let mut heads = Vec::new();
+            for answer in answers {
+                let (mut tcp, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(tcp.try_clone().unwrap()).lines();
+                let head: Vec<_> = lines
+                    .by_ref()
+                    .map(Result::unwrap)
+                    .take_while(|line| !line.is_empty())
+                    .collect();
+                heads.push(head.join("\n"));
+                let length = token.len();
+                write!(
+                    tcp,
+                    "{answer}Content-Length: {length}\r\nConnection: close\r\n\r\n{token}"
+                )
+                .unwrap();
+            }
+            heads
+        };
+        (endpoint, std::thread::spawn(serve))
+    }
+
+    #[test]
+    fn azure_arc_is_shown_what_its_key_file_holds() {
+        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        std::fs::create_dir(&keys).unwrap();
+        let file = keys.join("5e1f.key");
+        std::fs::write(&file, "c2VjcmV0IGtleQ").unwrap();
+        let (endpoint, served) = agent(&file);
+        let account = Account::new("robot@contoso.com").managed_identity();
+        let total = Deadline::total(&Timeouts::default());
+        let Ok(token) = arc(&account, &endpoint, &keys, 0, total) else {
+            panic!("no token")
+        };
+        assert_eq!(token.secret(), "ey.J0");
+        assert!(token.expires_in() > Duration::from_secs(86_000));
+        let heads = served.join().unwrap();
+        assert!(heads[0].starts_with(
+            "GET /token?api-version=2020-06-01&resource=https%3A%2F%2Foutlook.office365.com HTTP/1.1"
+        ));
+        assert!(heads[0].contains("metadata: true"), "{}", heads[0]);
+        assert!(heads[1].contains("authorization: Basic c2VjcmV0IGtleQ"));
+        std::fs::remove_dir_all(&keys).unwrap();
+    }
+
+    #[test]
+    fn a_key_file_is_read_where_the_agent_keeps_them_and_nowhere_else() {
+        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        std::fs::create_dir(&keys).unwrap();
+        let write = |name: &str, content: &[u8]| {
+            std::fs::write(keys.join(name), content).unwrap();
+        };
+        write("good.key", b"c2VjcmV0");
+        write("full.key", &[b'x'; 4096]);
+        write("long.key", &[b'x'; 4097]);
+        write("line.key", b"a\r\nX-Header: b");
+        write("good.txt", b"c2VjcmV0");
+        std::os::unix::fs::symlink("/etc/passwd", keys.join("link.key")).unwrap();
+        std::fs::create_dir(keys.join("dir.key")).unwrap();
+        let key = |challenge: &str| {
+            let challenge = challenge.replace("KEYS", keys.to_str().unwrap());
+            arc_key(&challenge, &keys).map(|key| key.expose().to_owned())
+        };
+        assert_eq!(key("Basic realm=KEYS/good.key").unwrap(), "c2VjcmV0");
+        assert_eq!(key("Basic realm=\"KEYS/good.key\"").unwrap(), "c2VjcmV0");
+        assert!(key("Basic realm=KEYS/full.key").is_ok());
+        for no in [
+            "",
+            "Bearer",
+            "Basic realm=",
+            "Basic realm=good.key",
+            "Basic realm=KEYS/good.txt",
+            "Basic realm=KEYS/long.key",
+            "Basic realm=KEYS/line.key",
+            "Basic realm=KEYS/link.key",
+            "Basic realm=KEYS/dir.key",
+            "Basic realm=KEYS/none.key",
+            "Basic realm=KEYS/dir.key/../good.key",
+            "Basic realm=KEYS/../good.key",
+            "Basic realm=/etc/shadow",
+        ] {
+            assert!(key(no).is_err(), "{no}");
+        }
+        std::fs::remove_dir_all(&keys).unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_starts_or_is_updated_is_given_time() {
+        let pauses = |status| -> Vec<_> {
+            (0..9)
+                .map_while(|attempt| imds_pause(status, attempt))
+                .map(|pause| pause.as_secs())
+                .collect()
+        };
+        for status in [404, 408, 429, 500, 503] {
+            assert_eq!(pauses(status), [1, 2, 4], "{status}");
+        }
+        assert_eq!(pauses(410), [10; 7]);
+        for status in [200, 400, 401, 403] {
+            assert_eq!(pauses(status), [0; 0], "{status}");
+        }
+    }
+}

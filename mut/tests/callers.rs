@@ -1,0 +1,451 @@
+//! A machine whose `/usr/sbin/sendmail` is this program, and what Debian's programs make of it. Needs root and Debian's
+//! packages, so it runs on request: `cargo test --test callers -- --ignored`.
+//!
+//! The machine is a mount namespace: nothing outside the test sees another sendmail, /etc or /var/cache.
+#![cfg(feature = "cli")]
+
+#[path = "cli/machine.rs"]
+mod machine;
+
+mod exchange;
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use exchange::{Delivered, Exchange};
+use machine::{Machine, Run, end, finish, start};
+use mail_parser::{Message, MessageParser, MimeHeaders};
+
+/// Puts the program in sendmail's place, its configuration into /etc, and mail for root somewhere.
+const INSTALL: &str = r#"
+mkdir -p "$BOX/cache" "$BOX/crontabs"
+cp -a /etc "$BOX/etc"
+mv "$HOME/.config/exosend.conf" "$BOX/etc/exosend.conf"
+mount --bind "$BOX/etc" /etc
+mount --bind "$BOX/cache" /var/cache
+mount --bind "$EXOSEND" /usr/sbin/sendmail
+cd "$BOX"
+"#;
+
+fn machine() -> Machine {
+    let machine = Machine::with(Exchange::start());
+    machine.configure("local_recipient = ops@contoso.com");
+    machine
+}
+
+/// A shell on that machine.
+fn shell(machine: &Machine, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "bash",
+            "-euc",
+            &format!("{INSTALL}{script}"),
+        ])
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", machine.path("home"))
+        .env("BOX", machine.path(""))
+        .env("EXOSEND", env!("CARGO_BIN_EXE_exosend"))
+        .env("LANG", "C.UTF-8");
+    command
+}
+
+fn run(machine: &Machine, script: &str, input: &str) -> Run {
+    let run = finish(&mut shell(machine, script), input);
+    assert_eq!(run.code, 0, "{run:?}");
+    run
+}
+
+/// What arrived, and that Exchange had nothing to say against it.
+fn arrived(machine: &Machine) -> Vec<Delivered> {
+    let delivered = machine.exchange.settle().delivered();
+    assert_eq!(machine.exchange.violations(), [""; 0]);
+    assert!(
+        delivered
+            .iter()
+            .all(|message| message.from == "robot@contoso.com")
+    );
+    delivered
+}
+
+fn parsed(delivered: &Delivered) -> Message<'_> {
+    let message = MessageParser::default().parse(&delivered.data).unwrap();
+    let from = message.from().unwrap();
+    assert_eq!(from.iter().count(), 1);
+    assert_eq!(from.first().unwrap().address(), Some("robot@contoso.com"));
+    assert!(message.date().is_some() && message.message_id().is_some());
+    message
+}
+
+fn from_name<'m>(message: &'m Message<'_>) -> Option<&'m str> {
+    message.from().unwrap().first().unwrap().name()
+}
+
+fn reply_to<'m>(message: &'m Message<'_>) -> Option<&'m str> {
+    message.reply_to()?.first()?.address()
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn bsd_mailx() {
+    let machine = machine();
+    run(
+        &machine,
+        "bsd-mailx -s 'B\u{e4}ckup done' -c cid@example.com -b eve@example.com ann@example.com root",
+        "212 GiB\n.\nin 41 min\n",
+    );
+    let arrived = arrived(&machine);
+    let mut to = arrived[0].to.clone();
+    to.sort();
+    assert_eq!(
+        to,
+        [
+            "ann@example.com",
+            "cid@example.com",
+            "eve@example.com",
+            "ops@contoso.com"
+        ]
+    );
+    assert!(!arrived[0].text().contains("eve@"));
+    assert!(
+        arrived[0]
+            .text()
+            .ends_with("\r\n\r\n212 GiB\r\n.\r\nin 41 min\r\n")
+    );
+    assert_eq!(parsed(&arrived[0]).subject(), Some("B\u{e4}ckup done"));
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn s_nail() {
+    let machine = machine();
+    machine.write("report.csv", "disk,percent\n");
+    run(
+        &machine,
+        "s-nail -:/ -s 'B\u{e4}ckup done' -r 'Night Job <night@shop.example>' -a report.csv ann@example.com",
+        "h\u{e9}llo\n",
+    );
+    let arrived = arrived(&machine);
+    let message = parsed(&arrived[0]);
+    assert_eq!(
+        (message.subject(), from_name(&message), reply_to(&message)),
+        (
+            Some("B\u{e4}ckup done"),
+            Some("Night Job"),
+            Some("night@shop.example")
+        )
+    );
+    assert_eq!(message.body_text(0).unwrap().trim(), "h\u{e9}llo");
+    assert_eq!(
+        message.attachment(0).unwrap().attachment_name(),
+        Some("report.csv")
+    );
+    assert_eq!(
+        message
+            .attachment(0)
+            .unwrap()
+            .text_contents()
+            .map(str::trim),
+        Some("disk,percent")
+    );
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn mutt() {
+    let machine = machine();
+    machine.write("report.csv", "disk,percent\n");
+    let set = "-e 'set from=night@shop.example realname=\"Night Job\" use_envelope_from=yes copy=no dsn_notify=failure dsn_return=hdrs'";
+    run(
+        &machine,
+        &format!(
+            "mutt -n -F /dev/null {set} -s 'B\u{e4}ckup done' -b eve@example.com -a report.csv -- ann@example.com"
+        ),
+        "h\u{e9}llo\n",
+    );
+    let arrived = arrived(&machine);
+    assert_eq!(arrived[0].to, ["ann@example.com", "eve@example.com"]);
+    let message = parsed(&arrived[0]);
+    assert_eq!(
+        (message.subject(), from_name(&message), reply_to(&message)),
+        (
+            Some("B\u{e4}ckup done"),
+            Some("Night Job"),
+            Some("night@shop.example")
+        )
+    );
+    assert_eq!(message.body_text(0).unwrap().trim(), "h\u{e9}llo");
+    assert_eq!(
+        message
+            .attachment(0)
+            .unwrap()
+            .text_contents()
+            .map(str::trim),
+        Some("disk,percent")
+    );
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn git_send_email() {
+    let machine = machine();
+    let script = "
+        git init -q repository && cd repository
+        git config user.name 'J\u{f6}rg Schmidt' && git config user.email j@shop.example
+        for n in 1 2 3; do echo $n >file; git add file; git commit -q -m \"Change $n\"; done
+        git send-email --quiet --confirm=never --suppress-cc=all --to 'Ann <ann@example.com>' --cc cid@example.com HEAD~2";
+    run(&machine, script, "");
+    let arrived = arrived(&machine);
+    assert_eq!(arrived.len(), 2);
+    for (message, n) in arrived.iter().zip(2..) {
+        assert_eq!(message.to, ["ann@example.com", "cid@example.com"]);
+        let parsed = parsed(message);
+        assert_eq!(
+            parsed.subject(),
+            Some(format!("[PATCH {}/2] Change {n}", n - 1).as_str())
+        );
+        assert_eq!(
+            (from_name(&parsed), reply_to(&parsed)),
+            (Some("J\u{f6}rg Schmidt"), Some("j@shop.example"))
+        );
+        assert!(
+            parsed
+                .body_text(0)
+                .unwrap()
+                .contains(&format!("\n-{}\r\n+{n}\r\n", n - 1))
+        );
+    }
+    let second = parsed(&arrived[1]);
+    assert_eq!(
+        second.in_reply_to().as_text(),
+        parsed(&arrived[0]).message_id(),
+        "the thread holds"
+    );
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn git_send_email_sees_a_failure() {
+    let machine = Machine::with(
+        Exchange::builder()
+            .refuse("ann@example.com", "550 5.1.10 no")
+            .start(),
+    );
+    machine.configure("");
+    let script = "
+        git init -q repository && cd repository
+        git config user.name Ann && git config user.email ann@shop.example
+        echo 1 >file; git add file; git commit -q -m first
+        git send-email --quiet --confirm=never --suppress-cc=all --to ann@example.com --root HEAD";
+    let run = finish(&mut shell(&machine, script), "");
+    assert_ne!(run.code, 0);
+    assert!(
+        run.stderr
+            .contains("exosend: recipient <ann@example.com>: 550 5.1.10 no"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn phps_mail() {
+    let machine = machine();
+    let script = r#"php -r 'exit(mail("ann@example.com", "=?UTF-8?B?QsOkY2t1cA==?=", "first\n.\nsecond\n",
+        ["From" => "Shop <shop@shop.example>", "Bcc" => "eve@example.com", "MIME-Version" => "1.0", "Content-Type" => "text/plain; charset=utf-8"],
+        "-fshop@shop.example") ? 0 : 1);'"#;
+    run(&machine, script, "");
+    let arrived = arrived(&machine);
+    assert_eq!(arrived[0].to, ["ann@example.com", "eve@example.com"]);
+    let message = parsed(&arrived[0]);
+    assert_eq!(
+        (message.subject(), from_name(&message), reply_to(&message)),
+        (Some("B\u{e4}ckup"), Some("Shop"), Some("shop@shop.example"))
+    );
+    assert_eq!(
+        message.body_text(0).unwrap().trim_end(),
+        "first\r\n.\r\nsecond"
+    );
+    assert!(!arrived[0].text().contains("eve@"));
+}
+
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn php_without_a_from() {
+    let machine = machine();
+    run(
+        &machine,
+        r#"php -r 'exit(mail("ann@example.com", "x", "y") ? 0 : 1);'"#,
+        "",
+    );
+    assert_eq!(parsed(&arrived(&machine)[0]).subject(), Some("x"));
+    let refused = Machine::with(
+        Exchange::builder()
+            .refuse("ann@example.com", "550 5.1.10 no")
+            .start(),
+    );
+    refused.configure("");
+    let run = finish(
+        &mut shell(
+            &refused,
+            r#"php -r 'exit(mail("ann@example.com", "x", "y") ? 0 : 1);'"#,
+        ),
+        "",
+    );
+    assert_eq!(run.code, 1, "mail() returns false");
+}
+
+/// Debian's cron itself, for the first minute that comes.
+#[test]
+#[ignore = "needs root and Debian's packages, and up to a minute"]
+fn cron() {
+    let machine = machine();
+    let script = r#"
+        mkdir "$BOX/run"
+        printf '* * * * * echo "disk is 91 \\%% f\303\274ll"; sleep 1; echo done\n' >"$BOX/crontabs/root"
+        chmod 600 "$BOX/crontabs/root"
+        mount --bind "$BOX/crontabs" /var/spool/cron/crontabs
+        mount --bind "$BOX/run" /run
+        exec cron -f"#;
+    let mut command = shell(&machine, script);
+    // A group of its own, so that cron can be ended with what it started.
+    let cron = start(command.process_group(0));
+    let patience = Instant::now() + Duration::from_secs(90);
+    while machine.exchange.delivered().is_empty() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let group = format!("-{}", cron.id());
+    Command::new("kill").args(["--", &group]).status().unwrap();
+    let said = cron.wait_with_output().unwrap();
+    let arrived = arrived(&machine);
+    assert!(
+        !arrived.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    assert_eq!(arrived[0].to, ["ops@contoso.com"]);
+    let message = parsed(&arrived[0]);
+    assert!(
+        message.subject().unwrap().starts_with("Cron <root@"),
+        "{:?}",
+        message.subject()
+    );
+    assert_eq!(
+        message.body_text(0).unwrap(),
+        "disk is 91 % f\u{fc}ll\r\ndone\r\n"
+    );
+}
+
+/// What cronie says, whose arguments and header are others.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn cronie() {
+    let machine = machine();
+    let message = "From: \"(Cron Daemon)\" <root>\nTo: root\nSubject: Cron <root@web1> df\nMIME-Version: 1.0\n\
+                   Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nAuto-Submitted: auto-generated\n\
+                   Precedence: bulk\nX-Cron-Env: <HOME=/root>\n\nfull\n";
+    run(
+        &machine,
+        "/usr/sbin/sendmail -FCronDaemon -i -odi -oem -oi -t -f root",
+        message,
+    );
+    let arrived = arrived(&machine);
+    assert_eq!(arrived[0].to, ["ops@contoso.com"]);
+    assert_eq!(from_name(&parsed(&arrived[0])), Some("(Cron Daemon)"));
+}
+
+/// As Python's documentation does it.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn pythons_subprocess() {
+    let machine = machine();
+    let script = r#"python3 -c '
+import subprocess
+from email.message import EmailMessage
+message = EmailMessage()
+message["From"], message["To"], message["Bcc"], message["Subject"] = "Jörg <j@shop.example>", "ann@example.com", "eve@example.com", "Bäckup"
+message.set_content("héllo\n.\n")
+message.add_attachment(b"\x00\xff", maintype="application", subtype="octet-stream", filename="a.bin")
+subprocess.run(["/usr/sbin/sendmail", "-t", "-oi"], input=message.as_bytes(), check=True)
+'"#;
+    run(&machine, script, "");
+    let arrived = arrived(&machine);
+    assert_eq!(arrived[0].to, ["ann@example.com", "eve@example.com"]);
+    let message = parsed(&arrived[0]);
+    assert_eq!(
+        (message.subject(), from_name(&message), reply_to(&message)),
+        (
+            Some("B\u{e4}ckup"),
+            Some("J\u{f6}rg"),
+            Some("j@shop.example")
+        )
+    );
+    assert_eq!(message.body_text(0).unwrap(), "h\u{e9}llo\r\n.\r\n");
+    assert_eq!(message.attachment(0).unwrap().contents(), b"\x00\xff");
+}
+
+/// The examples of msmtp's and of Postfix's manuals, and of the programs that they name.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn documented_invocations() {
+    let machine = machine();
+    let mut sent = 0;
+    let script: String = [
+        "-t", "-t --", "-oi -t", "-f ann@shop.example -- ann@example.com", "--read-recipients", "ann@example.com",
+        "-i -f ann@shop.example ann@example.com", "-F 'Night Job' -f ann@shop.example -t", "-bm -t", "-oem -oi -t",
+        "-N failure,delay -R hdrs -V id -t", "-B 8BITMIME -i ann@example.com", "-Ac -i -t", "-G -i -f '<>' ann@example.com",
+    ]
+    .into_iter()
+    .filter(|flags| !flags.starts_with("--"))
+    .map(|flags| {
+        sent += 1;
+        format!("printf 'To: ann@example.com\\nSubject: test\\n\\nhello\\n' | /usr/sbin/sendmail {flags}\n")
+    })
+    .collect();
+    run(&machine, &script, "");
+    let arrived = arrived(&machine);
+    assert_eq!(arrived.len(), sent);
+    for message in &arrived {
+        assert_eq!(
+            (message.to.as_slice(), parsed(message).subject()),
+            (&["ann@example.com".to_owned()][..], Some("test"))
+        );
+    }
+}
+
+/// A user who is not root and may not read the configuration learns that.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn a_web_server_that_may_not_read_the_configuration() {
+    let machine = machine();
+    // The program has to be somewhere that this user can reach.
+    let script =
+        "chmod 711 \"$BOX\" && setpriv --reuid=33 --regid=33 --clear-groups /usr/sbin/sendmail -t";
+    let message = "To: ann@example.com\n\nhello\n";
+    let run = end({
+        let mut child = start(&mut shell(&machine, script));
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), message.as_bytes()).unwrap();
+        child
+    });
+    assert_eq!(run.code, 78, "{run:?}");
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(
+        lines[0],
+        "exosend: /etc/exosend.conf: cannot be read: Permission denied (os error 13)"
+    );
+    assert!(
+        lines[1].contains("chown root:mail, chmod 0640"),
+        "{lines:?}"
+    );
+
+    let machine = self::machine();
+    let script = "chmod 711 \"$BOX\" && chown root:mail /etc/exosend.conf && chmod 640 /etc/exosend.conf && \
+                  setpriv --reuid=33 --regid=33 --groups=8 /usr/sbin/sendmail -t";
+    self::run(&machine, script, message);
+    assert_eq!(arrived(&machine)[0].to, ["ann@example.com"]);
+}

@@ -1,0 +1,21 @@
+//! The command: a command line and a message in; text, an exit code and delivered bytes out.
+#![cfg(feature = "cli")]
+
+#[path = "cli/configuration.rs"]
+mod configuration;
+#[path = "cli/exit_codes.rs"]
+mod exit_codes;
+#[path = "cli/machine.rs"]
+mod machine;
+#[path = "cli/recipients.rs"]
+mod recipients;
+#[path = "cli/rewriting.rs"]
+mod rewriting;
+#[path = "cli/send.rs"]
+mod send;
+#[path = "cli/sendmail.rs"]
+mod sendmail;
+#[path = "cli/tokens.rs"]
+mod tokens;
+
+mod exchange;

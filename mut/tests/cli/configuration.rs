@@ -1,0 +1,269 @@
+//! Where settings come from, which wins, and what a mistake says.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::machine::{Machine, Run, finish};
+
+const NOTE: &str = "Subject: x\n\nhello\n";
+
+fn send(machine: &Machine, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let mut command = machine.command("exosend");
+    command
+        .envs(variables.iter().copied())
+        .args(arguments)
+        .arg("ann@example.com");
+    finish(&mut command, NOTE)
+}
+
+#[test]
+fn each_layer_is_stronger_than_the_one_before() {
+    let machine = Machine::new();
+    let from = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let run = send(&machine, variables, arguments);
+        (run.code, run.stderr)
+    };
+    // Each wrong mailbox would be refused at the login.
+    machine.configure("");
+    assert_eq!(
+        from(
+            &[
+                ("AZURE_TENANT_ID", "wrong"),
+                ("AZURE_CLIENT_SECRET", "wrong")
+            ],
+            &[]
+        )
+        .0,
+        0
+    );
+    assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "wrong")], &[]).0, 77);
+    let secret = format!("client_secret={}", machine.exchange.client_secret());
+    assert_eq!(
+        from(&[("EXOSEND_CLIENT_SECRET", "wrong")], &["--set", &secret]).0,
+        0
+    );
+    // A variable that is set and empty counts as not set.
+    assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "")], &[]).0, 0);
+    // The command's own keys are variables too.
+    let (code, stderr) = from(&[("EXOSEND_LOG", "sylog")], &[]);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (
+            78,
+            "exosend: EXOSEND_LOG: takes syslog, none, or a file with its path\n"
+        )
+    );
+    // Somebody else's variables are somebody else's.
+    let (code, stderr) = from(&[("EXOSEND_TENNANT", "x")], &[]);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (
+            0,
+            "exosend: warning: EXOSEND_TENNANT: unknown key, did you mean `tenant`?\n"
+        )
+    );
+}
+
+#[test]
+fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
+    let machine = Machine::new();
+    let text = std::fs::read_to_string(machine.path("home/.config/exosend.conf")).unwrap();
+    let variables: String = text
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(key, value)| format!("EXOSEND_{}={value}\n", key.to_uppercase()))
+        .collect();
+    machine.write("environment", &variables);
+    machine.write("home/.config/exosend.conf", "nonsense");
+    assert_eq!(send(&machine, &[], &["--config", "environment"]).code, 0);
+    let run = send(&machine, &[], &["--config", "nowhere"]);
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (
+            78,
+            "exosend: nowhere: cannot be read: No such file or directory (os error 2)\n"
+        )
+    );
+}
+
+#[test]
+fn a_mistake_is_named_with_its_line() {
+    let machine = Machine::new();
+    let file = machine.path("home/.config/exosend.conf");
+    for (line, error) in [
+        (
+            "tiemout = 3",
+            "tiemout: unknown key, did you mean `timeout`?",
+        ),
+        (
+            "rewrite_form = no",
+            "rewrite_form: unknown key, did you mean `rewrite_from`?",
+        ),
+        ("rewrite_from = maybe", "rewrite_from: takes true or false"),
+        ("in_doubt = always", "in_doubt: takes fail or retry"),
+        (
+            "initial_response = perhaps",
+            "initial_response: takes auto, always or never",
+        ),
+        (
+            "mailbox robot@contoso.com",
+            "neither `key = value` nor a comment",
+        ),
+        ("mailbox = a@b", "mailbox: set already on line 1"),
+        ("ehlo_name = \"a", "ehlo_name: the quote is not closed"),
+    ] {
+        machine.configure(&format!("# eight\n{line}"));
+        let run = send(&machine, &[], &[]);
+        let first = run.stderr.lines().next().unwrap();
+        assert_eq!(
+            (run.code, first),
+            (
+                78,
+                format!("exosend: {}:9: {error}", file.display()).as_str()
+            )
+        );
+    }
+    // What only the whole account can tell.
+    let text = "mailbox = robot@contoso.com\ntenant = a/b\nclient_id = x\nclient_secret = y\n";
+    machine.write("home/.config/exosend.conf", text);
+    let run = send(&machine, &[], &[]);
+    assert_eq!(
+        (run.code, run.stderr),
+        (
+            78,
+            format!(
+                "exosend: {}:2: tenant: neither an id nor a domain\n",
+                file.display()
+            )
+        )
+    );
+    machine.write(
+        "home/.config/exosend.conf",
+        &format!("{text}access_token = z\n"),
+    );
+    let run = send(&machine, &[], &[]);
+    assert_eq!(run.code, 78);
+    assert!(
+        run.stderr.contains(":4: ") && run.stderr.contains("access_token"),
+        "{}",
+        run.stderr
+    );
+    machine.nobody_called();
+}
+
+#[test]
+fn what_is_missing_is_named_with_where_to_put_it() {
+    let machine = Machine::new();
+    machine.write("home/.config/exosend.conf", "");
+    let run = send(&machine, &[], &[]);
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(run.code, 78);
+    assert!(
+        lines[0].starts_with("exosend: account mailbox, tenant, client_id, "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].contains("/etc/exosend.conf, ") && lines[1].contains("/home/.config/exosend.conf"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_warned_about() {
+    let machine = Machine::new();
+    let file = machine.path("home/.config/exosend.conf");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let run = send(&machine, &[], &[]);
+    let expected = format!(
+        "exosend: warning: {}: holds the client_secret and everybody can read it (mode 0644): chmod 0640\n",
+        file.display()
+    );
+    assert_eq!((run.code, run.stderr), (0, expected));
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    assert_eq!(send(&machine, &[], &[]).stderr, "");
+}
+
+#[test]
+fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
+    let machine = Machine::new();
+    let file = machine.path("home/.config/exosend.conf");
+    // Not by its mode, which root does not mind.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let run = send(&machine, &[], &[]);
+    assert_eq!(
+        (run.code, run.stderr),
+        (
+            78,
+            format!(
+                "exosend: {}: cannot be read: Is a directory (os error 21)\n",
+                file.display()
+            )
+        )
+    );
+}
+
+#[test]
+fn systemds_credentials() {
+    let machine = Machine::new();
+    let folder = machine.path("credentials");
+    std::fs::create_dir(&folder).unwrap();
+    machine.write("credentials/secret", machine.exchange.client_secret());
+    let text = std::fs::read_to_string(machine.path("home/.config/exosend.conf")).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("client_secret"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for name in ["$CREDENTIALS_DIRECTORY", "${CREDENTIALS_DIRECTORY}"] {
+        machine.write(
+            "home/.config/exosend.conf",
+            &format!("{text}client_secret_file = {name}/secret\n"),
+        );
+        let run = send(
+            &machine,
+            &[("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())],
+            &[],
+        );
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let run = send(&machine, &[], &[]);
+        assert_eq!(run.code, 78);
+        assert!(
+            run.stderr
+                .contains("exosend.conf:9: client_secret_file: CREDENTIALS_DIRECTORY is not set"),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn the_token_is_kept_between_runs_unless_told_otherwise() {
+    let machine = Machine::new();
+    let requests = || machine.exchange.token_requests().len();
+    assert_eq!(
+        (
+            send(&machine, &[], &[]).code,
+            send(&machine, &[], &[]).code,
+            requests()
+        ),
+        (0, 0, 1)
+    );
+    let kept = machine.path("home/.cache/exosend/tokens");
+    assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        (
+            send(&machine, &[], &["--set", "token_cache=none"]).code,
+            requests()
+        ),
+        (0, 2)
+    );
+    let elsewhere = format!("token_cache={}", machine.path("kept").display());
+    assert_eq!(
+        (send(&machine, &[], &["--set", &elsewhere]).code, requests()),
+        (0, 3)
+    );
+    assert!(machine.path("kept").exists());
+    // A home that cannot be written is no reason not to send.
+    let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], &[]);
+    assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 4));
+}

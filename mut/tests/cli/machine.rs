@@ -1,0 +1,155 @@
+//! A machine with the command on it: a home, a configuration, and a stand-in for Exchange to send through.
+
+#![allow(unreachable_pub)] // shared by two tests, each of which uses a part
+#![allow(dead_code)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::exchange::{Delivered, Exchange};
+
+pub struct Machine {
+    pub exchange: Exchange,
+    folder: PathBuf,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        Self::with(Exchange::start())
+    }
+
+    pub fn with(exchange: Exchange) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!(
+            "exosend-cli-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(folder.join("home/.config")).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_exosend"), folder.join("sendmail")).unwrap();
+        let machine = Self { exchange, folder };
+        std::fs::write(machine.path("ca.pem"), machine.exchange.ca_pem()).unwrap();
+        machine.configure("");
+        machine
+    }
+
+    /// Writes the user's configuration: the account, and more lines.
+    pub fn configure(&self, more: &str) {
+        let exchange = &self.exchange;
+        // A test that fails shall not take an hour.
+        let timeout = if more.contains("timeout =") {
+            ""
+        } else {
+            "timeout = 20\n"
+        };
+        let text = format!(
+            "mailbox = {}\ntenant = {}\nclient_id = {}\nclient_secret = '{}'\nserver = localhost:{}\nauthority = {}\n\
+             ca_file = {}\n{more}\n{timeout}",
+            exchange.mailbox(),
+            exchange.tenant(),
+            exchange.client_id(),
+            exchange.client_secret(),
+            exchange.port(),
+            exchange.authority(),
+            self.path("ca.pem").display(),
+        );
+        self.write("home/.config/exosend.conf", &text);
+    }
+
+    /// A file nobody else can read.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The command under one of its names, ready to be given arguments. Nothing of the environment but a home.
+    pub fn command(&self, name: &str) -> Command {
+        let program = match name {
+            "exosend" => Path::new(env!("CARGO_BIN_EXE_exosend")).to_owned(),
+            name => self.path(name),
+        };
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("XDG_CACHE_HOME", self.path("home/.cache"))
+            .current_dir(&self.folder);
+        command
+    }
+
+    /// `exosend` with arguments and a message.
+    pub fn run(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
+        finish(self.command("exosend").args(arguments), input)
+    }
+
+    /// `sendmail` with arguments and a message. All must be well.
+    pub fn sendmail(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Delivered {
+        let run = finish(self.command("sendmail").args(arguments), input);
+        assert_eq!(
+            (run.code, run.stdout.as_str(), run.stderr.as_str()),
+            (0, "", ""),
+            "{arguments:?}"
+        );
+        self.last()
+    }
+
+    /// The message that was delivered last.
+    pub fn last(&self) -> Delivered {
+        assert_eq!(self.exchange.settle().violations(), [""; 0]);
+        self.exchange.delivered().pop().expect("a message")
+    }
+
+    /// Nothing was delivered, nor even asked for.
+    pub fn nobody_called(&self) {
+        assert_eq!(self.exchange.settle().transcript(), [""; 0]);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+pub fn finish(command: &mut Command, input: impl AsRef<[u8]>) -> Run {
+    let mut child = start(command);
+    // A command that does not want the message may be gone.
+    let _ = child.stdin.take().unwrap().write_all(input.as_ref());
+    end(child)
+}
+
+pub fn start(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+pub fn end(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code().expect("an exit code"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}

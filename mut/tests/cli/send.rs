@@ -1,0 +1,341 @@
+//! `exosend send`.
+
+use mail_parser::{MessageParser, MimeHeaders};
+
+use crate::exchange::Exchange;
+use crate::machine::{Machine, finish};
+
+#[test]
+fn everything_at_once() {
+    let machine = Machine::new();
+    machine.configure("local_recipient = ops@example.com");
+    machine.write("page.html", "<p>h\u{e9}llo</p>");
+    machine.write("a.csv", "disk,percent\n");
+    machine.write("b.txt", "b\n");
+    let run = machine.run(
+        &[
+            "send",
+            "--to",
+            "Ann <ann@example.com>, \"B, Bob\" <bob@example.com>",
+            "--to",
+            "root",
+            "--cc",
+            "cid@example.com",
+            "--bcc",
+            "eve@example.com",
+            "--from",
+            "Night Job <robot@contoso.com>",
+            "--reply-to",
+            "help@contoso.com",
+            "--subject",
+            "b\u{e4}ckup",
+            "--text",
+            "hello\n",
+            "--html",
+            "page.html",
+            "--attach",
+            "a.csv",
+            "--attach",
+            "b.txt",
+            "--header",
+            "Importance: high",
+        ],
+        "",
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert!(
+        run.stdout.starts_with("250 2.0.0 OK ") && run.stdout.lines().count() == 1,
+        "{}",
+        run.stdout
+    );
+    let arrived = machine.last();
+    let expected = [
+        "ann@example.com",
+        "bob@example.com",
+        "ops@example.com",
+        "cid@example.com",
+        "eve@example.com",
+    ];
+    assert_eq!(arrived.to, expected);
+    let message = MessageParser::default().parse(&arrived.data).unwrap();
+    assert_eq!(message.subject(), Some("b\u{e4}ckup"));
+    let names: Vec<_> = message
+        .to()
+        .unwrap()
+        .iter()
+        .map(|a| (a.name(), a.address().unwrap()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            (Some("Ann"), "ann@example.com"),
+            (Some("B, Bob"), "bob@example.com"),
+            (None, "ops@example.com")
+        ]
+    );
+    assert_eq!(
+        message.from().unwrap().first().unwrap().name(),
+        Some("Night Job")
+    );
+    assert_eq!(
+        message.reply_to().unwrap().first().unwrap().address(),
+        Some("help@contoso.com")
+    );
+    assert_eq!(message.body_text(0).unwrap(), "hello\r\n");
+    assert_eq!(message.body_html(0).unwrap().trim(), "<p>h\u{e9}llo</p>");
+    let attached: Vec<_> = message
+        .attachments()
+        .map(|a| a.attachment_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(attached, ["a.csv", "b.txt"]);
+    assert_eq!(arrived.header("Importance").as_deref(), Some("high"));
+    assert!(!arrived.text().contains("eve@"));
+}
+
+#[test]
+fn the_text_is_stdin() {
+    let machine = Machine::new();
+    let send = |arguments: &[&str], input: &[u8]| {
+        let run = machine.run(
+            &[&["send", "--to", "ann@example.com"], arguments].concat(),
+            input,
+        );
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let arrived = machine.last();
+        let message = MessageParser::default().parse(&arrived.data).unwrap();
+        (
+            message.body_text(0).map(std::borrow::Cow::into_owned),
+            run.stderr,
+        )
+    };
+    assert_eq!(
+        send(&["--subject", "x"], b"from: stdin\n\n.\n")
+            .0
+            .as_deref(),
+        Some("from: stdin\r\n\r\n.\r\n")
+    );
+    assert_eq!(
+        send(&[], b"no subject").0.as_deref(),
+        Some("no subject\r\n")
+    );
+    // One strange byte does not keep a report from its readers.
+    let (text, stderr) = send(&["--subject", "x"], b"caf\xe9\n");
+    assert_eq!(text.as_deref(), Some("caf\u{fffd}\r\n"));
+    assert_eq!(
+        stderr,
+        "exosend: warning: stdin: not UTF-8; what is not is sent as U+FFFD\n"
+    );
+}
+
+#[test]
+fn options_of_all_forms_may_stand_before_the_word() {
+    let machine = Machine::new();
+    let run = machine.run(
+        &[
+            "--quiet",
+            "--set",
+            "timeout=9",
+            "send",
+            "--to",
+            "ann@example.com",
+            "--subject",
+            "x",
+        ],
+        "x",
+    );
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (0, "", "")
+    );
+    let run = machine.run(
+        &["send", "--to", "ann@example.com", "-v", "--subject", "x"],
+        "x",
+    );
+    assert!(run.stderr.contains("C: MAIL FROM:<robot@contoso.com>"));
+}
+
+#[test]
+fn what_cannot_be_sent_is_found_before_anything_connects() {
+    let machine = Machine::new();
+    for (arguments, code, error) in [
+        (
+            &["--subject", "x"][..],
+            64,
+            "no recipient: --to, --cc or --bcc",
+        ),
+        (
+            &["--to", "ann@example.com", "--bogus"],
+            64,
+            "invalid option '--bogus'",
+        ),
+        (
+            &["--to", "ann@example.com", "stray"],
+            64,
+            "unexpected argument \"stray\"",
+        ),
+        (
+            &["--to", "\"ann@example.com", "--text", "x"],
+            64,
+            "--to \"ann@example.com: a quote is not closed",
+        ),
+        (
+            &["--to", "ann@example.com", "--header", "x"],
+            64,
+            "--header takes 'Name: value'",
+        ),
+        (
+            &[
+                "--to",
+                "ann@example.com",
+                "--header",
+                "Subject: x",
+                "--text",
+                "x",
+            ],
+            65,
+            "message ",
+        ),
+        (
+            &[
+                "--to",
+                "ann@example.com",
+                "--subject",
+                "a\nBcc: eve@example.com",
+                "--text",
+                "x",
+            ],
+            65,
+            "message subject: ",
+        ),
+        (
+            &["--to", "ann@exa mple.com", "--text", "x"],
+            65,
+            "message to: ",
+        ),
+        (
+            &["--to", "ann", "--text", "x"],
+            67,
+            "recipient <ann>: a name without a domain",
+        ),
+        (
+            &["--to", "ann@example.com", "--text", "x", "--attach", "none"],
+            66,
+            "none: No such file",
+        ),
+        (
+            &["--to", "ann@example.com", "--text", "x", "--html", "none"],
+            66,
+            "none: No such file",
+        ),
+    ] {
+        let run = machine.run(&[&["send"], arguments].concat(), "");
+        assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
+        assert!(
+            run.stderr.starts_with(&format!("exosend: {error}")),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+    machine.nobody_called();
+}
+
+#[test]
+fn partial_delivery() {
+    let machine = Machine::with(
+        Exchange::builder()
+            .refuse("bob@example.com", "550 5.1.10 no")
+            .start(),
+    );
+    let arguments = [
+        "send",
+        "--to",
+        "ann@example.com",
+        "--cc",
+        "bob@example.com",
+        "--subject",
+        "x",
+        "--text",
+        "x",
+    ];
+    assert_eq!(machine.run(&arguments, "").code, 67);
+    assert!(machine.exchange.settle().delivered().is_empty());
+    let mut command = machine.command("exosend");
+    let run = finish(command.env("EXOSEND_PARTIAL", "yes").args(arguments), "");
+    assert_eq!(run.code, 67);
+    assert!(run.stdout.starts_with("250 2.0.0 OK"));
+    assert_eq!(machine.last().to, ["ann@example.com"]);
+}
+
+#[test]
+fn help_and_version() {
+    let machine = Machine::new();
+    for (arguments, begin) in [
+        (&["--help"][..], "exosend [flags]"),
+        (&["send", "--help"], "exosend send:"),
+        (&["send", "-h"], "exosend send:"),
+        (&["token", "--help"], "exosend token:"),
+        (
+            &["--version"],
+            concat!("exosend ", env!("CARGO_PKG_VERSION"), "\n"),
+        ),
+        (
+            &["send", "--version"],
+            concat!("exosend ", env!("CARGO_PKG_VERSION"), "\n"),
+        ),
+    ] {
+        let run = machine.run(arguments, "");
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        assert!(run.stdout.starts_with(begin), "{}", run.stdout);
+    }
+    let run = finish(machine.command("sendmail").arg("--help"), "");
+    assert!(run.stdout.starts_with("exosend [flags]"));
+}
+
+#[test]
+fn the_manual_is_rendered_without_a_complaint() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/exosend/exosend.1");
+    let Ok(output) = std::process::Command::new("man")
+        .args(["--warnings=all", "-l", manual])
+        .env("MANWIDTH", "80")
+        .output()
+    else {
+        return; // .ci/run installs it
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let machine = Machine::new();
+    let help = ["", "send", "token"].map(|name| {
+        let arguments: Vec<_> = [name, "--help"]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
+        machine.run(&arguments, "").stdout
+    });
+    // Every option that --help names, every key and every exit code.
+    let words = help.concat();
+    let options = words
+        .split([' ', '\n', '[', ']', ',', '\''])
+        .filter(|word| word.starts_with("--") && word.len() > 2);
+    let keys = [
+        "rewrite_from",
+        "send_as",
+        "local_recipient",
+        "aliases",
+        "log",
+        "in_doubt",
+        "partial",
+    ];
+    let codes = [
+        "64", "65", "66", "67", "68", "69", "74", "75", "76", "77", "78",
+    ];
+    for word in options.chain(keys).chain(codes) {
+        assert!(text.contains(word), "{word}");
+    }
+    for key in exosend::Account::keys() {
+        assert!(text.contains(key), "{key}");
+    }
+}

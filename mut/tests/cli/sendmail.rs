@@ -1,0 +1,343 @@
+//! As sendmail: every flag, and what arrives.
+
+use std::io::Write;
+use std::time::Duration;
+
+use crate::exchange::Exchange;
+use crate::machine::{Machine, end, finish, start};
+
+const NOTE: &str = "To: Ann <ann@example.com>\nSubject: hello\n\nhello\n.\n..\nbye";
+
+#[test]
+fn a_message_arrives_with_what_was_missing() {
+    let machine = Machine::new();
+    let arrived = machine.sendmail(&["bob@example.com"], NOTE);
+    assert_eq!(arrived.from, "robot@contoso.com");
+    assert_eq!(arrived.to, ["bob@example.com"]);
+    let size = format!("SIZE={}", arrived.length);
+    assert_eq!(arrived.parameters, [size.as_str(), "BODY=8BITMIME"]);
+    let (head, body) = arrived
+        .text()
+        .split_once("\r\n\r\n")
+        .map(|(h, b)| (h.to_owned(), b.to_owned()))
+        .unwrap();
+    let fields: Vec<_> = head.split("\r\n").collect();
+    assert_eq!(
+        fields[..3],
+        [
+            "To: Ann <ann@example.com>",
+            "Subject: hello",
+            "From: robot@contoso.com"
+        ]
+    );
+    assert!(fields[3].starts_with("Date: ") && fields[3].ends_with(" +0000"));
+    assert!(fields[4].starts_with("Message-ID: <") && fields[4].ends_with("@contoso.com>"));
+    assert_eq!(fields.len(), 5);
+    assert_eq!(body, "hello\r\n.\r\n..\r\nbye\r\n");
+}
+
+#[test]
+fn what_is_there_stays_as_it_is() {
+    let machine = Machine::new();
+    let message = b"Return-Path: <x@example.org>\r\nReceived: from a\r\n\tby b\r\nFrom: robot@contoso.com\r\n\
+                   Date: Tue, 24 Nov 2026 12:00:00 +0100\r\nMessage-ID: <1@x>\r\nSubject: =?utf-8?q?=C3=A9?=\r\n\r\n\xff\r\n";
+    let arrived = machine.sendmail(&["bob@example.com"], message);
+    assert_eq!(arrived.data, message);
+}
+
+#[test]
+fn recipients_from_the_message() {
+    let machine = Machine::new();
+    let message = "From: robot@contoso.com\nTo: \"Other, Ann\" <ann@example.com>,\n  bob@example.com (Bob)\n\
+                   Cc: Friends: cid@example.com, dan@example.com;\nBcc: eve@example.com\nSubject: x\n\nhello\n";
+    let arrived = machine.sendmail(&["-t", "-i", "fay@example.com", "ann@example.com"], message);
+    let expected =
+        ["fay", "ann", "bob", "cid", "dan", "eve"].map(|name| format!("{name}@example.com"));
+    assert_eq!(arrived.to, expected);
+    assert!(!arrived.text().contains("eve") && arrived.text().contains("\"Other, Ann\""));
+}
+
+#[test]
+fn a_blind_copy_stays_blind_without_t_too() {
+    let machine = Machine::new();
+    let arrived = machine.sendmail(
+        &["ann@example.com"],
+        "Bcc: eve@example.com\nbcc: eve@example.com\n\nx\n",
+    );
+    assert!(!arrived.text().contains("eve"));
+    assert_eq!(arrived.to, ["ann@example.com"]);
+}
+
+/// Each as it stands in somebody's manual or source.
+#[test]
+fn flags_that_callers_use() {
+    let machine = Machine::new();
+    for flags in [
+        "-t",
+        "-ti",
+        "-t -i",
+        "-i -t",
+        "-oi -t",
+        "-t -oi -oem",
+        "-oem -oi -t --",
+        "-bm -t",
+        "-v -t",
+        // Debian's cron, cronie
+        "-FCronDaemon -i -B8BITMIME -oem root@example.com",
+        "-FCronDaemon -i -odi -oem -oi -t -f root",
+        // mutt, with its DSN options
+        "-oem -oi -f ann@example.org -N delay,failure -R full -t --",
+        "-oem -oi -t -B8BITMIME",
+        // Postfix, sendmail
+        "-Am -t",
+        "-Ac -t",
+        "-B 8BITMIME -t",
+        "-C /etc/postfix -t",
+        "-t -D /dev/null",
+        "-d0.1 -t",
+        "-t -d",
+        "-em -t",
+        "-F Robot -t",
+        "-f ann@example.org -t",
+        "-fann@example.org -t",
+        "-r ann@example.org -t",
+        "-f <> -t",
+        "-G -t",
+        "-h 3 -t",
+        "-i -n -m -s -x -c -U -T -t",
+        "-L exosend -t",
+        "-N never -t",
+        "-n -t",
+        "-oA/etc/aliases -t",
+        "-o7 -o8 -om -t",
+        "-O DeliveryMode=b -t",
+        "-p smtp:host -t",
+        "-QReason -t",
+        "-R hdrs -t",
+        "-V abc123 -t",
+        "-X /dev/null -t",
+        "-t --quiet --config home/.config/exosend.conf --set timeout=19",
+    ] {
+        let flags: Vec<_> = flags.split(' ').collect();
+        let run = finish(machine.command("sendmail").args(&flags), NOTE);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (0, ""),
+            "{flags:?}: {}",
+            run.stderr
+        );
+        let arrived = machine.last();
+        assert!(
+            arrived
+                .text()
+                .ends_with("\r\n\r\nhello\r\n.\r\n..\r\nbye\r\n"),
+            "{flags:?}"
+        );
+        assert_eq!(
+            run.stderr.contains("C: RCPT TO:<"),
+            flags.contains(&"-v"),
+            "{flags:?}"
+        );
+        machine.exchange.settle();
+    }
+    assert_eq!(
+        machine.exchange.token_requests().len(),
+        1,
+        "the token is kept"
+    );
+}
+
+#[test]
+fn f_and_capital_f_make_the_from_of_a_message_that_has_none() {
+    let machine = Machine::with(Exchange::builder().send_as("ops@contoso.com").start());
+    machine.configure("send_as = ops@contoso.com");
+    for (flags, expected, reply_to) in [
+        (
+            &["-F", "J\u{f6}rg \"x\""][..],
+            "=?utf-8?b?SsO2cmcgIngi?= <robot@contoso.com>",
+            None,
+        ),
+        (
+            &["-F", "Night, Job"],
+            "=?utf-8?b?TmlnaHQsIEpvYg==?= <robot@contoso.com>",
+            None,
+        ),
+        (&["-f", "ops@contoso.com"], "ops@contoso.com", None),
+        (
+            &["-r", "ops@contoso.com", "-F", "Ops"],
+            "Ops <ops@contoso.com>",
+            None,
+        ),
+        (
+            &["-f", "ann@example.org", "-F", "Ann"],
+            "Ann <robot@contoso.com>",
+            Some("Ann <ann@example.org>"),
+        ),
+        (
+            &["-f", "Ann <ann@example.org>"],
+            "robot@contoso.com",
+            Some("ann@example.org"),
+        ),
+        (&["-f", "root"], "robot@contoso.com", None),
+        (&["-f", "<>"], "robot@contoso.com", None),
+        (&["-f", ""], "robot@contoso.com", None),
+    ] {
+        let arrived =
+            machine.sendmail(&[flags, &["ann@example.com"]].concat(), "Subject: x\n\nx\n");
+        assert_eq!(
+            arrived.header("From").as_deref(),
+            Some(expected),
+            "{flags:?}"
+        );
+        assert_eq!(arrived.header("Reply-To").as_deref(), reply_to, "{flags:?}");
+        assert_eq!(arrived.from, "robot@contoso.com");
+    }
+    // A From that is there is not replaced, and one line at debug says so.
+    let run = machine.run(
+        &["-v", "-f", "ann@example.org", "bob@example.com"],
+        "From: robot@contoso.com\n\nx\n",
+    );
+    assert_eq!(
+        machine.last().header("From").as_deref(),
+        Some("robot@contoso.com")
+    );
+    assert_eq!(
+        run.stderr.matches("-f ann@example.org: ignored").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn there_is_no_queue_no_daemon_and_no_smtp() {
+    let machine = Machine::new();
+    for (name, flags, code, stdout) in [
+        ("exosend", &["-bp"][..], 0, "Mail queue is empty\n"),
+        ("mailq", &[], 0, "Mail queue is empty\n"),
+        ("newaliases", &[], 0, ""),
+        ("sendmail", &["-bi"], 0, ""),
+        ("sendmail", &["-I"], 0, ""),
+        ("sendmail", &["-q"], 0, ""),
+        ("sendmail", &["-q30m"], 0, ""),
+        ("sendmail", &["-qRexample.com"], 0, ""),
+        ("sendmail", &["-bd"], 64, ""),
+        ("sendmail", &["-bd", "-q1h"], 64, ""),
+        ("sendmail", &["-bv", "ann@example.com"], 64, ""),
+        ("sendmail", &["-bx"], 64, ""),
+        (
+            "sendmail",
+            &["-bs"],
+            64,
+            "421 4.3.2 exosend does not take SMTP on stdin; call it with -t\r\n",
+        ),
+    ] {
+        if !["exosend", "sendmail"].contains(&name) {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_exosend"), machine.path(name)).unwrap();
+        }
+        let run = finish(machine.command(name).args(flags), "");
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (code, stdout),
+            "{name} {flags:?}: {}",
+            run.stderr
+        );
+    }
+    machine.nobody_called();
+}
+
+#[test]
+fn under_the_name_sendmail_there_are_no_subcommands() {
+    let machine = Machine::new();
+    machine.configure("local_recipient = ops@example.com");
+    assert_eq!(
+        machine.sendmail(&["send"], "x: y\n\nz\n").to,
+        ["ops@example.com"]
+    );
+    assert_eq!(machine.run(&["--", "token"], "x: y\n\nz\n").code, 0);
+    assert_eq!(machine.last().to, ["ops@example.com"]);
+}
+
+#[test]
+fn a_writer_may_take_longer_than_the_timeout() {
+    let machine = Machine::new();
+    machine.configure("");
+    let mut command = machine.command("exosend");
+    command.args(["--set", "timeout=1", "-t"]);
+    let mut child = start(&mut command);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"To: ann@example.com\n\nfirst\n").unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    machine.nobody_called();
+    stdin.write_all(b"second\n").unwrap();
+    drop(stdin);
+    let run = end(child);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(machine.last().text().ends_with("first\r\nsecond\r\n"));
+}
+
+#[test]
+fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
+    let machine = Machine::with(Exchange::builder().discard_bodies().start());
+    let temporary = machine.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let line = "x".repeat(76);
+    let body = format!("{line}\n").repeat(40_000);
+    let mut command = machine.command("exosend");
+    command.env("TMPDIR", &temporary).args(["ann@example.com"]);
+    let run = finish(
+        &mut command,
+        format!("From: robot@contoso.com\nDate: x\nMessage-ID: <x@y>\n\n{body}"),
+    );
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let arrived = machine.last();
+    assert_eq!(arrived.parameters[0], format!("SIZE={}", arrived.length));
+    assert_eq!(arrived.length, 78 * 40_000 + 55);
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn a_message_the_server_would_not_take_is_not_sent() {
+    let machine = Machine::with(Exchange::builder().extension("SIZE 2000000").start());
+    let run = machine.run(
+        &["ann@example.com"],
+        format!("Subject: x\n\n{}", "x\n".repeat(1_000_000)),
+    );
+    assert_eq!(run.code, 65);
+    assert!(
+        run.stderr.starts_with("exosend: message size: 3000"),
+        "{}",
+        run.stderr
+    );
+    assert!(machine.exchange.settle().delivered().is_empty());
+}
+
+#[test]
+fn mending() {
+    let machine = Machine::new();
+    for (input, expected) in [
+        (
+            "From root Tue Nov 24 12:00:00 2026\nSubject: x\n\nhello\n",
+            "Subject: x\r\n|hello\r\n",
+        ),
+        ("Subject: x\nhello\n", "Subject: x\r\n|hello\r\n"),
+        ("Subject : x\n   \nhello\n", "Subject: x\r\n|hello\r\n"),
+        ("hello\nthere", "|hello\r\nthere\r\n"),
+        ("\nhello", "|hello\r\n"),
+        ("Subject: x\r\rhello\r", "Subject: x\r\n|hello\r\n"),
+    ] {
+        let text = machine.sendmail(&["ann@example.com"], input).text();
+        let made = |line: &&str| {
+            !["From:", "Date:", "Message-ID:"]
+                .iter()
+                .any(|name| line.starts_with(name))
+        };
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let head: Vec<_> = head
+            .split("\r\n")
+            .filter(made)
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        assert_eq!(format!("{}|{body}", head.concat()), expected, "{input:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! `exosend token`.
+
+use crate::exchange::Answer;
+use crate::machine::Machine;
+
+#[test]
+fn the_token_and_nothing_else() {
+    let machine = Machine::new();
+    let run = machine.run(&["token"], "");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let token = run.stdout.strip_suffix('\n').unwrap();
+    assert_eq!(token.len(), 2012);
+    assert!(token.bytes().all(|b| b.is_ascii_graphic()));
+    // The one that is kept, while it is good.
+    assert_eq!(machine.run(&["token"], "").stdout.trim(), token);
+    assert_eq!(machine.exchange.token_requests().len(), 1);
+}
+
+#[test]
+fn its_claims_instead() {
+    let machine = Machine::new();
+    let run = machine.run(&["token", "--claims"], "");
+    let claims: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(claims["aud"], "https://outlook.office365.com");
+    assert_eq!(claims["appid"], machine.exchange.client_id());
+    let token = machine.run(&["token"], "").stdout;
+    assert!(!run.stdout.contains(&token[..40]));
+    let opaque = Machine::with(crate::exchange::Exchange::builder().short_token().start());
+    let run = opaque.run(&["token", "--claims"], "");
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (
+            69,
+            "exosend: the token is not a JWT: it keeps its claims to itself\n"
+        )
+    );
+}
+
+#[test]
+fn no_token() {
+    let machine = Machine::new();
+    machine.exchange.token(Answer::aadsts(
+        401,
+        "invalid_client",
+        7_000_215,
+        "Invalid client secret provided.",
+    ));
+    let run = machine.run(&["token"], "");
+    assert_eq!((run.code, run.stdout.as_str()), (77, ""));
+    assert!(
+        run.stderr.contains("AADSTS7000215") && run.stderr.contains("exosend: hint: "),
+        "{}",
+        run.stderr
+    );
+    let run = machine.run(&["token", "stray"], "");
+    assert_eq!(run.code, 64);
+}

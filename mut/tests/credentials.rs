@@ -1,0 +1,113 @@
+//! Every way an unattended program proves who it is, and tokens that are kept.
+#![allow(unused_must_use)] // receipts are looked at where they matter
+
+#[path = "credentials/cache.rs"]
+mod cache;
+#[path = "credentials/certificate.rs"]
+mod certificate;
+#[path = "credentials/child.rs"]
+mod child;
+#[path = "credentials/federated.rs"]
+mod federated;
+#[path = "credentials/identity.rs"]
+mod identity;
+#[path = "credentials/secrets.rs"]
+mod secrets;
+#[path = "credentials/verifier.rs"]
+mod verifier;
+
+mod exchange;
+
+use exchange::{Answer, Exchange, Fault, Step};
+use exosend::{Account, Cloud, Error, ErrorKind, Message, Receipt, Session, Token, send_mail};
+
+fn note() -> Message {
+    Message::new().to("ann@example.com").text("x")
+}
+
+fn send(account: &Account) -> Result<Receipt, Error> {
+    send_mail(account, &note())
+}
+
+#[test]
+fn a_token_of_the_callers_own() {
+    let exchange = Exchange::start();
+    let account = Account::new(exchange.mailbox())
+        .access_token(exchange.issue_token())
+        .server(exchange.host(), exchange.port())
+        .root_certificates(exchange.ca_pem());
+    send(&account).unwrap();
+    send(&account).unwrap();
+    assert_eq!(exchange.settle().delivered().len(), 2);
+    assert_eq!(exchange.token_requests().len(), 0);
+
+    exchange.revoke_tokens();
+    let error = send(&account).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    assert_eq!(exchange.token_requests().len(), 0, "and there is no other");
+
+    for no in ["", "a b", "a\nb", "\u{e9}"] {
+        let error = send(&account.clone().access_token(no)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "account access_token: empty, or has characters that no token has"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_means_another_cloud_says_so() {
+    for code in [90038, 900432, 900382] {
+        let body = format!(
+            r#"{{"error":"invalid_request","error_description":"AADSTS{code}: Confidential Client is not supported in Cross Cloud request.","error_codes":[{code}]}}"#
+        );
+        let answer = Answer::status(400)
+            .header("Content-Type", "application/json")
+            .body(body);
+        let exchange = Exchange::builder().token(answer).start();
+        let error = send(&exchange.account()).unwrap_err();
+        assert!(error.hint().unwrap().contains("cloud"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_cloud_sets_all_three_and_each_can_still_be_set() {
+    let shown = |account: Account| format!("{account:?}");
+    let dod = shown(Account::new("").cloud(Cloud::Dod));
+    for part in [
+        "outlook-dod.office365.us:587",
+        "https://login.microsoftonline.us",
+        "https://outlook.office365.us/.default",
+    ] {
+        assert!(dod.contains(part), "{dod}");
+    }
+    let own = shown(Account::new("").scope("mine/.default").cloud(Cloud::China));
+    assert!(
+        own.contains("mine/.default") && own.contains("smtp.partner.outlook.cn"),
+        "{own}"
+    );
+}
+
+#[test]
+fn a_kept_token_is_the_one_that_get_gives() {
+    let exchange = Exchange::start();
+    let account = exchange.account();
+    let token = Token::get(&account).unwrap();
+    assert_eq!(Token::get(&account).unwrap().secret(), token.secret());
+    assert_ne!(Token::fetch(&account).unwrap().secret(), token.secret());
+    assert_eq!(exchange.token_requests().len(), 2);
+}
+
+#[test]
+fn a_young_token_that_is_refused_is_refused_for_good() {
+    let exchange = Exchange::start();
+    let account = exchange.account();
+    Session::open(&account).unwrap();
+    exchange.on(
+        Step::AuthBlob,
+        Fault::reply("535 5.7.3 Authentication unsuccessful"),
+    );
+    let error = send(&account).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    assert_eq!(exchange.token_requests().len(), 1);
+}

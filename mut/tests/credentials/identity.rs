@@ -1,0 +1,169 @@
+//! The identity that Azure gives a machine. Which machine this is the environment says, so each is a process of its own.
+
+use super::child::{Scratch, command, outcome};
+use super::exchange::{Answer, Exchange, Identity};
+
+/// Sends with the machine's own identity, on a machine with these variables.
+fn send(exchange: &Exchange, variables: &[(&str, &str)]) -> String {
+    let scratch = Scratch::new();
+    let mut command = command(exchange, &scratch, variables);
+    command.env("EXOSEND_MANAGED_IDENTITY", "true");
+    outcome(command.spawn().unwrap())
+}
+
+fn on_vm(exchange: &Exchange, more: &[(&str, &str)]) -> String {
+    let imds = exchange.imds_url();
+    let mut variables = vec![("AZURE_POD_IDENTITY_AUTHORITY_HOST", imds.as_str())];
+    variables.extend(more);
+    send(exchange, &variables)
+}
+
+fn with(
+    exchange: &Exchange,
+    variables: impl IntoIterator<Item = (&'static str, String)>,
+) -> String {
+    let variables: Vec<_> = variables.into_iter().collect();
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    send(exchange, &variables)
+}
+
+#[test]
+fn a_virtual_machine() {
+    let exchange = Exchange::start();
+    // A proxy that is not there: what is asked on this machine does not go by it.
+    let sent = on_vm(
+        &exchange,
+        &[
+            ("http_proxy", "http://127.0.0.1:1"),
+            ("ALL_PROXY", "http://127.0.0.1:1"),
+        ],
+    );
+    assert!(sent.starts_with("sent: 250"), "{sent}");
+    let requests = exchange.identity_requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].identity, Identity::Imds);
+    assert_eq!(requests[0].header("Metadata"), Some("true"));
+    assert_eq!(
+        requests[0].query("resource"),
+        Some("https://outlook.office365.com")
+    );
+    assert_eq!(requests[0].query("client_id"), None);
+    assert!(exchange.token_requests().is_empty(), "no tenant is asked");
+    assert_eq!(exchange.settle().delivered().len(), 1);
+    assert_eq!(exchange.violations(), [""; 0]);
+}
+
+#[test]
+fn a_virtual_machine_with_the_users_identity() {
+    let exchange = Exchange::builder().user_assigned("4b1a-client").start();
+    let sent = on_vm(&exchange, &[("EXOSEND_CLIENT_ID", "4b1a-client")]);
+    assert!(sent.starts_with("sent: 250"), "{sent}");
+    let failed = on_vm(&exchange, &[("EXOSEND_CLIENT_ID", "another")]);
+    assert!(
+        failed.starts_with("failed: token imds: invalid_request: Identity not found"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_machine_that_has_just_started_is_asked_again() {
+    let exchange = Exchange::builder()
+        .first_identities(1, Answer::status(404))
+        .start();
+    let sent = on_vm(&exchange, &[]);
+    assert!(sent.starts_with("sent: 250"), "{sent}");
+    assert_eq!(exchange.identity_requests().len(), 2);
+}
+
+#[test]
+fn app_service() {
+    let exchange = Exchange::start();
+    let sent = with(&exchange, exchange.app_service_env());
+    assert!(sent.starts_with("sent: 250"), "{sent}");
+    assert_eq!(
+        exchange.identity_requests()[0].identity,
+        Identity::AppService
+    );
+}
+
+#[test]
+fn nobody_is_asked_in_the_clear_elsewhere() {
+    let exchange = Exchange::start();
+    let failed = send(
+        &exchange,
+        &[
+            ("IDENTITY_ENDPOINT", "http://example.com/token"),
+            ("IDENTITY_HEADER", "hush"),
+        ],
+    );
+    assert!(
+        failed.starts_with(
+            "failed: account managed_identity: http://example.com/token is not http on 169.254.0.0/16 or loopback"
+        ),
+        "{failed}"
+    );
+    assert!(!failed.contains("hush"));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let exchange = Exchange::builder()
+        .identity(Answer::redirect("http://127.0.0.1:1/elsewhere"))
+        .start();
+    let failed = with(&exchange, exchange.app_service_env());
+    assert!(failed.contains("which is not followed"), "{failed}");
+    assert_eq!(exchange.identity_requests().len(), 1);
+}
+
+#[test]
+fn azure_arc_is_answered_by_its_own_key_files_only() {
+    let scratch = Scratch::new();
+    let exchange = Exchange::builder()
+        .arc_tokens(scratch.root())
+        .nth_identity(
+            1,
+            Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd"),
+        )
+        .start();
+    let failed = with(&exchange, exchange.arc_env());
+    assert!(
+        failed.starts_with(
+            "failed: token azure arc: /etc/passwd is not a .key file in /var/opt/azcmagent/tokens: not read"
+        ),
+        "{failed}"
+    );
+    assert_eq!(exchange.identity_requests().len(), 1);
+}
+
+#[test]
+fn a_machine_without_identity_is_told_so() {
+    let exchange = Exchange::start();
+    let failed = send(
+        &exchange,
+        &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")],
+    );
+    assert!(failed.starts_with("failed: token imds: "), "{failed}");
+    assert!(
+        failed.contains("\nhint: nothing answered where Azure"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn azure_arc_has_no_identity_of_the_users() {
+    let scratch = Scratch::new();
+    let exchange = Exchange::builder().arc_tokens(scratch.root()).start();
+    let mut variables: Vec<_> = exchange.arc_env().into_iter().collect();
+    variables.push(("EXOSEND_CLIENT_ID", "4b1a-client".into()));
+    let failed = with(&exchange, variables);
+    assert!(
+        failed.starts_with(
+            "failed: account managed_identity: Azure Arc has the system's identity only"
+        ),
+        "{failed}"
+    );
+    assert!(exchange.identity_requests().is_empty());
+}

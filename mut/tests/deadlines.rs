@@ -1,0 +1,206 @@
+//! Every wait ends: at its own bound, however bytes trickle in, and never behind the total.
+//!
+//! Bounds are short here, and what is asserted of the clock is generous: that it did not take what a hang takes.
+#![allow(unused_must_use)] // receipts do not matter here
+
+mod exchange;
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use exchange::{Answer, Builder, Exchange, Fault, Step};
+use exosend::{
+    Account, Envelope, Error, ErrorKind, Message, Session, Stage, Timeouts, Token, send_mail,
+};
+
+/// Long enough for a slow machine to get through all that is not slow on purpose.
+const BOUND: Duration = Duration::from_secs(1);
+/// Between the bytes of a peer that trickles: many of them within one bound.
+const TRICKLE: Duration = Duration::from_millis(50);
+const HANG: Duration = Duration::from_secs(30);
+
+/// All in good time but for one.
+fn timeouts(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    change(&mut timeouts);
+    timeouts
+}
+
+fn error(account: &Account, timeouts: Timeouts, message: &Message) -> Error {
+    let begun = Instant::now();
+    let error = send_mail(&account.clone().timeouts(timeouts), message).unwrap_err();
+    let time = begun.elapsed();
+    assert!((BOUND..HANG).contains(&time), "{time:?}: {error}");
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    error
+}
+
+fn note() -> Message {
+    Message::new().to("ann@example.com").text("x")
+}
+
+/// Where the server speaks, and by which of the bounds it has to.
+const STEPS: [(Step, Stage, &str); 9] = [
+    (Step::Greeting, Stage::Greeting, "command"),
+    (Step::Ehlo, Stage::Ehlo, "command"),
+    (Step::StartTls, Stage::StartTls, "command"),
+    (Step::EhloTls, Stage::Ehlo, "command"),
+    (Step::Auth, Stage::Auth, "command"),
+    (Step::AuthBlob, Stage::Auth, "command"),
+    (Step::Mail, Stage::Sender, "command"),
+    (Step::Rcpt, Stage::Recipient, "command"),
+    (Step::Accept, Stage::Accept, "accept"),
+];
+
+/// Everything that goes on for long without an end.
+fn slow() -> [Fault; 4] {
+    let lines = b"250-and more\r\n".repeat(400);
+    [
+        Fault::silent(),
+        Fault::trickle(TRICKLE * 4),
+        Fault::raw(b"250 a line that does not end".repeat(20)).paced(1, TRICKLE),
+        Fault::raw(lines).paced(14, TRICKLE),
+    ]
+}
+
+fn each_step(check: impl Fn(&Exchange, Stage, &'static str) + Sync) {
+    std::thread::scope(|scope| {
+        for (step, stage, name) in STEPS {
+            for fault in slow() {
+                let check = &check;
+                scope.spawn(move || {
+                    let builder = Exchange::builder().on(step, fault);
+                    check(&builder.start(), stage, name);
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn a_step_ends_at_its_own_bound() {
+    each_step(|exchange, stage, name| {
+        let timeouts = timeouts(|t| (t.command, t.accept) = (BOUND, BOUND));
+        let error = error(&exchange.account(), timeouts, &note());
+        assert!(
+            error.to_string().contains(&format!("(timeout `{name}`)")),
+            "{error}"
+        );
+        assert_eq!(error.stage(), stage, "{error}");
+        assert_eq!(error.in_doubt(), stage == Stage::Accept, "{error}");
+    });
+}
+
+#[test]
+fn no_step_outlives_the_total() {
+    each_step(|exchange, _, _| {
+        // The token first: it may take its time, the steps of the server may not.
+        let account = exchange.account();
+        Token::fetch(&account).unwrap();
+        let error = error(&account, timeouts(|t| t.total = BOUND), &note());
+        assert!(error.to_string().contains("(timeout `total`)"), "{error}");
+    });
+}
+
+/// A record that is announced and comes byte by byte, in place of the handshake.
+#[test]
+fn the_handshake_is_one_step() {
+    let record = [&[22, 3, 3, 0x20, 0, 2, 0, 0x1f, 0xfc][..], &[0; 2000]].concat();
+    let fault = Fault::raw(record).paced(1, TRICKLE);
+    let exchange = Exchange::builder().on(Step::Handshake, fault).start();
+    for (change, name) in [
+        (timeouts(|t| t.command = BOUND), "command"),
+        (timeouts(|t| t.total = BOUND), "total"),
+    ] {
+        let error = error(&exchange.account(), change, &note());
+        assert_eq!(error.stage(), Stage::StartTls);
+        assert!(
+            error.to_string().ends_with(&format!("(timeout `{name}`)")),
+            "{error}"
+        );
+    }
+}
+
+/// The server takes no more of a message that never ends.
+#[test]
+fn a_block_that_is_not_taken() {
+    let builder = Exchange::builder().on(Step::Body(1), Fault::stop_reading());
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    for (change, name) in [
+        (timeouts(|t| t.block = BOUND), "block"),
+        (timeouts(|t| t.total = BOUND * 2), "total"),
+    ] {
+        let exchange = builder.clone().start();
+        let mut session = Session::open(&exchange.account().timeouts(change)).unwrap();
+        let begun = Instant::now();
+        let error = session.send_raw(&envelope, io::repeat(b'x')).unwrap_err();
+        assert!((BOUND..HANG).contains(&begun.elapsed()));
+        assert_eq!(
+            (error.stage(), error.in_doubt()),
+            (Stage::Body, false),
+            "{error}"
+        );
+        assert!(
+            error.to_string().ends_with(&format!("(timeout `{name}`)")),
+            "{error}"
+        );
+        assert!(exchange.delivered().is_empty());
+    }
+}
+
+/// The token's answer byte by byte, late, or not at all; not even TLS.
+#[test]
+fn the_token_has_its_bound_and_the_total_too() {
+    let token = |answer| Exchange::builder().token(answer);
+    let slow: [Builder; 4] = [
+        token(Answer::silent()),
+        token(Answer::trickle(TRICKLE)),
+        token(Answer::delay(HANG)),
+        Exchange::builder().entra_is_deaf(),
+    ];
+    let check = |builder: Builder| {
+        let exchange = builder.start();
+        for (change, name) in [
+            (timeouts(|t| t.token = BOUND), "token"),
+            (timeouts(|t| t.total = BOUND), "total"),
+        ] {
+            let error = error(&exchange.account(), change, &note());
+            assert_eq!(error.stage(), Stage::Token, "{error}");
+            assert!(
+                error.to_string().ends_with(&format!("(timeout `{name}`)")),
+                "{error}"
+            );
+        }
+    };
+    std::thread::scope(|scope| {
+        for builder in slow {
+            scope.spawn(|| check(builder));
+        }
+    });
+}
+
+#[test]
+fn a_dead_only_address_costs_the_bound_of_connecting() {
+    let exchange = Exchange::start();
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let listener = listener.unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let dead = listener.local_addr().unwrap().as_socket().unwrap();
+    // A queue for none holds one; what comes after it is not answered.
+    let _queued = TcpStream::connect(dead).unwrap();
+    for host in ["127.0.0.1", "localhost"] {
+        let account = exchange.account().server(host, dead.port());
+        let error = error(&account, timeouts(|t| t.connect = BOUND), &note());
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "connect {host}:{}: timed out after 1s (timeout `connect`)",
+                dead.port()
+            )
+        );
+        assert!(error.is_transient());
+    }
+}

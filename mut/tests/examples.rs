@@ -1,0 +1,168 @@
+//! The examples, run as a user runs them, with the stand-in in their environment.
+
+mod exchange;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use exchange::Exchange;
+
+/// `cargo test` builds the examples beside the tests.
+fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("examples")
+        .join(name)
+}
+
+/// Everything that an account needs, as EXOSEND_* variables.
+fn with_account<'c>(
+    command: &'c mut Command,
+    exchange: &Exchange,
+    folder: &Path,
+) -> &'c mut Command {
+    let roots = folder.join("ca.pem");
+    std::fs::write(&roots, exchange.ca_pem()).unwrap();
+    command
+        .env("EXOSEND_MAILBOX", exchange.mailbox())
+        .env("EXOSEND_TENANT", exchange.tenant())
+        .env("EXOSEND_CLIENT_ID", exchange.client_id())
+        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret())
+        .env("EXOSEND_SERVER", format!("localhost:{}", exchange.port()))
+        .env("EXOSEND_AUTHORITY", exchange.authority())
+        .env("EXOSEND_CA_FILE", roots)
+}
+
+fn run(exchange: &Exchange, name: &str, arguments: &[&str], input: &str) -> Output {
+    let folder =
+        std::env::temp_dir().join(format!("exosend-example-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut command = Command::new(example(name));
+    let command = with_account(&mut command, exchange, &folder).args(arguments);
+    let pipes = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+#[test]
+fn send_with_an_account() {
+    let exchange = Exchange::start();
+    let output = run(&exchange, "send", &["bob@example.com"], "");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("250 2.0.0 OK"));
+    let transcript = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        transcript.contains("C: [2732 bytes of login]\n") && transcript.contains("S: 235 2.7.0")
+    );
+    assert_eq!(exchange.settle().delivered()[0].to, ["bob@example.com"]);
+}
+
+#[test]
+fn send_without_an_account_goes_through_the_stand_in_and_says_so() {
+    let output = Command::new(example("send")).env_clear().output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success());
+    assert!(
+        text.contains("It works.")
+            && text.contains("This was the stand-in")
+            && text.contains("EXOSEND_TENANT")
+    );
+}
+
+#[test]
+fn send_with_half_an_account_names_what_is_missing() {
+    let output = Command::new(example("send"))
+        .env_clear()
+        .env("EXOSEND_TENANT", "contoso.com")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    for variable in [
+        "EXOSEND_MAILBOX",
+        "EXOSEND_CLIENT_ID",
+        "EXOSEND_CLIENT_SECRET",
+    ] {
+        assert!(text.contains(variable), "{text}");
+    }
+    assert!(!text.contains("stand-in") && output.stdout.is_empty());
+}
+
+#[test]
+fn batch() {
+    let exchange = Exchange::builder()
+        .refuse("bob@example.com", "550 5.1.10 no")
+        .start();
+    run(
+        &exchange,
+        "batch",
+        &[],
+        "ann@example.com\nbob@example.com\ncid@example.com\n",
+    );
+    let to: Vec<_> = exchange
+        .settle()
+        .delivered()
+        .into_iter()
+        .flat_map(|message| message.to)
+        .collect();
+    assert_eq!(to, ["ann@example.com", "cid@example.com"]);
+}
+
+#[test]
+fn raw() {
+    let exchange = Exchange::start();
+    run(
+        &exchange,
+        "raw",
+        &["ann@example.com"],
+        "From: robot@contoso.com\nSubject: raw\n\n.\n",
+    );
+    assert_eq!(
+        exchange.settle().delivered()[0].text(),
+        "From: robot@contoso.com\r\nSubject: raw\r\n\r\n.\r\n"
+    );
+}
+
+#[test]
+fn report() {
+    let exchange = Exchange::start();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("LICENSE-MIT");
+    run(
+        &exchange,
+        "report",
+        &["ops@example.com", file.to_str().unwrap()],
+        "",
+    );
+    let arrived = exchange.settle().delivered()[0].data.clone();
+    let parsed = mail_parser::MessageParser::default()
+        .parse(&arrived)
+        .unwrap();
+    let attached: Vec<_> = parsed
+        .attachments()
+        .map(mail_parser::MimeHeaders::attachment_name)
+        .collect();
+    assert_eq!(attached, [Some("chart.svg"), Some("LICENSE-MIT")]);
+    assert_eq!(
+        parsed.attachments().last().unwrap().contents(),
+        std::fs::read(file).unwrap()
+    );
+}

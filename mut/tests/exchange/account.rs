@@ -1,0 +1,19 @@
+//! The one place that knows the crate under test.
+
+use exosend::Account;
+
+use super::Exchange;
+
+impl Exchange {
+    /// An account that is known here.
+    pub fn account(&self) -> Account {
+        Account::new(self.mailbox())
+            .tenant(self.tenant())
+            .client_id(self.client_id())
+            .client_secret(self.client_secret())
+            .server(self.host(), self.port())
+            .authority(self.authority())
+            .scope(self.scope())
+            .root_certificates(self.ca_pem())
+    }
+}

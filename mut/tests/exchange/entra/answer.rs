@@ -1,0 +1,221 @@
+//! Answers of the token endpoint that a test puts in the place of the usual one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::fault::Pace;
+use super::super::tcp::End;
+use super::refusal::Refusal;
+
+/// What the token endpoint answers. Unless told otherwise the connection stays open after it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    what: What,
+    pub(in super::super) after: Duration,
+    pub(in super::super) pace: Pace,
+    pub(in super::super) end: Option<End>,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Usual,
+    /// The usual answer, of which the last half never comes.
+    HalfOfUsual,
+    Http {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+    Nothing,
+}
+
+impl Answer {
+    /// This status, with an empty body.
+    pub fn status(status: u16) -> Self {
+        Self {
+            what: What::Http {
+                status,
+                headers: Vec::new(),
+                body: Vec::new(),
+            },
+            ..Self::usual()
+        }
+    }
+
+    /// An error of Entra's: Entra adds the trace and correlation identifiers and the time.
+    ///
+    /// ```ignore
+    /// Answer::aadsts(401, "invalid_client", 7000222, "The provided client secret keys are expired.")
+    /// ```
+    pub fn aadsts(status: u16, error: &'static str, code: u32, text: &str) -> Self {
+        Refusal {
+            status,
+            error,
+            code,
+            text: text.to_owned(),
+        }
+        .answer()
+    }
+
+    /// A page in HTML, as from a proxy or a captive portal.
+    pub fn html() -> Self {
+        let page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Welcome</body></html>\n";
+        Self::status(200)
+            .header("Content-Type", "text/html; charset=utf-8")
+            .body(page)
+    }
+
+    /// Sent elsewhere.
+    pub fn redirect(location: &str) -> Self {
+        Self::status(302).header("Location", location)
+    }
+
+    /// The connection ends without an answer.
+    pub fn disconnect() -> Self {
+        Self {
+            end: Some(End::Disconnect),
+            what: What::Nothing,
+            ..Self::usual()
+        }
+    }
+
+    /// The connection is reset without an answer.
+    pub fn reset() -> Self {
+        Self {
+            end: Some(End::Reset),
+            what: What::Nothing,
+            ..Self::usual()
+        }
+    }
+
+    /// No answer until the client goes.
+    pub fn silent() -> Self {
+        Self {
+            end: Some(End::Silent),
+            what: What::Nothing,
+            ..Self::usual()
+        }
+    }
+
+    /// The usual answer, but the connection ends amid its body.
+    pub fn cut_short() -> Self {
+        Self {
+            end: Some(End::Disconnect),
+            what: What::HalfOfUsual,
+            ..Self::usual()
+        }
+    }
+
+    /// The usual answer, but late.
+    pub fn delay(time: Duration) -> Self {
+        Self::usual().after(time)
+    }
+
+    /// The usual answer, one octet at a time with `rest` before each.
+    pub fn trickle(rest: Duration) -> Self {
+        Self {
+            pace: Pace { piece: 1, rest },
+            ..Self::usual()
+        }
+    }
+
+    /// With this header field. `Content-Length` is there already.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let What::Http { headers, .. } = &mut self.what {
+            headers.push((name.into(), value.into()));
+        }
+        self
+    }
+
+    /// With this body.
+    pub fn body(mut self, text: impl Into<Vec<u8>>) -> Self {
+        if let What::Http { body, .. } = &mut self.what {
+            *body = text.into();
+        }
+        self
+    }
+
+    /// Waits before it answers.
+    pub fn after(self, time: Duration) -> Self {
+        Self {
+            after: time,
+            ..self
+        }
+    }
+
+    pub(in super::super) fn usual() -> Self {
+        Self {
+            what: What::Usual,
+            after: Duration::ZERO,
+            pace: Pace::default(),
+            end: None,
+        }
+    }
+
+    pub(in super::super) fn json(value: &Value) -> Self {
+        Self::status(200)
+            .header("Content-Type", "application/json; charset=utf-8")
+            .body(value.to_string())
+    }
+
+    pub(in super::super) fn with_status(mut self, code: u16) -> Self {
+        if let What::Http { status, .. } = &mut self.what {
+            *status = code;
+        }
+        self
+    }
+
+    /// The answer as it goes over the wire.
+    pub(in super::super) fn bytes(&self, usual: &Self) -> Vec<u8> {
+        let mut bytes = match &self.what {
+            What::Usual => return usual.http(),
+            What::Nothing => return Vec::new(),
+            What::HalfOfUsual => usual.http(),
+            What::Http { .. } => return self.http(),
+        };
+        let head = bytes
+            .windows(4)
+            .position(|end| end == b"\r\n\r\n")
+            .map_or(0, |end| end + 4);
+        bytes.truncate(head + (bytes.len() - head) / 2);
+        bytes
+    }
+
+    fn http(&self) -> Vec<u8> {
+        let What::Http {
+            status,
+            headers,
+            body,
+        } = &self.what
+        else {
+            return Vec::new();
+        };
+        let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(*status));
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!(
+            "Cache-Control: no-store, no-cache\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ));
+        [head.as_bytes(), body].concat()
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        302 => "Found",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        410 => "Gone",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Status",
+    }
+}

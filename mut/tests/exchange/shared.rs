@@ -1,0 +1,101 @@
+//! What the connections of one stand-in share: how it is set up, what it was told, what it has seen.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::ServerConfig;
+
+use super::config::Config;
+use super::entra::Answer;
+use super::fault::{Ends, Fault, Faults, Sequence, Step};
+use super::federated::FederatedTokens;
+use super::record::Record;
+use super::tcp::Tcp;
+
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) smtp_tls: Arc<ServerConfig>,
+    pub(super) entra_tls: Arc<ServerConfig>,
+    pub(super) orders: Mutex<Orders>,
+    pub(super) record: Mutex<Record>,
+    pub(super) smtp_flights: AtomicUsize,
+    pub(super) token_flights: AtomicUsize,
+    pub(super) server_bytes: AtomicU64,
+    pub(super) client_bytes: AtomicU64,
+}
+
+/// What goes wrong, and where.
+pub(super) struct Orders {
+    pub(super) faults: Faults,
+    pub(super) answers: Sequence<Answer>,
+    pub(super) refused: Vec<(String, String)>,
+    pub(super) ends: Ends,
+    pub(super) federated: FederatedTokens,
+    pub(super) identity_answers: Sequence<Answer>,
+}
+
+impl Shared {
+    pub(super) fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fault for this occurrence of a step.
+    pub(super) fn fault(&self, step: Step) -> Option<(Step, Fault)> {
+        self.orders().faults.next(step)
+    }
+
+    /// What was told to be the answer to this token request.
+    pub(super) fn next_answer(&self) -> Option<Answer> {
+        self.orders().answers.next()
+    }
+
+    /// The reply to a recipient who is to be refused.
+    pub(super) fn refusal_of(&self, address: &str) -> Option<String> {
+        let orders = self.orders();
+        let refused = orders
+            .refused
+            .iter()
+            .rev()
+            .find(|(refused, _)| refused.eq_ignore_ascii_case(address));
+        refused.map(|(_, reply)| reply.clone())
+    }
+
+    /// Whether Exchange takes this token.
+    pub(super) fn is_good_for_exchange(&self, token: &str) -> bool {
+        self.record()
+            .issued
+            .iter()
+            .any(|issued| issued.for_exchange && issued.token == token)
+    }
+
+    /// Adds a line to the transcript.
+    pub(super) fn note(&self, line: String) {
+        log::debug!(target: "stand-in", "{line}");
+        self.record().transcript.push(line);
+    }
+
+    pub(super) fn violation(&self, violation: impl Into<String>) {
+        let violation = violation.into();
+        self.note(format!("-- violation: {violation}"));
+        self.record().violations.push(violation);
+    }
+
+    pub(super) fn handshake_failure(&self, side: &str, failure: &io::Error) {
+        let failure = format!("{side}: {failure}");
+        self.note(format!("-- handshake failed: {failure}"));
+        self.record().handshake_failures.push(failure);
+    }
+
+    pub(super) fn count_smtp_turns(&self, tcp: &mut Tcp) {
+        self.smtp_flights.fetch_add(tcp.take_turns(), Relaxed);
+    }
+
+    pub(super) fn count_token_turns(&self, tcp: &mut Tcp) {
+        self.token_flights.fetch_add(tcp.take_turns(), Relaxed);
+    }
+}

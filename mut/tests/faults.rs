@@ -1,0 +1,556 @@
+//! The network goes wrong at every place there is: cut, reset, silent, not reading any more.
+//!
+//! What must hold whatever happens: the call ends in time; `Ok` exactly if the accepting reply arrived; an error in doubt
+//! wherever the stand-in has accepted; and not a byte of address, token or message in the clear.
+#![allow(unused_must_use)] // receipts are looked at where they matter
+
+mod exchange;
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exchange::{Answer, Builder, End, Exchange, Fault, Step};
+use exosend::{Account, Envelope, Error, ErrorKind, Receipt, Session, Timeouts, Token, send_mail};
+
+/// What must not be seen in the clear.
+const MARKED: [&str; 3] = ["ann@example.com", "marked subject", "marked text"];
+
+/// Nothing here takes this long, unless it hangs.
+const TOTAL: Duration = Duration::from_secs(30);
+
+/// Where the other side falls silent, each case costs this. Too short on a slow machine, an error comes earlier in the
+/// dialogue than it might; nothing that is asserted hangs on it.
+const SHORT: Duration = Duration::from_millis(100);
+
+fn patient() -> Timeouts {
+    Timeouts {
+        total: TOTAL,
+        ..Timeouts::default()
+    }
+}
+
+fn impatient() -> Timeouts {
+    Timeouts {
+        token: SHORT,
+        connect: TOTAL,
+        command: SHORT,
+        block: SHORT,
+        accept: SHORT,
+        total: TOTAL,
+    }
+}
+
+fn message() -> exosend::Message {
+    exosend::Message::new()
+        .to("ann@example.com")
+        .subject("marked subject")
+        .text("marked text\n")
+}
+
+/// A dialogue, whole; one result for each message.
+type Dialogue = fn(&Account) -> Vec<Result<Receipt, Error>>;
+
+fn one_message(account: &Account) -> Vec<Result<Receipt, Error>> {
+    vec![send_mail(account, &message())]
+}
+
+/// Two messages; of the first one recipient is refused, so that there is a RSET, the second is for two.
+fn session(account: &Account) -> Vec<Result<Receipt, Error>> {
+    let mut session = match Session::open(account) {
+        Ok(session) => session,
+        Err(error) => return vec![Err(error)],
+    };
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let text = "Subject: marked subject\n\nmarked text\n";
+    let results = vec![
+        session.send_raw(&envelope.clone().to("bob@example.com"), text.as_bytes()),
+        session.send_raw(
+            &envelope.to("eve@example.com").partial(true),
+            text.as_bytes(),
+        ),
+    ];
+    session.quit();
+    results
+}
+
+/// One stand-in, one account that has its token, one dialogue after another.
+struct Lane {
+    exchange: Exchange,
+    account: Account,
+    token: String,
+    dialogue: Dialogue,
+    delivered: usize,
+}
+
+impl Lane {
+    fn new(builder: &Builder, dialogue: Dialogue) -> Self {
+        let exchange = builder
+            .clone()
+            .tapped()
+            .refuse("bob@example.com", "550 5.1.10 Recipient not found")
+            .start();
+        let account = exchange.account();
+        let token = Token::fetch(&account).unwrap().secret().to_owned();
+        Self {
+            exchange,
+            account,
+            token,
+            dialogue,
+            delivered: 0,
+        }
+    }
+
+    /// What no fault may change; gives the results.
+    fn run(&mut self, timeouts: Timeouts, what: &str) -> Vec<Result<Receipt, Error>> {
+        let begun = Instant::now();
+        let results = (self.dialogue)(&self.account.clone().timeouts(timeouts));
+        let time = begun.elapsed();
+        assert!(time < TOTAL, "{what}: {time:?}");
+        let before = self.delivered;
+        self.delivered = self.exchange.settle().delivered().len();
+        let accepted = self.delivered - before;
+        let ok = results.iter().filter(|result| result.is_ok()).count();
+        let doubtful = results
+            .iter()
+            .filter(|result| result.as_ref().is_err_and(Error::in_doubt))
+            .count();
+        assert!(
+            (ok..=ok + doubtful).contains(&accepted),
+            "{what}: {accepted} accepted, {results:?}"
+        );
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            let judged = [error.is_transient(), error.is_permanent(), error.in_doubt()];
+            assert_eq!(
+                judged.iter().filter(|yes| **yes).count(),
+                1,
+                "{what}: {error}"
+            );
+        }
+        let heard = self.exchange.take_tapped();
+        for secret in MARKED.into_iter().chain([&self.token[..20]]) {
+            assert!(
+                !heard.windows(secret.len()).any(|w| w == secret.as_bytes()),
+                "{what}: {secret} in the clear"
+            );
+        }
+        assert_eq!(self.exchange.violations(), [""; 0], "{what}");
+        results
+    }
+}
+
+/// Of how many octets an undisturbed dialogue consists.
+struct Octets {
+    server: u64,
+    client: u64,
+    tcp: u64,
+    entra: u64,
+}
+
+fn measure(builder: &Builder, dialogue: Dialogue) -> Octets {
+    let mut lane = Lane::new(builder, dialogue);
+    let results = lane.run(patient(), "undisturbed");
+    assert!(results.last().unwrap().is_ok(), "{results:?}");
+    Octets {
+        server: lane.exchange.server_bytes(),
+        client: lane.exchange.client_bytes(),
+        tcp: lane.exchange.tcp_bytes(),
+        entra: lane.exchange.entra_bytes(),
+    }
+}
+
+/// Each number below `end` once, shared among threads side by side.
+fn each(end: u64, threads: usize, case: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    match next.fetch_add(1, Relaxed) {
+                        n if n < end => case(n),
+                        _ => return,
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Every position below `end`. A lane is new after each 25: a connection that nobody reads any more keeps its thread and
+/// its socket to the end.
+fn everywhere(
+    end: u64,
+    lanes: usize,
+    builder: &Builder,
+    dialogue: Dialogue,
+    case: impl Fn(&mut Lane, u64) + Sync,
+) {
+    const RUN: u64 = 25;
+    each(end.div_ceil(RUN), lanes, |run| {
+        let mut lane = Lane::new(builder, dialogue);
+        for n in run * RUN..end.min((run + 1) * RUN) {
+            case(&mut lane, n);
+        }
+    });
+    println!("{end} positions");
+}
+
+/// Lanes that compute, and lanes that wait.
+const BUSY: usize = 4;
+const WAITING: usize = 128;
+
+const BYE: &str = "221 2.0.0 Service closing transmission channel\r\n";
+const QUIT: &str = "QUIT\r\n";
+
+/// Cut or reset behind every octet of SMTP that the server says.
+fn every_end(how: End, builder: &Builder, dialogue: Dialogue) {
+    let octets = measure(builder, dialogue);
+    let accepted = octets.server - BYE.len() as u64;
+    everywhere(octets.server, BUSY, builder, dialogue, |lane, n| {
+        lane.exchange.end_server_at(n, how);
+        let what = format!("{how:?} at {n}");
+        let results = lane.run(patient(), &what);
+        let last = results.last().unwrap();
+        assert_eq!(last.is_ok(), n >= accepted, "{what}: {last:?}");
+    });
+}
+
+#[test]
+fn cut_everywhere() {
+    every_end(End::Disconnect, &Exchange::builder(), one_message);
+}
+
+#[test]
+fn reset_everywhere() {
+    every_end(End::Reset, &Exchange::builder(), one_message);
+}
+
+#[test]
+fn a_session_cut_everywhere() {
+    every_end(End::Disconnect, &Exchange::builder(), session);
+}
+
+#[test]
+fn cut_everywhere_without_pipelining() {
+    every_end(
+        End::Disconnect,
+        &Exchange::builder().without("PIPELINING").short_token(),
+        session,
+    );
+}
+
+/// As above, with silence: the wait that ends it has a name.
+#[test]
+fn silent_everywhere() {
+    let builder = Exchange::builder();
+    let octets = measure(&builder, one_message);
+    let accepted = octets.server - BYE.len() as u64;
+    everywhere(octets.server, WAITING, &builder, one_message, |lane, n| {
+        lane.exchange.end_server_at(n, End::Silent);
+        let what = format!("silent at {n}");
+        if n >= accepted {
+            assert!(lane.run(patient(), &what)[0].is_ok(), "{what}");
+            return;
+        }
+        let error = lane.run(impatient(), &what).remove(0).unwrap_err();
+        let named = ["(timeout `command`)", "(timeout `accept`)"]
+            .iter()
+            .any(|name| error.to_string().contains(name));
+        assert!(
+            named && error.kind() == ErrorKind::Network,
+            "{what}: {error}"
+        );
+    });
+}
+
+/// The server reads so many octets and no more. What the client sends fits into the buffers between them, so that it is
+/// the reply that is missing.
+#[test]
+fn not_reading_any_more_everywhere() {
+    let builder = Exchange::builder();
+    let octets = measure(&builder, one_message);
+    let accepted = octets.client - QUIT.len() as u64;
+    everywhere(octets.client, WAITING, &builder, one_message, |lane, n| {
+        lane.exchange.stop_reading_at(n);
+        let what = format!("not reading from {n}");
+        if n >= accepted {
+            assert!(lane.run(patient(), &what)[0].is_ok(), "{what}");
+            return;
+        }
+        let error = lane.run(impatient(), &what).remove(0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Network, "{what}: {error}");
+    });
+}
+
+/// Positions among all that goes over TCP: in the handshake, and within the records that hold the octets above.
+fn every_end_of_tcp(how: End, timeouts: fn() -> Timeouts, lanes: usize, builder: &Builder) {
+    let octets = measure(builder, one_message);
+    everywhere(octets.tcp, lanes, builder, one_message, |lane, n| {
+        lane.exchange.end_tcp_at(n, how);
+        lane.run(timeouts(), &format!("{how:?} at {n} of TCP"));
+    });
+}
+
+#[test]
+fn cut_everywhere_within_tls_13() {
+    every_end_of_tcp(End::Disconnect, patient, BUSY, &Exchange::builder());
+}
+
+#[test]
+fn cut_everywhere_within_tls_12() {
+    every_end_of_tcp(
+        End::Disconnect,
+        patient,
+        BUSY,
+        &Exchange::builder().only_tls12(),
+    );
+}
+
+#[test]
+fn silent_everywhere_within_tls_13() {
+    every_end_of_tcp(End::Silent, impatient, WAITING, &Exchange::builder());
+}
+
+/// A message that needs a new token. (Any setter of the identity forgets the old one.)
+fn with_a_new_token(account: &Account) -> Vec<Result<Receipt, Error>> {
+    let account = account
+        .clone()
+        .scope("https://outlook.office365.com/.default");
+    one_message(&account)
+}
+
+/// Positions among all that the token's side sends: TLS handshake, HTTP head, JSON.
+#[test]
+fn the_token_cut_everywhere() {
+    let builder = Exchange::builder();
+    // One token is fetched when the lane is made, one by the dialogue.
+    let octets = measure(&builder, with_a_new_token).entra / 2;
+    everywhere(octets, BUSY, &builder, with_a_new_token, |lane, n| {
+        let what = format!("cut at {n} of the token");
+        lane.exchange.end_entra_at(n, End::Disconnect);
+        let Err(error) = lane.run(patient(), &what).remove(0) else {
+            // Handshakes differ by some octets, and what follows the JSON is not waited for.
+            assert!(n + 100 > octets, "{what}");
+            return;
+        };
+        assert!(!error.in_doubt(), "{what}: {error}");
+    });
+}
+
+#[test]
+fn the_token_silent_everywhere() {
+    let octets = measure(&Exchange::builder(), with_a_new_token).entra / 2;
+    each(octets.div_ceil(25), WAITING, |run| {
+        let exchange = Exchange::start();
+        for n in run * 25..octets.min((run + 1) * 25) {
+            exchange.end_entra_at(n, End::Silent);
+            let begun = Instant::now();
+            let result = Token::fetch(&exchange.account().timeouts(impatient()));
+            assert!(begun.elapsed() < TOTAL, "silent at {n} of the token");
+            match result {
+                Ok(_) => assert!(n + 100 > octets, "silent at {n} of the token"),
+                Err(error) => assert!(
+                    error.to_string().ends_with("(timeout `token`)"),
+                    "silent at {n} of the token: {error}"
+                ),
+            }
+        }
+    });
+    println!("{octets} positions");
+}
+
+/// Every step of the dialogue answered by everything that is not the usual answer.
+#[test]
+fn every_step_goes_wrong_in_every_way() {
+    const STEPS: [Step; 14] = [
+        Step::Greeting,
+        Step::Ehlo,
+        Step::StartTls,
+        Step::Handshake,
+        Step::EhloTls,
+        Step::Auth,
+        Step::AuthBlob,
+        Step::Mail,
+        Step::Rcpt,
+        Step::Data,
+        Step::Body(10),
+        Step::Accept,
+        Step::Rset,
+        Step::Quit,
+    ];
+    let raw = |bytes: &[u8]| Fault::raw(bytes);
+    let endless: String = (0..10_000).map(|n| format!("250-{n}\r\n")).collect();
+    let faults = [
+        Fault::disconnect(),
+        Fault::reset(),
+        Fault::silent(),
+        Fault::stop_reading(),
+        Fault::reply("421 4.3.2 going down"),
+        Fault::reply("451 4.7.0 later").then_disconnect(),
+        Fault::reply("554 5.7.1 never").then_disconnect(),
+        Fault::reply("554 5.7.1 never").then_reset(),
+        // Not 250: said in the middle of a message whose end is there too, it is a lie that nobody can tell from the truth.
+        Fault::reply("354 go on").then_disconnect(),
+        raw(b"250-2.0.0 more\r\n").then_disconnect(),
+        raw(b"250").then_disconnect(),
+        raw(b"25"),
+        raw(b"250 no line end"),
+        raw(b"250 2.0.0 bare CR\r"),
+        raw(b"2x0 OK\r\n").then_disconnect(),
+        raw(b"099 OK\r\n").then_disconnect(),
+        raw(b"600 OK\r\n").then_disconnect(),
+        raw(b"\r\n").then_disconnect(),
+        raw(b"250-a\r\n550 b\r\n").then_disconnect(),
+        raw(b"\x16\x03\x01\x00\x05hello").then_disconnect(),
+        raw(endless.as_bytes()).then_disconnect(),
+        raw(&[b'x'; 2 << 20]).then_disconnect(),
+    ];
+    let cases = STEPS.len() * faults.len();
+    each(cases as u64, WAITING, |n| {
+        let n = usize::try_from(n).unwrap();
+        let (step, fault) = (STEPS[n / faults.len()], &faults[n % faults.len()]);
+        let builder = Exchange::builder().on(step, fault.clone());
+        let what = format!("{step:?}: {:.200}", format!("{fault:?}"));
+        // Whose answer nobody waits for.
+        let undisturbed = step == Step::Quit;
+        let timeouts = if undisturbed { patient() } else { impatient() };
+        let results = Lane::new(&builder, session).run(timeouts, &what);
+        let ok = results.last().unwrap().is_ok();
+        // What is said in the middle of a message stands before what is said to its end, and may be part of that line.
+        assert!(
+            ok == undisturbed || step == Step::Body(10),
+            "{what}: {results:?}"
+        );
+    });
+    println!("{cases} cases");
+}
+
+/// The token endpoint answers with what is no token: the call ends in an error, and no login is tried.
+#[test]
+fn the_token_answered_by_anything_else() {
+    let json = |body: &str| Answer::status(200).body(body);
+    let deep = "[".repeat(60_000);
+    let answers = [
+        Answer::html(),
+        Answer::cut_short(),
+        Answer::disconnect(),
+        Answer::reset(),
+        json("{\"access_token\":\"ey"),
+        json("\u{feff}{\"access_token\":\"ey.J0.x\"}"),
+        json("{\"access_token\":\"a\\r\\nX-Eve: 1\"}"),
+        json("{\"access_token\":\"a\\u0001auth=Bearer b\"}"),
+        json("{\"access_token\":\"\"}"),
+        json("{\"access_token\":[\"ey.J0.x\"]}"),
+        json("{\"access_token\":\"ey.J0.x\",\"error\":\"what\"}"),
+        json("null"),
+        json(&deep),
+        json(&format!("{{\"access_token\":{deep}")),
+        Answer::status(200).body(vec![b' '; 64 << 20]),
+        Answer::status(200).body(vec![0xff; 1000]),
+        Answer::status(204),
+        Answer::status(500),
+        Answer::status(999).body("{}"),
+        Answer::redirect("http://localhost/"),
+        Answer::redirect("https://eve.example.com/token"),
+        Answer::redirect("//eve.example.com/token").header("Location", "/again"),
+        Answer::status(200).header("X-Long", &"x".repeat(100_000)),
+        Answer::status(200)
+            .header("Transfer-Encoding", "chunked")
+            .body("ffffffffffffffffffff\r\n"),
+    ];
+    each(answers.len() as u64, BUSY, |n| {
+        let n = usize::try_from(n).unwrap();
+        let exchange = Exchange::builder().token(answers[n].clone()).start();
+        let begun = Instant::now();
+        let error = one_message(&exchange.account().timeouts(patient()))
+            .remove(0)
+            .unwrap_err();
+        assert!(begun.elapsed() < TOTAL, "{n}: {error}");
+        assert_eq!(error.stage(), exosend::Stage::Token, "{n}: {error}");
+        assert!(error.to_string().len() < 1000, "{n}: {error}");
+        let said = exchange.settle().transcript();
+        assert!(
+            !said.iter().any(|line| line.contains("AUTH XOAUTH2")),
+            "{n}: {said:?}"
+        );
+        // Once, or once more where the answer was 500.
+        assert!(exchange.token_requests().len() <= 2, "{n}");
+    });
+}
+
+/// How long a token lives may be said in any way: it is sent once for sure, and kept only if that makes sense.
+#[test]
+fn a_lifetime_that_makes_no_sense_is_none() {
+    for (expires_in, kept) in [
+        ("", false),
+        (",\"expires_in\":3599", true),
+        (",\"expires_in\":\"3599\"", true),
+        (",\"expires_in\":1e300", true),
+        (",\"expires_in\":18446744073709551615", true),
+        (",\"expires_in\":0", false),
+        (",\"expires_in\":-1", false),
+        (",\"expires_in\":-1e300", false),
+        (",\"expires_in\":\"soon\"", false),
+        (",\"expires_in\":null", false),
+        (",\"expires_in\":{}", false),
+    ] {
+        let exchange = Exchange::start();
+        let token = exchange.issue_token();
+        exchange.token(
+            Answer::status(200).body(format!("{{\"access_token\":\"{token}\"{expires_in}}}")),
+        );
+        let account = exchange.account().timeouts(patient());
+        for _ in 0..2 {
+            assert!(one_message(&account)[0].is_ok(), "{expires_in}");
+        }
+        let requests = if kept { 1 } else { 2 };
+        assert_eq!(exchange.token_requests().len(), requests, "{expires_in}");
+    }
+}
+
+/// A caller may catch the panic of its own reader. The server still waits for the rest of the message then, and would
+/// take the next one for it.
+#[test]
+fn a_reader_that_panics_ends_the_session() {
+    struct Panics;
+    impl Read for Panics {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("the reader's own")
+        }
+    }
+    let exchange = Exchange::start();
+    let mut session = Session::open(&exchange.account()).unwrap();
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let half = b"Subject: for Ann alone\r\n\r\n".repeat(1000);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        session.send_raw(&envelope, half.chain(Panics))
+    }));
+    assert!(unwound.is_err());
+    let next = session.send(&message()).unwrap_err();
+    assert_eq!(
+        next.to_string(),
+        "body: the session ended earlier: a panic in the middle of a message"
+    );
+    session.quit();
+    assert!(exchange.settle().delivered().is_empty());
+}
+
+/// A reader that breaks the contract of `Read` cannot make us send less than it gave.
+#[test]
+fn a_reader_that_lies_ends_the_message() {
+    struct Lies;
+    impl Read for Lies {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len() + 1)
+        }
+    }
+    let exchange = Exchange::start();
+    let mut session = Session::open(&exchange.account()).unwrap();
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let error = session.send_raw(&envelope, Lies).unwrap_err();
+    assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Body, false));
+    drop(session);
+    assert!(exchange.settle().delivered().is_empty());
+}

@@ -1,0 +1,402 @@
+//! Every string that a caller can give is attacked with what would make two lines or two addresses of one. It is refused
+//! before the first byte leaves, or goes out so that it cannot act.
+#![allow(unused_must_use)] // receipts are looked at where they matter
+
+mod exchange;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use exchange::Exchange;
+use exosend::{
+    Account, Attachment, Envelope, Error, ErrorKind, Message, Receipt, Session, send_mail,
+};
+
+static EXCHANGE: LazyLock<Exchange> = LazyLock::new(Exchange::start);
+
+/// Sends something in which one string is the attack.
+type Attempt = fn(&str) -> Result<Receipt, Error>;
+
+/// Each function of the public interface that takes a string, path or bytes, a value that is right for it, and the sending.
+const SETTERS: &[(&str, &str, Attempt)] = &[
+    ("Account::new", "robot@contoso.com", |v| {
+        by(&like(Account::new(v)))
+    }),
+    ("Account::tenant", "contoso.onmicrosoft.com", |v| {
+        by(&EXCHANGE.account().tenant(v))
+    }),
+    (
+        "Account::client_id",
+        "6731de76-14a6-49ae-97bc-6eba6914391e",
+        |v| by(&EXCHANGE.account().client_id(v)),
+    ),
+    (
+        "Account::client_secret",
+        "Stand8Q~in&secret+value=with%odd~letters",
+        |v| by(&EXCHANGE.account().client_secret(v)),
+    ),
+    ("Account::client_certificate", "", |v| {
+        by(&EXCHANGE.account().client_certificate(v))
+    }),
+    ("Account::federated_token_file", "/nonexistent/token", |v| {
+        by(&EXCHANGE.account().federated_token_file(v))
+    }),
+    ("Account::access_token", "ey.J0.x", |v| {
+        by(&EXCHANGE.account().access_token(v))
+    }),
+    ("Account::server", "localhost", |v| {
+        by(&EXCHANGE.account().server(v, EXCHANGE.port()))
+    }),
+    ("Account::authority", "https://localhost", |v| {
+        by(&EXCHANGE
+            .account()
+            .authority(v.replace("localhost", &EXCHANGE.authority()[8..])))
+    }),
+    (
+        "Account::scope",
+        "https://outlook.office365.com/.default",
+        |v| by(&EXCHANGE.account().scope(v)),
+    ),
+    ("Account::root_certificates", "", |v| {
+        by(&EXCHANGE.account().root_certificates(EXCHANGE.ca_pem() + v))
+    }),
+    ("Account::token_cache", "cache", |v| {
+        by(&EXCHANGE.account().token_cache(scratch().join(v)))
+    }),
+    ("Account::set", "", |v| {
+        let unknown = format!("mailbox{v}");
+        assert!(EXCHANGE.account().set(&unknown, "x").is_err());
+        let mut last = by(&EXCHANGE.account());
+        for key in Account::keys() {
+            let mut account = EXCHANGE.account();
+            // Where tokens are kept may be any path, and has a row of its own.
+            if key != "token_cache" {
+                last = account.set(key, v).and_then(|()| by(&account));
+                assert!(last.is_err(), "{key}");
+            }
+        }
+        last
+    }),
+    ("Account::from_layers", "robot@contoso.com", |v| {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let layer = |value: &str| vec![pair("mailbox", value), pair("client_secret", "x")];
+        assert!(Account::from_layers(&[vec![pair(v, "x")]]).is_err());
+        by(&like(Account::from_layers(&[layer(v)])?))
+    }),
+    ("Message::from", "robot@contoso.com", |v| {
+        send(note().from(v))
+    }),
+    ("Message::to", "ann@example.com", |v| send(note().to(v))),
+    ("Message::cc", "Ann <ann@example.com>", |v| {
+        send(note().cc(v))
+    }),
+    ("Message::bcc", "\"Ann\" <ann@example.com>", |v| {
+        send(note().bcc(v))
+    }),
+    ("Message::reply_to", "ann@example.com", |v| {
+        send(note().reply_to(v))
+    }),
+    ("Message::subject", "hello", |v| send(note().subject(v))),
+    ("Message::text", "hello", |v| send(note().text(v))),
+    ("Message::html", "<p>hello</p>", |v| send(note().html(v))),
+    ("Message::header", "X-Kind", |v| {
+        send(note().header(v, "x"))?;
+        send(note().header("X-Value", v))?;
+        send(note().header("Message-ID", format!("<{v}@contoso.com>")))?;
+        send(note().header("Date", v))
+    }),
+    (
+        "Attachment::file",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+        |v| send(note().attach(Attachment::file(v))),
+    ),
+    ("Attachment::bytes", "a.txt", |v| {
+        send(note().attach(Attachment::bytes(v, "x")))?;
+        send(note().attach(Attachment::bytes("a.txt", v)))
+    }),
+    ("Attachment::name", "a.txt", |v| {
+        send(note().attach(Attachment::bytes("b", "x").name(v)))
+    }),
+    (
+        "Attachment::content_type",
+        "text/plain; charset=utf-8",
+        |v| send(note().attach(Attachment::bytes("b", "x").content_type(v))),
+    ),
+    ("Attachment::inline", "chart", |v| {
+        send(
+            note()
+                .html("x")
+                .attach(Attachment::bytes("b", "x").inline(v)),
+        )
+    }),
+    ("Envelope::new", "robot@contoso.com", |v| {
+        raw(&Envelope::new(v).to("ann@example.com"), "Subject: x\n\nx\n")
+    }),
+    ("Envelope::to", "ann@example.com", |v| {
+        raw(
+            &Envelope::new("robot@contoso.com").to(v),
+            "Subject: x\n\nx\n",
+        )
+    }),
+];
+
+/// What is put behind, before and into the value that is right.
+fn attacks(right: &str) -> BTreeSet<String> {
+    let long = "x".repeat(100_000);
+    let mut attacks = BTreeSet::from([
+        long.clone(),
+        format!("{right} {long}"),
+        format!("{long}@example.com"),
+    ]);
+    for evil in [
+        "\r\nRCPT TO:<eve@example.com>",
+        "\nX-Eve: 1",
+        "\rX-Eve: 1",
+        "\r\n\r\nX-Eve: 1",
+        "\r\n.\r\nMAIL FROM:<eve@example.com>\r\n",
+        "\n.\nQUIT\n",
+        "\r",
+        "\n",
+        "\r\n",
+        "\0",
+        "\0\r\nX-Eve: 1",
+        "> SIZE=1\r\n",
+        ">\r\nRCPT TO:<eve@example.com",
+        "<eve@example.com>",
+        ", <eve@example.com>",
+        ",eve@example.com",
+        "\u{2028}X-Eve: 1",
+        "\u{85}X-Eve: 1",
+        "\u{202e}",
+        "\x01auth=Bearer x\x01\x01",
+        "&client_id=eve",
+        "?eve#eve",
+        "/../eve",
+        "%0d%0aX-Eve:%201",
+        "=?utf-8?q?=0d=0aX-Eve:_1?=",
+        "\"; name=\"eve",
+        "\\\"",
+    ] {
+        attacks.extend([format!("{right}{evil}"), format!("{evil}{right}")]);
+        let (before, after) = right.split_at(right.len() / 2);
+        attacks.insert(format!("{before}{evil}{after}"));
+    }
+    attacks
+}
+
+#[test]
+fn what_is_given_cannot_act() {
+    let mut cases = 0;
+    for (name, right, attempt) in SETTERS {
+        for attack in attacks(right) {
+            let before = Seen::now();
+            let result = attempt(&attack);
+            judge(
+                &format!("{name}({:.200})", format!("{attack:?}")),
+                name,
+                &result,
+                &before,
+            );
+            cases += 1;
+        }
+    }
+    println!("{cases} strings");
+    std::fs::remove_dir_all(scratch()).unwrap();
+}
+
+/// What both sides of the stand-in have seen so far.
+struct Seen {
+    lines: usize,
+    requests: usize,
+}
+
+impl Seen {
+    fn now() -> Self {
+        Self {
+            lines: EXCHANGE.settle().lines(),
+            requests: EXCHANGE.token_requests().len(),
+        }
+    }
+}
+
+fn judge(what: &str, name: &str, result: &Result<Receipt, Error>, before: &Seen) {
+    let lines = EXCHANGE.settle().transcript_since(before.lines);
+    let requests = &EXCHANGE.token_requests()[before.requests..];
+    assert_eq!(EXCHANGE.violations(), [""; 0], "{what}");
+    for line in lines.iter().filter(|line| line.starts_with("C: ")) {
+        // The whole of what the client may say, and nobody but those who were meant.
+        let verb = line[3..].split([' ', ':']).next().unwrap();
+        let known = [
+            "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "QUIT",
+        ];
+        assert!(
+            known.contains(&verb) || line.starts_with("C: ["),
+            "{what}: {line}"
+        );
+        assert!(!line.contains("<eve@example.com>"), "{what}: {line}");
+    }
+    for request in requests {
+        assert_eq!(request.method, "POST", "{what}");
+        assert!(
+            request.target.ends_with("/oauth2/v2.0/token"),
+            "{what}: {}",
+            request.target
+        );
+        assert!(request.header("X-Eve").is_none(), "{what}");
+        let fields: Vec<_> = request
+            .form
+            .iter()
+            .map(|(field, _)| field.as_str())
+            .collect();
+        assert_eq!(
+            fields.iter().collect::<BTreeSet<_>>().len(),
+            fields.len(),
+            "{what}"
+        );
+        assert!(fields.len() <= 5, "{what}: {fields:?}");
+    }
+    if let Some(mail) = EXCHANGE.last_delivered() {
+        let text = mail.text();
+        // What a text holds is its own affair: it is the body.
+        let body = ["Message::text", "Message::html"].contains(&name);
+        let looked_at = if body {
+            text.split("\r\n\r\n").next().unwrap()
+        } else {
+            &text
+        };
+        for line in looked_at.split("\r\n") {
+            assert!(
+                !line.starts_with("X-Eve:") && !line.starts_with("Bcc:"),
+                "{what}: {text}"
+            );
+            assert!(
+                !line.contains(['\r', '\n', '\0']) || body,
+                "{what}: {line:?}"
+            );
+            assert!(line.len() <= 998, "{what}: {} bytes in a line", line.len());
+        }
+    }
+    if let Err(error) = result {
+        let text = error.to_string();
+        assert!(!text.chars().any(char::is_control), "{what}: {text:?}");
+        // Some rows send more than one thing, and a session is open before its envelope is looked at.
+        let several = ["Account::set", "Message::header", "Attachment::bytes"];
+        let opened = name.starts_with("Envelope::") || several.contains(&name);
+        if error.kind() == ErrorKind::Input && !opened {
+            // A greeting may still come for a connection that was given up before.
+            let said = lines.iter().any(|line| line.starts_with("C: "));
+            assert!(!said && requests.is_empty(), "{what}: {lines:?}");
+        }
+        if error.kind() == ErrorKind::Input && name.starts_with("Envelope::") {
+            assert!(
+                !lines.iter().any(|line| line.starts_with("C: MAIL")),
+                "{what}"
+            );
+        }
+    }
+}
+
+/// The table above is whole: whoever adds a setter adds its row.
+#[test]
+fn no_setter_is_forgotten() {
+    let sources = [
+        ("Account", include_str!("../src/account.rs")),
+        ("Message", include_str!("../src/message.rs")),
+        ("Attachment", include_str!("../src/message/attachment.rs")),
+        ("Envelope", include_str!("../src/envelope.rs")),
+        ("Session", include_str!("../src/session.rs")),
+    ];
+    let takes_text = |arguments: &str| {
+        [
+            "Into<String>",
+            "Into<PathBuf>",
+            "Into<Vec<u8>>",
+            "&str",
+            "String",
+            "Path",
+            "[u8]",
+        ]
+        .iter()
+        .any(|kind| arguments.contains(kind))
+    };
+    let mut found = BTreeSet::new();
+    for (owner, source) in sources {
+        for function in source.split("\n    pub fn ").skip(1) {
+            let (name, rest) = function.split_once('(').unwrap();
+            let arguments = rest.split(") ->").next().unwrap();
+            if takes_text(arguments) {
+                found.insert(format!("{owner}::{name}"));
+            }
+        }
+    }
+    let listed: BTreeSet<_> = SETTERS
+        .iter()
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
+    assert_eq!(found, listed);
+    // And no file beside these has a public function with a text in it. (The command reads its arguments itself.)
+    let others = [
+        "lib.rs",
+        "receipt.rs",
+        "reply.rs",
+        "error.rs",
+        "timeouts.rs",
+        "token.rs",
+        "account/cloud.rs",
+    ];
+    for name in others {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(name);
+        let Ok(source) = std::fs::read_to_string(path) else {
+            continue;
+        };
+        for function in source.split("pub fn ").skip(1) {
+            let head = function.split('{').next().unwrap();
+            let arguments = head.split("->").next().unwrap();
+            assert!(!takes_text(arguments), "{name}: {head}");
+        }
+    }
+}
+
+fn note() -> Message {
+    Message::new().to("ann@example.com").subject("hello")
+}
+
+/// By one account: its token is asked for once.
+#[allow(clippy::needless_pass_by_value)] // reads better where it is called
+fn send(message: Message) -> Result<Receipt, Error> {
+    static ACCOUNT: LazyLock<Account> = LazyLock::new(|| EXCHANGE.account());
+    send_mail(&ACCOUNT, &message)
+}
+
+fn by(account: &Account) -> Result<Receipt, Error> {
+    send_mail(account, &note())
+}
+
+fn raw(envelope: &Envelope, text: &str) -> Result<Receipt, Error> {
+    static ACCOUNT: LazyLock<Account> = LazyLock::new(|| EXCHANGE.account());
+    let mut session = Session::open(&ACCOUNT)?;
+    let result = session.send_raw(envelope, text.as_bytes());
+    session.quit();
+    result
+}
+
+/// The stand-in's own account but for its mailbox.
+fn like(account: Account) -> Account {
+    account
+        .tenant(EXCHANGE.tenant())
+        .client_id(EXCHANGE.client_id())
+        .client_secret(EXCHANGE.client_secret())
+        .server("localhost", EXCHANGE.port())
+        .authority(EXCHANGE.authority())
+        .scope(EXCHANGE.scope())
+        .root_certificates(EXCHANGE.ca_pem())
+}
+
+fn scratch() -> PathBuf {
+    let path = std::env::temp_dir().join(format!("exosend-injection-{}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}

@@ -1,0 +1,327 @@
+//! No secret in anything exosend writes: everything that a run logs, exosend at trace and all others at debug, every error
+//! with its sources, and the `Debug` of every public type is searched for them. And none in memory once it is dropped.
+#![allow(unused_must_use)] // receipts do not matter here
+
+mod exchange;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use exchange::{Exchange, Fault, Step};
+use exosend::{
+    Account, Attachment, Cloud, Envelope, InitialResponse, Message, Session, Timeouts, Token,
+    send_mail,
+};
+use zeroize::Zeroizing;
+
+static WRITTEN: Mutex<String> = Mutex::new(String::new());
+
+/// `ureq_proto` shows every byte of a response at trace, and nothing but this cap stops it.
+static CAPPED: AtomicBool = AtomicBool::new(true);
+
+struct Capture;
+
+impl log::Log for Capture {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let target = record.target();
+        let capped = CAPPED.load(Relaxed) && !target.starts_with("exosend");
+        // The stand-in is the other side; what it writes is its own affair.
+        if target != "stand-in" && (record.level() <= log::Level::Debug || !capped) {
+            WRITTEN
+                .lock()
+                .unwrap()
+                .push_str(&format!("{}: {}\n", record.target(), record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn nothing_secret_is_written() {
+    log::set_logger(&Capture).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let exchange = Exchange::builder()
+        .client_secret("Q8~marked-client-secret~Q8")
+        .start();
+    let account = exchange.account();
+    let token = Token::fetch(&account).unwrap();
+    let message = || {
+        Message::new()
+            .to("ann@example.com")
+            .text("marked message text")
+    };
+
+    send_mail(&account, &message()).unwrap();
+    let login = STANDARD.encode(format!(
+        "user=robot@contoso.com\x01auth=Bearer {}\x01\x01",
+        token.secret()
+    ));
+    let mut errors = Vec::new();
+    // Servers that repeat what they were told.
+    for echo in [token.secret(), &login] {
+        exchange.on(
+            Step::AuthBlob,
+            Fault::reply(&format!("535-5.7.8 what is {echo}?\n535 5.7.8 no")),
+        );
+        errors.push(send_mail(&account, &message()).unwrap_err());
+    }
+    // The same where it is no reply, or half of one, or the reason in base64, in one line or several.
+    let reason = STANDARD.encode(format!(
+        "{{\"status\":\"401\",\"token\":\"{}\"}}",
+        token.secret()
+    ));
+    let (half, rest) = reason.split_at(1001);
+    for answer in [
+        Fault::raw(format!("{}\r\n", token.secret())),
+        Fault::raw(format!("what is {login}?\r\n")),
+        Fault::raw(format!("535 {}", token.secret())).then_disconnect(),
+        Fault::reply(&format!("334 {reason}")),
+        Fault::reply(&format!("334-{half}\n334 {rest}")),
+    ] {
+        exchange.on(Step::AuthBlob, answer);
+        errors.push(send_mail(&account, &message()).unwrap_err());
+    }
+    errors.push(
+        send_mail(
+            &account.clone().client_secret("Q9~wrong-client-secret~Q9"),
+            &message(),
+        )
+        .unwrap_err(),
+    );
+    let session = Session::open(&account);
+    let mut written = format!(
+        "{errors:#?}{account:?}{token:?}{session:?}{}",
+        WRITTEN.lock().unwrap()
+    );
+    for error in &errors {
+        let mut source: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = source {
+            written.push_str(&format!("{error} {error:?} {error:#?}\n"));
+            source = error.source();
+        }
+    }
+
+    assert!(
+        written.contains("C: AUTH XOAUTH2") && written.contains("[withheld: it repeats the token]"),
+        "{written}"
+    );
+    let secrets = [
+        token.secret(),
+        &login,
+        &reason,
+        "marked-client-secret",
+        "wrong-client-secret",
+        "marked message text",
+    ];
+    assert_eq!(found(&secrets, &written), [""; 0]);
+
+    // The search is one that finds: without the cap the token is there, in rows of sixteen bytes.
+    CAPPED.store(false, Relaxed);
+    WRITTEN.lock().unwrap().clear();
+    let shown = Token::fetch(&exchange.account()).unwrap();
+    let written = WRITTEN.lock().unwrap().clone();
+    assert!(!written.contains(shown.secret()));
+    assert_eq!(found(&[shown.secret()], &written), [shown.secret()]);
+}
+
+/// Those of the secrets that stand in a text, whole or their beginning, as they are or in rows of hex.
+fn found<'s>(secrets: &[&'s str], written: &str) -> Vec<&'s str> {
+    let rows = written
+        .lines()
+        .filter_map(|line| line.strip_prefix("ureq_proto::util: "));
+    let hex: String = rows
+        .filter_map(|row| row.get(..40))
+        .flat_map(|row| row.chars().filter(char::is_ascii_hexdigit))
+        .collect();
+    let bytes: Vec<u8> = (0..hex.len() / 2)
+        .map(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap())
+        .collect();
+    let joined = String::from_utf8_lossy(&bytes);
+    let stands = |secret: &&&str| {
+        let beginning = &secret[..secret.len().min(40)];
+        written.contains(beginning) || joined.contains(beginning)
+    };
+    secrets.iter().filter(stands).copied().collect()
+}
+
+/// Whoever adds a public type says here what its `Debug` may show.
+#[test]
+fn no_debug_shows_a_secret() {
+    const SECRET: &str = "Q8~marked-secret~Q8";
+    const KEY: &str = include_str!("exchange/keys/ec.pem");
+    let key = KEY.lines().nth(1).unwrap();
+    let exchange = Exchange::builder().client_secret(SECRET).start();
+    exchange.on_nth(Step::Rcpt, 1, Fault::reply("550 5.1.1 no"));
+    let account = exchange.account();
+    let token = Token::fetch(&account).unwrap();
+    let mut session = Session::open(&account).unwrap();
+    let message = Message::new().to("ann@example.com").text("x");
+    let refused = session.send(&message).unwrap_err();
+    let receipt = session.send(&message).unwrap();
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let shown = [
+        (
+            "Account",
+            [
+                account.clone(),
+                account.clone().client_certificate(KEY),
+                account.clone().access_token(SECRET),
+                account.clone().federated_token_file("/run/token"),
+                account.clone().managed_identity(),
+            ]
+            .map(|account| format!("{account:?}{account:#?}"))
+            .concat(),
+        ),
+        ("Attachment", format!("{:?}", Attachment::bytes("a", "b"))),
+        ("Cloud", format!("{:?}", Cloud::default())),
+        ("Envelope", format!("{envelope:?}")),
+        ("Error", format!("{refused:?}")),
+        ("ErrorKind", format!("{:?}", refused.kind())),
+        ("InitialResponse", format!("{:?}", InitialResponse::Auto)),
+        ("Message", format!("{message:?}")),
+        ("Receipt", format!("{receipt:?}")),
+        ("Refusal", format!("{:?}", refused.refused())),
+        ("Reply", format!("{:?}", receipt.reply())),
+        ("Session", format!("{session:?}{session:#?}")),
+        ("Stage", format!("{:?}", refused.stage())),
+        ("Timeouts", format!("{:?}", Timeouts::default())),
+        ("Token", format!("{token:?}{token:#?}")),
+    ];
+    for (name, debug) in &shown {
+        assert!(!debug.is_empty());
+        assert_eq!(
+            found(&[SECRET, key, token.secret()], debug),
+            [""; 0],
+            "{name}"
+        );
+    }
+    let public: BTreeSet<_> = include_str!("../src/lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub use "))
+        .flat_map(|line| line.split([':', '{', '}', ',', ';', ' ']))
+        .filter(|word| word.starts_with(char::is_uppercase))
+        .collect();
+    assert_eq!(public, shown.iter().map(|(name, _)| *name).collect());
+}
+
+/// A process of its own sends a message, drops all, and looks through its memory for what it had.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_dropped_is_wiped() {
+    let exchange = Exchange::start();
+    let ca = std::env::temp_dir().join(format!("exosend-wiped-{}.pem", std::process::id()));
+    std::fs::write(&ca, exchange.ca_pem()).unwrap();
+    // The environment is memory too.
+    let hidden: Vec<_> = hide(exchange.client_secret())
+        .iter()
+        .map(u8::to_string)
+        .collect();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "forgetful", "--ignored", "--nocapture"])
+        .env("HIDDEN", hidden.join(","))
+        .env("EXOSEND_MAILBOX", exchange.mailbox())
+        .env("EXOSEND_TENANT", exchange.tenant())
+        .env("EXOSEND_CLIENT_ID", exchange.client_id())
+        .env("EXOSEND_SERVER", format!("localhost:{}", exchange.port()))
+        .env("EXOSEND_AUTHORITY", exchange.authority())
+        .env("EXOSEND_CA_FILE", &ca)
+        .output()
+        .unwrap();
+    std::fs::remove_file(ca).unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
+    assert_eq!(exchange.settle().delivered().len(), 1);
+}
+
+#[test]
+#[ignore = "the process of the test above"]
+#[cfg(target_os = "linux")]
+fn forgetful() {
+    let hidden = std::env::var("HIDDEN").unwrap();
+    let plain = |n: &str| char::from(n.parse::<u8>().unwrap() ^ VEIL);
+    let mut secret = String::with_capacity(hidden.len());
+    secret.extend(hidden.split(',').map(plain));
+    // An allocator writes over the beginning of what is freed.
+    let secret_end = hide(&secret[16..]);
+    let account = Account::from_env().unwrap().client_secret(secret);
+    assert_eq!(in_memory(&secret_end), 1);
+
+    let token = Token::fetch(&account).unwrap();
+    let token_piece = hide(&token.secret()[500..560]);
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    for part in [
+        "user=robot@contoso.com\x01auth=Bearer ",
+        token.secret(),
+        "\x01\x01",
+    ] {
+        text.push_str(part);
+    }
+    let login = Zeroizing::new(STANDARD.encode(text.as_bytes()));
+    let login_piece = hide(&login[500..560]);
+    assert_eq!(in_memory(&login_piece), 1);
+    drop((token, text, login));
+    send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap();
+    let kept = in_memory(&token_piece);
+    drop(account);
+    assert_eq!((in_memory(&secret_end), in_memory(&login_piece)), (0, 0));
+    // ureq and rustls free the buffers that the answer came in as they are; what was ours is gone.
+    let left = in_memory(&token_piece);
+    assert!(left < kept && left <= 2, "{left} of {kept}");
+}
+
+/// What nothing that searches may hold in plain.
+const VEIL: u8 = 0x55;
+
+fn hide(text: &str) -> Vec<u8> {
+    text.bytes().map(|byte| byte ^ VEIL).collect()
+}
+
+/// How often a text, given veiled, stands in what this process may write to.
+#[cfg(target_os = "linux")]
+fn in_memory(hidden: &[u8]) -> usize {
+    let mut memory = File::open("/proc/self/mem").unwrap();
+    let mut block = vec![0; 1 << 20];
+    let own = block.as_ptr() as u64..block.as_ptr() as u64 + block.len() as u64;
+    let mut found = 0;
+    for line in std::fs::read_to_string("/proc/self/maps").unwrap().lines() {
+        let (range, rest) = line.split_once(' ').unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let (mut from, to) = (
+            u64::from_str_radix(from, 16).unwrap(),
+            u64::from_str_radix(to, 16).unwrap(),
+        );
+        while rest.starts_with("rw") && from < to {
+            let length = usize::try_from(to - from).unwrap().min(block.len());
+            let block = &mut block[..length];
+            memory.seek(SeekFrom::Start(from)).unwrap();
+            if memory.read_exact(block).is_err() {
+                break;
+            }
+            block.iter_mut().for_each(|byte| *byte ^= VEIL);
+            let at = block
+                .windows(hidden.len())
+                .enumerate()
+                .filter(|(_, w)| *w == hidden);
+            found += at
+                .filter(|(n, _)| !own.contains(&(from + *n as u64)))
+                .count();
+            block.fill(0);
+            from += length as u64;
+        }
+    }
+    found
+}

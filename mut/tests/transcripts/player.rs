@@ -1,0 +1,258 @@
+//! Reads a transcript: `S:` what the server says, `C:` what the client must say, in order.
+//!
+//! ```text
+//! # why this case is here
+//! set: initial_response = always     an account's key
+//! token: short                       43 bytes instead of 2,012
+//! size: 100000                       bytes of each message
+//! > ann@example.com bob@example.com  the client sends a message to these; "partial" behind them allows partial delivery,
+//!                                    "check" asks only
+//! S: 220 hello                       a line of the server's; lines in a row leave in one write
+//! S~ 250 2.1.0 Sen                   no line end, and a write of its own
+//! S: <close>                         hangs up
+//! C: EHLO [127.0.0.1]                a line of the client's; lines in a row must arrive in one write
+//! C: <login>                         the XOAUTH2 message in base64
+//! C: <message>                       a message, up to and with its final dot
+//! C: <block>                         the first piece of a message
+//! TLS                                the handshake
+//! @hello                             tests/transcripts/hello.part: greeting to second EHLO
+//! = what the client's call gives     kind and judgement before an error's text
+//! ```
+//!
+//! `<size>` stands for any number, `<broken>` for the operating system's words for a broken connection, `{1..100}` repeats its line with each, `{x*20000}` repeats a character, `{\x1b}` is a
+//! byte.
+
+#![allow(unreachable_pub)] // shared by a unit test and an integration test
+
+use std::path::{Path, PathBuf};
+
+use super::exosend::{Error, Receipt, Refusal};
+
+#[derive(Debug, Default)]
+pub struct Transcript {
+    pub name: String,
+    pub settings: Vec<(String, String)>,
+    pub short_token: bool,
+    pub size: usize,
+    pub sends: Vec<Send>,
+    pub steps: Vec<Step>,
+    pub outcomes: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Send {
+    pub to: Vec<String>,
+    pub partial: bool,
+    pub check: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Lines that arrive together.
+    Client(Vec<String>),
+    /// Bytes that leave together.
+    Server(Vec<u8>),
+    Close,
+    Tls,
+}
+
+/// Every transcript in the folder.
+pub fn all() -> Vec<Transcript> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "txt"));
+    paths.sort();
+    assert!(paths.len() > 20, "where are the transcripts?");
+    paths.iter().map(|path| read(path)).collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+}
+
+fn read(path: &Path) -> Transcript {
+    let mut transcript = Transcript {
+        name: path.file_stem().unwrap().to_string_lossy().into(),
+        ..Default::default()
+    };
+    let mut open = false; // whether the last step takes another line
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        transcript.line(line, &mut open);
+    }
+    transcript
+}
+
+impl Transcript {
+    /// The text of each message: lines that begin with a dot, for their doubling to be seen.
+    pub fn text(&self) -> String {
+        format!(".{}\r\n", "x".repeat(70)).repeat(self.size.div_ceil(73).max(1))
+    }
+
+    /// What the client's calls gave is what the transcript says.
+    pub fn assert_outcomes(&self, outcomes: &[String]) {
+        let same = outcomes.len() == self.outcomes.len()
+            && self
+                .outcomes
+                .iter()
+                .zip(outcomes)
+                .all(|(expected, outcome)| matches(expected, outcome));
+        assert!(
+            same,
+            "{}: expected {:#?}, got {outcomes:#?}",
+            self.name, self.outcomes
+        );
+    }
+
+    fn line(&mut self, line: &str, open: &mut bool) {
+        let (mark, text) = line.split_once(' ').unwrap_or((line, ""));
+        match mark {
+            "" | "#" => {}
+            "set:" => {
+                let (key, value) = text.split_once(" = ").unwrap();
+                self.settings.push((key.into(), value.into()));
+            }
+            "token:" => self.short_token = text == "short",
+            "size:" => self.size = text.parse().unwrap(),
+            ">" => {
+                let (text, check) = flag(text, " check");
+                let (text, partial) = flag(text, " partial");
+                self.sends.push(Send {
+                    to: text.split(' ').flat_map(repeated).collect(),
+                    partial,
+                    check,
+                });
+            }
+            "=" => self.outcomes.push(text.into()),
+            "S:" if text == "<close>" => self.step(Step::Close, open),
+            "S:" => {
+                for text in repeated(text) {
+                    self.server(bytes(&(text + "\r\n")), *open);
+                    *open = true;
+                }
+            }
+            "S~" => {
+                self.server(bytes(text), false);
+                *open = false;
+            }
+            "C:" => {
+                for text in repeated(text) {
+                    match self.steps.last_mut() {
+                        Some(Step::Client(lines)) => lines.push(text),
+                        _ => self.steps.push(Step::Client(vec![text])),
+                    }
+                    *open = false;
+                }
+            }
+            "TLS" => self.step(Step::Tls, open),
+            part if part.starts_with('@') => {
+                let path = folder().join(&part[1..]).with_extension("part");
+                for line in std::fs::read_to_string(path).unwrap().lines() {
+                    self.line(line, open);
+                }
+            }
+            _ => panic!("{}: what is {line:?}?", self.name),
+        }
+    }
+
+    fn step(&mut self, step: Step, open: &mut bool) {
+        self.steps.push(step);
+        *open = false;
+    }
+
+    fn server(&mut self, bytes: Vec<u8>, open: bool) {
+        match self.steps.last_mut() {
+            Some(Step::Server(said)) if open => said.extend(bytes),
+            _ => self.steps.push(Step::Server(bytes)),
+        }
+    }
+}
+
+/// A word behind the rest, and whether it stands there.
+fn flag<'t>(text: &'t str, word: &str) -> (&'t str, bool) {
+    text.strip_suffix(word)
+        .map_or((text, false), |text| (text, true))
+}
+
+/// `a{1..3}b` is a1b, a2b, a3b.
+fn repeated(text: &str) -> Vec<String> {
+    let range = || {
+        let (before, rest) = text.split_once('{')?;
+        let (range, after) = rest.split_once('}')?;
+        let (from, to) = range.split_once("..")?;
+        let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
+        Some((from..=to).map(|n| format!("{before}{n}{after}")).collect())
+    };
+    range().unwrap_or_else(|| vec![text.to_owned()])
+}
+
+/// `{x*3}` is xxx, `{\x1b}` is a byte.
+fn bytes(text: &str) -> Vec<u8> {
+    let Some((before, rest)) = text.split_once('{') else {
+        return text.as_bytes().to_vec();
+    };
+    let (inside, after) = rest.split_once('}').unwrap();
+    let inside = match inside.split_once('*') {
+        Some((character, times)) => character.repeat(times.parse().unwrap()).into_bytes(),
+        None => vec![u8::from_str_radix(inside.strip_prefix("\\x").unwrap(), 16).unwrap()],
+    };
+    [before.as_bytes(), &inside, &bytes(after)].concat()
+}
+
+/// Puts the login where the server repeats it.
+pub fn fill_in(said: &mut Vec<u8>, login: &str) {
+    if let Some(at) = said.windows(7).position(|piece| piece == b"<login>") {
+        said.splice(at..at + 7, login.bytes());
+    }
+}
+
+/// Whether a line is as expected, placeholders filled in.
+pub fn matches(expected: &str, line: &str) -> bool {
+    let fits = |placeholder: &str, fits: &dyn Fn(&str) -> bool| {
+        let (before, after) = expected.split_once(placeholder)?;
+        Some(
+            line.strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(fits),
+        )
+    };
+    fits("<size>", &|text| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+    })
+    .or_else(|| {
+        fits("<broken>", &|text| {
+            text.starts_with("broken pipe") || text.starts_with("connection reset")
+        })
+    })
+    .unwrap_or(expected == line)
+}
+
+/// `Refused permanent: recipient <bob@example.com>: 550 5.1.10 Recipient not found`, or a receipt and its refusals.
+pub fn outcome(result: &Result<Receipt, Error>) -> String {
+    match result {
+        Ok(receipt) => with_refusals(receipt.to_string(), receipt.refused()),
+        Err(error) => {
+            let judgement = match (error.is_transient(), error.in_doubt()) {
+                (true, _) => "transient",
+                (_, true) => "in doubt",
+                _ => "permanent",
+            };
+            format!("{:?} {judgement}: {error}", error.kind())
+        }
+    }
+}
+
+/// The same where nothing was sent.
+pub fn outcome_of_check(result: Result<Vec<Refusal>, Error>) -> String {
+    match result {
+        Ok(refused) => with_refusals("checked".into(), &refused),
+        Err(error) => outcome(&Err(error)),
+    }
+}
+
+fn with_refusals(text: String, refused: &[Refusal]) -> String {
+    refused
+        .iter()
+        .fold(text, |text, refusal| format!("{text}; {refusal}"))
+}
