@@ -76,7 +76,10 @@ fn fetch(pem: &[u8]) -> Result<String> {
         .body_mut()
         .read_to_string()?;
     let answer: serde_json::Value = serde_json::from_str(&answer)?;
-    Ok(answer["access_token"].as_str().ok_or("no token")?.to_owned())
+    Ok(answer["access_token"]
+        .as_str()
+        .ok_or("no token")?
+        .to_owned())
 }
 
 fn text(lines: usize) -> Result<Message> {

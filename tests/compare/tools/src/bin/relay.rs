@@ -5,8 +5,8 @@
 //! last one may be a QUIT or the end of TLS, which wait for nothing.
 //!
 //! Bytes are held for half of the time in each direction, in order, and without bound. The kernel's handshake with the
-//! relay is over at once, so its round trip is added: what the client says first, and the server's greeting, come one
-//! round trip later. Acknowledgements are the kernel's and are not delayed: what Nagle's algorithm costs over a real
+//! relay is over at once, so its round trip is added: what the client says first arrives after one and a half, and so
+//! does a server's greeting after two. Acknowledgements are the kernel's and are not delayed: what Nagle's algorithm costs over a real
 //! network does not show here in full.
 
 use std::io::{Read, Write};
@@ -48,8 +48,7 @@ struct Counts {
 }
 
 fn serve(client: TcpStream, port: u16, target: u16, half: Duration) {
-    // The client took its first step half a round trip before the SYN would have arrived; with the rest of the
-    // handshake it is heard after one and a half.
+    // SYN, its answer, and the ACK with what the client says first.
     thread::sleep(half * 3);
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
         return;
@@ -63,19 +62,24 @@ fn serve(client: TcpStream, port: u16, target: u16, half: Duration) {
         let (client, server) = (client.try_clone(), server.try_clone());
         let (client, server) = (client.expect("a handle"), server.expect("a handle"));
         let counts = Arc::clone(&counts);
-        // The wait before the first turn is over already.
         thread::spawn(move || {
-            pipe(client, server, half, |n| {
+            pipe(client, server, |n| {
                 counts.up.fetch_add(n, SeqCst);
                 if counts.server_spoke.swap(false, SeqCst) {
                     counts.turns.fetch_add(1, SeqCst);
                 }
+                // What was said before the server has spoken came along with the handshake.
+                match counts.down.load(SeqCst) {
+                    0 => Duration::ZERO,
+                    _ => half,
+                }
             });
         })
     };
-    pipe(server, client, half, |n| {
+    pipe(server, client, |n| {
         counts.down.fetch_add(n, SeqCst);
         counts.server_spoke.store(true, SeqCst);
+        half
     });
     let _ = up.join();
     let read = |count: &AtomicU64| count.load(SeqCst);
@@ -87,8 +91,8 @@ fn serve(client: TcpStream, port: u16, target: u16, half: Duration) {
     );
 }
 
-/// One direction to its end. Reading goes on while what was read waits for its time.
-fn pipe(mut from: TcpStream, mut to: TcpStream, half: Duration, heard: impl Fn(u64)) {
+/// One direction to its end. Reading goes on while what was read waits for its time, which `heard` says.
+fn pipe(mut from: TcpStream, mut to: TcpStream, heard: impl Fn(u64) -> Duration) {
     let (waiting, due) = mpsc::channel::<(Instant, Vec<u8>)>();
     let writer = thread::spawn(move || {
         for (when, bytes) in due {
@@ -101,9 +105,9 @@ fn pipe(mut from: TcpStream, mut to: TcpStream, half: Duration, heard: impl Fn(u
     });
     let mut buffer = vec![0; 256 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        heard(n as u64);
+        let wait = heard(n as u64);
         if waiting
-            .send((Instant::now() + half, buffer[..n].to_vec()))
+            .send((Instant::now() + wait, buffer[..n].to_vec()))
             .is_err()
         {
             break;
