@@ -1,6 +1,6 @@
 """Measures exosend and its peers against the stand-in and prints the tables of RESULTS.md. Started by `run`.
 
-    measure.py PROGRAMS TOOLS NODE_MODULES SCRATCH
+    measure.py PROGRAMS TOOLS NODE_MODULES SCRATCH ROUNDS
 
 Every figure of a table comes from this one run. The programs take turns, so that what else the machine does hits all of
 them; each figure is the median, with the least and the most behind it where they tell something.
@@ -19,13 +19,14 @@ import threading
 import time
 from pathlib import Path
 
-PROGRAMS, TOOLS, NODE_MODULES, SCRATCH = map(Path, sys.argv[1:])
+PROGRAMS, TOOLS, NODE_MODULES, SCRATCH = map(Path, sys.argv[1:5])
 PEERS = Path(__file__).resolve().parent / "peers"
 PYTHON, NODE = "/usr/bin/python3", shutil.which("node")
 MIB = 1024 * 1024
 
-# How often. The whole takes under ten minutes.
-COLD_ROUNDS, TRIP_ROUNDS, SESSION_ROUNDS, ATTACH_ROUNDS, GROWTH_ROUNDS = 21, 3, 3, 3, 3
+# How often: what takes milliseconds, and what takes seconds.
+ROUNDS = int(sys.argv[5])
+LONG_ROUNDS = max(1, ROUNDS // 7)
 
 
 class Peer:
@@ -190,7 +191,7 @@ def cold(servers):
     say("cold sends: warming up")
     taking_turns(1, jobs)
     say("cold sends")
-    costs = taking_turns(COLD_ROUNDS, jobs)
+    costs = taking_turns(ROUNDS, jobs)
     say("instructions")
     counts = {}
     for peer in ALL:
@@ -226,7 +227,8 @@ def round_trips(servers):
         for peer in peers
         for way, env in environments.items()
     }
-    walls = taking_turns(TRIP_ROUNDS, jobs)
+    # Each figure is a difference of two walls, so one run is too few.
+    walls = taking_turns(max(3, LONG_ROUNDS), jobs)
     rows = []
     for peer in peers:
         if not walls.get((peer.name, "none")):
@@ -261,7 +263,7 @@ def sessions(servers):
         for where, env, counts in (("near", near, (1, 200)), ("far", far, (1, 40)))
         for count in counts
     }
-    runs = taking_turns(SESSION_ROUNDS, jobs)
+    runs = taking_turns(LONG_ROUNDS, jobs)
 
     def more(peer, where, count, what):
         """The cost of one message more, run for run."""
@@ -293,7 +295,7 @@ def attachments(servers):
         for peer in peers
         for size in sizes
     }
-    runs = taking_turns(ATTACH_ROUNDS, jobs)
+    runs = taking_turns(LONG_ROUNDS, jobs)
     for what, title, digits in ("cpu", "CPU ms", 1), ("rss", "peak RSS MiB", 1):
         print(f"### An attachment, from a file to the server's 250: {title}\n")
         rows = [
@@ -321,7 +323,7 @@ def growth(servers):
         for work, (_, sizes) in works.items()
         for size in sizes
     }
-    runs = taking_turns(GROWTH_ROUNDS, jobs)
+    runs = taking_turns(LONG_ROUNDS, jobs)
     octets = lambda text: 1024 if text == "1KiB" else int(text.removesuffix("MiB")) * MIB
     for work, (title, sizes) in works.items():
         rows, base = [], None
@@ -398,7 +400,7 @@ def versions():
     names += [first("msmtp", "--version").replace("version ", ""), first(PYTHON, "--version")]
     names += ["Node " + first(NODE, "--version"), "nodemailer " + re.search(r'"version": "([^"]+)"', package)[1]]
     names += [first("valgrind", "--version")]
-    print(f"{datetime.date.today()}. {os.cpu_count()} cores ({model[1] if model else platform.machine()}), ", end="")
+    print(f"{datetime.date.today()}. {ROUNDS} rounds, {LONG_ROUNDS} of what takes seconds. {os.cpu_count()} cores ({model[1] if model else platform.machine()}), ", end="")
     print(f"Linux {'.'.join(platform.release().split('.')[:2])}. {', '.join(names)}.\n")
 
 
