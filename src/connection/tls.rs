@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -16,6 +17,9 @@ use crate::{Account, Error, ErrorKind, Stage};
 pub(crate) struct Socket {
     tcp: TcpStream,
     deadline: Deadline,
+    /// The socket's own timeouts, as far as they were set: see `until_deadline`.
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
 }
 
 type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
@@ -25,47 +29,66 @@ impl Socket {
         // Each step leaves in one write. With Nagle's algorithm it would wait for the acknowledgement of the one before,
         // which the peer delays: 44 ms a message.
         tcp.set_nodelay(true)?;
-        Ok(Self { tcp, deadline })
+        Ok(Self {
+            tcp,
+            deadline,
+            read_timeout: None,
+            write_timeout: None,
+        })
     }
 
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         self.tcp.local_addr().ok()
     }
+}
 
-    /// Goes on after a signal, and after `WouldBlock`, which is how Linux reports a socket's timeout: `step` asks for the
-    /// remaining time first and ends with the deadline's own words.
-    fn until_deadline<T>(
-        &self,
-        mut step: impl FnMut(&TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
-        loop {
-            match step(&self.tcp) {
-                Err(e)
-                    if matches!(
-                        e.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-                    ) => {}
-                result => return result,
-            }
+/// Waits no longer than to the deadline: `timeout` is the socket's own, set by `set` where it would wait longer.
+///
+/// A shorter one from an earlier step stays. At its end Linux says `WouldBlock`; only then it is set anew, and once the
+/// deadline has passed `remaining` says so in its own words. Most steps answer at once, and set nothing.
+fn until_deadline<T>(
+    deadline: &Deadline,
+    timeout: &mut Option<Duration>,
+    set: impl Fn(Option<Duration>) -> io::Result<()>,
+    mut step: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    loop {
+        let remaining = deadline.remaining()?;
+        if timeout.is_none_or(|timeout| timeout > remaining) {
+            // Whole seconds: the next step with the same bound has a moment more, or a moment less, and need not set it.
+            let whole = Duration::from_secs(remaining.as_secs());
+            *timeout = Some(if whole.is_zero() { remaining } else { whole });
+            set(*timeout)?;
+        }
+        match step() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => *timeout = None,
+            result => return result,
         }
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.until_deadline(|mut tcp| {
-            tcp.set_read_timeout(Some(self.deadline.remaining()?))?;
-            tcp.read(buffer)
-        })
+        let mut tcp = &self.tcp;
+        until_deadline(
+            &self.deadline,
+            &mut self.read_timeout,
+            |timeout| tcp.set_read_timeout(timeout),
+            || tcp.read(buffer),
+        )
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.until_deadline(|mut tcp| {
-            tcp.set_write_timeout(Some(self.deadline.remaining()?))?;
-            tcp.write(bytes)
-        })
+        let mut tcp = &self.tcp;
+        until_deadline(
+            &self.deadline,
+            &mut self.write_timeout,
+            |timeout| tcp.set_write_timeout(timeout),
+            || tcp.write(bytes),
+        )
     }
 
     /// rustls hands over all its records at once, and they leave at once. Joined, not by `writev`: that raises SIGPIPE
@@ -167,4 +190,57 @@ pub(crate) fn handshake(
             .map_err(|e| Error::io(Stage::StartTls, e).about(host))?;
     }
     Ok(Box::new(StreamOwned::new(connection, socket)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step under a deadline that far away, and the timeouts that it set.
+    fn step(
+        bound: Duration,
+        timeout: &mut Option<Duration>,
+        answers: impl IntoIterator<Item = io::Result<()>>,
+    ) -> (io::Result<()>, Vec<u64>) {
+        let set = std::cell::RefCell::new(Vec::new());
+        let mut answers = answers.into_iter();
+        let result = until_deadline(
+            &Deadline::after(bound, "command"),
+            timeout,
+            |timeout| {
+                set.borrow_mut().push(timeout.unwrap().as_secs());
+                Ok(())
+            },
+            || answers.next().unwrap(),
+        );
+        (result, set.into_inner())
+    }
+
+    #[test]
+    fn a_timeout_is_set_where_it_would_be_too_long() {
+        let mut timeout = None;
+        let mut set = Vec::new();
+        for seconds in [300, 300, 180, 300, 600, 2, 300] {
+            set.extend(step(Duration::from_secs(seconds), &mut timeout, [Ok(())]).1);
+        }
+        assert_eq!(set, [299, 179, 1]);
+    }
+
+    #[test]
+    fn a_timeout_of_an_earlier_step_ends_no_later_one() {
+        let mut timeout = Some(Duration::from_secs(1));
+        let late = [Err(io::ErrorKind::WouldBlock.into()), Ok(())];
+        let (result, set) = step(Duration::from_secs(300), &mut timeout, late);
+        assert!(result.is_ok());
+        assert_eq!(set, [299]);
+    }
+
+    #[test]
+    fn the_deadline_ends_it() {
+        let mut timeout = Some(Duration::from_nanos(1));
+        let never = std::iter::repeat_with(|| Err(io::ErrorKind::WouldBlock.into()));
+        let (result, _) = step(Duration::from_millis(20), &mut timeout, never);
+        let text = result.unwrap_err().to_string();
+        assert_eq!(text, "timed out after 20ms (timeout `command`)");
+    }
 }
