@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod assertion;
+mod claims;
 pub(crate) mod identity;
 mod request;
 
@@ -10,6 +11,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use answer::MAX_LIFETIME;
+pub(crate) use claims::Claims;
 pub(crate) use request::{Proof, request};
 
 use crate::background::{self, Inbox};
