@@ -16,7 +16,7 @@ use crate::{Error, Stage};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// What the helper threads report.
-enum Event {
+pub(super) enum Event {
     Resolved(io::Result<Vec<SocketAddr>>),
     Tried(SocketAddr, io::Result<TcpStream>),
     Interrupted,
@@ -89,7 +89,7 @@ pub(super) fn connect(
         })
 }
 
-fn resolve(
+pub(super) fn resolve(
     host: &str,
     port: u16,
     deadline: Deadline,
