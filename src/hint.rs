@@ -1,175 +1,69 @@
-//! What was seen, and what to do about it. Advice only: nothing depends on it (facts.md F§2.2: Microsoft says its texts
-//! and codes change), so a wrong row costs a wrong hint and never a wrong decision.
+//! What was seen, and what to do about it. Advice only: nothing depends on it (F§2.2: Microsoft says its texts and
+//! codes change), so a wrong row costs a wrong hint and never a wrong decision.
+//!
+//! Every text is `what it means: what to do`, and `explain` parts it at its first `: `. A `match` rather than an array:
+//! the table is in the smallest program too, and an array of texts costs 40 bytes more a row.
+
+mod entra;
+mod exchange;
 
 use std::io;
 
+pub(crate) use exchange::{Seen, hint as exchange};
+
 use crate::{Reply, Stage};
 
+// The end of a message, F§3.5.
 pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for its Message-ID in the mailbox's \
     Sent Items or the message trace before you send it again";
 
-const SEND_AS: &str = "From is not the mailbox that logged in: leave From out, or \
-    Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs";
+// The network. F§3.1: port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
+pub(crate) const UNANSWERED: &str = "nothing answers, most often because of a firewall: outgoing TCP to \
+    smtp.office365.com port 587 must be allowed (and to login.microsoftonline.com port 443)";
+pub(crate) const REFUSED: &str =
+    "nothing listens there: check the port (587) and the server's name, then the firewall";
+pub(crate) const UNREACHABLE: &str =
+    "there is no way there: check the network, and IPv6 if the address is one (ip route)";
+pub(crate) const UNRESOLVED: &str =
+    "the name is unknown: check the spelling of `server`, and /etc/resolv.conf";
+pub(crate) const IMPLICIT_TLS: &str =
+    "TLS begins at the wrong moment: Exchange Online has no port 465, use 587 with STARTTLS";
 
-/// One line that a server says: stage, code, enhanced code, a fragment of the text ("" fits all), hint.
-struct Row(Option<Stage>, u16, &'static str, &'static str, &'static str);
-
-/// The first row that fits is taken: the particular stands before the general. F§3.3 and F§3.5.
-const REPLIES: &[Row] = &[
-    Row(
-        Some(Stage::Auth),
-        535,
-        "5.7.139",
-        "SmtpClientAuthentication",
-        "SMTP AUTH is switched off, for OAuth too. In Exchange Online PowerShell: \
-         Set-CASMailbox <mailbox> -SmtpClientAuthenticationDisabled $false",
-    ),
-    Row(
-        Some(Stage::Auth),
-        535,
-        "5.7.3",
-        "",
-        "the token was issued, Exchange refuses it. Most often: New-ServicePrincipal was not run, or with the Object ID \
-         of the app registration instead of the Enterprise application's; the mailbox is outside the scope of the role \
-         assignment (App RBAC), or SMTP.SendAsApp with admin consent and FullAccess are missing (classic); the mailbox \
-         name is wrong; or the change is too new (wait up to 2 hours)",
-    ),
-    Row(
-        None,
-        530,
-        "5.7.57",
-        "",
-        "the server does not count this connection as logged in: check that `server` is smtp.office365.com",
-    ),
-    Row(
-        None,
-        430,
-        "4.2.0",
-        "",
-        "the login was accepted, but the application has no access to the mailbox yet: wait an hour after \
-         Add-MailboxPermission, then check that New-ServicePrincipal had the Enterprise application's Object ID",
-    ),
-    Row(None, 554, "5.2.252", "", SEND_AS),
-    Row(None, 554, "5.2.0", "SendAsDenied", SEND_AS),
-    Row(
-        None,
-        432,
-        "4.3.2",
-        "",
-        "more than 3 connections at once for this mailbox: send one after another",
-    ),
-    Row(
-        None,
-        554,
-        "5.2.0",
-        "SubmissionQuotaExceeded",
-        "the mailbox has sent to 10,000 recipients today: wait a day",
-    ),
-    Row(
-        None,
-        552,
-        "5.3.4",
-        "",
-        "the message is larger than the mailbox may send (35 MB unless raised): Set-Mailbox <mailbox> -MaxSendSize 150MB",
-    ),
-    Row(
-        Some(Stage::Recipient),
-        550,
-        "5.1.10",
-        "",
-        "this address does not exist at its domain: check its spelling",
-    ),
-];
+// TLS.
+pub(crate) const TLS_VERSION: &str =
+    "no common TLS: the server must speak TLS 1.2 or 1.3 with ECDHE and AES-GCM";
+pub(crate) const CLOCK: &str =
+    "the certificate is too old or too new: check this machine's clock first (date -u)";
+pub(crate) const ISSUER: &str = "the certificate's issuer is unknown: check for a proxy or virus scanner that shows its \
+    own, or, if `server` is a private one, give its root with `ca_file`";
+pub(crate) const OTHER_NAME: &str =
+    "the certificate is for another name: use the name it was made for in `server`";
 
 /// For a reply that means no.
 pub(crate) fn reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
-    let enhanced = reply.enhanced();
-    REPLIES
-        .iter()
-        .find(|Row(at, code, status, fragment, _)| {
-            at.is_none_or(|at| at == stage)
-                && *code == reply.code()
-                && enhanced == Some(*status)
-                && reply.lines().iter().any(|line| line.contains(fragment))
-        })
-        .map(|Row(.., hint)| *hint)
+    exchange(&Seen {
+        stage: Some(stage),
+        code: reply.code(),
+        status: reply.enhanced().unwrap_or(""),
+        text: &reply.to_string().to_ascii_lowercase(),
+    })
 }
 
-/// AADSTS codes of token requests, F§2.3.
-const ENTRA: &[(u64, &str)] = &[
-    (
-        7000215,
-        "take the secret's Value, not its Secret ID: a new one is shown once, under Certificates & secrets",
-    ),
-    (
-        7000222,
-        "the secret has expired: make a new one under Certificates & secrets, or use a certificate",
-    ),
-    (
-        700016,
-        "the application is not in this tenant: check `client_id` and `tenant`",
-    ),
-    (
-        7000229,
-        "the application has no service principal in this tenant: az ad sp create --id <client_id>, then grant consent",
-    ),
-    (
-        7000112,
-        "the application is disabled: Enterprise applications > Properties > Enabled for users to sign in",
-    ),
-    (
-        90002,
-        "there is no such tenant: check `tenant` (its id, or a domain such as contoso.onmicrosoft.com)",
-    ),
-    (
-        90038,
-        "the tenant is in another cloud: set `authority`, `server` and `scope` of that cloud",
-    ),
-    (
-        900432,
-        "the tenant is in another cloud: set `authority`, `server` and `scope` of that cloud",
-    ),
-    (
-        900382,
-        "the tenant is in another cloud: set `authority`, `server` and `scope` of that cloud",
-    ),
-    (
-        70011,
-        "the scope must be exactly one resource with /.default, https://outlook.office365.com/.default",
-    ),
-    (
-        1002012,
-        "the scope must be exactly one resource with /.default, https://outlook.office365.com/.default",
-    ),
-    (
-        500011,
-        "the tenant does not know the resource in `scope`: check it, and that the tenant has Exchange Online",
-    ),
-    (
-        53003,
-        "Conditional Access blocked the application: look at the policies for workload identities",
-    ),
-    (
-        50105,
-        "the application requires assignment: Enterprise applications > Properties > Assignment required: No",
-    ),
-];
-
-/// For the `error_codes` of a token answer.
+/// For the `error_codes` of a token answer: the first that is known.
 pub(crate) fn entra(codes: &[u64]) -> Option<&'static str> {
-    codes
-        .iter()
-        .find_map(|code| ENTRA.iter().find(|(known, _)| known == code))
-        .map(|(_, hint)| *hint)
+    codes.iter().find_map(|&code| entra::hint(code))
 }
 
 /// For a connection that failed.
 pub(crate) fn network(stage: Stage, error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Is;
     match (stage, error.kind()) {
-        (Stage::Connect, io::ErrorKind::TimedOut) => Some(
-            "most often a firewall: outgoing TCP to smtp.office365.com port 587 must be allowed",
-        ),
-        (Stage::Resolve, _) => Some("check the spelling of `server`, and /etc/resolv.conf"),
+        (Stage::Resolve, _) => Some(UNRESOLVED),
+        (Stage::Connect, Is::TimedOut | Is::WouldBlock) => Some(UNANSWERED),
+        (Stage::Connect, Is::ConnectionRefused) => Some(REFUSED),
+        (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => Some(UNREACHABLE),
+        // A server that waits for TLS never greets.
+        (Stage::Greeting, Is::TimedOut | Is::WouldBlock) => Some(IMPLICIT_TLS),
         _ => None,
     }
 }
@@ -178,21 +72,15 @@ pub(crate) fn network(stage: Stage, error: &io::Error) -> Option<&'static str> {
 pub(crate) fn tls(stage: Stage, error: &rustls::Error) -> Option<&'static str> {
     use rustls::CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else {
-        return (stage == Stage::StartTls)
-            .then_some("the server must speak TLS 1.2 or 1.3 with ECDHE and AES-GCM");
+        return (stage == Stage::StartTls).then_some(TLS_VERSION);
     };
     match bad {
         Bad::Expired
         | Bad::ExpiredContext { .. }
         | Bad::NotValidYet
-        | Bad::NotValidYetContext { .. } => Some("check this machine's clock first (date -u)"),
-        Bad::UnknownIssuer => Some(
-            "something on the way shows its own certificate (a proxy, a virus scanner), or `server` is a private one: \
-             give its root with `ca_file`",
-        ),
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            Some("the certificate is for another name: use the name it was made for in `server`")
-        }
+        | Bad::NotValidYetContext { .. } => Some(CLOCK),
+        Bad::UnknownIssuer => Some(ISSUER),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Some(OTHER_NAME),
         _ => None,
     }
 }
@@ -213,31 +101,144 @@ mod tests {
     #[test]
     fn the_particular_stands_before_the_general() {
         let disabled = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.";
-        assert!(hint(Stage::Auth, disabled).contains("Set-CASMailbox"));
-        assert!(
-            hint(Stage::Auth, "535 5.7.3 Authentication unsuccessful [host]")
-                .contains("New-ServicePrincipal")
-        );
-        assert!(
-            hint(
+        for (stage, reply, expected) in [
+            (Stage::Auth, disabled, "Set-CASMailbox"),
+            (
+                Stage::Auth,
+                "535 5.7.3 Authentication unsuccessful [host]",
+                "New-ServicePrincipal",
+            ),
+            (
                 Stage::Accept,
-                "554 5.2.252 SendAsDenied; a not allowed to send as b"
-            )
-            .contains("SendAs")
-        );
-        assert!(
-            hint(
+                "554 5.2.252 SendAsDenied; a not allowed to send as b",
+                "Add-RecipientPermission",
+            ),
+            (
                 Stage::Accept,
-                "554 5.2.0 STOREDRV SubmissionQuotaExceededException"
-            )
-            .contains("10,000")
-        );
-        assert_eq!(hint(Stage::Accept, "554 5.6.0 something else"), "");
+                "550 5.2.252 Sender throttled due to continuous send as denied errors.",
+                "stop sending",
+            ),
+            (
+                Stage::Accept,
+                "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied",
+                "Add-RecipientPermission",
+            ),
+            (
+                Stage::Accept,
+                "554 5.2.0 STOREDRV SubmissionQuotaExceededException",
+                "10,000",
+            ),
+            (
+                Stage::Sender,
+                "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+                "30 messages",
+            ),
+            (Stage::Greeting, "421 4.4.2 Bye", "connect again"),
+            (Stage::Accept, "451 4.7.500 Server busy", "wait"),
+        ] {
+            assert!(hint(stage, reply).contains(expected), "{reply}");
+        }
+        for nothing in [
+            "554 5.6.0 something else",
+            "550 5.7.1 No",
+            "535 5.7.8 no",
+            "550 no",
+        ] {
+            assert_eq!(hint(Stage::Accept, nothing), "", "{nothing}");
+        }
+    }
+
+    /// F§2.3, every code, and those that public logs show beside it.
+    #[test]
+    fn every_code_of_entra_has_its_row() {
+        let codes = [
+            7000215, 7000222, 7000218, 700016, 7000229, 7000112, 700025, 90002, 90038, 900432,
+            900382, 70011, 1002012, 700022, 500011, 65001, 650057, 700027, 700030, 700024, 70021,
+            700211, 700212, 700213, 700021, 700023, 50027, 50034, 53003, 530035, 50105, 900144,
+            9002313, 50196, 90055, 90033, 90024, 50033, 90006,
+        ];
+        for code in codes {
+            let hint = entra(&[1, code]).unwrap_or_else(|| panic!("{code}"));
+            parts(hint);
+        }
+        assert_eq!(entra(&[7000215, 7000222]), entra(&[7000215]));
+        assert_eq!((entra(&[]), entra(&[70002])), (None, None));
+    }
+
+    /// F§3.5, F§3.3 and F§1.4, every code.
+    #[test]
+    fn every_reply_has_its_row() {
+        let hve = (121..=127).map(|n| format!("501 5.5.{n}"));
+        let hve = hve.chain((142..=144).map(|n| format!("535 5.7.{n}")));
+        let blocked = (251..=255).map(|n| format!("550 5.2.{n}"));
+        let others = [
+            "535 5.7.3",
+            "535 5.7.139 x, basic authentication is disabled.",
+            "535 5.7.139 x, the user credentials were incorrect.",
+            "535 5.7.139 x, the request did not meet the criteria to be authenticated successfully.",
+            "535 5.7.139 x, user is locked by your organization's security defaults policy.",
+            "535 5.7.139 x, SmtpClientAuthentication is disabled for the Mailbox.",
+            "530 5.7.57",
+            "430 4.2.0",
+            "554 5.2.252",
+            "554 5.2.0 SendAsDeniedException",
+            "550 5.7.60",
+            "550 5.7.30 Basic authentication is not supported for Client Submission.",
+            "550 5.1.8 Access denied, bad outbound sender",
+            "501 5.1.7",
+            "501 5.1.6",
+            "432 4.3.2",
+            "421 4.4.2",
+            "451 4.7.0",
+            "454 4.7.0",
+            "550 5.7.705",
+            "550 5.7.708",
+            "552 5.3.4",
+            "554 5.2.270",
+            "554 5.2.2",
+            "550 5.7.240",
+            "452 4.5.3",
+            "554 5.2.0 SubmissionQuotaExceededException",
+        ];
+        for reply in others
+            .map(String::from)
+            .into_iter()
+            .chain(hve)
+            .chain(blocked)
+        {
+            let hint = hint(Stage::Auth, &reply);
+            assert!(!hint.is_empty(), "{reply}");
+            parts(hint);
+        }
     }
 
     #[test]
-    fn the_first_known_code_decides() {
-        assert!(entra(&[1, 7000215]).unwrap().contains("Value"));
-        assert_eq!(entra(&[]), None);
+    fn every_other_condition_has_two_parts() {
+        for hint in [
+            IN_DOUBT,
+            UNANSWERED,
+            REFUSED,
+            UNREACHABLE,
+            UNRESOLVED,
+            IMPLICIT_TLS,
+            TLS_VERSION,
+            CLOCK,
+            ISSUER,
+            OTHER_NAME,
+        ] {
+            parts(hint);
+        }
+    }
+
+    /// `what it means: what to do`, in exosend's way to write.
+    fn parts(hint: &str) {
+        let (means, act) = hint.split_once(": ").expect(hint);
+        assert!(means.len() > 10 && act.len() > 10, "{hint}");
+        assert!(
+            !hint.contains("  ") && !hint.ends_with(['.', ' ']),
+            "{hint}"
+        );
+        // F§3.6: a token without roles is right with App RBAC.
+        assert!(!hint.contains("roles"), "{hint}");
     }
 }

@@ -151,6 +151,7 @@ fn a_certificate_that_entra_does_not_know() {
     let exchange = exchange_that_knows(&ClientCertificate::other());
     let error = Token::fetch(&account(&exchange, ClientCertificate::good().pem())).unwrap_err();
     assert!(error.to_string().contains("AADSTS700027"), "{error}");
+    assert!(error.hint().unwrap().contains("certificate"), "{error:?}");
     assert_eq!(
         exchange.token_requests().len(),
         1,
