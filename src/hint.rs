@@ -9,7 +9,7 @@ mod exchange;
 
 use std::io;
 
-pub(crate) use exchange::{Seen, hint as exchange};
+pub(crate) use exchange::{AUTH_AFTER_TLS, Seen, hint as exchange};
 
 use crate::{Reply, Stage};
 
@@ -19,7 +19,7 @@ pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for
 
 // The network. F§3.1: port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
 pub(crate) const UNANSWERED: &str = "nothing answers, most often because of a firewall: outgoing TCP to \
-    smtp.office365.com port 587 must be allowed (and to login.microsoftonline.com port 443)";
+    port 587 must be allowed (and to login.microsoftonline.com port 443)";
 pub(crate) const REFUSED: &str =
     "nothing listens there: check the port (587) and the server's name, then the firewall";
 pub(crate) const UNREACHABLE: &str =

@@ -7,6 +7,9 @@ const SEND_AS: &str = "From is not the mailbox that logged in: leave From out, o
 const PASSWORD: &str = "this was a login with a password, most often: let the program log in with OAuth (XOAUTH2), or \
     send with exosend";
 
+pub(crate) const AUTH_AFTER_TLS: &str = "Exchange has AUTH LOGIN and XOAUTH2 only, and only after STARTTLS: check that \
+    the program asks for both";
+
 /// A reply, whole or as far as a line of a log tells it.
 pub(crate) struct Seen<'a> {
     /// Known where the reply is our own; then the server is taken for Exchange.
@@ -44,9 +47,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
              https://outlook.office365.com; the mailbox's name; and wait: a change takes up to 2 hours"
         }
         // F§3.1: LOGIN and XOAUTH2, after TLS.
-        (504, "5.7.4") if exchange || says("unrecognized authentication type") => {
-            "Exchange has AUTH LOGIN and XOAUTH2 only, and only after STARTTLS: check the program's settings"
-        }
+        (504, "5.7.4") if exchange || says("unrecognized authentication type") => AUTH_AFTER_TLS,
         // High Volume Email, F§1.4.
         (535, "5.7.142" | "5.7.143") | (501, "5.5.127") => {
             "the token is at its end (High Volume Email wants 10 minutes left): fetch a new one"

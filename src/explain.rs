@@ -1,0 +1,134 @@
+//! A line from any program's log, and what it means: the table of hints, read offline. Pure.
+//!
+//! `hint.rs` knows what to do, this file only recognises: in how many ways programs write the same reply.
+
+mod conditions;
+mod reply;
+
+use crate::hint;
+
+/// What one pasted line means, from [`explain`].
+///
+/// ```
+/// let line = "smtplib.SMTPAuthenticationError: (535, b'5.7.3 Authentication unsuccessful [AM0PR01CA0001]')";
+/// let found = &exosend::explain(line)[0];
+/// assert_eq!(found.recognised(), "535 5.7.3");
+/// assert!(found.advice().contains("New-ServicePrincipal"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    recognised: String,
+    hint: &'static str,
+    documented: String,
+}
+
+impl Explanation {
+    /// The part of the line that it rests on: `AADSTS7000215`, `535 5.7.3`, or the words.
+    pub fn recognised(&self) -> &str {
+        &self.recognised
+    }
+
+    /// What it most often means.
+    pub fn meaning(&self) -> &str {
+        self.parts().0
+    }
+
+    /// What to do, with the step in PowerShell or the portal. Names in `<...>` are yours.
+    pub fn advice(&self) -> &str {
+        self.parts().1
+    }
+
+    /// Meaning and advice as [`Error::hint`](crate::Error::hint) gives them for the same reply.
+    pub fn hint(&self) -> &str {
+        self.hint
+    }
+
+    /// The page about it, a URL.
+    pub fn documented(&self) -> &str {
+        &self.documented
+    }
+
+    fn parts(&self) -> (&'static str, &'static str) {
+        // Every text of the table has both parts; its tests see to it.
+        self.hint.split_once(": ").unwrap_or((self.hint, ""))
+    }
+}
+
+/// What a line (or some lines) of any program's log means, the likeliest first. Needs no network.
+///
+/// It knows Entra's AADSTS numbers, the replies of Exchange Online and of High Volume Email, and failures of TLS and of
+/// the network in the words of exosend, curl, msmtp, Postfix, OpenSSL, Python, Node, Java, Go and .NET. What it does not
+/// know gives nothing: see [`general_page`]. It is advice, as [`Error::hint`](crate::Error::hint) is.
+///
+/// ```
+/// for found in exosend::explain("Invalid login: 535 5.7.3 Authentication unsuccessful") {
+///     println!("{}: {}\n  {}\n  {}", found.recognised(), found.meaning(), found.advice(), found.documented());
+/// }
+/// assert!(exosend::explain("queue file write error").is_empty());
+/// ```
+pub fn explain(line: &str) -> Vec<Explanation> {
+    let text = line.to_ascii_lowercase();
+    let mut found: Vec<Explanation> = Vec::new();
+    let told = codes(&text).into_iter().filter_map(entra);
+    for explanation in told.chain(reply::explain(&text)) {
+        if !found.iter().any(|f| f.hint == explanation.hint) {
+            found.push(explanation);
+        }
+    }
+    // Who was answered had a network: `421 4.4.1 Connection timed out` is a reply.
+    if found.is_empty() && codes(&text).is_empty() {
+        found = conditions::explain(&text);
+    }
+    found
+}
+
+/// Where to look a line up that [`explain`] does not know: Entra's page about the AADSTS number in it, else Microsoft's
+/// page about SMTP AUTH.
+///
+/// ```
+/// assert_eq!(exosend::general_page("AADSTS1234567: news"), "https://login.microsoftonline.com/error?code=1234567");
+/// ```
+pub fn general_page(line: &str) -> String {
+    match codes(&line.to_ascii_lowercase()).first() {
+        Some(code) => page_of(*code),
+        None => SMTP_AUTH.into(),
+    }
+}
+
+const SMTP_AUTH: &str = "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission";
+
+fn entra(code: u64) -> Option<Explanation> {
+    Some(Explanation {
+        recognised: format!("AADSTS{code}"),
+        hint: hint::entra(&[code])?,
+        documented: page_of(code),
+    })
+}
+
+/// The one page that Entra promises to keep (F§2.2).
+fn page_of(code: u64) -> String {
+    format!("https://login.microsoftonline.com/error?code={code}")
+}
+
+/// AADSTS numbers, in order: in words, in `error_codes` of the JSON answer, in its `error_uri`.
+fn codes(text: &str) -> Vec<u64> {
+    let mut codes = Vec::new();
+    for mark in ["aadsts", "error_codes", "microsoftonline.com/error?code="] {
+        for (at, _) in text.match_indices(mark) {
+            let rest = text.get(at + mark.len()..).unwrap_or("");
+            let rest = match mark {
+                // `"error_codes":[7000215]`, `error_codes: [ 7000215 ]`, and escaped once more
+                "error_codes" => {
+                    rest.trim_start_matches(['"', '\'', '\\', ':', ' ', '[', '\n', '='])
+                }
+                _ => rest,
+            };
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            codes.extend(rest.get(..end).and_then(|n| n.parse::<u64>().ok()));
+        }
+    }
+    codes
+}
