@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
+pub(crate) use check::host;
 pub use cloud::Cloud;
 
 use crate::cache::CacheFile;
@@ -311,6 +312,10 @@ impl Account {
         &self.client_id
     }
 
+    pub(crate) fn which_cloud(&self) -> Cloud {
+        self.cloud
+    }
+
     pub(crate) fn credential(&self) -> Option<&dyn Credential> {
         self.credential.as_deref()
     }
@@ -354,6 +359,15 @@ impl Account {
     /// The file that keeps tokens.
     pub(crate) fn token_file(&self) -> Option<&dyn Keep> {
         self.cache.as_deref()
+    }
+
+    /// The same account with another place for its tokens, made of the present one.
+    pub(crate) fn kept_by(
+        mut self,
+        keep: impl FnOnce(Option<Arc<dyn Keep>>) -> Arc<dyn Keep>,
+    ) -> Self {
+        self.cache = Some(keep(self.cache.take()));
+        self
     }
 
     /// `{authority}/{tenant}/oauth2/v2.0/token`, the authority mended as its documentation says.

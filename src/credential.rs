@@ -6,6 +6,7 @@ mod identity;
 mod ready;
 mod secret;
 
+use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -50,6 +51,10 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync {
     /// Asks for a token, once. `attempt` counts from 0.
     fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure>;
 
+    /// Itself, for those who look for what may be wrong with one way in particular: code that a program which only sends
+    /// does not carry.
+    fn as_any(&self) -> &dyn Any;
+
     /// When it ends, if it says so.
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
         Ok(None)
@@ -78,11 +83,21 @@ impl fmt::Debug for Secret {
 }
 
 /// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
+///
+/// Not a pipe or a device: they are read more than once, and outside every deadline.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut bytes = Zeroizing::new(Vec::new());
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(format!("{}: not a regular file", path.display()));
+    }
+    // As much room as it needs: one that grows leaves copies behind.
+    let length = found.len().min(limit).saturating_add(1);
+    let room = usize::try_from(length).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     File::open(path)
         .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|e| format!("{}: {e}", path.display()))?;
+        .map_err(failed)?;
     if bytes.len() as u64 > limit {
         return Err(format!("{}: longer than {limit} bytes", path.display()));
     }
@@ -105,6 +120,25 @@ fn wrong(key: &'static str, what: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let read = |path: &str| read_file(Path::new(path), 10).map_err(|e| e.to_string());
+        assert_eq!(
+            read("/dev/zero").unwrap_err(),
+            "/dev/zero: not a regular file"
+        );
+        assert_eq!(read("/").unwrap_err(), "/: not a regular file");
+        assert!(
+            read("/nowhere")
+                .unwrap_err()
+                .starts_with("/nowhere: No such file")
+        );
+        assert_eq!(
+            read("Cargo.toml").unwrap_err(),
+            "Cargo.toml: longer than 10 bytes"
+        );
+    }
 
     #[test]
     fn a_secret_cannot_be_printed() {

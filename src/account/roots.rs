@@ -13,8 +13,11 @@ use crate::credential::read_file;
 /// is said when the account is checked.
 pub(super) type Roots = Arc<Result<Vec<CertificateDer<'static>>, String>>;
 
+/// A system's bundle has some 220 KB.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
 pub(super) fn from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = read_file(path, u64::MAX)?;
+    let pem = read_file(path, MAX_FILE)?;
     from_pem(&pem).map_err(|what| format!("{}: {what}", path.display()))
 }
 

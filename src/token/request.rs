@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Withheld};
+use super::answer::{Answer, Head, Withheld};
 use super::{Failure, Token};
 use crate::credential::Secret;
 use crate::reply::printable;
@@ -75,6 +75,11 @@ fn ask(account: &Account, proof: &Proof, attempt: u32, total: Deadline) -> Resul
         .body(form.as_str())
         .map_err(ureq::Error::from)
         .and_then(|request| agent.run(request))
+        .inspect(|response| {
+            if let Some(keep) = account.token_file() {
+                keep.answered(Head(response));
+            }
+        })
         .and_then(Answer::read)
         .map_err(|e| unanswered(e, deadline))
         .map_err(|failure| failure.only_once(attempt))?;
