@@ -521,7 +521,7 @@ fn a_reader_that_panics_ends_the_session() {
         }
     }
     let exchange = Exchange::start();
-    let mut session = Session::open(&exchange.account()).unwrap();
+    let mut session = Session::open(&exchange.account().timeouts(patient())).unwrap();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
     let half = b"Subject: for Ann alone\r\n\r\n".repeat(1000);
     let unwound = catch_unwind(AssertUnwindSafe(|| {
@@ -547,7 +547,7 @@ fn a_reader_that_lies_ends_the_message() {
         }
     }
     let exchange = Exchange::start();
-    let mut session = Session::open(&exchange.account()).unwrap();
+    let mut session = Session::open(&exchange.account().timeouts(patient())).unwrap();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
     let error = session.send_raw(&envelope, Lies).unwrap_err();
     assert_eq!((error.kind(), error.in_doubt()), (ErrorKind::Body, false));
