@@ -54,6 +54,8 @@ pub struct Account {
     ehlo_name: Option<String>,
     timeouts: Timeouts,
     cache: Option<Arc<dyn Keep>>,
+    /// Told the `Date` of each token answer.
+    on_date: Option<Arc<dyn Fn(&str) + Send + Sync>>,
     /// Replaced, not emptied, when the identity changes: the clones made before keep theirs.
     token: Arc<Mutex<Option<Token>>>,
 }
@@ -89,6 +91,7 @@ impl Account {
             ehlo_name: None,
             timeouts: Timeouts::default(),
             cache: None,
+            on_date: None,
             token: Arc::default(),
         }
     }
@@ -354,6 +357,16 @@ impl Account {
     /// The file that keeps tokens.
     pub(crate) fn token_file(&self) -> Option<&dyn Keep> {
         self.cache.as_deref()
+    }
+
+    /// The same account, whose token answers tell their `Date`.
+    pub(crate) fn watched(mut self, on_date: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_date = Some(Arc::new(on_date));
+        self
+    }
+
+    pub(crate) fn on_date(&self) -> Option<&(dyn Fn(&str) + Send + Sync)> {
+        self.on_date.as_deref()
     }
 
     /// `{authority}/{tenant}/oauth2/v2.0/token`, the authority mended as its documentation says.

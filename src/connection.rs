@@ -30,6 +30,20 @@ pub(crate) fn open(
     total: Deadline,
     interrupt: &Interrupt,
 ) -> Result<Secured, Error> {
+    let (wire, ehlo_name) = connect(account, total, interrupt)?;
+    let config = tls::config(account)?;
+    Greeted::greet(wire, &ehlo_name)?.start_tls(
+        |socket| tls::handshake(socket, account.host(), config),
+        &ehlo_name,
+    )
+}
+
+/// A connection on which nothing was said yet, and the name to say in EHLO.
+pub(crate) fn connect(
+    account: &Account,
+    total: Deadline,
+    interrupt: &Interrupt,
+) -> Result<(Wire, String), Error> {
     let socket = dial::connect(
         account.host(),
         account.port(),
@@ -41,11 +55,7 @@ pub(crate) fn open(
         .ehlo_name()
         .map_or_else(|| literal(socket.local_addr()), str::to_owned);
     let wire = Wire::new(Box::new(socket), account.limits().clone(), total);
-    let config = tls::config(account)?;
-    Greeted::greet(wire, &ehlo_name)?.start_tls(
-        |socket| tls::handshake(socket, account.host(), config),
-        &ehlo_name,
-    )
+    Ok((wire, ehlo_name))
 }
 
 /// `[192.0.2.7]`, for a client that has no name of its own (RFC 5321 4.1.3, 4.1.4).
@@ -60,6 +70,11 @@ fn literal(local: Option<SocketAddr>) -> String {
     }
 }
 
+/// The server's first words (RFC 5321 3.1).
+pub(crate) fn greeting(wire: &mut Wire) -> Result<Reply, Error> {
+    wire.reply(Stage::Greeting)?.expect(Stage::Greeting, 2)
+}
+
 /// In the clear: the server has said who it is and what it offers. Nothing of it is believed but STARTTLS.
 pub(crate) struct Greeted {
     wire: Wire,
@@ -68,7 +83,12 @@ pub(crate) struct Greeted {
 
 impl Greeted {
     pub(crate) fn greet(mut wire: Wire, ehlo_name: &str) -> Result<Self, Error> {
-        wire.reply(Stage::Greeting)?.expect(Stage::Greeting, 2)?;
+        greeting(&mut wire)?;
+        Self::hello(wire, ehlo_name)
+    }
+
+    /// EHLO to a server that has greeted.
+    pub(crate) fn hello(mut wire: Wire, ehlo_name: &str) -> Result<Self, Error> {
         let offers = ehlo(&mut wire, ehlo_name)?;
         Ok(Self { wire, offers })
     }

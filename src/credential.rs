@@ -6,6 +6,7 @@ mod identity;
 mod ready;
 mod secret;
 
+use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -49,6 +50,10 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync {
 
     /// Asks for a token, once. `attempt` counts from 0.
     fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure>;
+
+    /// Itself, for those who look for what may be wrong with one way in particular: code that a program which only sends
+    /// does not carry.
+    fn as_any(&self) -> &dyn Any;
 
     /// When it ends, if it says so.
     fn expires(&self) -> Result<Option<SystemTime>, Error> {

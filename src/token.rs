@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod assertion;
+mod claims;
 pub(crate) mod identity;
 mod request;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) use answer::MAX_LIFETIME;
 #[cfg(any(test, fuzzing))]
 pub(crate) use answer::answered;
+pub(crate) use claims::Claims;
 pub(crate) use request::{Proof, request};
 
 use crate::background::{self, Inbox};

@@ -135,11 +135,7 @@ impl Drop for Socket {
 
 /// TLS 1.2 or 1.3, the certificate verified against the built-in roots or the given ones. There is no other way.
 pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
-    let mut roots = RootCertStore::empty();
-    match account.roots()? {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(given) => drop(roots.add_parsable_certificates(given.iter().cloned())),
-    }
+    let roots = roots(account)?;
     let mut config =
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -149,6 +145,16 @@ pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
     // One session a configuration: there is nothing to resume.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// Whose certificates are believed.
+pub(super) fn roots(account: &Account) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    match account.roots()? {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(given) => drop(roots.add_parsable_certificates(given.iter().cloned())),
+    }
+    Ok(roots)
 }
 
 /// The handshake to its end, within the socket's deadline.

@@ -113,6 +113,10 @@ impl Credential for Certificate {
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
         Ok(Some(self.read()?.validity.not_after))
     }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 /// A certificate and what its key can do.

@@ -70,6 +70,10 @@ impl Credential for ClientSecret {
         let proof = Proof::Secret(self.read()?);
         crate::token::request(account, &proof, attempt, total)
     }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ureq::config::ConfigBuilder;
-use ureq::http::Request;
+use ureq::http::{Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use zeroize::Zeroizing;
@@ -75,6 +75,7 @@ fn ask(account: &Account, proof: &Proof, attempt: u32, total: Deadline) -> Resul
         .body(form.as_str())
         .map_err(ureq::Error::from)
         .and_then(|request| agent.run(request))
+        .inspect(|response| tell_date(account, response))
         .and_then(Answer::read)
         .map_err(|e| unanswered(e, deadline))
         .map_err(|failure| failure.only_once(attempt))?;
@@ -83,6 +84,14 @@ fn ask(account: &Account, proof: &Proof, attempt: u32, total: Deadline) -> Resul
     answer
         .token(asked, &withheld)
         .map_err(|error| Failure { error, pause }.only_once(attempt))
+}
+
+/// For those who compare clocks.
+fn tell_date(account: &Account, response: &Response<ureq::Body>) {
+    if let Some(told) = account.on_date() {
+        let date = response.headers().get("date");
+        told(date.and_then(|date| date.to_str().ok()).unwrap_or_default());
+    }
 }
 
 /// `application/x-www-form-urlencoded`, wiped when dropped.

@@ -1,0 +1,113 @@
+//! What a token says of itself. Nothing of it is verified, that is for the server, and nothing is decided by it.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::Token;
+use crate::reply::printable;
+
+/// The claims that tell one set-up from another (F§3.4). What is absent is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// Which service it is for.
+    pub(crate) aud: String,
+    /// The tenant.
+    pub(crate) tid: String,
+    /// The application.
+    pub(crate) appid: String,
+    /// The application's service principal in that tenant.
+    pub(crate) oid: String,
+    /// What the application may do: absent with App RBAC, where Exchange keeps the permission.
+    pub(crate) roles: Vec<String>,
+    /// What a user let the application do, in a token for a user.
+    pub(crate) scp: String,
+    pub(crate) exp: Option<SystemTime>,
+    pub(crate) ver: String,
+}
+
+impl Token {
+    /// The Object ID of the application's service principal, which is what `New-ServicePrincipal` in Exchange Online wants
+    /// to know; `None` if the token does not say.
+    pub fn object_id(&self) -> Option<String> {
+        self.claims()
+            .map(|claims| claims.oid)
+            .filter(|oid| !oid.is_empty())
+    }
+
+    /// `None` for a token that is no JWT.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        Claims::read(self.secret())
+    }
+}
+
+impl Claims {
+    /// The middle part of a JWT, JSON in base64 (RFC 7519 3.1).
+    fn read(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+        let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?);
+        let Ok(Value::Object(claims)) = serde_json::from_slice(&json) else {
+            return None;
+        };
+        let text = |name: &str| {
+            let text = claims.get(name).and_then(Value::as_str);
+            printable(text.unwrap_or_default())
+        };
+        let roles = claims.get("roles").and_then(Value::as_array);
+        let exp = claims.get("exp").and_then(Value::as_u64);
+        Some(Self {
+            aud: text("aud"),
+            tid: text("tid"),
+            // Version 2.0 has another name for it.
+            appid: Some(text("appid"))
+                .filter(|id| !id.is_empty())
+                .unwrap_or_else(|| text("azp")),
+            oid: text("oid"),
+            roles: roles
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(printable)
+                .collect(),
+            scp: text("scp"),
+            exp: exp.and_then(|exp| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(exp))),
+            ver: text("ver"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(claims: &str) -> Option<Claims> {
+        Claims::read(&format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)))
+    }
+
+    #[test]
+    fn claims_of_both_paths() {
+        let classic = read(
+            r#"{"aud":"https://outlook.office365.com","tid":"t","appid":"a","oid":"o","roles":["SMTP.SendAsApp"],"exp":1795521600,"ver":"1.0"}"#,
+        )
+        .unwrap();
+        assert_eq!(classic.roles, ["SMTP.SendAsApp"]);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_521_600);
+        assert_eq!((classic.exp, classic.oid.as_str()), (Some(at), "o"));
+        let rbac = read(r#"{"aud":"x\u001b[2J","azp":"a"}"#).unwrap();
+        assert_eq!((rbac.appid.as_str(), rbac.roles.len()), ("a", 0));
+        assert_eq!(rbac.aud, "x?[2J");
+    }
+
+    #[test]
+    fn what_is_no_jwt_says_nothing() {
+        for text in ["", "a.b", "a.b.c", "opaque-text", "e30.W10.x"] {
+            assert_eq!(Claims::read(text), None, "{text}");
+        }
+        assert_eq!(read("[]"), None);
+        assert_eq!(read(r#"{"aud":1,"roles":"x"}"#), Some(Claims::default()));
+    }
+}
