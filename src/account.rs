@@ -314,6 +314,10 @@ impl Account {
         &self.client_id
     }
 
+    pub(crate) fn which_cloud(&self) -> Cloud {
+        self.cloud
+    }
+
     pub(crate) fn credential(&self) -> Option<&dyn Credential> {
         self.credential.as_deref()
     }

@@ -1,0 +1,443 @@
+//! The commands for Exchange Online PowerShell that let this application send as this mailbox, and those that take it
+//! back (F§3.6). Text only: nothing here runs anything.
+
+use std::fmt::Write;
+
+use crate::account::Cloud;
+use crate::digest::{hex, sha256};
+use crate::{Account, Error, Stage};
+
+/// Stands where an id is not known.
+const NO_OBJECT_ID: &str = "PUT-THE-OBJECT-ID-HERE";
+const NO_CLIENT_ID: &str = "PUT-THE-APPLICATION-ID-HERE";
+
+/// The script that gives an application the permission to send as the account's mailbox.
+///
+/// There are two ways. With App RBAC, the default, Exchange holds the permission, for the mailboxes that are named, and to
+/// send and nothing else; the token has no role in it and is not to have one. The [classic](Self::classic) way is a
+/// permission in Entra and full access to the mailbox. App RBAC is announced for the worldwide cloud only: for an
+/// account in another one the script is the classic one.
+///
+/// ```
+/// use exosend::{Account, Setup};
+///
+/// let account = Account::new("robot@contoso.com").client_id("6731de76-14a6-49ae-97bc-6eba6914391e");
+/// let script = Setup::new(&account).object_id("8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55").script()?;
+/// assert!(script.contains("-Role 'Application SMTP.SendAsApp'"));
+/// # Ok::<(), exosend::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    account: &'a Account,
+    object_id: Option<String>,
+    classic: bool,
+    undo: bool,
+}
+
+impl<'a> Setup<'a> {
+    /// For this account's mailbox, application and cloud. Its credential is of no account here.
+    pub fn new(account: &'a Account) -> Self {
+        Self {
+            account,
+            object_id: None,
+            classic: account.which_cloud() != Cloud::Worldwide,
+            undo: false,
+        }
+    }
+
+    /// The Object ID of the *enterprise application* (the service principal), which is not the app registration's: to
+    /// take the other is the most frequent mistake of all. [`Token::object_id`](crate::Token::object_id) knows it.
+    pub fn object_id(mut self, id: impl Into<String>) -> Self {
+        self.object_id = Some(id.into());
+        self
+    }
+
+    /// By `SMTP.SendAsApp` in Entra and full access to the mailbox, instead of App RBAC.
+    pub fn classic(mut self, classic: bool) -> Self {
+        self.classic |= classic;
+        self
+    }
+
+    /// The commands that take it back instead.
+    pub fn undo(mut self, undo: bool) -> Self {
+        self.undo = undo;
+        self
+    }
+
+    /// The commands, with comments that say what each is for. Ids that are not known stand there as placeholders.
+    ///
+    /// # Errors
+    ///
+    /// [`Input`](crate::ErrorKind::Input) if the account names no mailbox, or if a value has control characters in it,
+    /// which no PowerShell text is to have.
+    pub fn script(&self) -> Result<String, Error> {
+        if self.account.mailbox().is_empty() {
+            return Err(Error::input(Stage::Account, "mailbox", "missing"));
+        }
+        let lines = Lines::new(self.account, self.object_id.as_deref())?;
+        Ok(match (self.classic, self.undo) {
+            (false, false) => lines.rbac(),
+            (false, true) => lines.undo_rbac(),
+            (true, false) => lines.classic(),
+            (true, true) => lines.undo_classic(),
+        })
+    }
+}
+
+/// Single commands, their values quoted. What a script and a doctor's advice have in common.
+pub(crate) struct Lines {
+    tenant: String,
+    /// As in the configuration, for the cloud's tool.
+    bare_client: String,
+    client: String,
+    object: String,
+    mailbox: String,
+    scope: String,
+    filter: String,
+    environment: &'static str,
+    object_known: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(account: &Account, object_id: Option<&str>) -> Result<Self, Error> {
+        let quoted = |key: &str, value: &str| {
+            quote(value)
+                .ok_or_else(|| Error::input(Stage::Account, key, "a control character in it"))
+        };
+        let mailbox = account.mailbox();
+        let client = match account.application() {
+            "" => NO_CLIENT_ID,
+            id => id,
+        };
+        Ok(Self {
+            tenant: quoted("tenant", account.tenant_id())?,
+            bare_client: shell(client).ok_or_else(|| {
+                Error::input(Stage::Account, "client_id", "a control character in it")
+            })?,
+            client: quoted("client_id", client)?,
+            object: quoted("object_id", object_id.unwrap_or(NO_OBJECT_ID))?,
+            mailbox: quoted("mailbox", mailbox)?,
+            scope: quoted("mailbox", &scope_name(mailbox))?,
+            filter: quoted(
+                "mailbox",
+                &format!("UserPrincipalName -eq {}", opath(mailbox)),
+            )?,
+            environment: match account.which_cloud() {
+                Cloud::Worldwide => "",
+                Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
+                Cloud::Dod => " -ExchangeEnvironmentName O365USGovDoD",
+                Cloud::China => " -ExchangeEnvironmentName O365China",
+            },
+            object_known: object_id.is_some(),
+        })
+    }
+
+    pub(crate) fn connect(&self) -> String {
+        format!("Connect-ExchangeOnline{}", self.environment)
+    }
+
+    pub(crate) fn new_service_principal(&self) -> String {
+        let Self { client, object, .. } = self;
+        format!("New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'")
+    }
+
+    pub(crate) fn get_service_principal(&self) -> String {
+        format!(
+            "Get-ServicePrincipal | Where-Object AppId -eq {} | Format-List AppId,ObjectId",
+            self.client
+        )
+    }
+
+    pub(crate) fn remove_service_principal(&self) -> String {
+        format!("Remove-ServicePrincipal -Identity {}", self.client)
+    }
+
+    pub(crate) fn new_scope(&self) -> String {
+        let Self { scope, filter, .. } = self;
+        format!("New-ManagementScope -Name {scope} -RecipientRestrictionFilter {filter}")
+    }
+
+    pub(crate) fn assign_role(&self) -> String {
+        let Self { scope, client, .. } = self;
+        format!(
+            "New-ManagementRoleAssignment -Name {scope} -Role 'Application SMTP.SendAsApp' -App {client} \
+             -CustomResourceScope {scope}"
+        )
+    }
+
+    pub(crate) fn test_authorization(&self) -> String {
+        let Self {
+            client, mailbox, ..
+        } = self;
+        format!("Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}")
+    }
+
+    pub(crate) fn allow_smtp_auth(&self) -> String {
+        format!(
+            "Set-CASMailbox -Identity {} -SmtpClientAuthenticationDisabled $false",
+            self.mailbox
+        )
+    }
+
+    pub(crate) fn show_smtp_auth(&self) -> String {
+        format!(
+            "Get-CASMailbox -Identity {} | Format-List SmtpClientAuthenticationDisabled",
+            self.mailbox
+        )
+    }
+
+    pub(crate) fn full_access(&self) -> String {
+        let Self {
+            mailbox, object, ..
+        } = self;
+        format!("Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess")
+    }
+
+    pub(crate) fn show_mailbox(&self) -> String {
+        format!(
+            "Get-Mailbox -Identity {} | Format-List UserPrincipalName,PrimarySmtpAddress",
+            self.mailbox
+        )
+    }
+
+    fn rbac(&self) -> String {
+        let mut script = self
+            .head("App RBAC: Exchange holds the permission. Give the application none in Entra.");
+        self.object_id_comment(&mut script);
+        block(
+            &mut script,
+            "Makes the application known to Exchange.",
+            &[self.new_service_principal()],
+        );
+        block(
+            &mut script,
+            "Lets it send, as this mailbox and no other.",
+            &[self.new_scope(), self.assign_role()],
+        );
+        self.switch_on(&mut script);
+        block(
+            &mut script,
+            "InScope: True means done. It takes up to 2 hours until the servers know.",
+            &[self.test_authorization()],
+        );
+        script
+    }
+
+    fn classic(&self) -> String {
+        let mut script =
+            self.head("The classic way: a permission in Entra, and full access to the mailbox.");
+        let portal = [
+            "In the Entra admin center first: App registrations, this application,",
+            "API permissions, Add a permission, APIs my organization uses,",
+            "Office 365 Exchange Online, Application permissions, SMTP.SendAsApp;",
+            "then Grant admin consent. Without that the login is refused.",
+        ];
+        for line in portal {
+            comment(&mut script, line);
+        }
+        script.push('\n');
+        self.object_id_comment(&mut script);
+        block(
+            &mut script,
+            "Makes the application known to Exchange.",
+            &[self.new_service_principal()],
+        );
+        block(
+            &mut script,
+            "Lets it into the mailbox. It takes from minutes to an hour until the servers know.",
+            &[self.full_access()],
+        );
+        self.switch_on(&mut script);
+        script
+    }
+
+    fn undo_rbac(&self) -> String {
+        let Self { scope, .. } = self;
+        let mut script = self.head("Takes App RBAC back.");
+        let commands = [
+            format!("Remove-ManagementRoleAssignment -Identity {scope}"),
+            format!("Remove-ManagementScope -Identity {scope}"),
+        ];
+        block(&mut script, "The permission for this mailbox.", &commands);
+        self.undo_rest(&mut script);
+        script
+    }
+
+    fn undo_classic(&self) -> String {
+        let Self {
+            mailbox, object, ..
+        } = self;
+        let mut script = self.head("Takes the classic way back.");
+        self.object_id_comment(&mut script);
+        let remove = format!(
+            "Remove-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess"
+        );
+        block(&mut script, "The access to this mailbox.", &[remove]);
+        self.undo_rest(&mut script);
+        comment(
+            &mut script,
+            "In the Entra admin center: App registrations, this application,",
+        );
+        comment(
+            &mut script,
+            "API permissions, SMTP.SendAsApp, Remove permission.",
+        );
+        script
+    }
+
+    fn undo_rest(&self, script: &mut String) {
+        let inherit = format!(
+            "Set-CASMailbox -Identity {} -SmtpClientAuthenticationDisabled $null",
+            self.mailbox
+        );
+        block(
+            script,
+            "SMTP AUTH of the mailbox as the organization has it.",
+            &[inherit],
+        );
+        block(
+            script,
+            "Only if no other mailbox is sent from by this application.",
+            &[self.remove_service_principal()],
+        );
+    }
+
+    fn switch_on(&self, script: &mut String) {
+        block(
+            script,
+            "SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.",
+            &[self.allow_smtp_auth()],
+        );
+    }
+
+    fn head(&self, what: &str) -> String {
+        let mut script = String::new();
+        comment(&mut script, what);
+        // In a comment nothing is quoted, and nothing in these can end one: a line break was refused.
+        comment(
+            &mut script,
+            &format!(
+                "Mailbox {}, application {}, tenant {}.",
+                self.mailbox, self.client, self.tenant
+            ),
+        );
+        comment(&mut script, "Once: Install-Module ExchangeOnlineManagement");
+        let _ = writeln!(script, "{}\n", self.connect());
+        script
+    }
+
+    fn object_id_comment(&self, script: &mut String) {
+        if !self.object_known {
+            comment(
+                script,
+                "The Object ID is that of the Enterprise application, NOT of the App registration:",
+            );
+            comment(
+                script,
+                "Entra admin center, Enterprise applications, this application, Object ID; or",
+            );
+            comment(
+                script,
+                &format!("az ad sp show --id {} --query id", self.bare_client),
+            );
+        }
+    }
+}
+
+fn comment(script: &mut String, text: &str) {
+    let _ = writeln!(script, "# {text}");
+}
+
+/// What the commands are for, and the commands.
+fn block(script: &mut String, what: &str, commands: &[String]) {
+    comment(script, what);
+    for command in commands {
+        let _ = writeln!(script, "{command}");
+    }
+    script.push('\n');
+}
+
+/// A literal text in single quotes, in which nothing is special but what PowerShell takes for a single quote: doubled,
+/// each stands for itself. `None` if a control character is in it.
+pub(crate) fn quote(text: &str) -> Option<String> {
+    let mut quoted = String::from("'");
+    for c in text.chars() {
+        // Zl and Zp end a line for some readers; U+0085 is a control character.
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            return None;
+        }
+        if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
+            quoted.push(c);
+        }
+        quoted.push(c);
+    }
+    quoted.push('\'');
+    Some(quoted)
+}
+
+/// A text within a filter of Exchange (OPATH), which knows the one quote.
+fn opath(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A word for a POSIX shell; PowerShell reads the same unless a quote is in it. `None` if a control character is in it.
+pub(crate) fn shell(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:@%+,=".contains(&b);
+    if text.chars().any(char::is_control) {
+        return None;
+    }
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Some(text.to_owned());
+    }
+    Some(format!("'{}'", text.replace('\'', "'\\''")))
+}
+
+/// Exchange takes names of 64 characters, and each is there once.
+fn scope_name(mailbox: &str) -> String {
+    let name = format!("exosend {mailbox}");
+    if name.chars().count() <= 64 {
+        return name;
+    }
+    let digest = hex(&sha256(mailbox.as_bytes()));
+    format!("exosend {}", digest.get(..32).unwrap_or(&digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_value_ends_it() {
+        assert_eq!(quote("a'b"), Some("'a''b'".into()));
+        for c in '\u{2018}'..='\u{201b}' {
+            assert_eq!(quote(&c.to_string()), Some(format!("'{c}{c}'")));
+        }
+        assert_eq!(
+            quote("$(x)`\"\u{201c};#"),
+            Some("'$(x)`\"\u{201c};#'".into())
+        );
+        for c in ['\n', '\r', '\0', '\u{1b}', '\u{85}', '\u{2028}', '\u{2029}'] {
+            assert_eq!(quote(&format!("a{c}b")), None, "{c:?}");
+        }
+        assert_eq!(shell("a-b.c"), Some("a-b.c".into()));
+        assert_eq!(shell("a;b'c"), Some("'a;b'\\''c'".into()));
+    }
+
+    #[test]
+    fn a_filter_is_quoted_twice() {
+        let account = Account::new("o'brien@contoso.com").client_id("c");
+        let lines = Lines::new(&account, None).unwrap();
+        assert_eq!(
+            lines.filter,
+            "'UserPrincipalName -eq ''o''''brien@contoso.com'''"
+        );
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_told_apart() {
+        let (one, two) = ("a".repeat(60) + "@x.org", "a".repeat(60) + "@y.org");
+        assert_ne!(scope_name(&one), scope_name(&two));
+        assert!(scope_name(&one).len() <= 64);
+        assert_eq!(scope_name("robot@contoso.com"), "exosend robot@contoso.com");
+    }
+}
