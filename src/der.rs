@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::reply::printable;
+
 /// From when to when a certificate is valid (RFC 5280 4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
@@ -12,7 +14,9 @@ pub(crate) struct Validity {
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
+const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
 /// `[0]`, which holds the version of any certificate that is not of version 1.
 const VERSION: u8 = 0xa0;
 
@@ -20,14 +24,7 @@ const VERSION: u8 = 0xa0;
 ///
 /// A walk to one field, not a parser: whether the rest is in order has been seen by those who verify it.
 pub(crate) fn validity(certificate: &[u8]) -> Option<Validity> {
-    let (certificate, _) = element(SEQUENCE, certificate)?;
-    let (mut fields, _) = element(SEQUENCE, certificate)?;
-    if let Some((_, rest)) = element(VERSION, fields) {
-        fields = rest;
-    }
-    let (_serial, fields) = element(INTEGER, fields)?;
-    let (_algorithm, fields) = element(SEQUENCE, fields)?;
-    let (_issuer, fields) = element(SEQUENCE, fields)?;
+    let (_issuer, fields) = element(SEQUENCE, up_to_issuer(certificate)?)?;
     let (validity, _) = element(SEQUENCE, fields)?;
     let (not_before, rest) = time(validity)?;
     let (not_after, _) = time(rest)?;
@@ -35,6 +32,48 @@ pub(crate) fn validity(certificate: &[u8]) -> Option<Validity> {
         not_before,
         not_after,
     })
+}
+
+/// Who a certificate is for and who has signed it, by the names that are shown to people: the common name, else the
+/// organization; empty if there is neither. Which host it is good for is another matter, and not looked at here.
+pub(crate) fn names(certificate: &[u8]) -> Option<(String, String)> {
+    let (issuer, fields) = element(SEQUENCE, up_to_issuer(certificate)?)?;
+    let (_validity, fields) = element(SEQUENCE, fields)?;
+    let (subject, _) = element(SEQUENCE, fields)?;
+    Some((shown(subject), shown(issuer)))
+}
+
+/// The fields of a certificate from its issuer on (RFC 5280 4.1).
+fn up_to_issuer(certificate: &[u8]) -> Option<&[u8]> {
+    let (certificate, _) = element(SEQUENCE, certificate)?;
+    let (mut fields, _) = element(SEQUENCE, certificate)?;
+    if let Some((_, rest)) = element(VERSION, fields) {
+        fields = rest;
+    }
+    let (_serial, fields) = element(INTEGER, fields)?;
+    let (_algorithm, fields) = element(SEQUENCE, fields)?;
+    Some(fields)
+}
+
+/// A name is a sequence of sets of attributes, each a type and a text (RFC 5280 4.1.2.4).
+fn shown(mut name: &[u8]) -> String {
+    // 2.5.4.3 and 2.5.4.10 (X.520).
+    const COMMON_NAME: [u8; 3] = [85, 4, 3];
+    const ORGANIZATION: [u8; 3] = [85, 4, 10];
+    let (mut common, mut organization) = (None, None);
+    while let Some((set, rest)) = element(SET, name) {
+        name = rest;
+        let attribute = element(SEQUENCE, set)
+            .and_then(|(attribute, _)| element(OBJECT_IDENTIFIER, attribute))
+            .and_then(|(kind, value)| Some((kind, element(*value.first()?, value)?.0)));
+        match attribute {
+            Some((kind, text)) if kind == COMMON_NAME => common = Some(text),
+            Some((kind, text)) if kind == ORGANIZATION => organization = Some(text),
+            _ => {}
+        }
+    }
+    let text = common.or(organization).unwrap_or_default();
+    printable(&String::from_utf8_lossy(text))
 }
 
 /// The content of the first element, if it has this tag, and what follows it (X.690 8.1).
@@ -82,23 +121,28 @@ fn time(bytes: &[u8]) -> Option<(SystemTime, &[u8])> {
     let mut next = || pairs.next();
     let (month, day) = (next()?, next()?);
     let (hour, minute, second) = (next()?, next()?, next()?);
-    if !(1..=12).contains(&month) {
-        return None;
-    }
-    let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    let time = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(distance)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(distance)
-    };
-    Some((time?, rest))
+    let time = utc((year, month, day), hour * 3600 + minute * 60 + second)?;
+    Some((time, rest))
 }
 
 fn number(digits: &[u8]) -> i64 {
     digits
         .iter()
         .fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
+}
+
+/// A time of day in UTC, `None` for a month that is none.
+pub(crate) fn utc((year, month, day): (i64, i64, i64), seconds: i64) -> Option<SystemTime> {
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    let seconds = days(year, month, day) * 86400 + seconds;
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
+    }
 }
 
 /// Days since 1970-01-01. The year is counted from March, so that a leap day is its last.
@@ -165,9 +209,40 @@ mod tests {
                 not_after: at(2_524_608_000),
             })
         );
+        assert_eq!(
+            names(der),
+            Some((
+                "rcgen self signed cert".into(),
+                "rcgen self signed cert".into()
+            ))
+        );
         for cut in 0..der.len() {
+            assert_eq!(names(&der[..cut]), None);
             // Cut off after the field, it could still be read: the length around it says no.
             assert_eq!(validity(&der[..cut]), None);
         }
+    }
+    #[test]
+    fn a_name_is_the_common_one_else_the_organization() {
+        let named = |names: &[(rcgen::DnType, &str)]| {
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            for (kind, name) in names {
+                params.distinguished_name.push(kind.clone(), *name);
+            }
+            let key = rcgen::KeyPair::generate().unwrap();
+            super::names(params.self_signed(&key).unwrap().der())
+                .unwrap()
+                .0
+        };
+        use rcgen::DnType::{CommonName, CountryName, OrganizationName};
+        let all = [
+            (CountryName, "US"),
+            (OrganizationName, "DigiCert"),
+            (CommonName, "a\nb"),
+        ];
+        assert_eq!(named(&all), "a?b");
+        assert_eq!(named(&all[..2]), "DigiCert");
+        assert_eq!(named(&[]), "");
     }
 }
