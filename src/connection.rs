@@ -4,6 +4,7 @@
 //! server offered in it.
 
 mod dial;
+pub(crate) mod probe;
 mod tls;
 
 use std::net::SocketAddr;

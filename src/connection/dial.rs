@@ -16,7 +16,7 @@ use crate::{Error, Stage};
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// What the helper threads report.
-enum Event {
+pub(super) enum Event {
     Resolved(io::Result<Vec<SocketAddr>>),
     Tried(SocketAddr, io::Result<TcpStream>),
     Interrupted,
@@ -89,11 +89,11 @@ pub(super) fn connect(
         })
 }
 
-fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(super) fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     (host, port).to_socket_addrs().map(Iterator::collect)
 }
 
-fn resolve(
+pub(super) fn resolve(
     host: &str,
     port: u16,
     lookup: fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
