@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
+pub(crate) use check::host;
 pub use cloud::Cloud;
 
 use crate::cache::CacheFile;

@@ -21,6 +21,7 @@ mod credential;
 mod data;
 mod der;
 mod digest;
+mod doctor;
 mod envelope;
 mod error;
 mod explain;
@@ -39,6 +40,7 @@ mod token;
 mod wire;
 
 pub use account::{Account, Cloud, InitialResponse};
+pub use doctor::{Advice, Cause, Check, CheckState, Place, diagnose};
 pub use envelope::Envelope;
 pub use error::{Error, ErrorKind, Stage};
 pub use explain::{Explanation, explain, general_page};

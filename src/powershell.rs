@@ -200,6 +200,18 @@ impl Lines {
         )
     }
 
+    pub(crate) fn set_mailbox(&self) -> String {
+        format!("Set-Mailbox -Identity {}", self.mailbox)
+    }
+
+    /// For a High Volume Email account (F§1.4).
+    pub(crate) fn add_hve_access(&self) -> String {
+        let Self {
+            mailbox, client, ..
+        } = self;
+        format!("Add-HVEAppAccess -Identity {mailbox} -AppId {client}")
+    }
+
     fn rbac(&self) -> String {
         let mut script = self
             .head("App RBAC: Exchange holds the permission. Give the application none in Entra.");

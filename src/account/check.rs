@@ -82,7 +82,7 @@ fn tenant(tenant: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub(super) fn host(host: &str) -> Result<(), &'static str> {
+pub(crate) fn host(host: &str) -> Result<(), &'static str> {
     match rustls::pki_types::ServerName::try_from(host) {
         Ok(_) => Ok(()),
         Err(_) => Err("neither a host name nor an address"),

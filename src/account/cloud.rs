@@ -25,7 +25,7 @@ impl Cloud {
         ("china", Cloud::China),
     ];
 
-    pub(super) fn host(self) -> &'static str {
+    pub(crate) fn host(self) -> &'static str {
         match self {
             Cloud::Worldwide => "smtp.office365.com",
             Cloud::GccHigh => "smtp.office365.us",
@@ -42,7 +42,7 @@ impl Cloud {
         }
     }
 
-    pub(super) fn scope(self) -> &'static str {
+    pub(crate) fn scope(self) -> &'static str {
         match self {
             Cloud::Worldwide => "https://outlook.office365.com/.default",
             Cloud::GccHigh | Cloud::Dod => "https://outlook.office365.us/.default",

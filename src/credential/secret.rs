@@ -27,6 +27,11 @@ impl ClientSecret {
         ClientSecret::File(path)
     }
 
+    /// Whether it has a form; `false` if it cannot be read.
+    pub(crate) fn is(&self, form: fn(&str) -> bool) -> bool {
+        self.read().is_ok_and(|secret| form(secret.expose()))
+    }
+
     fn read(&self) -> Result<Secret, Error> {
         let wrong = |what: String| wrong(self.key(), what);
         let secret = match self {

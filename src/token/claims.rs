@@ -30,14 +30,6 @@ pub(crate) struct Claims {
 }
 
 impl Token {
-    /// The Object ID of the application's service principal, which is what `New-ServicePrincipal` in Exchange Online wants
-    /// to know; `None` if the token does not say.
-    pub fn object_id(&self) -> Option<String> {
-        self.claims()
-            .map(|claims| claims.oid)
-            .filter(|oid| !oid.is_empty())
-    }
-
     /// `None` for a token that is no JWT.
     pub(crate) fn claims(&self) -> Option<Claims> {
         Claims::read(self.secret())
