@@ -364,7 +364,7 @@ fn comment(script: &mut String, text: &str) {
 fn block(script: &mut String, what: &str, commands: &[String]) {
     comment(script, what);
     for command in commands {
-        let _ = writeln!(script, "{command}");
+        let _ = writeln!(script, "{}", fold(command, '`'));
     }
     script.push('\n');
 }
@@ -385,6 +385,44 @@ pub(crate) fn quote(text: &str) -> Option<String> {
     }
     quoted.push('\'');
     Some(quoted)
+}
+
+/// A command over several lines, where one would be longer than 74 columns: PowerShell goes on after a backtick, a POSIX
+/// shell after a backslash. It is cut at spaces that no quote holds.
+pub(crate) fn fold(command: &str, goes_on: char) -> String {
+    const WIDTH: usize = 74;
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in command.chars() {
+        // A doubled quote opens again at once.
+        quoted ^= matches!(c, '\'' | '\u{2018}'..='\u{201b}');
+        match words.last_mut() {
+            Some(word) if c != ' ' || quoted => word.push(c),
+            _ => words.push(String::new()),
+        }
+    }
+    let mut folded = String::new();
+    let mut column = 0;
+    for (n, word) in words.iter().enumerate() {
+        let length = word.chars().count();
+        // A parameter stays with its value.
+        let value = words
+            .get(n + 1)
+            .filter(|next| word.starts_with('-') && !next.starts_with('-'));
+        let whole = length + value.map_or(0, |value| value.chars().count() + 1);
+        let with_its_name =
+            n > 0 && !word.starts_with('-') && words.get(n - 1).is_some_and(|w| w.starts_with('-'));
+        if n > 0 && !with_its_name && column + whole + 3 > WIDTH {
+            folded.extend([" ", &goes_on.to_string(), "\n    "]);
+            column = 4;
+        } else if n > 0 {
+            folded.push(' ');
+            column += 1;
+        }
+        folded.push_str(word);
+        column += length;
+    }
+    folded
 }
 
 /// A text within a filter of Exchange (OPATH), which knows the one quote.
@@ -433,6 +471,21 @@ mod tests {
         }
         assert_eq!(shell("a-b.c"), Some("a-b.c".into()));
         assert_eq!(shell("a;b'c"), Some("'a;b'\\''c'".into()));
+    }
+
+    #[test]
+    fn a_long_command_goes_on_below() {
+        let long = format!("New-X -Name 'a -b {}' -Role 'c d' -App e", "x".repeat(60));
+        let folded = fold(&long, '`');
+        let expected = format!(
+            "New-X -Name 'a -b {}' `\n    -Role 'c d' -App e",
+            "x".repeat(60)
+        );
+        assert_eq!(
+            folded,
+            expected.replace("New-X -Name", "New-X `\n    -Name")
+        );
+        assert_eq!(fold("az --id 'a  b'", '\\'), "az --id 'a  b'");
     }
 
     #[test]

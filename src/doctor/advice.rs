@@ -1,5 +1,7 @@
 //! What a failure means, and the commands that mend it.
 
+use crate::powershell::fold;
+
 /// What a failed [`Check`](crate::Check) most likely means, and what to do about it.
 ///
 /// Advice: Microsoft changes texts and codes, so no program should decide anything by it.
@@ -57,16 +59,29 @@ impl Advice {
         place: Place,
         commands: impl IntoIterator<Item = String>,
     ) -> Self {
-        self.causes.push(Cause {
-            text: text.into(),
-            place,
-            commands: commands.into_iter().collect(),
-        });
+        self.causes.push(Cause::new(text.into(), place, commands));
         self
     }
 }
 
 impl Cause {
+    pub(super) fn new(
+        text: String,
+        place: Place,
+        commands: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let folded = |command: String| match place {
+            Place::ExchangePowerShell => fold(&command, '`'),
+            Place::Shell | Place::AzureCli => fold(&command, '\\'),
+            Place::Configuration | Place::EntraPortal => command,
+        };
+        Self {
+            text,
+            place,
+            commands: commands.into_iter().map(folded).collect(),
+        }
+    }
+
     /// What may be wrong.
     pub fn text(&self) -> &str {
         &self.text
@@ -77,7 +92,7 @@ impl Cause {
         self.place
     }
 
-    /// What to run there, filled in for this account; settings for [`Place::Configuration`], and where to click for
+    /// What to run there, filled in for this account, long ones over several lines; settings for [`Place::Configuration`], and where to click for
     /// [`Place::EntraPortal`].
     pub fn commands(&self) -> &[String] {
         &self.commands

@@ -1,6 +1,6 @@
 //! What to do about a token that Entra did not issue: F§2.3 in commands.
 
-use super::advice::{Advice, Place};
+use super::advice::{Advice, Cause, Place};
 use super::clock;
 use super::configuration::{secret_id, secret_is_guid};
 use super::prescribe::{client, general, scope};
@@ -18,7 +18,7 @@ pub(super) fn advice(error: &Error, account: &Account, clock_is_wrong: bool) -> 
         None => return general(error).or_else(|| network(error, account)),
     };
     let meaning = match error.hint() {
-        Some(hint) => format!("Entra does not issue a token: {hint}"),
+        Some(hint) => format!("Entra does not issue a token: {}.", meaning_of(hint)),
         None => "Entra does not issue a token.".to_owned(),
     };
     let mut advice = Advice::new(meaning).cause(texts, place, commands);
@@ -28,12 +28,17 @@ pub(super) fn advice(error: &Error, account: &Account, clock_is_wrong: bool) -> 
     Some(advice)
 }
 
-fn configured_id() -> super::advice::Cause {
-    super::advice::Cause {
-        text: secret_id(),
-        place: Place::Configuration,
-        commands: vec!["client_secret = ...".into()],
-    }
+fn configured_id() -> Cause {
+    Cause::new(
+        secret_id(),
+        Place::Configuration,
+        ["client_secret = ...".to_owned()],
+    )
+}
+
+/// A hint says what it means, and behind a colon what to do, which stands below with this account's ids.
+fn meaning_of(hint: &str) -> &str {
+    hint.split_once(": ").map_or(hint, |(meaning, _)| meaning)
 }
 
 /// The number behind `AADSTS`.
@@ -180,7 +185,7 @@ fn steps(code: u64, account: &Account) -> Option<Steps> {
 
 fn unknown(code: u64, error: &Error) -> Advice {
     let meaning = match error.hint() {
-        Some(hint) => format!("Entra does not issue a token: {hint}"),
+        Some(hint) => format!("Entra does not issue a token: {}.", meaning_of(hint)),
         None => {
             "Entra does not issue a token. This code is not among those met in this job.".into()
         }

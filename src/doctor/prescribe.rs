@@ -43,10 +43,16 @@ pub(super) fn refused(error: &Error, patient: &Patient<'_>) -> Option<Advice> {
         }
         _ => String::new(),
     };
-    let causes = suspects
+    let mut causes: Vec<Cause> = suspects
         .iter()
         .map(|suspect| cause(*suspect, patient, &lines))
         .collect();
+    let exchange = causes
+        .iter_mut()
+        .find(|cause| cause.place == Place::ExchangePowerShell);
+    if let Some(first) = exchange {
+        first.commands.insert(0, lines.connect());
+    }
     Some(Advice { meaning, causes })
 }
 
@@ -175,11 +181,7 @@ fn cause(suspect: Suspect, patient: &Patient<'_>, lines: &Lines) -> Cause {
         ),
         Suspect::As(refusal) => other(refusal, lines, account),
     };
-    Cause {
-        text,
-        place,
-        commands,
-    }
+    Cause::new(text, place, commands)
 }
 
 /// Replies that mean one thing.
