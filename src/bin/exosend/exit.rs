@@ -130,7 +130,7 @@ impl From<lexopt::Error> for Failure {
 }
 
 /// In doubt comes first, because a caller that tries again may deliver twice; then what trying again may cure.
-fn code(error: &Error) -> u8 {
+pub(crate) fn code(error: &Error) -> u8 {
     if error.in_doubt() {
         return IN_DOUBT;
     }

@@ -13,6 +13,7 @@ pub(crate) fn print(text: &str) -> ! {
 pub(crate) const ALL: &str = "\
 exosend [flags] [--] recipient...  a message on stdin, as for sendmail
 exosend send --to A --subject S    a message from arguments, its text on stdin
+exosend doctor [--to A]            what is wrong, and what to do about it
 exosend token [--claims]           the access token, for other programs
 exosend COMMAND --help             more about one of them
 
@@ -52,6 +53,19 @@ Prints the server's reply. A script that sends a backup's report:
 
   backup 2>&1 | exosend send --to ops@example.com --subject \"backup $(hostname)\"";
 
+pub(crate) const DOCTOR: &str = "\
+exosend doctor: all that sending needs, step by step, and no message is sent
+
+ --to A           ask for this recipient, too
+ -v               the transcript, and if something fails, at the end what
+                  Microsoft's support asks for
+
+ --config FILE  --set KEY=VALUE  --json  --quiet  --version
+
+Says of each step whether it is well. For one that is not it says what that
+means, and the commands that mend it, for this mailbox and this application.
+The exit code is that of a message that would fail there; 0 if all is well.";
+
 pub(crate) const TOKEN: &str = "\
 exosend token: prints the access token, for msmtp, mutt, isync, curl and others
 
@@ -68,7 +82,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_screen() {
-        for text in [ALL, SENDMAIL, SEND, TOKEN] {
+        for text in [ALL, SENDMAIL, SEND, DOCTOR, TOKEN] {
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         }

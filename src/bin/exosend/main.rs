@@ -7,6 +7,7 @@ mod addresses;
 mod common;
 mod config;
 mod deliver;
+mod doctor;
 mod exit;
 mod head;
 mod help;
@@ -75,6 +76,7 @@ type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 
 fn subcommand(name: &str) -> Option<Subcommand> {
     match name {
+        "doctor" => Some(doctor::run),
         "send" => Some(send::run),
         "token" => Some(token::run),
         _ => None,

@@ -181,7 +181,7 @@ fn syslog(socket: &Path, line: &str, failed: bool) -> std::io::Result<()> {
 }
 
 /// `2026-11-24T12:01:57Z`.
-fn utc(time: SystemTime) -> String {
+pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());

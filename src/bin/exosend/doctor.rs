@@ -1,0 +1,110 @@
+//! `exosend doctor`: every step of sending but the message, and what to do about the one that fails.
+
+mod support;
+mod text;
+
+use exosend::{Advice, Cause, Check, CheckState, Error, Place, diagnose};
+use lexopt::{Arg, Parser};
+use serde_json::{Value, json};
+
+use crate::common::{self, Common, Shared};
+use crate::config::Config;
+use crate::deliver::say;
+use crate::exit::{self, Failure};
+use crate::{help, logger};
+
+pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let mut to = None;
+    while let Some(argument) = parser.next()? {
+        if let Some(shared) = Shared::of(&argument) {
+            common.take(shared, &mut parser)?;
+            continue;
+        }
+        match argument {
+            Arg::Long("to") => to = Some(common::text(parser.value()?)?),
+            Arg::Long("help") | Arg::Short('h') => help::print(help::DOCTOR),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    logger::start(common);
+    let config = Config::load(common)?;
+    let checks = diagnose(&config.account, to.as_deref());
+    let code = code(&checks);
+    if common.json {
+        say(&object(&checks, code).to_string())?;
+    } else {
+        let mut report = text::report(&checks, &config.mailbox, text::colour());
+        if common.verbose && code != 0 {
+            report.push_str(&support::bundle(&checks));
+        }
+        say(report.trim_end())?;
+    }
+    // All has been said: no line on stderr as for a message that failed.
+    match code {
+        0 => Ok(()),
+        code => std::process::exit(code.into()),
+    }
+}
+
+/// That of the message that would have failed at the first of them.
+fn code(checks: &[Check]) -> u8 {
+    let failed = checks
+        .iter()
+        .find(|check| check.state() == CheckState::Failed);
+    let Some(failed) = failed else { return 0 };
+    failed.error().map_or(exit::UNAVAILABLE, exit::code)
+}
+
+fn object(checks: &[Check], code: u8) -> Value {
+    json!({
+        "exit": code,
+        "checks": checks.iter().map(check).collect::<Vec<_>>(),
+    })
+}
+
+fn check(check: &Check) -> Value {
+    let state = match check.state() {
+        CheckState::Ok => "ok",
+        CheckState::Failed => "fail",
+        _ => "skip",
+    };
+    json!({
+        "name": check.name(),
+        "state": state,
+        "milliseconds": u64::try_from(check.took().as_millis()).unwrap_or(u64::MAX),
+        "detail": check.detail(),
+        "error": check.error().map(error),
+        "advice": check.advice().map(advice),
+    })
+}
+
+fn error(error: &Error) -> Value {
+    json!({
+        "kind": format!("{:?}", error.kind()).to_lowercase(),
+        "stage": error.stage().to_string(),
+        "transient": error.is_transient(),
+        "code": error.reply().map(exosend::Reply::code),
+        "enhanced": error.reply().and_then(exosend::Reply::enhanced),
+        "reply": error.reply().map(ToString::to_string),
+    })
+}
+
+fn advice(advice: &Advice) -> Value {
+    let cause = |cause: &Cause| {
+        json!({
+            "text": cause.text(),
+            "place": match cause.place() {
+                Place::Configuration => "configuration",
+                Place::Shell => "shell",
+                Place::AzureCli => "azure-cli",
+                Place::ExchangePowerShell => "exchange-powershell",
+                _ => "portal",
+            },
+            "commands": cause.commands(),
+        })
+    };
+    json!({
+        "meaning": advice.meaning(),
+        "causes": advice.causes().iter().map(cause).collect::<Vec<_>>(),
+    })
+}

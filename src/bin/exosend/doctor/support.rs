@@ -1,0 +1,100 @@
+//! What Microsoft's support asks for, and nothing that it must not see.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use exosend::{Check, CheckState};
+
+use super::text::wrap;
+use crate::report::utc;
+
+/// The lines to paste into a ticket.
+pub(super) fn bundle(checks: &[Check]) -> String {
+    let mut out = String::from("\nFor Microsoft's support; nothing in it is secret:\n");
+    let version = env!("CARGO_PKG_VERSION");
+    let mut tell = |name: &str, text: &str| {
+        wrap(
+            &mut out,
+            &masked(text),
+            &format!("  {name:<16}"),
+            &" ".repeat(18),
+        );
+    };
+    tell(
+        "time",
+        &format!("{} (exosend {version})", utc(SystemTime::now())),
+    );
+    for check in checks {
+        let text = check.detail();
+        let wanted = match check.state() {
+            CheckState::Failed => true,
+            _ => matches!(check.name(), "greeting" | "claims" | "configuration"),
+        };
+        if !wanted {
+            continue;
+        }
+        tell(check.name(), text);
+        for (name, words) in [("Correlation ID:", 1), ("Trace ID:", 1), ("Timestamp:", 2)] {
+            if let Some((_, value)) = text.split_once(name) {
+                let value: Vec<_> = value.split_whitespace().take(words).collect();
+                tell(&name.to_lowercase().replace(':', ""), &value.join(" "));
+            }
+        }
+        if let Some(session) = bracketed(text) {
+            tell("host, session", session);
+        }
+    }
+    tell("message-id", "none: no message was sent");
+    out
+}
+
+/// `[AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T12:00:00.000Z 08DE2B...]`, with which Microsoft finds a session.
+fn bracketed(text: &str) -> Option<&str> {
+    let start = text.rfind('[')?;
+    let inside = text.get(start + 1..)?;
+    inside.get(..inside.find(']')?)
+}
+
+/// Without the address that this machine has in the eyes of the server.
+fn masked(text: &str) -> String {
+    let address = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_ascii_hexdigit() && c != ':');
+        let bare = bare.strip_prefix("IPv6:").unwrap_or(bare);
+        // `::` alone and times have colons, too, but are no addresses.
+        bare.len() > 3 && bare.parse::<IpAddr>().is_ok()
+    };
+    let words = text.split(' ').map(|word| match address(word) {
+        true => "[masked]",
+        false => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_masked_and_nothing_else() {
+        for address in [
+            "[203.0.113.7]",
+            "203.0.113.7",
+            "(203.0.113.7)",
+            "[IPv6:2001:db8::7]",
+            "[2001:db8::7],",
+        ] {
+            assert_eq!(masked(&format!("Hello {address} x")), "Hello [masked] x");
+        }
+        let other = "550 5.7.1 at 12:00:00 by AM0.outlook.com 5.7.3 [08DE2B]";
+        assert_eq!(masked(other), other);
+    }
+
+    #[test]
+    fn the_last_brackets_hold_the_session() {
+        assert_eq!(
+            bracketed("535 5.7.3 no [HOST 2026 08D]"),
+            Some("HOST 2026 08D")
+        );
+        assert_eq!(bracketed("535 5.7.3 no"), None);
+    }
+}
