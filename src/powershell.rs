@@ -387,10 +387,11 @@ pub(crate) fn quote(text: &str) -> Option<String> {
     Some(quoted)
 }
 
-/// A command over several lines, where one would be longer than 74 columns: PowerShell goes on after a backtick, a POSIX
+/// A command over several lines, where one would be longer than 77 columns: PowerShell goes on after a backtick, a POSIX
 /// shell after a backslash. It is cut at spaces that no quote holds.
 pub(crate) fn fold(command: &str, goes_on: char) -> String {
-    const WIDTH: usize = 74;
+    const WIDTH: usize = 77;
+    const INDENT: usize = 2;
     let mut words = vec![String::new()];
     let mut quoted = false;
     for c in command.chars() {
@@ -401,26 +402,27 @@ pub(crate) fn fold(command: &str, goes_on: char) -> String {
             _ => words.push(String::new()),
         }
     }
+    let is_name = |n: usize| words.get(n).is_some_and(|word| word.starts_with('-'));
+    let length = |n: usize| words.get(n).map_or(0, |word| word.chars().count());
+    // A parameter stays with its value, unless both are too long for a line.
+    let together = |n: usize| {
+        let fits = length(n) + 1 + length(n + 1) + INDENT + 2 <= WIDTH;
+        is_name(n) && !is_name(n + 1) && length(n + 1) > 0 && fits
+    };
     let mut folded = String::new();
     let mut column = 0;
     for (n, word) in words.iter().enumerate() {
-        let length = word.chars().count();
-        // A parameter stays with its value.
-        let value = words
-            .get(n + 1)
-            .filter(|next| word.starts_with('-') && !next.starts_with('-'));
-        let whole = length + value.map_or(0, |value| value.chars().count() + 1);
-        let with_its_name =
-            n > 0 && !word.starts_with('-') && words.get(n - 1).is_some_and(|w| w.starts_with('-'));
-        if n > 0 && !with_its_name && column + whole + 3 > WIDTH {
-            folded.extend([" ", &goes_on.to_string(), "\n    "]);
-            column = 4;
+        let stays = n == 0 || together(n - 1);
+        let more = if together(n) { 1 + length(n + 1) } else { 0 };
+        if !stays && column + 1 + length(n) + more + 2 > WIDTH {
+            folded.extend([" ", &goes_on.to_string(), "\n", &" ".repeat(INDENT)]);
+            column = INDENT;
         } else if n > 0 {
             folded.push(' ');
             column += 1;
         }
         folded.push_str(word);
-        column += length;
+        column += length(n);
     }
     folded
 }
@@ -478,13 +480,10 @@ mod tests {
         let long = format!("New-X -Name 'a -b {}' -Role 'c d' -App e", "x".repeat(60));
         let folded = fold(&long, '`');
         let expected = format!(
-            "New-X -Name 'a -b {}' `\n    -Role 'c d' -App e",
+            "New-X -Name 'a -b {}' `\n  -Role 'c d' -App e",
             "x".repeat(60)
         );
-        assert_eq!(
-            folded,
-            expected.replace("New-X -Name", "New-X `\n    -Name")
-        );
+        assert_eq!(folded, expected.replace("New-X -Name", "New-X `\n  -Name"));
         assert_eq!(fold("az --id 'a  b'", '\\'), "az --id 'a  b'");
     }
 

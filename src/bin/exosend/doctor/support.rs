@@ -40,7 +40,8 @@ pub(super) fn bundle(checks: &[Check]) -> String {
                 tell(&name.to_lowercase().replace(':', ""), &value.join(" "));
             }
         }
-        if let Some(session) = bracketed(text) {
+        let session = bracketed(text).filter(|_| check.state() == CheckState::Failed);
+        if let Some(session) = session {
             tell("host, session", session);
         }
     }

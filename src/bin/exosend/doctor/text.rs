@@ -92,10 +92,10 @@ fn explain(out: &mut String, name: &str, advice: &Advice) {
         });
         for command in cause.commands() {
             match cause.place() {
-                Place::EntraPortal => wrap(out, command, "     ", "     "),
+                Place::EntraPortal => wrap(out, command, "   ", "   "),
                 _ => {
                     for line in command.lines() {
-                        out.push_str(&format!("     {line}\n"));
+                        out.push_str(&format!("   {line}\n"));
                     }
                 }
             }
