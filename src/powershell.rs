@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::account::Cloud;
 use crate::digest::{hex, sha256};
-use crate::{Account, Error, Stage};
+use crate::{Account, Error, Stage, Token};
 
 /// Stands where an id is not known.
 const NO_OBJECT_ID: &str = "PUT-THE-OBJECT-ID-HERE";
@@ -30,6 +30,7 @@ const NO_CLIENT_ID: &str = "PUT-THE-APPLICATION-ID-HERE";
 pub struct Setup<'a> {
     account: &'a Account,
     object_id: Option<String>,
+    client_id: Option<String>,
     classic: bool,
     undo: bool,
 }
@@ -40,15 +41,26 @@ impl<'a> Setup<'a> {
         Self {
             account,
             object_id: None,
+            client_id: None,
             classic: account.which_cloud() != Cloud::Worldwide,
             undo: false,
         }
     }
 
     /// The Object ID of the *enterprise application* (the service principal), which is not the app registration's: to
-    /// take the other is the most frequent mistake of all. [`Token::object_id`](crate::Token::object_id) knows it.
+    /// take the other is the most frequent mistake of all. A [token](Self::token) knows it.
     pub fn object_id(mut self, id: impl Into<String>) -> Self {
         self.object_id = Some(id.into());
+        self
+    }
+
+    /// The Object ID as a token tells it, and the application's id if the account names none. A token that is no JWT
+    /// changes nothing.
+    pub fn token(mut self, token: &Token) -> Self {
+        let claims = token.claims().unwrap_or_default();
+        let said = |claim: String| Some(claim).filter(|claim| !claim.is_empty());
+        self.object_id = said(claims.oid).or(self.object_id);
+        self.client_id = said(claims.appid);
         self
     }
 
@@ -74,7 +86,11 @@ impl<'a> Setup<'a> {
         if self.account.mailbox().is_empty() {
             return Err(Error::input(Stage::Account, "mailbox", "missing"));
         }
-        let lines = Lines::new(self.account, self.object_id.as_deref())?;
+        let named = match &self.client_id {
+            Some(id) if self.account.application().is_empty() => self.account.clone().client_id(id),
+            _ => self.account.clone(),
+        };
+        let lines = Lines::new(&named, self.object_id.as_deref())?;
         Ok(match (self.classic, self.undo) {
             (false, false) => lines.rbac(),
             (false, true) => lines.undo_rbac(),
@@ -142,10 +158,7 @@ impl Lines {
     }
 
     pub(crate) fn get_service_principal(&self) -> String {
-        format!(
-            "Get-ServicePrincipal | Where-Object AppId -eq {} | Format-List AppId,ObjectId",
-            self.client
-        )
+        format!("Get-ServicePrincipal -Identity {}", self.client)
     }
 
     pub(crate) fn remove_service_principal(&self) -> String {
@@ -256,7 +269,7 @@ impl Lines {
         );
         block(
             &mut script,
-            "Lets it into the mailbox. It takes from minutes to an hour until the servers know.",
+            "Lets it into the mailbox. Until the servers know: minutes to an hour.",
             &[self.full_access()],
         );
         self.switch_on(&mut script);
@@ -325,14 +338,10 @@ impl Lines {
     fn head(&self, what: &str) -> String {
         let mut script = String::new();
         comment(&mut script, what);
-        // In a comment nothing is quoted, and nothing in these can end one: a line break was refused.
-        comment(
-            &mut script,
-            &format!(
-                "Mailbox {}, application {}, tenant {}.",
-                self.mailbox, self.client, self.tenant
-            ),
-        );
+        // Nothing in these can end a comment: a line break was refused.
+        comment(&mut script, &format!("Mailbox     {}", self.mailbox));
+        comment(&mut script, &format!("Application {}", self.client));
+        comment(&mut script, &format!("Tenant      {}", self.tenant));
         comment(&mut script, "Once: Install-Module ExchangeOnlineManagement");
         let _ = writeln!(script, "{}\n", self.connect());
         script

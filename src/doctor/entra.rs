@@ -57,7 +57,7 @@ fn steps(code: u64, account: &Account) -> Option<Steps> {
     let id = client(account);
     let (text, place, commands): (&str, Place, Vec<String>) = match code {
         7_000_215 | 7_000_222 => (
-            "the secret is wrong, or over: make a new one, and configure its value (`password` in the answer), not its id",
+            "make a new secret, and configure its value (`password` in the answer), not its id",
             AzureCli,
             vec![format!("az ad app credential reset --id {id} --append")],
         ),

@@ -19,7 +19,7 @@ const CODES: &[(u32, u16, &str, &str, &str)] = &[
         7_000_222,
         401,
         "invalid_client",
-        "make a new one",
+        "make a new secret",
         "az ad app credential reset --id {id} --append",
     ),
     (
@@ -301,7 +301,7 @@ fn a_secret_that_is_a_guid_is_named_first() {
             &[
                 "1. the client secret has the form of a GUID",
                 "take the Value instead",
-                "2. the secret is wrong",
+                "2. make a new secret",
             ],
         );
         is_silent_on(&run, &[id]);

@@ -1,7 +1,7 @@
 //! `exosend doctor`: every step of sending but the message, and what to do about the one that fails.
 
+mod lines;
 mod support;
-mod text;
 
 use exosend::{Advice, Cause, Check, CheckState, Error, Place, diagnose};
 use lexopt::{Arg, Parser};
@@ -33,7 +33,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     if common.json {
         say(&object(&checks, code).to_string())?;
     } else {
-        let mut report = text::report(&checks, &config.mailbox, text::colour());
+        let mut report = lines::report(&checks, &config.mailbox, lines::colour());
         if common.verbose && code != 0 {
             report.push_str(&support::bundle(&checks));
         }

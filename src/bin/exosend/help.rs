@@ -14,7 +14,7 @@ pub(crate) const ALL: &str = "\
 exosend [flags] [--] recipient...  a message on stdin, as for sendmail
 exosend send --to A --subject S    a message from arguments, its text on stdin
 exosend doctor [--to A]            what is wrong, and what to do about it
-exosend token [--claims]           the access token, for other programs
+exosend explain, setup, token      a log's line; PowerShell; the access token
 exosend COMMAND --help             more about one of them
 
 as sendmail:
@@ -66,6 +66,32 @@ Says of each step whether it is well. For one that is not it says what that
 means, and the commands that mend it, for this mailbox and this application.
 The exit code is that of a message that would fail there; 0 if all is well.";
 
+pub(crate) const EXPLAIN: &str = "\
+exosend explain [LINE]: what a line from any program's log means
+
+ LINE             in quotes; without it, stdin
+
+ --json  --version
+
+Knows Entra's AADSTS numbers, Exchange Online's replies, and what TLS and the
+network say, in the words of many programs. The likeliest meaning comes first.
+Needs no network. Exit code 65 for a line of which nothing is known.
+
+  journalctl -u postfix | tail -1 | exosend explain";
+
+pub(crate) const SETUP: &str = "\
+exosend setup: prints the PowerShell that lets this application send as this
+mailbox, filled in for both; it changes nothing
+
+ --classic        by SMTP.SendAsApp and full access, instead of App RBAC
+ --undo           the commands that take it back
+ --object-id ID   of the Enterprise application; a token tells it, if one can
+                  be had
+
+ --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+
+An administrator of Exchange runs it, in PowerShell on any machine.";
+
 pub(crate) const TOKEN: &str = "\
 exosend token: prints the access token, for msmtp, mutt, isync, curl and others
 
@@ -82,7 +108,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_screen() {
-        for text in [ALL, SENDMAIL, SEND, DOCTOR, TOKEN] {
+        for text in [ALL, SENDMAIL, SEND, DOCTOR, EXPLAIN, SETUP, TOKEN] {
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         }

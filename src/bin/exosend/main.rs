@@ -9,6 +9,7 @@ mod config;
 mod deliver;
 mod doctor;
 mod exit;
+mod explain;
 mod head;
 mod help;
 mod input;
@@ -19,6 +20,8 @@ mod recipients;
 mod report;
 mod send;
 mod sendmail;
+mod setup;
+mod text;
 mod token;
 
 use std::ffi::OsString;
@@ -77,7 +80,9 @@ type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 fn subcommand(name: &str) -> Option<Subcommand> {
     match name {
         "doctor" => Some(doctor::run),
+        "explain" => Some(explain::run),
         "send" => Some(send::run),
+        "setup" => Some(setup::run),
         "token" => Some(token::run),
         _ => None,
     }

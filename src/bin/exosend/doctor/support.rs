@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use exosend::{Check, CheckState};
 
-use super::text::wrap;
 use crate::report::utc;
+use crate::text::wrap;
 
 /// The lines to paste into a ticket.
 pub(super) fn bundle(checks: &[Check]) -> String {

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 
 use exosend::{Advice, Check, CheckState, Place};
 
-const WIDTH: usize = 80;
+use crate::text::wrap;
+
 /// Where details begin.
 const DETAIL: usize = 30;
 
@@ -100,54 +101,5 @@ fn explain(out: &mut String, name: &str, advice: &Advice) {
                 }
             }
         }
-    }
-}
-
-/// Words in lines of 80 columns. A word that fits none stands alone, and is not cut: it may be copied.
-pub(super) fn wrap(out: &mut String, text: &str, first: &str, indent: &str) {
-    out.push_str(first);
-    let mut column = first.chars().count();
-    let mut empty = true;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if !empty && column + 1 + length > WIDTH {
-            out.push('\n');
-            out.push_str(indent);
-            column = indent.chars().count();
-            empty = true;
-        }
-        if !empty {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-        empty = false;
-    }
-    while out.ends_with(' ') {
-        out.pop();
-    }
-    out.push('\n');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_have_80_columns_and_hang() {
-        let mut out = String::new();
-        wrap(&mut out, &"word ".repeat(40), "ok  ", "    ");
-        assert!(
-            out.lines()
-                .all(|line| line.len() <= WIDTH && line.len() > 70 || line.starts_with("    "))
-        );
-        assert!(out.lines().skip(1).all(|line| line.starts_with("    word")));
-        let mut out = String::new();
-        wrap(&mut out, &"x".repeat(100), "1. ", "   ");
-        assert_eq!(out, format!("1. {}\n", "x".repeat(100)));
-        let mut out = String::new();
-        wrap(&mut out, "", "skip  ", "   ");
-        assert_eq!(out, "skip\n");
     }
 }

@@ -1,0 +1,47 @@
+//! `exosend setup`: the PowerShell that lets this application send as this mailbox. It is printed, not run.
+
+use exosend::{Setup, Token};
+use lexopt::{Arg, Parser};
+use serde_json::json;
+
+use crate::common::{self, Common, Shared};
+use crate::config::Config;
+use crate::deliver::say;
+use crate::exit::Failure;
+use crate::{help, logger};
+
+pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let (mut classic, mut undo, mut object_id) = (false, false, None);
+    while let Some(argument) = parser.next()? {
+        if let Some(shared) = Shared::of(&argument) {
+            common.take(shared, &mut parser)?;
+            continue;
+        }
+        match argument {
+            Arg::Long("classic") => classic = true,
+            Arg::Long("undo") => undo = true,
+            Arg::Long("object-id") => object_id = Some(common::text(parser.value()?)?),
+            Arg::Long("help") | Arg::Short('h') => help::print(help::SETUP),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    logger::start(common);
+    let config = Config::load(common)?;
+    let mut setup = Setup::new(&config.account).classic(classic).undo(undo);
+    if let Some(id) = &object_id {
+        setup = setup.object_id(id);
+    }
+    // The token knows better than whoever copies ids by hand: it cannot be the wrong one of two.
+    match Token::get(&config.account) {
+        Ok(token) => setup = setup.token(&token),
+        Err(error) if object_id.is_none() => {
+            log::warn!("no token, so the Object ID is not known: {error}");
+        }
+        Err(error) => log::info!("no token: {error}"),
+    }
+    let script = setup.script().map_err(|error| config.blame(error.into()))?;
+    match common.json {
+        true => say(&json!({ "script": script }).to_string()),
+        false => say(script.trim_end()),
+    }
+}
