@@ -56,10 +56,13 @@ pub struct Account {
     timeouts: Timeouts,
     cache: Option<Arc<dyn Keep>>,
     /// Told the `Date` of each token answer.
-    on_date: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    on_date: Option<Arc<OnDate>>,
     /// Replaced, not emptied, when the identity changes: the clones made before keep theirs.
     token: Arc<Mutex<Option<Token>>>,
 }
+
+/// Is told the `Date` of a token answer.
+type OnDate = dyn Fn(&str) + Send + Sync;
 
 /// Whether the token travels on the `AUTH` line itself or in a line of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -370,7 +373,7 @@ impl Account {
         self
     }
 
-    pub(crate) fn on_date(&self) -> Option<&(dyn Fn(&str) + Send + Sync)> {
+    pub(crate) fn on_date(&self) -> Option<&OnDate> {
         self.on_date.as_deref()
     }
 

@@ -9,6 +9,8 @@ mod machine;
 mod network;
 #[path = "doctor/report.rs"]
 mod report;
+#[path = "doctor/setup.rs"]
+mod setup;
 #[path = "doctor/token.rs"]
 mod token;
 

@@ -95,8 +95,9 @@ pub(super) fn secret_id() -> String {
 
 /// Entra's secrets are no GUIDs, their ids are (F§2.3).
 pub(super) fn secret_is_guid(account: &Account) -> bool {
-    let credential = account.credential().map(|c| c.as_any());
-    let secret = credential.and_then(|any| any.downcast_ref::<ClientSecret>());
+    let secret = account
+        .credential()
+        .and_then(|credential| credential.as_any().downcast_ref::<ClientSecret>());
     secret.is_some_and(|secret| secret.is(is_guid))
 }
 

@@ -320,7 +320,7 @@ fn a_token_for_graph() {
 }
 
 /// A token from elsewhere that says this of itself.
-fn token(claims: Value) -> String {
+fn token(claims: &Value) -> String {
     let mut all = json!({
         "aud": "https://outlook.office365.com", "tid": "2b0b2d36-29d3-4ce1-9ab3-92e6c31c5d0e", "appid": ID,
         "oid": OBJECT_ID, "exp": 4_000_000_000_u64, "ver": "1.0",
@@ -358,7 +358,7 @@ fn tokens_that_say_themselves_what_is_wrong() {
         ),
     ] {
         let machine = Machine::new();
-        let file = machine.write("token", &token(claims));
+        let file = machine.write("token", &token(&claims));
         let token = std::fs::read_to_string(file).unwrap();
         let run = doctor(&machine, &["--set", &format!("access_token={token}")]);
         assert_eq!(run.code, 77, "{}", run.stdout);

@@ -80,3 +80,19 @@ fn support_gets_its_lines_and_no_address() {
 fn no_colour_but_on_a_terminal() {
     assert!(!doctor(&Machine::new(), &[]).stdout.contains('\x1b'));
 }
+
+/// The library's side: what it returns holds no secret, however it is printed.
+#[test]
+fn checks_can_be_printed() {
+    let exchange = Exchange::start();
+    let checks = exosend::diagnose(&exchange.account(), Some("ann@example.com"));
+    let printed = format!("{checks:?}");
+    assert!(!printed.contains("eyJ") && !printed.contains(exchange.client_secret()));
+    assert!(
+        checks
+            .iter()
+            .all(|check| check.state() != exosend::CheckState::Failed),
+        "{printed}"
+    );
+    assert_eq!(exchange.settle().delivered().len(), 0);
+}
