@@ -55,14 +55,9 @@ pub struct Account {
     ehlo_name: Option<String>,
     timeouts: Timeouts,
     cache: Option<Arc<dyn Keep>>,
-    /// Told the `Date` of each token answer.
-    on_date: Option<Arc<OnDate>>,
     /// Replaced, not emptied, when the identity changes: the clones made before keep theirs.
     token: Arc<Mutex<Option<Token>>>,
 }
-
-/// Is told the `Date` of a token answer.
-type OnDate = dyn Fn(&str) + Send + Sync;
 
 /// Whether the token travels on the `AUTH` line itself or in a line of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +90,6 @@ impl Account {
             ehlo_name: None,
             timeouts: Timeouts::default(),
             cache: None,
-            on_date: None,
             token: Arc::default(),
         }
     }
@@ -367,14 +361,13 @@ impl Account {
         self.cache.as_deref()
     }
 
-    /// The same account, whose token answers tell their `Date`.
-    pub(crate) fn watched(mut self, on_date: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.on_date = Some(Arc::new(on_date));
+    /// The same account with another place for its tokens, made of the present one.
+    pub(crate) fn kept_by(
+        mut self,
+        keep: impl FnOnce(Option<Arc<dyn Keep>>) -> Arc<dyn Keep>,
+    ) -> Self {
+        self.cache = Some(keep(self.cache.take()));
         self
-    }
-
-    pub(crate) fn on_date(&self) -> Option<&OnDate> {
-        self.on_date.as_deref()
     }
 
     /// `{authority}/{tenant}/oauth2/v2.0/token`, the authority mended as its documentation says.

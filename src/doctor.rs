@@ -18,7 +18,7 @@ pub use check::{Check, CheckState};
 use crate::connection::Extensions;
 use crate::session::Dialogue;
 use crate::timeouts::{Deadline, Timeouts};
-use crate::token::{Claims, Token};
+use crate::token::{Claims, Head, Keep, Token};
 use crate::wire::Wire;
 use crate::{Account, Error, Stage};
 use check::Checks;
@@ -102,7 +102,29 @@ fn patient_account(account: &Account, dates: &Dates) -> Account {
     account
         .clone()
         .timeouts(timeouts)
-        .watched(move |date| dates.token(date))
+        .kept_by(|keep| Arc::new(Watch { keep, dates }))
+}
+
+/// Keeps tokens where the account does, and listens for the time.
+struct Watch {
+    keep: Option<Arc<dyn Keep>>,
+    dates: Dates,
+}
+
+impl Keep for Watch {
+    fn load(&self, account: &Account) -> Option<Token> {
+        self.keep.as_ref()?.load(account)
+    }
+
+    fn store(&self, account: &Account, token: &Token) {
+        if let Some(keep) = &self.keep {
+            keep.store(account, token);
+        }
+    }
+
+    fn answered(&self, head: Head<'_>) {
+        self.dates.token(head.date().unwrap_or_default());
+    }
 }
 
 /// Where the application's id is not configured, as for a managed identity, the token tells it.

@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-pub(crate) use answer::MAX_LIFETIME;
 #[cfg(any(test, fuzzing))]
 pub(crate) use answer::answered;
+pub(crate) use answer::{Head, MAX_LIFETIME};
 pub(crate) use claims::Claims;
 pub(crate) use request::{Proof, request};
 
@@ -154,6 +154,9 @@ impl Token {
 pub(crate) trait Keep: Send + Sync {
     fn load(&self, account: &Account) -> Option<Token>;
     fn store(&self, account: &Account, token: &Token);
+
+    /// Is told of each answer of Entra's, a refusal too.
+    fn answered(&self, _head: Head<'_>) {}
 }
 
 /// The token in memory, shared by clones of the account.

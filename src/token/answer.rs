@@ -17,6 +17,15 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// Entra issues tokens for 60 to 90 minutes, to a managed identity for 24 hours; a longer promise is not believed.
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The head of an answer, for those who compare clocks.
+pub(crate) struct Head<'a>(pub(super) &'a Response<ureq::Body>);
+
+impl Head<'_> {
+    pub(crate) fn date(&self) -> Option<&str> {
+        self.0.headers().get("date")?.to_str().ok()
+    }
+}
+
 /// What came back over HTTP.
 pub(super) struct Answer {
     pub(super) status: u16,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ureq::config::ConfigBuilder;
-use ureq::http::{Request, Response};
+use ureq::http::Request;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Withheld};
+use super::answer::{Answer, Head, Withheld};
 use super::{Failure, Token};
 use crate::credential::Secret;
 use crate::reply::printable;
@@ -75,7 +75,11 @@ fn ask(account: &Account, proof: &Proof, attempt: u32, total: Deadline) -> Resul
         .body(form.as_str())
         .map_err(ureq::Error::from)
         .and_then(|request| agent.run(request))
-        .inspect(|response| tell_date(account, response))
+        .inspect(|response| {
+            if let Some(keep) = account.token_file() {
+                keep.answered(Head(response));
+            }
+        })
         .and_then(Answer::read)
         .map_err(|e| unanswered(e, deadline))
         .map_err(|failure| failure.only_once(attempt))?;
@@ -84,14 +88,6 @@ fn ask(account: &Account, proof: &Proof, attempt: u32, total: Deadline) -> Resul
     answer
         .token(asked, &withheld)
         .map_err(|error| Failure { error, pause }.only_once(attempt))
-}
-
-/// For those who compare clocks.
-fn tell_date(account: &Account, response: &Response<ureq::Body>) {
-    if let Some(told) = account.on_date() {
-        let date = response.headers().get("date");
-        told(date.and_then(|date| date.to_str().ok()).unwrap_or_default());
-    }
 }
 
 /// `application/x-www-form-urlencoded`, wiped when dropped.
