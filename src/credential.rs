@@ -51,14 +51,23 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync {
     /// Asks for a token, once. `attempt` counts from 0.
     fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure>;
 
-    /// Itself, for those who look for what may be wrong with one way in particular: code that a program which only sends
-    /// does not carry.
-    fn as_any(&self) -> &dyn Any;
+    /// Which one it is, for those who look for what may be wrong with one way in particular: code that a program which
+    /// only sends does not carry.
+    fn kind(&self) -> Kind<'_> {
+        Kind::Other
+    }
 
     /// When it ends, if it says so.
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
         Ok(None)
     }
+}
+
+/// The ways that are looked into.
+pub(crate) enum Kind<'a> {
+    Secret(&'a ClientSecret),
+    Certificate(&'a Certificate),
+    Other,
 }
 
 /// A text nobody gets to see: wiped when dropped, absent from `Debug`.

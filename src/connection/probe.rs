@@ -19,13 +19,8 @@ use crate::{Account, Error, Stage};
 /// All addresses of the server, the resolver's favourite first.
 pub(crate) fn resolve(account: &Account, total: Deadline) -> Result<Vec<SocketAddr>, Error> {
     let deadline = total.step(account.limits().connect, "connect");
-    dial::resolve(
-        account.host(),
-        account.port(),
-        dial::lookup,
-        deadline,
-        &Inbox::default(),
-    )
+    let (host, port) = (account.host(), account.port());
+    dial::resolve(host, port, dial::lookup, deadline, &Inbox::default())
 }
 
 /// How long it takes to connect to each address, all at once. In the order they were given.

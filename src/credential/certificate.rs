@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, Signer};
 use zeroize::Zeroizing;
 
-use super::{Credential, read_file, wrong};
+use super::{Credential, Kind, read_file, wrong};
 use crate::der::{self, Validity};
 use crate::digest::{hex, sha256};
 use crate::timeouts::Deadline;
@@ -114,8 +114,8 @@ impl Credential for Certificate {
         Ok(Some(self.read()?.validity.not_after))
     }
 
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
+    fn kind(&self) -> Kind<'_> {
+        Kind::Certificate(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Credential, Secret, read_line, wrong};
+use super::{Credential, Kind, Secret, read_line, wrong};
 use crate::digest::{self, hex};
 use crate::timeouts::Deadline;
 use crate::token::{Failure, Proof, Token};
@@ -76,8 +76,8 @@ impl Credential for ClientSecret {
         crate::token::request(account, &proof, attempt, total)
     }
 
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
+    fn kind(&self) -> Kind<'_> {
+        Kind::Secret(self)
     }
 }
 

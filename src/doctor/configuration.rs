@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::advice::{Advice, Place};
 use super::check::Checks;
-use crate::credential::{Certificate, ClientSecret};
+use crate::credential::{Certificate, ClientSecret, Credential, Kind};
 use crate::powershell::shell;
 use crate::{Account, address};
 
@@ -95,20 +95,18 @@ pub(super) fn secret_id() -> String {
 
 /// Entra's secrets are no GUIDs, their ids are (F§2.3).
 pub(super) fn secret_is_guid(account: &Account) -> bool {
-    let secret = account
-        .credential()
-        .and_then(|credential| credential.as_any().downcast_ref::<ClientSecret>());
-    secret.is_some_and(|secret| secret.is(is_guid))
+    match account.credential().map(Credential::kind) {
+        Some(Kind::Secret(secret)) => secret.is(is_guid),
+        _ => false,
+    }
 }
 
+/// Not a federated token's: whoever writes that file sets its mode.
 fn secret_file(account: &Account) -> Option<&Path> {
-    let any = account.credential()?.as_any();
-    if let Some(ClientSecret::File(path)) = any.downcast_ref() {
-        return Some(path);
-    }
-    // Not a federated token's: whoever writes that file sets its mode.
-    match any.downcast_ref() {
-        Some(Certificate::File(path)) => Some(path),
+    match account.credential()?.kind() {
+        Kind::Secret(ClientSecret::File(path)) | Kind::Certificate(Certificate::File(path)) => {
+            Some(path)
+        }
         _ => None,
     }
 }
