@@ -6,7 +6,6 @@ mod identity;
 mod ready;
 mod secret;
 
-use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;

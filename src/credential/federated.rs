@@ -49,10 +49,6 @@ impl Credential for FederatedToken {
         let proof = Proof::Assertion(self.read()?);
         crate::token::request(account, &proof, attempt, total)
     }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
 }
 
 #[cfg(test)]

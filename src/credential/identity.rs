@@ -110,10 +110,6 @@ impl Credential for ManagedIdentity {
             Source::Imds { endpoint } => imds(account, &endpoint, attempt, total),
         }
     }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
 }
 
 /// Plain http, and the host is link-local or loopback.

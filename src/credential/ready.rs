@@ -52,8 +52,4 @@ impl Credential for AccessToken {
     fn request(&self, _: &Account, _: u32, _: Deadline) -> Result<Token, Failure> {
         Ok(self.token())
     }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
 }
