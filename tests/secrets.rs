@@ -14,8 +14,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use exchange::{Exchange, Fault, Step};
 use exosend::{
-    Account, Attachment, Cloud, Envelope, InitialResponse, Message, Session, Timeouts, Token,
-    explain, send_mail,
+    Account, Attachment, Check, Cloud, Envelope, InitialResponse, Message, Session, Setup,
+    Timeouts, Token, diagnose, explain, send_mail,
 };
 use zeroize::Zeroizing;
 
@@ -170,6 +170,14 @@ fn no_debug_shows_a_secret() {
     let refused = session.send(&message).unwrap_err();
     let receipt = session.send(&message).unwrap();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    // A doctor that was refused shows all that it knows: checks, their state, advice, causes and places.
+    exchange.on(
+        Step::AuthBlob,
+        Fault::reply("535 5.7.3 Authentication unsuccessful"),
+    );
+    let checks = diagnose(&account, None);
+    let advice = checks.iter().find_map(Check::advice).unwrap();
+    let cause = advice.causes().first().unwrap();
     let shown = [
         (
             "Account",
@@ -183,7 +191,11 @@ fn no_debug_shows_a_secret() {
             .map(|account| format!("{account:?}{account:#?}"))
             .concat(),
         ),
+        ("Advice", format!("{advice:?}")),
         ("Attachment", format!("{:?}", Attachment::bytes("a", "b"))),
+        ("Cause", format!("{cause:?}")),
+        ("Check", format!("{checks:?}")),
+        ("CheckState", format!("{:?}", checks[0].state())),
         ("Cloud", format!("{:?}", Cloud::default())),
         ("Envelope", format!("{envelope:?}")),
         ("Error", format!("{refused:?}")),
@@ -194,10 +206,12 @@ fn no_debug_shows_a_secret() {
         ),
         ("InitialResponse", format!("{:?}", InitialResponse::Auto)),
         ("Message", format!("{message:?}")),
+        ("Place", format!("{:?}", cause.place())),
         ("Receipt", format!("{receipt:?}")),
         ("Refusal", format!("{:?}", refused.refused())),
         ("Reply", format!("{:?}", receipt.reply())),
         ("Session", format!("{session:?}{session:#?}")),
+        ("Setup", format!("{:?}", Setup::new(&account).token(&token))),
         ("Stage", format!("{:?}", refused.stage())),
         ("Timeouts", format!("{:?}", Timeouts::default())),
         ("Token", format!("{token:?}{token:#?}")),
