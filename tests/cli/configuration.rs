@@ -265,14 +265,6 @@ fn the_token_is_kept_between_runs_unless_told_otherwise() {
         (0, 3)
     );
     assert!(!machine.path("none").exists());
-    assert_eq!(
-        (
-            send(&machine, &[], &["--set", "token_cache=none"]).code,
-            requests()
-        ),
-        (0, 3)
-    );
-    assert!(!machine.path("none").exists());
     let elsewhere = format!("token_cache={}", machine.path("kept").display());
     assert_eq!(
         (send(&machine, &[], &["--set", &elsewhere]).code, requests()),
