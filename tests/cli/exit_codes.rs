@@ -454,9 +454,10 @@ fn the_transcript_shows_no_secret() {
             && run.stderr.contains("S: 235 2.7.0")
     );
     let token = machine.run(&["token"], "").stdout;
+    // A few letters of it are enough: at trace, ureq_proto dumps what it reads sixteen bytes a line.
     for secret in [
         token.trim(),
-        &token[..40],
+        &token[..12],
         machine.exchange.client_secret(),
         "hello",
     ] {
