@@ -240,6 +240,30 @@ fn what_cannot_be_sent_is_found_before_anything_connects() {
 }
 
 #[test]
+fn a_stdout_that_is_full_does_not_make_a_sent_message_unsent() {
+    let machine = Machine::new();
+    for json in [&[][..], &["--json"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let mut command = machine.command("exosend");
+        command
+            .args(json)
+            .args(["send", "--to", "ann@example.com", "--text", "x"]);
+        let output = command.stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        assert!(stderr.starts_with("exosend: warning: stdout: No space left"));
+    }
+    assert_eq!(machine.exchange.settle().delivered().len(), 2);
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = machine
+        .command("exosend")
+        .arg("token")
+        .stdout(full)
+        .output();
+    assert_eq!(output.unwrap().status.code(), Some(75));
+}
+
+#[test]
 fn partial_delivery() {
     let machine = Machine::with(
         Exchange::builder()

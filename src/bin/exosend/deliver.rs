@@ -35,10 +35,16 @@ pub(crate) fn envelope(config: &Config, to: &[String]) -> Result<Envelope, Failu
 }
 
 /// Says on stdout what the server said.
-pub(crate) fn announce(common: &Common, outcome: &Outcome) -> Result<(), Failure> {
-    match common.quiet || common.json {
-        true => Ok(()),
-        false => say(&outcome.text()),
+pub(crate) fn announce(common: &Common, outcome: &Outcome) {
+    if !common.quiet && !common.json {
+        tell(&outcome.text());
+    }
+}
+
+/// A line on stdout about a message whose fate is settled: that nobody can read it must not make the caller try again.
+fn tell(text: &str) {
+    if let Err(failure) = say(text) {
+        log::warn!("{}", failure.what());
     }
 }
 
@@ -64,7 +70,7 @@ pub(crate) fn conclude(
     log::info!("{line}");
     report::write(&config.settings.log, &line, failure.is_some());
     if common.json {
-        say(&report::object(facts, outcome.as_ref(), failure.as_ref()))?;
+        tell(&report::object(facts, outcome.as_ref(), failure.as_ref()));
     }
     match failure {
         Some(failure) => Err(failure.told()),

@@ -38,7 +38,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     };
     let result = send(&options, common, &config, &mut facts);
     if let Ok(outcome) = &result {
-        announce(common, outcome)?;
+        announce(common, outcome);
     }
     conclude(&config, common, &facts, result)
 }

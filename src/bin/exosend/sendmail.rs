@@ -43,7 +43,7 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
     let result = send(&flags, common, &config, &mut facts);
     // sendmail says nothing when all is well.
     if let (Ok(outcome), true) = (&result, common.dry_run) {
-        announce(common, outcome)?;
+        announce(common, outcome);
     }
     conclude(&config, common, &facts, result)
 }
