@@ -334,9 +334,9 @@ def growth(servers):
             cpu = median([run.cpu for run in costs])
             amount = octets(size) / MIB if work == "attach" else size
             base = base or (amount, cpu)
-            each = "" if amount == base[0] else f"{(cpu - base[1]) / (amount - base[0]) * 1000:,.1f}"
-            if work == "threads":
-                each = ""
+            # Less than a millisecond is noise.
+            told = work != "threads" and cpu - base[1] > 1
+            each = f"{(cpu - base[1]) / (amount - base[0]) * 1000:,.1f}" if told else ""
             label = size.replace("KiB", " KiB").replace("MiB", " MiB") if work == "attach" else f"{size:,}"
             rows.append([
                 label, figure([run.wall for run in costs]), figure([run.cpu for run in costs]), each,
