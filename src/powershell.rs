@@ -217,12 +217,13 @@ impl Lines {
         format!("Set-Mailbox -Identity {}", self.mailbox)
     }
 
-    /// For a High Volume Email account (F§1.4).
+    /// For a High Volume Email account (F§1.4). Its `-AppIds` are Object IDs, not application ids: Microsoft's page about
+    /// the cmdlet.
     pub(crate) fn add_hve_access(&self) -> String {
         let Self {
-            mailbox, client, ..
+            mailbox, object, ..
         } = self;
-        format!("Add-HVEAppAccess -Identity {mailbox} -AppId {client}")
+        format!("Add-HVEAppAccess -Identity {mailbox} -AppIds {object}")
     }
 
     fn rbac(&self) -> String {

@@ -181,7 +181,7 @@ struct Greeting {
     name: String,
 }
 
-fn no_submission(error: &Error, account: &Account) -> Advice {
+pub(super) fn no_submission(error: &Error, account: &Account) -> Advice {
     let meaning = match error.reply().map(Reply::is_transient) {
         Some(true) => {
             "The server does not want this client for now: wait some minutes and look again."

@@ -1,6 +1,7 @@
 //! Suspects and errors in words, with the commands for this account.
 
 use super::advice::{Advice, Cause, Place};
+use super::network;
 use super::verdict::{self, Bearer, Refusal, Suspect};
 use crate::powershell::{Lines, shell};
 use crate::token::Claims;
@@ -16,7 +17,7 @@ pub(super) struct Patient<'a> {
 /// For a login, a sender or a recipient that the server refused.
 pub(super) fn refused(error: &Error, patient: &Patient<'_>) -> Option<Advice> {
     let Some(reply) = error.reply() else {
-        return general(error);
+        return general(error).or_else(|| Some(network::no_submission(error, patient.account)));
     };
     let refusal = verdict::refusal(error.stage(), reply);
     if refusal == Refusal::Unknown {
@@ -128,13 +129,13 @@ fn cause(suspect: Suspect, patient: &Patient<'_>, lines: &Lines) -> Cause {
             EntraPortal,
             vec![
                 "App registrations > this application > API permissions > Add a permission > APIs my organization uses > \
-                 Office 365 Exchange Online > Application permissions > SMTP.SendAsApp; then Grant admin consent. The rest:                  exosend setup --classic"
+                 Office 365 Exchange Online > Application permissions > SMTP.SendAsApp; then Grant admin consent. The rest: exosend setup --classic"
                     .into(),
             ],
         ),
         Suspect::ServicePrincipal => (
             "Exchange does not know the application, or knows it by the Object ID of the App registration instead of the \
-             Enterprise application's"
+             Enterprise application's. Look first, and remove it only if the ObjectId that is shown is the wrong one"
                 .into(),
             ExchangePowerShell,
             vec![
@@ -146,7 +147,7 @@ fn cause(suspect: Suspect, patient: &Patient<'_>, lines: &Lines) -> Cause {
         Suspect::WrongObjectId => (
             format!(
                 "Exchange does not know the application, or knows it by the Object ID of the App registration. The right \
-                 one is the Enterprise application's, {}",
+                 one is the Enterprise application's, {}. Look first, and remove it only if another is shown",
                 shown(&claims.oid)
             ),
             ExchangePowerShell,
@@ -264,7 +265,8 @@ fn other(refusal: Refusal, lines: &Lines, account: &Account) -> (String, Place, 
             vec![format!("mailbox = {}", account.mailbox())],
         ),
         Refusal::HighVolumeExpiry => (
-            "High Volume Email wants a token with at least ten minutes left: take a new one, and check the clock",
+            "the token has expired, or is about to: High Volume Email wants at least ten minutes left. Take a new one, and check \
+             the clock",
             Shell,
             vec!["date -u".into()],
         ),

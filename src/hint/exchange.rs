@@ -59,7 +59,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
         }
         (550, "5.7.240") => {
             "the application may not use this High Volume Email account: Add-HVEAppAccess <account> -AppIds \
-             <client_id> (10 at most), then wait 5 minutes"
+             <its Object ID of Enterprise applications> (10 at most), then wait 5 minutes"
         }
         (501, "5.5.121" | "5.5.122" | "5.5.123" | "5.5.124" | "5.5.125" | "5.5.126") => {
             "High Volume Email cannot read the login: check that the mailbox is a bare address (5.5.124)"

@@ -26,7 +26,8 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
             _ => return Err(argument.unexpected().into()),
         }
     }
-    logger::start(common);
+    // What is shown here goes to others, who help.
+    logger::start_with(common, support::masked);
     let config = Config::load(common)?;
     let checks = diagnose(&config.account, to.as_deref());
     let code = code(&checks);

@@ -8,14 +8,19 @@ use crate::common::Common;
 
 /// `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows what Entra answers, the token included.
 pub(crate) fn start(common: &Common) {
+    start_with(common, str::to_owned);
+}
+
+/// `shown` has the last word on each line of the transcript.
+pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
     let filter = match (common.verbose, common.quiet) {
         (true, _) => "exosend=debug",
         (false, true) => "exosend=error",
         (false, false) => "exosend=warn",
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
-        .format(|out, record| match (record.target(), record.level()) {
-            ("exosend::wire", _) => writeln!(out, "{}", record.args()),
+        .format(move |out, record| match (record.target(), record.level()) {
+            ("exosend::wire", _) => writeln!(out, "{}", shown(&record.args().to_string())),
             (_, Level::Warn) => writeln!(out, "exosend: warning: {}", record.args()),
             _ => writeln!(out, "exosend: {}", record.args()),
         })

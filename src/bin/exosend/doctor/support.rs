@@ -57,7 +57,7 @@ fn bracketed(text: &str) -> Option<&str> {
 }
 
 /// Without the address that this machine has in the eyes of the server.
-fn masked(text: &str) -> String {
+pub(super) fn masked(text: &str) -> String {
     let address = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_hexdigit() && c != ':');
         let bare = bare.strip_prefix("IPv6:").unwrap_or(bare);

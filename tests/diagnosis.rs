@@ -1,0 +1,166 @@
+//! Every cause that is known, played by the stand-in: what `exosend doctor` says of it, with which commands, and its exit
+//! code. F§2.3, and F§1.4, F§3.3 and F§3.5 up to RCPT, in both permission paths.
+#![cfg(feature = "cli")]
+
+#[path = "diagnosis/causes.rs"]
+mod causes;
+#[path = "cli/machine.rs"]
+mod machine;
+#[path = "diagnosis/powershell.rs"]
+mod powershell;
+#[path = "diagnosis/way.rs"]
+mod way;
+
+mod exchange;
+
+use exchange::{Builder, Exchange};
+use machine::Machine;
+use serde_json::Value;
+
+/// Whether Entra gives the application its permission, or Exchange does (F§3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    Classic,
+    AppRbac,
+}
+
+impl Path {
+    const BOTH: [Self; 2] = [Self::Classic, Self::AppRbac];
+
+    fn exchange(self) -> Builder {
+        match self {
+            Self::Classic => Exchange::builder(),
+            Self::AppRbac => Exchange::builder().without_roles(),
+        }
+    }
+}
+
+/// The check that failed first, and all that is said about it.
+struct Verdict {
+    code: i32,
+    check: String,
+    detail: String,
+    /// Meaning, causes and commands, a line each.
+    says: String,
+    all: Value,
+}
+
+impl std::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "exit {}, {}: {}\n{}",
+            self.code, self.check, self.detail, self.says
+        )
+    }
+}
+
+impl Verdict {
+    fn state(&self, check: &str) -> &str {
+        let checks = self.all["checks"].as_array().unwrap();
+        let check = checks
+            .iter()
+            .find(|c| c["name"] == check)
+            .unwrap_or_else(|| panic!("no check {check}: {}", self.all));
+        check["state"].as_str().unwrap()
+    }
+
+    #[track_caller]
+    fn assert(&self, code: i32, check: &str, includes: &[&str], excludes: &[&str]) {
+        assert_eq!((self.code, self.check.as_str()), (code, check), "{self:#?}");
+        for text in includes {
+            assert!(self.says.contains(text), "{text} is missing: {self:#?}");
+        }
+        for text in excludes {
+            assert!(!self.says.contains(text), "{text} is ruled out: {self:#?}");
+        }
+    }
+}
+
+/// Runs the doctor on a machine, for programs and for people, and looks at what must hold of every diagnosis.
+#[track_caller]
+fn examine(machine: &Machine, to: Option<&str>) -> Verdict {
+    let mut arguments = vec!["doctor"];
+    arguments.extend(to.map(|_| "--to"));
+    arguments.extend(to);
+    let people = machine.run(&arguments, "");
+    arguments.push("--json");
+    let run = machine.run(&arguments, "");
+    assert_eq!(
+        (run.code, run.stderr.as_str()),
+        (people.code, people.stderr.as_str())
+    );
+    let all: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {run:?}"));
+    assert_eq!(all["exit"], run.code);
+
+    let exchange = &machine.exchange;
+    assert_eq!(exchange.settle().delivered().len(), 0, "a message was sent");
+    for output in [&run.stdout, &people.stdout, &people.stderr] {
+        assert!(!output.contains(exchange.client_secret()), "{output}");
+        // What every JWT begins with: `{"`.
+        assert!(!output.contains("eyJ"), "{output}");
+        assert!(
+            !output.contains("SASL") && !output.contains('\x1b'),
+            "{output}"
+        );
+        // F§3.6: without roles a token is right by App RBAC.
+        assert!(!output.contains("broken"), "{output}");
+    }
+    for line in people.stdout.lines() {
+        // Commands are to be copied, and words like ids are not cut.
+        let command = line.starts_with("     ");
+        assert!(command || line.chars().count() <= 80, "{line}");
+    }
+
+    let mut verdict = Verdict {
+        code: run.code,
+        check: String::new(),
+        detail: String::new(),
+        says: String::new(),
+        all,
+    };
+    let checks = verdict.all["checks"].as_array().unwrap();
+    if let Some(failed) = checks.iter().find(|check| check["state"] == "fail") {
+        verdict.check = failed["name"].as_str().unwrap().to_owned();
+        verdict.detail = failed["detail"].as_str().unwrap().to_owned();
+        verdict.says = unfolded(&texts(&failed["advice"]).join("\n"));
+        assert!(people.stdout.contains("FAIL"), "{}", people.stdout);
+    }
+    for command in powershell_commands(&verdict.all) {
+        powershell::assert_commands(&command);
+    }
+    verdict
+}
+
+/// Long commands go on in the next line, after a backtick or, in a shell, a backslash.
+fn unfolded(text: &str) -> String {
+    let mut pieces = text.split(['`', '\\']);
+    let mut whole = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        whole.push_str(piece.strip_prefix('\n').unwrap_or(piece).trim_start());
+    }
+    whole
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(list) => list.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn powershell_commands(all: &Value) -> Vec<String> {
+    let checks = all["checks"].as_array().unwrap().iter();
+    let causes = checks.filter_map(|check| check["advice"]["causes"].as_array());
+    let causes = causes
+        .flatten()
+        .filter(|cause| cause["place"] == "exchange-powershell");
+    let commands = causes
+        .filter_map(|cause| cause["commands"].as_array())
+        .flatten();
+    commands
+        .map(|command| command.as_str().unwrap().to_owned())
+        .collect()
+}
