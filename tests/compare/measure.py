@@ -277,7 +277,7 @@ def sessions(servers):
             rows.append([peer.name] + ["–"] * 4)
             continue
         trips = (median(far_wall) - median(near_wall)) / 20
-        rates = [[1000 / ms if ms > 0 else 0 for ms in walls] for walls in (near_wall, far_wall)]
+        rates = [[1000 / ms if ms > 0 else None for ms in walls] for walls in (near_wall, far_wall)]
         cpu = more(peer, "near", 200, "cpu")
         rows.append([peer.name, figure(rates[0], 0), figure(rates[1]), f"{trips:.1f}", figure(cpu, 3)])
     rows.append(["msmtp + curl", "one message a process", "", "", ""])
