@@ -64,7 +64,9 @@ impl CacheFile {
         if mine.map_err(|e| e.to_string())?.uid() != opened.uid() {
             return Err("it belongs to somebody else".into());
         }
-        let mut text = Zeroizing::new(String::new());
+        // As much room as it needs: one that grows leaves copies behind.
+        let room = usize::try_from(opened.len().min(MAX_FILE) + 1).unwrap_or_default();
+        let mut text = Zeroizing::new(String::with_capacity(room));
         match file.take(MAX_FILE + 1).read_to_string(&mut text) {
             Ok(length) if length as u64 <= MAX_FILE => Ok(parse(&text)),
             Ok(_) => Ok(Vec::new()),

@@ -5,8 +5,10 @@
 
 mod exchange;
 
-use exchange::Exchange;
-use exosend::{Account, InitialResponse, Message, Session, send_mail};
+use std::time::Duration;
+
+use exchange::{Exchange, Fault, Step};
+use exosend::{Account, Attachment, InitialResponse, Message, Session, Timeouts, send_mail};
 
 /// EHLO, STARTTLS, `ClientHello`, Finished with EHLO.
 const CONNECTION: usize = 4;
@@ -69,6 +71,44 @@ fn an_initial_response_saves_one() {
     let counted = flights(&exchange, || send(&account, &to(1)));
     assert_eq!(counted, [CONNECTION + LOGIN - 1 + MESSAGE + QUIT, TOKEN]);
     assert_eq!(counted[0] + 1, 9);
+}
+
+#[test]
+fn a_token_that_fits_on_the_line_goes_there_unasked() {
+    let exchange = Exchange::builder().short_token().start();
+    let counted = flights(&exchange, || send(&exchange.account(), &to(1)));
+    assert_eq!(counted, [CONNECTION + LOGIN - 1 + MESSAGE + QUIT, TOKEN]);
+}
+
+#[test]
+fn tls_1_2_takes_one_more_on_each_side() {
+    let exchange = Exchange::builder().only_tls12().start();
+    let [smtp, token] = flights(&exchange, || send(&exchange.account(), &to(1)));
+    let tls_1_3 = [CONNECTION + LOGIN + MESSAGE + QUIT, TOKEN];
+    assert_eq!([smtp, token], tls_1_3.map(|flights| flights + 1));
+}
+
+#[test]
+fn a_large_message_takes_no_more_than_a_short_one() {
+    let exchange = Exchange::builder().discard_bodies().start();
+    let large = to(1).attach(Attachment::bytes("large", vec![b'x'; 1024 * 1024]));
+    let counted = flights(&exchange, || send(&exchange.account(), &large));
+    assert_eq!(counted, [CONNECTION + LOGIN + MESSAGE + QUIT, TOKEN]);
+}
+
+/// Entra says nothing for ten minutes; the answer to the second EHLO is known all the same.
+#[test]
+fn the_token_is_fetched_beside_the_handshakes() {
+    let exchange = Exchange::builder()
+        .entra_is_deaf()
+        .on(Step::EhloTls, Fault::reply("550 5.7.1 Go away"))
+        .start();
+    let account = exchange.account().timeouts(Timeouts {
+        token: Duration::from_secs(600),
+        ..Timeouts::default()
+    });
+    let error = send(&account, &to(1)).unwrap_err();
+    assert_eq!(error.to_string(), "ehlo: 550 5.7.1 Go away");
 }
 
 #[test]
