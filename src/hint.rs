@@ -234,6 +234,8 @@ mod tests {
     fn parts(hint: &str) {
         let (means, act) = hint.split_once(": ").expect(hint);
         assert!(means.len() > 10 && act.len() > 10, "{hint}");
+        let count = |c| means.matches(c).count();
+        assert_eq!(count('('), count(')'), "cut within parentheses: {hint}");
         assert!(
             !hint.contains("  ") && !hint.ends_with(['.', ' ']),
             "{hint}"

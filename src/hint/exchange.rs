@@ -96,7 +96,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
              collaboration > Review > Restricted entities)"
         }
         (550, "5.7.705" | "5.7.708") => {
-            "Exchange refuses the tenant (5.7.705: it sent too much) or this IP address (5.7.708), most often of a \
+            "Exchange refuses the tenant (5.7.705, it sent too much) or this IP address (5.7.708), most often of a \
              new or trial tenant: ask Microsoft's support"
         }
         (552, "5.3.4") if exchange || says("fixed maximum") => {

@@ -495,3 +495,79 @@ fn a_configuration_that_is_wrong_kills_no_writer() {
     let run = crate::machine::end(child);
     assert_eq!(run.code, 78);
 }
+
+#[test]
+fn where_nobody_reads_stderr_the_exit_code_is_still_told() {
+    let machine = Machine::new();
+    let mut command = machine.command("exosend");
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = command
+        .arg("root")
+        .stdin(std::process::Stdio::null())
+        .stderr(full)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(66), "an empty message");
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = machine.command("exosend").arg("-Z").stderr(full).status();
+    assert_eq!(status.unwrap().code(), Some(64));
+}
+
+#[test]
+fn a_writer_is_heard_out_whatever_is_wrong() {
+    let machine = Machine::new();
+    let long = "x\n".repeat(300_000);
+    for (arguments, code) in [
+        (&["-Z"][..], 64),
+        (&["-t", "--config", "/nonexistent"], 78),
+        (&["send", "--to", "root"], 67),
+        (
+            &["send", "--to", "ann@example.com", "--html", "/nonexistent"],
+            66,
+        ),
+    ] {
+        let mut child = crate::machine::start(machine.command("exosend").args(arguments));
+        let mut stdin = child.stdin.take().unwrap();
+        let written = std::io::Write::write_all(&mut stdin, long.as_bytes());
+        drop(stdin);
+        let run = crate::machine::end(child);
+        assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
+        assert!(written.is_ok(), "{arguments:?}: {written:?}");
+    }
+    machine.nobody_called();
+}
+
+#[test]
+fn a_disk_that_takes_no_long_message_is_a_passing_trouble() {
+    let machine = Machine::new();
+    let message = format!("To: ann@example.com\n\n{}", "x\n".repeat(600_000));
+    let mut command = machine.command("exosend");
+    let run = finish(command.arg("-t").env("TMPDIR", "/nonexistent"), message);
+    assert_eq!(run.code, 75, "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("exosend: /nonexistent: "),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_filter_of_somebody_else_silences_nothing() {
+    let machine = Machine::new();
+    for filter in ["", "myapp=debug", "off"] {
+        let mut command = machine.command("exosend");
+        let run = finish(
+            command
+                .args(["-v", "ann@example.com"])
+                .env("RUST_LOG", filter),
+            NOTE,
+        );
+        assert!(run.stderr.contains("C: QUIT"), "{filter}: {}", run.stderr);
+    }
+}

@@ -144,7 +144,19 @@ fn what_is_no_address_is_found_before_anything_connects() {
             65,
             "To: a `<` is not closed",
         ),
-        (&["-t"], "To: <>\n\nx", 67, "recipient <>: "),
+        (&["-t"], "To: <>\n\nx", 65, "no recipient in To, Cc or Bcc"),
+        (
+            &["-t"],
+            "To: \"Ann\" <ann@example.com> bob@example.com\n\nx",
+            65,
+            "To: two addresses without a comma",
+        ),
+        (
+            &["<ann@example.com> bob@example.com"],
+            NOTE,
+            64,
+            "recipient <ann@example.com> bob@example.com: two addresses",
+        ),
         (
             &["-t"],
             "Subject: x\n\nx",
@@ -163,4 +175,19 @@ fn what_is_no_address_is_found_before_anything_connects() {
         );
     }
     machine.nobody_called();
+}
+
+#[test]
+fn an_empty_address_in_a_list_is_nobody() {
+    let machine = Machine::new();
+    let delivered = machine.sendmail(&["-t"], "To: ann@example.com\nCc: <>\n\nx\n");
+    assert_eq!(delivered.to, ["ann@example.com"]);
+}
+
+#[test]
+fn behind_two_dashes_there_are_recipients_only() {
+    let machine = Machine::new();
+    machine.configure("local_recipient = ops@example.com");
+    let delivered = machine.sendmail(&["--", "token"], NOTE);
+    assert_eq!(delivered.to, ["ops@example.com"]);
 }

@@ -37,7 +37,7 @@ pub(crate) fn parse(list: &[u8]) -> Result<Vec<Mailbox>, String> {
             b' ' | b'\t' | b'\r' | b'\n' => element.gap = true,
             b'(' => element.comment(at..end),
             b'<' => element.angle(token, at..end)?,
-            _ => element.word(token, at..end),
+            _ => element.word(token, at..end)?,
         }
         at = end;
     }
@@ -67,6 +67,8 @@ fn past(list: &[u8], at: usize, close: u8, what: &str) -> Result<usize, String> 
     Err(format!("{what} is not closed"))
 }
 
+const TWO: &str = "two addresses without a comma between them";
+
 /// What stands between two commas.
 #[derive(Default)]
 struct Element {
@@ -79,7 +81,10 @@ struct Element {
 }
 
 impl Element {
-    fn word(&mut self, token: &[u8], at: Range<usize>) {
+    fn word(&mut self, token: &[u8], at: Range<usize>) -> Result<(), String> {
+        if self.angle.is_some() && token == b"@" {
+            return Err(TWO.into());
+        }
         let joins = |byte: Option<&u8>| matches!(byte, Some(b'@' | b'.'));
         if self.gap && !self.text.is_empty() && !joins(self.text.last()) && !joins(token.first()) {
             self.text.push(b' ');
@@ -88,6 +93,7 @@ impl Element {
         self.gap = false;
         extend(&mut self.words, &at);
         extend(&mut self.whole, &at);
+        Ok(())
     }
 
     fn comment(&mut self, at: Range<usize>) {
@@ -105,7 +111,7 @@ impl Element {
             _ => spec,
         };
         if self.angle.replace((spec, inside)).is_some() {
-            return Err("two addresses without a comma between them".into());
+            return Err(TWO.into());
         }
         extend(&mut self.whole, &at);
         Ok(())

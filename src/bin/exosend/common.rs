@@ -23,6 +23,8 @@ pub(crate) struct Common {
     pub(crate) dry_run: bool,
     /// One result object on stdout.
     pub(crate) json: bool,
+    /// The message, or its text, comes on stdin.
+    pub(crate) takes_stdin: bool,
 }
 
 /// One of them, taken off the parser.

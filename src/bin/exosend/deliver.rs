@@ -87,10 +87,11 @@ fn refused_some(outcome: &Outcome) -> Option<Failure> {
         n => format!(" (and {} more refused)", n - 1),
     };
     let what = format!("recipient {first}{more}");
-    Some(
-        Failure::new(exit::NO_USER, what)
-            .with_hint("the other recipients get the message (partial = true)"),
-    )
+    let hint = match outcome {
+        Outcome::Checked { .. } => "the other recipients would get the message (partial = true)",
+        Outcome::Sent(_) => "the other recipients get the message (partial = true)",
+    };
+    Some(Failure::new(exit::NO_USER, what).with_hint(hint))
 }
 
 /// A line on stdout. A reader that has gone is no panic.

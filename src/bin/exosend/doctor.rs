@@ -11,7 +11,7 @@ use crate::common::{self, Common, Shared};
 use crate::config::Config;
 use crate::deliver::say;
 use crate::exit::{self, Failure};
-use crate::{help, logger};
+use crate::{addresses, help, logger, recipients};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut to = None;
@@ -29,6 +29,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     // What is shown here goes to others, who help.
     logger::start_with(common, support::masked);
     let config = Config::load(common)?;
+    let to = to.map(|to| recipient(&to, &config)).transpose()?;
     let checks = diagnose(&config.account, to.as_deref());
     let code = code(&checks);
     if common.json {
@@ -45,6 +46,16 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
         0 => Ok(()),
         code => std::process::exit(code.into()),
     }
+}
+
+/// Where mail to this address goes, as `sendmail` and `send` would have it.
+fn recipient(written: &str, config: &Config) -> Result<String, Failure> {
+    let spec = match addresses::parse(written.as_bytes()).as_deref() {
+        Ok([mailbox]) => mailbox.spec.clone(),
+        _ => written.to_owned(),
+    };
+    let reached = recipients::resolve(&[spec], &config.settings)?;
+    Ok(reached.into_iter().next().unwrap_or_default())
 }
 
 /// That of the message that would have failed at the first of them.

@@ -2,6 +2,7 @@
 //! programs and mail servers act on.
 
 use std::fmt::Display;
+use std::io::Write;
 
 use exosend::{Error, ErrorKind, Stage};
 
@@ -104,9 +105,11 @@ impl Failure {
             // Where stdout is gone, stderr and the exit code remain.
             let _ = deliver::say(&report::object(&Facts::default(), None, Some(self)));
         }
-        eprintln!("exosend: {}", self.what);
+        // Not `eprintln!`: where stderr is gone too, that panics, and the exit code is all that is left.
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "exosend: {}", self.what);
         if let Some(hint) = &self.hint {
-            eprintln!("exosend: hint: {hint}");
+            let _ = writeln!(stderr, "exosend: hint: {hint}");
         }
     }
 }

@@ -160,7 +160,9 @@ impl Head {
             if names.iter().any(|name| field.is(name)) {
                 let mailboxes = addresses::parse(&field.value)
                     .map_err(|what| format!("{}: {what}", field.name))?;
-                recipients.extend(mailboxes.into_iter().map(|mailbox| mailbox.spec));
+                // `<>` is nobody.
+                let specs = mailboxes.into_iter().map(|mailbox| mailbox.spec);
+                recipients.extend(specs.filter(|spec| !spec.is_empty()));
             }
         }
         Ok(recipients)
@@ -200,7 +202,9 @@ impl Head {
                 (piece(first.whole).to_vec(), None)
             }
             Some((first, _)) => {
-                if self.get("Reply-To").is_none() && author.can_be_answered(&first.spec) {
+                let unset = self.get("Reply-To").is_none_or(<[u8]>::is_empty);
+                if unset && author.can_be_answered(&first.spec) {
+                    self.remove("Reply-To");
                     let reply_to = [b" ", piece(first.whole.clone())].concat();
                     self.add("Reply-To", reply_to);
                 }

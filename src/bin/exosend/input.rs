@@ -19,12 +19,21 @@ pub(crate) struct Input {
     rest: Option<(File, Length)>,
 }
 
+/// Why there is none.
+#[derive(Debug)]
+pub(crate) enum NoInput {
+    Stdin(io::Error),
+    /// The temporary file that a long text goes to.
+    Disk(io::Error),
+}
+
 impl Input {
-    pub(crate) fn read(mut from: impl Read) -> io::Result<Self> {
+    pub(crate) fn read(mut from: impl Read) -> Result<Self, NoInput> {
         let mut start = Vec::new();
         from.by_ref()
             .take(IN_MEMORY as u64)
-            .read_to_end(&mut start)?;
+            .read_to_end(&mut start)
+            .map_err(NoInput::Stdin)?;
         let mut block = vec![0; 64 * 1024];
         let mut rest = None;
         loop {
@@ -32,18 +41,21 @@ impl Input {
                 Ok(0) => break,
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(NoInput::Stdin(error)),
             };
             let bytes = block.get(..length).unwrap_or_default();
             let (file, counted) = match &mut rest {
                 Some(rest) => rest,
-                None => rest.insert((nameless_file()?, Length::behind(&start))),
+                None => {
+                    let file = nameless_file().map_err(NoInput::Disk)?;
+                    rest.insert((file, Length::behind(&start)))
+                }
             };
-            file.write_all(bytes)?;
+            file.write_all(bytes).map_err(NoInput::Disk)?;
             counted.feed(bytes);
         }
         if let Some((file, _)) = &mut rest {
-            file.rewind()?;
+            file.rewind().map_err(NoInput::Disk)?;
         }
         Ok(Self { start, rest })
     }

@@ -18,7 +18,17 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
         (false, true) => "exosend=error",
         (false, false) => "exosend=warn",
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let mut builder = env_logger::Builder::new();
+    if !wanted.is_empty() {
+        // A filter that is meant for another program silences no warning.
+        builder.filter_level(LevelFilter::Warn);
+        builder.parse_filters(&wanted);
+    }
+    if wanted.is_empty() || common.verbose || common.quiet {
+        builder.parse_filters(filter);
+    }
+    builder
         .format(move |out, record| match (record.target(), record.level()) {
             ("exosend::wire", _) => writeln!(out, "{}", shown(&record.args().to_string())),
             (_, Level::Warn) => writeln!(out, "exosend: warning: {}", record.args()),

@@ -25,6 +25,7 @@ mod text;
 mod token;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         Err(failure) => failure,
     };
     failure.report(common.json);
+    if common.takes_stdin {
+        drain();
+    }
     failure.code().into()
 }
 
@@ -61,6 +65,8 @@ fn run(common: &mut Common) -> Result<(), Failure> {
             continue;
         }
         let subcommand = match &argument {
+            // Behind `--` there are recipients only.
+            Arg::Value(value) if before(&arguments, value).any(|before| before == "--") => None,
             Arg::Value(value) => value.to_str().and_then(subcommand),
             Arg::Long("help") | Arg::Short('h') => help::print(help::ALL),
             _ => None,
@@ -72,6 +78,23 @@ fn run(common: &mut Common) -> Result<(), Failure> {
     }
     *common = Common::default();
     sendmail::run("exosend", &arguments, common)
+}
+
+fn before<'a>(
+    arguments: &'a [OsString],
+    value: &'a OsString,
+) -> impl Iterator<Item = &'a OsString> {
+    arguments
+        .iter()
+        .take_while(move |argument| *argument != value)
+}
+
+/// Whoever writes to a pipe that nobody reads dies of it, as git does, and never sees the exit code.
+fn drain() {
+    let mut stdin = std::io::stdin().lock();
+    if !stdin.is_terminal() {
+        let _ = std::io::copy(&mut stdin, &mut std::io::sink());
+    }
 }
 
 /// Each reads the rest of the arguments itself.

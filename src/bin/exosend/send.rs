@@ -30,6 +30,7 @@ struct Options {
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let options = Options::parse(parser, common)?;
+    common.takes_stdin = options.text.is_none();
     logger::start(common);
     let config = Config::load(common)?;
     let mut facts = Facts {

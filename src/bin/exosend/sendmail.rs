@@ -3,7 +3,7 @@
 mod flags;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 
 use exosend::Message;
 
@@ -12,13 +12,15 @@ use crate::config::Config;
 use crate::deliver::{announce, conclude, deliver, envelope, say};
 use crate::exit::{self, Failure};
 use crate::head::{self, Author, Head};
-use crate::input::Input;
+use crate::input::{Input, NoInput};
 use crate::report::{Facts, Outcome};
 use crate::{logger, recipients};
 use flags::{Flags, Mode};
 
 pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
+    common.takes_stdin = true;
     let flags = Flags::parse(name, arguments, common)?;
+    common.takes_stdin = flags.mode == Mode::Deliver;
     logger::start(common);
     match flags.mode {
         Mode::Deliver => {}
@@ -35,7 +37,7 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
             "no recipient: name one, or -t to read them from the message",
         ));
     }
-    let config = Config::load(common).inspect_err(|_| drain())?;
+    let config = Config::load(common)?;
     let mut facts = Facts {
         from: config.mailbox.clone(),
         ..Facts::default()
@@ -46,14 +48,6 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
         announce(common, outcome);
     }
     conclude(&config, common, &facts, result)
-}
-
-/// Whoever writes to a pipe that nobody reads dies of it, as git does, and never sees the exit code.
-fn drain() {
-    let mut stdin = std::io::stdin().lock();
-    if !stdin.is_terminal() {
-        let _ = std::io::copy(&mut stdin, &mut std::io::sink());
-    }
 }
 
 fn send(
@@ -87,9 +81,12 @@ fn send(
 }
 
 fn read(stdin: impl Read) -> Result<Input, Failure> {
-    let input = Input::read(stdin).map_err(|error| match error.kind() {
-        std::io::ErrorKind::StorageFull => Failure::new(exit::TRY_AGAIN, format!("stdin: {error}")),
-        _ => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
+    let input = Input::read(stdin).map_err(|error| match error {
+        NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
+        NoInput::Disk(error) => {
+            let folder = std::env::temp_dir();
+            Failure::new(exit::TRY_AGAIN, exit::file(&folder, error))
+        }
     })?;
     match input.start.is_empty() {
         true => Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message")),

@@ -28,6 +28,11 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     let config = Config::load(common)?;
     let token = Token::get(&config.account).map_err(|error| config.blame(error.into()))?;
     match claims {
+        false if common.json => say(&serde_json::json!({
+            "access_token": token.secret(),
+            "expires_in": token.expires_in().as_secs(),
+        })
+        .to_string()),
         true => say(&self::claims(token.secret()).ok_or_else(opaque)?),
         false => say(token.secret()),
     }
