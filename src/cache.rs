@@ -42,19 +42,27 @@ impl CacheFile {
     /// What the file holds; nothing if it is not there or damaged. An error is a reason to leave it alone.
     fn read(&self) -> Result<Vec<Entry>, String> {
         let path = &self.0;
-        let at_path = match fs::symlink_metadata(path) {
-            Ok(at_path) => at_path,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(e.to_string()),
+        let mut tries = 0;
+        let (file, opened) = loop {
+            let at_path = match fs::symlink_metadata(path) {
+                Ok(at_path) => at_path,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(e) => return Err(e.to_string()),
+            };
+            if !at_path.is_file() {
+                return Err("not a file".into());
+            }
+            let file = File::open(path).map_err(|e| e.to_string())?;
+            let opened = file.metadata().map_err(|e| e.to_string())?;
+            if (opened.dev(), opened.ino()) == (at_path.dev(), at_path.ino()) {
+                break (file, opened);
+            }
+            // Another process has put a new file in its place, or somebody a link: that shows when it is looked at again.
+            tries += 1;
+            if tries == 5 {
+                return Err("replaced while it was opened".into());
+            }
         };
-        if !at_path.is_file() {
-            return Err("not a file".into());
-        }
-        let file = File::open(path).map_err(|e| e.to_string())?;
-        let opened = file.metadata().map_err(|e| e.to_string())?;
-        if (opened.dev(), opened.ino()) != (at_path.dev(), at_path.ino()) {
-            return Err("replaced while it was opened".into());
-        }
         if opened.mode() & 0o077 != 0 {
             let mode = opened.mode() & 0o777;
             return Err(format!("others may use it (mode {mode:o}): chmod 600"));
@@ -97,6 +105,20 @@ impl CacheFile {
         fs::rename(&draft.path, &self.0)
     }
 
+    /// Without the account's token, if there is a reason to change the file.
+    fn forget_in(&self, account: &Account, refused: &Token) -> Result<(), String> {
+        let Some(name) = name(account) else {
+            return Ok(());
+        };
+        let mut entries = self.read()?;
+        let before = entries.len();
+        entries.retain(|e| e.account != name || e.token.secret() != refused.secret());
+        match entries.len() == before {
+            true => Ok(()),
+            false => self.write(&entries).map_err(|e| e.to_string()),
+        }
+    }
+
     fn leave_alone(&self, why: &str) {
         log::warn!("token_cache {}: not used: {why}", self.0.display());
     }
@@ -109,6 +131,12 @@ impl Keep for CacheFile {
         let entry = entries.into_iter().find(|entry| entry.account == name)?;
         log::debug!("token from {}", self.0.display());
         Some(entry.token)
+    }
+
+    fn forget(&self, account: &Account, refused: &Token) {
+        if let Err(why) = self.forget_in(account, refused) {
+            self.leave_alone(&why);
+        }
     }
 
     fn store(&self, account: &Account, token: &Token) {
@@ -165,7 +193,9 @@ fn entry(text: &str) -> Option<Entry> {
     let mut time = || UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?));
     let (issued, expires) = (time()?, time()?);
     let secret = words.next()?;
-    if expires.duration_since(issued).ok()? > MAX_LIFETIME {
+    // Issued in the time to come: the clock was wrong, and so is the end.
+    let early = issued > SystemTime::now() + Duration::from_secs(60);
+    if early || expires.duration_since(issued).ok()? > MAX_LIFETIME {
         return None;
     }
     Some(Entry {
@@ -244,7 +274,10 @@ fn sweep(directory: &Path, path: &Path) {
     for found in fs::read_dir(directory).into_iter().flatten().flatten() {
         let found_name = found.file_name();
         let rest = found_name.as_encoded_bytes().strip_prefix(name);
-        let is_draft = rest.is_some_and(|rest| rest.starts_with(b".") && rest.ends_with(b".tmp"));
+        // Sixteen digits between two dots: somebody else's file is not ours to remove.
+        let middle = rest.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(b".tmp"));
+        let is_draft =
+            middle.is_some_and(|name| name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit));
         let modified = found.metadata().and_then(|of| of.modified()).ok();
         let age = modified.and_then(|then| then.elapsed().ok());
         if is_draft && age.is_some_and(|age| age > ABANDONED) {

@@ -122,6 +122,12 @@ impl Keep for Watch {
         }
     }
 
+    fn forget(&self, account: &Account, refused: &Token) {
+        if let Some(keep) = &self.keep {
+            keep.forget(account, refused);
+        }
+    }
+
     fn answered(&self, head: Head<'_>) {
         self.dates.token(head.date().unwrap_or_default());
     }

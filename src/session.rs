@@ -63,16 +63,18 @@ impl Session {
     /// The same for an account that has been checked.
     pub(crate) fn connect(account: &Account, total: Deadline) -> Result<Self, Error> {
         let kept = Token::kept(account);
-        let worn = kept.as_ref().is_some_and(Token::is_worn);
-        match Self::log_in(account, total, kept) {
+        let worn = kept.clone().filter(Token::is_worn);
+        match (Self::log_in(account, total, kept), worn) {
             // What the token allows may have changed since it was issued. Once: blind repeats get a mailbox blocked
             // (F§3.3).
-            Err(refused) if worn && refused.kind() == ErrorKind::Auth && refused.is_permanent() => {
+            (Err(refused), Some(token))
+                if refused.kind() == ErrorKind::Auth && refused.is_permanent() =>
+            {
                 log::info!("{refused}; once more with a fresh token");
-                Token::forget(account);
+                Token::forget(account, &token);
                 Self::log_in(account, total, None)
             }
-            result => result,
+            (result, _) => result,
         }
     }
 

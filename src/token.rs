@@ -145,8 +145,11 @@ impl Token {
     }
 
     /// It was refused: it is not offered again, not even where no new one can be had.
-    pub(crate) fn forget(account: &Account) {
-        memory(account).take();
+    pub(crate) fn forget(account: &Account, refused: &Self) {
+        memory(account).take_if(|kept| kept.secret == refused.secret);
+        if let Some(file) = account.token_file() {
+            file.forget(account, refused);
+        }
     }
 }
 
@@ -154,6 +157,8 @@ impl Token {
 pub(crate) trait Keep: Send + Sync {
     fn load(&self, account: &Account) -> Option<Token>;
     fn store(&self, account: &Account, token: &Token);
+    /// A token that was refused, unless another has taken its place.
+    fn forget(&self, account: &Account, refused: &Token);
 
     /// Is told of each answer of Entra's, a refusal too.
     fn answered(&self, _head: Head<'_>) {}
@@ -168,7 +173,7 @@ fn memory(account: &Account) -> MutexGuard<'_, Option<Token>> {
 }
 
 fn margin(account: &Account) -> Duration {
-    let host = account.host();
+    let host = account.host().to_ascii_lowercase();
     // smtp.hve.mx.microsoft, and smtp-hve.office365.com before it (F§1.4).
     if host.contains(".hve.") || host.contains("-hve.") || account.resource_scope().contains("hve.")
     {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::{Account, Cloud, InitialResponse, check, roots, wrong};
 use crate::Error;
 use crate::cache::CacheFile;
@@ -182,12 +184,13 @@ type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 struct Setting {
     key: &'static Key,
     name: String,
-    value: String,
+    /// It may be a secret.
+    value: Zeroizing<String>,
 }
 
 impl Setting {
     fn names_credential(&self) -> bool {
-        let none = self.key.name == MANAGED_IDENTITY && self.value == "false";
+        let none = self.key.name == MANAGED_IDENTITY && *self.value == "false";
         self.key.role == Role::Credential && !none
     }
 }
@@ -209,7 +212,7 @@ pub(super) fn from_layers(
         Ok(Setting {
             key: find(name)?,
             name: name.clone(),
-            value: value.clone(),
+            value: value.clone().into(),
         })
     };
     let layers: Result<Vec<_>, _> = layers
@@ -220,17 +223,31 @@ pub(super) fn from_layers(
 }
 
 fn assemble(layers: &[Vec<Setting>], get: Variables<'_>) -> Result<Account, Error> {
-    let proven = layers.iter().flatten().any(Setting::names_credential);
+    let mut proven = None;
+    for setting in layers.iter().flatten() {
+        if setting.names_credential() {
+            proven = Some(setting.key.name);
+        } else if setting.key.name == MANAGED_IDENTITY && proven == Some(MANAGED_IDENTITY) {
+            // A stronger layer has switched it off again.
+            proven = None;
+        }
+    }
     let mut azure = Vec::new();
     for key in KEYS {
-        let somebody_else = proven && key.role != Role::Plain;
+        let somebody_else = proven.is_some() && key.role != Role::Plain;
         if let Some(variable) = key.azure.filter(|_| !somebody_else) {
             azure.extend(variable_setting(key, variable.to_owned(), get)?);
         }
     }
     let mut account = Account::new("");
-    for layer in std::iter::once(&azure).chain(layers) {
+    apply(&mut account, &azure)?;
+    let below = account.credential.clone();
+    for layer in layers {
         apply(&mut account, layer)?;
+    }
+    if proven.is_none() {
+        // An identity that was switched on and off again has displaced it.
+        account.credential = below;
     }
     Ok(account)
 }
@@ -241,7 +258,10 @@ fn variable_setting(
     get: Variables<'_>,
 ) -> Result<Option<Setting>, Error> {
     match get(&name).map(OsString::into_string) {
-        Some(Ok(value)) if !value.is_empty() => Ok(Some(Setting { key, name, value })),
+        Some(Ok(value)) if !value.is_empty() => {
+            let value = value.into();
+            Ok(Some(Setting { key, name, value }))
+        }
         Some(Err(_)) => Err(wrong(&name, "not UTF-8")),
         _ => Ok(None),
     }
@@ -545,7 +565,7 @@ mod tests {
             "managed_identity"
         );
         let off = layers(&[&["managed_identity=true"], &["managed_identity=false"]]);
-        assert!(off.credential.is_none());
+        assert_eq!(credential(&off), "client_secret", "Terraform's again");
     }
 
     #[test]

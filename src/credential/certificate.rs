@@ -135,22 +135,22 @@ impl Identity {
     }
 
     fn from_pem(pem: &[u8]) -> Result<Self, String> {
+        // Looked for first: the header of the older form keeps the certificate behind it from being found. PKCS#8's label,
+        // and that header (RFC 7468 11, RFC 1421 4.6.1.1).
+        let text = String::from_utf8_lossy(pem);
+        if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(
+                "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off".into(),
+            );
+        }
         // The first certificate is the application's own; what follows is its chain, which Entra does not ask for.
         let certificate = CertificateDer::from_pem_slice(pem)
             .map_err(|_| "no certificate in it (PEM, BEGIN CERTIFICATE)")?;
-        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
-            let text = String::from_utf8_lossy(pem);
-            // PKCS#8's label, and the header of the older forms (RFC 7468 11, RFC 1421 4.6.1.1).
-            if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
-            {
-                "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off"
-            } else {
-                "no private key in it (PEM, BEGIN PRIVATE KEY)"
-            }
-        })?;
+        let key = PrivateKeyDer::from_pem_slice(pem)
+            .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
         let validity = der::validity(&certificate).ok_or("the certificate cannot be read")?;
         let key = any_supported_type(&key)
-            .map_err(|_| "the private key cannot be used: Entra takes RSA of 2048 bits or more")?;
+            .map_err(|_| "the private key cannot be used: it must be RSA, of 2048 to 4096 bits")?;
         let signer = key
             .choose_scheme(&[SignatureScheme::RSA_PSS_SHA256])
             .ok_or("not an RSA key, and Entra takes no other")?;

@@ -1,5 +1,6 @@
 //! What the machine's own identity is asked, in the clear, on this machine (F§2.2).
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -33,7 +34,7 @@ pub(crate) fn app_service(
     let header_line = ("x-identity-header", header.expose());
     let asked = SystemTime::now();
     question
-        .ask(header_line, total)
+        .ask(&[header_line], total)
         .and_then(|answer| question.token(&answer, asked, header))
         .map_err(|failure| failure.only_once(attempt).about("app service"))
 }
@@ -48,7 +49,7 @@ pub(crate) fn imds(
     let question = Question::new(account, endpoint, "2018-02-01");
     let asked = SystemTime::now();
     let answer = question
-        .ask(METADATA, total)
+        .ask(&[METADATA], total)
         .map_err(|failure| failure.only_once(1).about("imds"))?;
     let pause = imds_pause(answer.status, attempt);
     question
@@ -67,7 +68,7 @@ pub(crate) fn arc(
     let question = Question::new(account, endpoint, "2020-06-01");
     let asked = SystemTime::now();
     let token = || {
-        let challenge = question.ask(METADATA, total)?;
+        let challenge = question.ask(&[METADATA], total)?;
         if challenge.status != 401 {
             return question.token(&challenge, asked, &Secret::new(String::new()));
         }
@@ -76,13 +77,18 @@ pub(crate) fn arc(
         let mut basic = Zeroizing::new(String::with_capacity(6 + key.expose().len()));
         basic.push_str("Basic ");
         basic.push_str(key.expose());
-        let answer = question.ask(("authorization", &basic), total)?;
+        let answer = question.ask(&[METADATA, ("authorization", &basic)], total)?;
         question.token(&answer, asked, &key)
     };
     token().map_err(|failure: Failure| failure.only_once(attempt).about("azure arc"))
 }
 
 const METADATA: (&str, &str) = ("metadata", "true");
+
+fn unconnected() -> io::Error {
+    let what = format!("no connection after {CONNECT:?}");
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
 
 /// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have
 /// meant. Any other would be somebody else's secret, read for whoever answers on that port.
@@ -142,7 +148,7 @@ impl<'a> Question<'a> {
     }
 
     /// Asks once. By no proxy, and no further than to where it leads.
-    fn ask(&self, header: (&str, &str), total: Deadline) -> Result<Answer, Failure> {
+    fn ask(&self, headers: &[(&str, &str)], total: Deadline) -> Result<Answer, Failure> {
         let deadline = total.step(self.account.limits().token, "token");
         let left = deadline
             .remaining()
@@ -153,14 +159,24 @@ impl<'a> Question<'a> {
             .timeout_connect(Some(CONNECT.min(left)))
             .build()
             .new_agent();
-        let answer = Request::get(&self.url)
-            .header(header.0, header.1)
+        let request = headers
+            .iter()
+            .fold(Request::get(&self.url), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        let answer = request
             .body(())
             .map_err(ureq::Error::from)
             .and_then(|request| agent.run(request))
             .and_then(Answer::read)
             .map_err(|e| {
-                let failure = unanswered(e, deadline);
+                let failure = match e {
+                    ureq::Error::Timeout(ureq::Timeout::Connect) => Failure {
+                        error: Error::io(Stage::Token, unconnected()),
+                        pause: Some(Duration::ZERO),
+                    },
+                    e => unanswered(e, deadline),
+                };
                 let error = failure.error.with_hint(Some(NO_SUCH_MACHINE));
                 Failure { error, ..failure }
             })?;
@@ -240,6 +256,7 @@ mod tests {
         ));
         assert!(heads[0].contains("metadata: true"), "{}", heads[0]);
         assert!(heads[1].contains("authorization: Basic c2VjcmV0IGtleQ"));
+        assert!(heads[1].contains("metadata: true"), "{}", heads[1]);
         std::fs::remove_dir_all(&keys).unwrap();
     }
 

@@ -23,13 +23,17 @@ fn requests(exchange: &Exchange) -> usize {
 
 /// As if the file had been written that much earlier: each token was issued then, and ends that much sooner.
 fn age(cache: &Path, by: Duration) {
+    shift(cache, -i64::try_from(by.as_secs()).unwrap());
+}
+
+fn shift(cache: &Path, by: i64) {
     let text = fs::read_to_string(cache).unwrap();
     let mut lines = text.lines();
     let mut aged = format!("{}\n", lines.next().unwrap());
     for line in lines {
         let mut words: Vec<String> = line.split(' ').skip(1).map(str::to_owned).collect();
         for time in &mut words[1..3] {
-            *time = (time.parse::<u64>().unwrap() - by.as_secs()).to_string();
+            *time = (time.parse::<i64>().unwrap() + by).to_string();
         }
         let line = words.join(" ");
         let sum = ring::digest::digest(&ring::digest::SHA256, line.as_bytes());
@@ -362,6 +366,7 @@ fn what_a_killed_process_left_is_removed_in_time() {
     let old = scratch.file("tokens.00112233aabbccdd.tmp", "a token");
     scratch.file("tokens.99112233aabbccdd.tmp", "in the making");
     scratch.file("other.tmp", "somebody else's");
+    let backup = scratch.file("tokens.backup-of-mine.tmp", "somebody else's");
     let hour_ago = SystemTime::now() - 60 * MINUTE;
     fs::File::options()
         .write(true)
@@ -369,10 +374,21 @@ fn what_a_killed_process_left_is_removed_in_time() {
         .unwrap()
         .set_modified(hour_ago)
         .unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&backup)
+        .unwrap()
+        .set_modified(hour_ago)
+        .unwrap();
     Token::get(&account(&exchange, &scratch.path("tokens"))).unwrap();
     assert_eq!(
         scratch.names(),
-        ["other.tmp", "tokens", "tokens.99112233aabbccdd.tmp"]
+        [
+            "other.tmp",
+            "tokens",
+            "tokens.99112233aabbccdd.tmp",
+            "tokens.backup-of-mine.tmp"
+        ]
     );
 }
 
@@ -402,4 +418,36 @@ fn a_clock_that_was_wrong_makes_no_token_last() {
     age(&cache, 90 * MINUTE);
     Token::get(&account(&exchange, &cache)).unwrap();
     assert_eq!(requests(&exchange), 2);
+}
+
+#[test]
+fn a_token_from_the_time_to_come_is_not_believed() {
+    let exchange = Exchange::start();
+    let scratch = Scratch::new();
+    let cache = scratch.path("tokens");
+    Token::get(&account(&exchange, &cache)).unwrap();
+    shift(&cache, 60 * 60 * 24 * 365);
+    Token::get(&account(&exchange, &cache)).unwrap();
+    assert_eq!(requests(&exchange), 2);
+}
+
+#[test]
+fn a_refused_token_is_offered_no_more_even_where_no_other_can_be_had() {
+    let exchange = Exchange::start();
+    let scratch = Scratch::new();
+    let cache = scratch.path("tokens");
+    send(&account(&exchange, &cache)).unwrap();
+    age(&cache, 11 * MINUTE);
+    exchange.revoke_tokens();
+    exchange.token(Answer::status(503).header("Retry-After", "0").body("{}"));
+    for _ in 0..2 {
+        let error = send(&account(&exchange, &cache)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Token, "{error}");
+    }
+    let said = exchange.settle().transcript();
+    let logins = said
+        .iter()
+        .filter(|line| line.contains("AUTH XOAUTH2"))
+        .count();
+    assert_eq!(logins, 2, "one that was good, one that was refused");
 }

@@ -114,6 +114,10 @@ fn what_cannot_work_is_said_before_anybody_is_asked() {
             format!("{cert}{}", good.encrypted_traditional_key_pem()),
             "the private key is encrypted",
         ),
+        (
+            format!("{}{cert}", good.encrypted_traditional_key_pem()),
+            "the private key is encrypted",
+        ),
         (elliptic.pem(), "not an RSA key"),
         (
             format!(
