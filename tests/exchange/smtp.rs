@@ -107,7 +107,7 @@ impl Dialogue<'_> {
                 Err(self.wire.close())
             }
             ("BDAT", _) => {
-                self.out_of_sequence("BDAT, which has cost others dearly (design.md, decision 6)")
+                self.out_of_sequence("BDAT, which has cost others dearly (MailKit #904, #921)")
             }
             _ => {
                 self.shared
