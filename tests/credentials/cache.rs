@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use exosend::{Account, ErrorKind, Token};
@@ -10,6 +10,13 @@ use exosend::{Account, ErrorKind, Token};
 use super::child::{Scratch, command, outcome};
 use super::exchange::{Answer, Exchange, Fault, Step};
 use super::send;
+
+/// A stand-in, and a folder for the file, which is not there yet.
+fn start() -> (Exchange, Scratch, PathBuf) {
+    let scratch = Scratch::new();
+    let cache = scratch.path("tokens");
+    (Exchange::start(), scratch, cache)
+}
 
 /// An account as a new process has it: nothing in memory.
 fn account(exchange: &Exchange, cache: &Path) -> Account {
@@ -64,9 +71,7 @@ fn a_second_process_asks_for_no_token() {
 
 #[test]
 fn a_job_that_runs_every_five_minutes_asks_once_an_hour() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     for run in 0..24 {
         send(&account(&exchange, &cache)).unwrap();
         assert_eq!(requests(&exchange), 1 + run / 11, "run {run}");
@@ -76,9 +81,7 @@ fn a_job_that_runs_every_five_minutes_asks_once_an_hour() {
 
 #[test]
 fn one_file_serves_several_accounts() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     let by_id = || account(&exchange, &cache).tenant("9f6d3a52-0c1b-4d7e-8a35-2b6c4e1f7a90");
     let other_tenant = Token::get(&by_id());
     let second = usize::from(other_tenant.is_ok());
@@ -97,9 +100,7 @@ fn one_file_serves_several_accounts() {
 
 #[test]
 fn a_changed_secret_does_not_live_on_a_kept_token() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     let error = send(&account(&exchange, &cache).client_secret("another")).unwrap_err();
     assert!(error.to_string().contains("AADSTS7000215"), "{error}");
@@ -107,9 +108,7 @@ fn a_changed_secret_does_not_live_on_a_kept_token() {
 
 #[test]
 fn a_token_that_ends_soon_is_renewed() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     let high_volume = || account(&exchange, &cache).scope("https://graph.microsoft.com/.default");
     Token::get(&account(&exchange, &cache)).unwrap();
     Token::get(&high_volume()).unwrap();
@@ -123,9 +122,7 @@ fn a_token_that_ends_soon_is_renewed() {
 
 #[test]
 fn high_volume_email_wants_ten_minutes_left() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     let high_volume = || account(&exchange, &cache).server("smtp.hve.mx.microsoft", 587);
     Token::get(&high_volume()).unwrap();
     age(&cache, 49 * MINUTE);
@@ -138,9 +135,7 @@ fn high_volume_email_wants_ten_minutes_left() {
 
 #[test]
 fn where_entra_fails_the_old_token_is_used_while_it_lasts() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     age(&cache, 57 * MINUTE);
     exchange.token(Answer::status(503).header("Retry-After", "0").body("{}"));
@@ -165,9 +160,7 @@ fn where_entra_fails_the_old_token_is_used_while_it_lasts() {
 
 #[test]
 fn a_kept_token_that_is_refused_is_replaced_once() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     exchange.revoke_tokens();
     let error = send(&account(&exchange, &cache)).unwrap_err();
@@ -183,9 +176,7 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
 
 #[test]
 fn a_login_that_is_refused_again_is_refused_and_the_fresh_token_stays() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     age(&cache, 11 * MINUTE);
     exchange.on(
@@ -201,9 +192,7 @@ fn a_login_that_is_refused_again_is_refused_and_the_fresh_token_stays() {
 
 #[test]
 fn a_login_that_is_put_off_is_not_repeated() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     age(&cache, 11 * MINUTE);
     exchange.on(
@@ -220,9 +209,7 @@ fn a_login_that_is_put_off_is_not_repeated() {
 
 #[test]
 fn a_damaged_file_is_as_good_as_none() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     Token::get(&account(&exchange, &cache)).unwrap();
     let whole = fs::read(&cache).unwrap();
     let mut damaged: Vec<Vec<u8>> = (0..whole.len() - 1)
@@ -249,9 +236,7 @@ fn a_damaged_file_is_as_good_as_none() {
 
 #[test]
 fn a_file_that_others_may_use_is_left_alone() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     Token::get(&account(&exchange, &cache)).unwrap();
     let content = fs::read(&cache).unwrap();
     for mode in [0o644, 0o640, 0o620, 0o606] {
@@ -292,9 +277,7 @@ fn a_link_or_a_directory_in_its_place_is_left_alone() {
 /// Only root can give a file away; for others there is nothing to try.
 #[test]
 fn a_file_of_somebody_else_is_left_alone() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     Token::get(&account(&exchange, &cache)).unwrap();
     if std::os::unix::fs::chown(&cache, Some(65534), None).is_ok() {
         Token::get(&account(&exchange, &cache)).unwrap();
@@ -304,9 +287,7 @@ fn a_file_of_somebody_else_is_left_alone() {
 
 #[test]
 fn twenty_processes_at_once() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, scratch, cache) = start();
     let run = || {
         let variables = [
             ("EXOSEND_TENANT", exchange.tenant()),
@@ -333,9 +314,7 @@ fn twenty_processes_at_once() {
 
 #[test]
 fn processes_killed_at_any_moment_leave_the_file_whole() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, scratch, cache) = start();
     let variables = [
         ("EXOSEND_TENANT", exchange.tenant()),
         ("EXOSEND_CLIENT_ID", exchange.client_id()),
@@ -409,9 +388,7 @@ fn a_token_without_an_end_is_not_kept() {
 
 #[test]
 fn a_clock_that_was_wrong_makes_no_token_last() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     Token::get(&account(&exchange, &cache)).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     assert!(now > 90 * MINUTE);
@@ -422,9 +399,7 @@ fn a_clock_that_was_wrong_makes_no_token_last() {
 
 #[test]
 fn a_token_from_the_time_to_come_is_not_believed() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     Token::get(&account(&exchange, &cache)).unwrap();
     shift(&cache, 60 * 60 * 24 * 365);
     Token::get(&account(&exchange, &cache)).unwrap();
@@ -433,9 +408,7 @@ fn a_token_from_the_time_to_come_is_not_believed() {
 
 #[test]
 fn a_refused_token_is_offered_no_more_even_where_no_other_can_be_had() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let cache = scratch.path("tokens");
+    let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     age(&cache, 11 * MINUTE);
     exchange.revoke_tokens();

@@ -45,6 +45,14 @@ pub(crate) fn parse(list: &[u8]) -> Result<Vec<Mailbox>, String> {
     Ok(found)
 }
 
+/// The address of a mailbox as somebody writes it; the text itself where it is not just one.
+pub(crate) fn spec_of(written: &str) -> String {
+    match parse(written.as_bytes()).as_deref() {
+        Ok([mailbox]) => mailbox.spec.clone(),
+        _ => written.to_owned(),
+    }
+}
+
 /// The end of what begins at `at`: a quoted string, a comment, which may hold comments, a domain literal, or an address
 /// in angle brackets, which may hold quoted strings and comments.
 fn past(list: &[u8], at: usize, close: u8, what: &str) -> Result<usize, String> {

@@ -50,11 +50,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
 
 /// Where mail to this address goes, as `sendmail` and `send` would have it.
 fn recipient(written: &str, config: &Config) -> Result<String, Failure> {
-    let spec = match addresses::parse(written.as_bytes()).as_deref() {
-        Ok([mailbox]) => mailbox.spec.clone(),
-        _ => written.to_owned(),
-    };
-    let reached = recipients::resolve(&[spec], &config.settings)?;
+    let reached = recipients::resolve(&[addresses::spec_of(written)], &config.settings)?;
     Ok(reached.into_iter().next().unwrap_or_default())
 }
 

@@ -150,10 +150,7 @@ fn send(
 
 /// A mailbox as it is written, or where the mail for a name without a domain goes.
 fn reachable(written: &str, config: &Config) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let spec = match addresses::parse(written.as_bytes()).as_deref() {
-        Ok([mailbox]) => mailbox.spec.clone(),
-        _ => written.to_owned(),
-    };
+    let spec = addresses::spec_of(written);
     let specs = recipients::resolve(std::slice::from_ref(&spec), &config.settings)?;
     match specs == [spec] {
         true => Ok((vec![written.to_owned()], specs)),
