@@ -38,10 +38,14 @@ impl Certificate {
     }
 
     fn read(&self) -> Result<Identity, Error> {
+        self.read_as(Identity::from_pem)
+    }
+
+    fn read_as<T>(&self, understood: fn(&[u8]) -> Result<T, String>) -> Result<T, Error> {
         let read = match self {
-            Certificate::Pem(pem) => Identity::from_pem(pem),
+            Certificate::Pem(pem) => understood(pem),
             Certificate::File(path) => read_file(path, MAX_FILE).and_then(|pem| {
-                Identity::from_pem(&pem).map_err(|what| format!("{}: {what}", path.display()))
+                understood(&pem).map_err(|what| format!("{}: {what}", path.display()))
             }),
         };
         read.map_err(|what| wrong(self.key(), what))
@@ -91,11 +95,10 @@ impl Credential for Certificate {
         self.valid().map(drop)
     }
 
+    /// Asked for at every send with a token file: it takes the certificate, and leaves the key alone.
     fn fingerprint(&self) -> Result<String, Error> {
-        Ok(format!(
-            "client_certificate {}",
-            hex(&self.read()?.thumbprint)
-        ))
+        let thumbprint = self.read_as(|pem| Ok(sha256(&first_certificate(pem)?)))?;
+        Ok(format!("client_certificate {}", hex(&thumbprint)))
     }
 
     fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
@@ -143,9 +146,7 @@ impl Identity {
                 "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off".into(),
             );
         }
-        // The first certificate is the application's own; what follows is its chain, which Entra does not ask for.
-        let certificate = CertificateDer::from_pem_slice(pem)
-            .map_err(|_| "no certificate in it (PEM, BEGIN CERTIFICATE)")?;
+        let certificate = first_certificate(pem)?;
         let key = PrivateKeyDer::from_pem_slice(pem)
             .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
         let validity = der::validity(&certificate).ok_or("the certificate cannot be read")?;
@@ -172,4 +173,10 @@ impl Identity {
 
 fn days(time: Duration) -> u64 {
     time.as_secs() / (24 * 60 * 60)
+}
+
+/// The application's own; what follows is its chain, which Entra does not ask for.
+fn first_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
+    CertificateDer::from_pem_slice(pem)
+        .map_err(|_| "no certificate in it (PEM, BEGIN CERTIFICATE)".into())
 }
