@@ -1,7 +1,7 @@
 //! Who sends, and through which servers.
 
-mod check;
-mod cloud;
+pub(crate) mod check;
+pub(crate) mod cloud;
 mod keys;
 mod roots;
 
@@ -12,16 +12,18 @@ use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
-pub(crate) use check::host;
-pub use cloud::Cloud;
-
+use crate::account::cloud::Cloud;
+use crate::account::roots::Roots;
 use crate::cache::CacheFile;
-use crate::credential::{
-    AccessToken, Certificate, ClientSecret, Credential, FederatedToken, ManagedIdentity,
-};
+use crate::credential::Credential;
+use crate::credential::certificate::Certificate;
+use crate::credential::federated::FederatedToken;
+use crate::credential::identity::ManagedIdentity;
+use crate::credential::ready::AccessToken;
+use crate::credential::secret::ClientSecret;
+use crate::error::{Error, Stage};
+use crate::timeouts::Timeouts;
 use crate::token::{Keep, Token};
-use crate::{Error, Stage, Timeouts};
-use roots::Roots;
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.
 ///

@@ -12,10 +12,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
+use crate::account::Account;
 use crate::credential::Secret;
 use crate::digest::{hex, sha256};
-use crate::token::{Keep, MAX_LIFETIME, Token};
-use crate::{Account, random};
+use crate::random;
+use crate::token::answer::MAX_LIFETIME;
+use crate::token::{Keep, Token};
 
 /// The first line. Another version of this crate may write another one, and then starts afresh.
 const TITLE: &str = "exosend tokens 1";

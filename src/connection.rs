@@ -3,23 +3,24 @@
 //! Each phase is a type that the next consumes, so that nothing of a phase outlives it: not its read buffer, not what the
 //! server offered in it.
 
-mod dial;
+pub(crate) mod dial;
 pub(crate) mod probe;
-mod tls;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub(crate) use dial::Interrupt;
-
+use crate::account::Account;
 use crate::account::InitialResponse;
+use crate::connection::dial::Interrupt;
+use crate::error::{Error, ErrorKind, Stage};
+use crate::reply::Reply;
 use crate::reply::printable;
 use crate::timeouts::Deadline;
 use crate::token::Token;
 use crate::wire::{Stream, Wire, blob};
-use crate::{Account, Error, ErrorKind, Reply, Stage};
 
 /// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). What comes behind it may
 /// be read as a command.

@@ -1,10 +1,10 @@
 //! What proves who the application is.
 
-mod certificate;
-mod federated;
-mod identity;
-mod ready;
-mod secret;
+pub(crate) mod certificate;
+pub(crate) mod federated;
+pub(crate) mod identity;
+pub(crate) mod ready;
+pub(crate) mod secret;
 
 use std::fmt;
 use std::fs::File;
@@ -14,15 +14,12 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-pub(crate) use certificate::Certificate;
-pub(crate) use federated::FederatedToken;
-pub(crate) use identity::ManagedIdentity;
-pub(crate) use ready::AccessToken;
-pub(crate) use secret::ClientSecret;
-
+use crate::account::Account;
+use crate::credential::certificate::Certificate;
+use crate::credential::secret::ClientSecret;
+use crate::error::{Error, Stage};
 use crate::timeouts::Deadline;
 use crate::token::{Failure, Token};
-use crate::{Account, Error, Stage};
 
 /// One way to prove it, and to get a token with that.
 ///

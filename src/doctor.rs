@@ -15,17 +15,20 @@ use std::time::{Duration, Instant, SystemTime};
 pub use advice::{Advice, Cause, Place};
 pub use check::{Check, CheckState};
 
+use crate::account::Account;
 use crate::connection::Extensions;
+use crate::doctor::check::Checks;
+use crate::doctor::clock::Skew;
+use crate::doctor::network::Connected;
+use crate::doctor::prescribe::Patient;
+use crate::doctor::verdict::Bearer;
+use crate::error::{Error, Stage};
 use crate::session::Dialogue;
 use crate::timeouts::{Deadline, Timeouts};
-use crate::token::{Claims, Head, Keep, Token};
+use crate::token::answer::Head;
+use crate::token::claims::Claims;
+use crate::token::{Keep, Token};
 use crate::wire::Wire;
-use crate::{Account, Error, Stage};
-use check::Checks;
-use clock::Skew;
-use network::Connected;
-use prescribe::Patient;
-use verdict::Bearer;
 
 /// What the checks are called, in their order.
 const TOKEN: &str = "token";

@@ -1,8 +1,8 @@
 //! Who a message goes from and to, as MAIL and RCPT say it.
 
 use crate::address::checked_spec;
+use crate::error::{Error, Stage};
 use crate::session::Content;
-use crate::{Error, Stage};
 
 /// Sender and recipients of a message that is ready, for [`Session::send_raw`](crate::Session::send_raw).
 ///

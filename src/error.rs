@@ -3,8 +3,10 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use crate::hint;
+use crate::receipt::Refusal;
+use crate::reply::Reply;
 use crate::reply::{Malformed, printable};
-use crate::{Refusal, Reply, hint};
 
 /// Why a message was not sent, or may not have been.
 ///

@@ -14,16 +14,20 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 
+use crate::account::Account;
 use crate::account::InitialResponse;
 use crate::address::Address;
 use crate::connection::Greeted;
 use crate::envelope::Route;
+use crate::error::{Error, ErrorKind, Stage};
+use crate::message::Message;
+use crate::message::attachment::Attachment;
+use crate::reply::Reply;
 use crate::reply::printable;
 use crate::session::{Content, Dialogue};
 use crate::timeouts::{Deadline, Timeouts};
 use crate::token::Token;
 use crate::wire::{Stream, Wire};
-use crate::{Account, Attachment, Error, ErrorKind, Message, Reply, Stage};
 
 /// What ends a turn of the server's: it speaks on when the client has.
 const TURN: u8 = 0x1e;
@@ -186,7 +190,7 @@ pub fn token_answer(input: &[u8]) {
     const STATUS: [u16; 8] = [200, 400, 401, 302, 429, 500, 503, 204];
     const TYPES: [&str; 4] = ["application/json", "text/html", "", "\u{1b}[2J"];
     let (first, secret) = (usize::from(first), "marked-secret/+=");
-    match crate::token::answered(STATUS[first % 8], TYPES[first / 8 % 4], body, secret) {
+    match crate::token::answer::answered(STATUS[first % 8], TYPES[first / 8 % 4], body, secret) {
         Ok(token) => {
             assert_eq!(STATUS[first % 8], 200);
             assert!(!token.secret().is_empty());

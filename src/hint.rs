@@ -5,13 +5,12 @@
 //! the table is in the smallest program too, and an array of texts costs 40 bytes more a row.
 
 mod entra;
-mod exchange;
+pub(crate) mod exchange;
 
 use std::io;
 
-pub(crate) use exchange::{AUTH_AFTER_TLS, Seen, hint as exchange};
-
-use crate::{Reply, Stage};
+use crate::error::Stage;
+use crate::reply::Reply;
 
 // The end of a message, F§3.5.
 pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for its Message-ID in the mailbox's \
@@ -41,7 +40,7 @@ pub(crate) const OTHER_NAME: &str =
 
 /// For a reply that means no.
 pub(crate) fn reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
-    exchange(&Seen {
+    exchange::hint(&exchange::Seen {
         stage: Some(stage),
         code: reply.code(),
         status: reply.enhanced().unwrap_or(""),

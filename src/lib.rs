@@ -39,12 +39,14 @@ mod timeouts;
 mod token;
 mod wire;
 
-pub use account::{Account, Cloud, InitialResponse};
+pub use account::cloud::Cloud;
+pub use account::{Account, InitialResponse};
 pub use doctor::{Advice, Cause, Check, CheckState, Place, diagnose};
 pub use envelope::Envelope;
 pub use error::{Error, ErrorKind, Stage};
 pub use explain::{Explanation, explain, general_page};
-pub use message::{Attachment, Message};
+pub use message::Message;
+pub use message::attachment::Attachment;
 pub use powershell::Setup;
 pub use receipt::{Receipt, Refusal};
 pub use reply::Reply;

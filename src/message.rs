@@ -1,6 +1,6 @@
 //! Headers and text to one MIME stream into any `Write`.
 
-mod attachment;
+pub(crate) mod attachment;
 mod body;
 mod encode;
 mod header;
@@ -10,10 +10,10 @@ use std::time::SystemTime;
 
 use crate::address::Address;
 use crate::envelope::Route;
-use crate::{Error, Stage, random};
-use body::Part;
-
-pub use attachment::Attachment;
+use crate::error::{Error, Stage};
+use crate::message::attachment::Attachment;
+use crate::message::body::Part;
+use crate::random;
 
 /// A message: who it is for, what it says.
 ///

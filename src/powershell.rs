@@ -1,16 +1,16 @@
 //! The commands for Exchange Online PowerShell that let this application send as this mailbox, and those that take it
 //! back (F§3.6). Text only: nothing here runs anything.
 
-mod quote;
+pub(crate) mod quote;
 
 use std::fmt::Write;
 
-pub(crate) use quote::{fold, shell};
-
-use crate::account::Cloud;
+use crate::account::Account;
+use crate::account::cloud::Cloud;
 use crate::digest::{hex, sha256};
-use crate::{Account, Error, Stage, Token};
-use quote::{opath, quote};
+use crate::error::{Error, Stage};
+use crate::powershell::quote::{fold, opath, quote, shell};
+use crate::token::Token;
 
 /// Stands where an id is not known.
 const NO_OBJECT_ID: &str = "PUT-THE-OBJECT-ID-HERE";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Reply;
+use crate::reply::Reply;
 
 /// The server has taken the message for delivery.
 ///

@@ -4,14 +4,19 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use crate::connection::{self, Extensions, Interrupt};
+use crate::account::Account;
+use crate::connection::dial::Interrupt;
+use crate::connection::{self, Extensions};
 use crate::data::DotWriter;
+use crate::envelope::Envelope;
 use crate::envelope::Route;
+use crate::error::{Error, ErrorKind, Stage};
+use crate::message::Message;
 use crate::receipt::{Receipt, Refusal};
+use crate::reply::Reply;
 use crate::timeouts::Deadline;
 use crate::token::{Pending, Token};
 use crate::wire::{Wire, is_mere_refusal};
-use crate::{Account, Envelope, Error, ErrorKind, Message, Reply, Stage};
 
 /// Most recipients in one flight. Their replies are read before the next goes out, so that neither side's buffers can
 /// fill while both write.

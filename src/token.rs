@@ -1,25 +1,21 @@
 //! [`Account`] to [`Token`]. The only room that knows ureq and JSON.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod assertion;
-mod claims;
+pub(crate) mod claims;
 pub(crate) mod identity;
-mod request;
+pub(crate) mod request;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use answer::answered;
-pub(crate) use answer::{Head, MAX_LIFETIME};
-pub(crate) use claims::Claims;
-pub(crate) use request::{Proof, request};
-
+use crate::account::Account;
 use crate::background::{self, Inbox};
 use crate::credential::Secret;
+use crate::error::{Error, Stage};
 use crate::timeouts::Deadline;
-use crate::{Account, Error, Stage};
+use crate::token::answer::Head;
 
 /// A token this close to its end is not used: MSAL's figure (F§2.1), and time enough for a slow send.
 const MARGIN: Duration = Duration::from_secs(5 * 60);

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::credential::Secret;
+use crate::error::{Error, ErrorKind, Stage};
 use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD, excerpt};
 use crate::timeouts::{Deadline, Timeouts};
-use crate::{Error, ErrorKind, Stage};
 
 /// The transcript goes to `log` under this target, level debug: `C:` what was said, `S:` what was answered. The login is
 /// shown as its length, so is the message. What is not written cannot leak.

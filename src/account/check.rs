@@ -1,7 +1,8 @@
 //! Everything about an account that can be known to be wrong before the first connection.
 
-use super::{Account, keys, wrong};
-use crate::{Error, address};
+use crate::account::{Account, keys, wrong};
+use crate::address;
+use crate::error::Error;
 
 impl Account {
     pub(crate) fn check(&self) -> Result<(), Error> {

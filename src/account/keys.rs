@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Account, Cloud, InitialResponse, check, roots, wrong};
-use crate::Error;
+use crate::account::cloud::Cloud;
+use crate::account::{Account, InitialResponse, check, roots, wrong};
 use crate::cache::CacheFile;
-use crate::credential::{
-    AccessToken, Certificate, ClientSecret, Credential, FederatedToken, ManagedIdentity,
-};
+use crate::credential::Credential;
+use crate::credential::certificate::Certificate;
+use crate::credential::federated::FederatedToken;
+use crate::credential::identity::ManagedIdentity;
+use crate::credential::ready::AccessToken;
+use crate::credential::secret::ClientSecret;
+use crate::error::Error;
 
 /// The keys. A new option is one row.
 const KEYS: &[Key] = &[

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::interrupted;
-use super::tls::Socket;
 use crate::background::{self, Inbox};
+use crate::connection::interrupted;
+use crate::connection::tls::Socket;
+use crate::error::{Error, Stage};
 use crate::timeouts::{Deadline, Timeouts};
-use crate::{Error, Stage};
 
 /// RFC 8305 section 5: the next address is tried after this, so that a dead IPv6 route costs a quarter of a second.
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -10,11 +10,12 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use super::{dial, tls};
+use crate::account::Account;
 use crate::background::{self, Inbox};
+use crate::connection::{dial, tls};
+use crate::error::{Error, Stage};
 use crate::timeouts::Deadline;
 use crate::wire::Stream;
-use crate::{Account, Error, Stage};
 
 /// All addresses of the server, the resolver's favourite first.
 pub(crate) fn resolve(account: &Account, total: Deadline) -> Result<Vec<SocketAddr>, Error> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::account::Account;
+use crate::error::{Error, ErrorKind, Stage};
 use crate::timeouts::Deadline;
 use crate::wire::Stream;
-use crate::{Account, Error, ErrorKind, Stage};
 
 /// A TCP connection whose reads and writes end at a deadline, however few bytes arrive at a time.
 #[derive(Debug)]

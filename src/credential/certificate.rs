@@ -10,12 +10,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, Signer};
 use zeroize::Zeroizing;
 
-use super::{Credential, Kind, read_file, wrong};
+use crate::account::Account;
+use crate::credential::{Credential, Kind, read_file, wrong};
 use crate::der::{self, Validity};
 use crate::digest::{hex, sha256};
+use crate::error::Error;
 use crate::timeouts::Deadline;
-use crate::token::{Failure, Proof, Token, assertion};
-use crate::{Account, Error};
+use crate::token::request::{Proof, request};
+use crate::token::{Failure, Token, assertion};
 
 /// A chain and a key of 4096 bits have some 10 KB.
 const MAX_FILE: u64 = 64 * 1024;
@@ -110,7 +112,7 @@ impl Credential for Certificate {
         }
         let assertion = assertion::sign(account, &identity.thumbprint, &*identity.signer)
             .map_err(|what| wrong(self.key(), what))?;
-        crate::token::request(account, &Proof::Assertion(assertion), attempt, total)
+        request(account, &Proof::Assertion(assertion), attempt, total)
     }
 
     fn expires(&self) -> Result<Option<SystemTime>, Error> {

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Credential, Secret, read_line, wrong};
+use crate::account::Account;
+use crate::credential::{Credential, Secret, read_line, wrong};
+use crate::error::Error;
 use crate::timeouts::Deadline;
-use crate::token::{Failure, Proof, Token};
-use crate::{Account, Error};
+use crate::token::request::{Proof, request};
+use crate::token::{Failure, Token};
 
 const KEY: &str = "federated_token_file";
 /// Such tokens have 1 to 2 KB.
@@ -47,7 +49,7 @@ impl Credential for FederatedToken {
 
     fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
         let proof = Proof::Assertion(self.read()?);
-        crate::token::request(account, &proof, attempt, total)
+        request(account, &proof, attempt, total)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Credential, Secret, wrong};
+use crate::account::Account;
+use crate::credential::{Credential, Secret, wrong};
+use crate::error::Error;
 use crate::timeouts::Deadline;
 use crate::token::identity::{app_service, arc, imds};
 use crate::token::{Failure, Token};
-use crate::{Account, Error};
 
 const KEY: &str = "managed_identity";
 

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::{Credential, Secret, wrong};
+use crate::account::Account;
+use crate::credential::{Credential, Secret, wrong};
+use crate::error::Error;
 use crate::timeouts::Deadline;
 use crate::token::{Failure, Token};
-use crate::{Account, Error};
 
 const KEY: &str = "access_token";
 

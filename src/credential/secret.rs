@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Credential, Kind, Secret, read_line, wrong};
+use crate::account::Account;
+use crate::credential::{Credential, Kind, Secret, read_line, wrong};
 use crate::digest::{self, hex};
+use crate::error::Error;
 use crate::timeouts::Deadline;
-use crate::token::{Failure, Proof, Token};
-use crate::{Account, Error};
+use crate::token::request::{Proof, request};
+use crate::token::{Failure, Token};
 
 #[derive(Debug)]
 pub(crate) enum ClientSecret {
@@ -73,7 +75,7 @@ impl Credential for ClientSecret {
 
     fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
         let proof = Proof::Secret(self.read()?);
-        crate::token::request(account, &proof, attempt, total)
+        request(account, &proof, attempt, total)
     }
 
     fn kind(&self) -> Kind<'_> {

@@ -1,6 +1,6 @@
 //! What a failure means, and the commands that mend it.
 
-use crate::powershell::fold;
+use crate::powershell::quote::fold;
 
 /// What a failed [`Check`](crate::Check) most likely means, and what to do about it.
 ///

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::advice::Advice;
-use crate::Error;
+use crate::doctor::advice::Advice;
+use crate::error::Error;
 
 /// One step of a [diagnosis](crate::diagnose): what was looked at, and what was found.
 #[derive(Debug)]

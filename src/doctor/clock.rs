@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::advice::{Advice, Place};
-use crate::{Error, ErrorKind, Stage, der};
+use crate::der;
+use crate::doctor::advice::{Advice, Place};
+use crate::error::{Error, ErrorKind, Stage};
 
 /// Entra's assertions live for ten minutes and begin to be valid now; half of that is what a clock may be off.
 pub(super) const TOLERANCE: Duration = Duration::from_secs(5 * 60);

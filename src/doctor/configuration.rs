@@ -4,11 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::advice::{Advice, Place};
-use super::check::Checks;
-use crate::credential::{Certificate, ClientSecret, Credential, Kind};
-use crate::powershell::shell;
-use crate::{Account, address};
+use crate::account::Account;
+use crate::address;
+use crate::credential::certificate::Certificate;
+use crate::credential::secret::ClientSecret;
+use crate::credential::{Credential, Kind};
+use crate::doctor::advice::{Advice, Place};
+use crate::doctor::check::Checks;
+use crate::powershell::quote::shell;
 
 const NAME: &str = "configuration";
 const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);

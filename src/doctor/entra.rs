@@ -1,10 +1,12 @@
 //! What to do about a token that Entra did not issue: F§2.3 in commands.
 
-use super::advice::{Advice, Cause, Place};
-use super::clock;
-use super::configuration::{secret_id, secret_is_guid};
-use super::prescribe::{client, general, scope};
-use crate::{Account, Error, ErrorKind};
+use crate::account::Account;
+use crate::doctor::advice::{Advice, Cause, Place};
+use crate::doctor::clock;
+use crate::doctor::configuration::{secret_id, secret_is_guid};
+use crate::doctor::prescribe::{client, general, scope};
+use crate::error::{Error, ErrorKind};
+use crate::powershell::quote::shell;
 
 /// `clock_is_wrong`: then it is named before anything that a clock can do.
 pub(super) fn advice(error: &Error, account: &Account, clock_is_wrong: bool) -> Option<Advice> {
@@ -218,7 +220,7 @@ fn network(error: &Error, account: &Account) -> Option<Advice> {
     };
     let command = format!(
         "curl -sS -o /dev/null -w '%{{http_code}}\\n' {}",
-        crate::powershell::shell(&endpoint)?
+        shell(&endpoint)?
     );
     Some(Advice::new(meaning).cause(text, Place::Shell, [command]))
 }

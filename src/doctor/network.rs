@@ -4,16 +4,20 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::advice::{Advice, Place};
-use super::check::Checks;
-use super::clock;
-use super::prescribe::general;
-use crate::account::host;
+use crate::account::Account;
+use crate::account::check::host;
+use crate::connection::dial::Interrupt;
 use crate::connection::probe::{self, Shown};
-use crate::connection::{self, Greeted, Interrupt, Secured};
+use crate::connection::{self, Greeted, Secured};
+use crate::der;
+use crate::doctor::advice::{Advice, Place};
+use crate::doctor::check::Checks;
+use crate::doctor::clock;
+use crate::doctor::prescribe::general;
+use crate::error::{Error, ErrorKind, Stage};
+use crate::reply::Reply;
 use crate::timeouts::Deadline;
 use crate::wire::Wire;
-use crate::{Account, Error, ErrorKind, Reply, Stage, der};
 
 const NAMES: &str = "name";
 const TCP_4: &str = "tcp IPv4";

@@ -1,11 +1,13 @@
 //! Suspects and errors in words, with the commands for this account.
 
-use super::advice::{Advice, Cause, Place};
-use super::network;
-use super::verdict::{self, Bearer, Refusal, Suspect};
-use crate::powershell::{Lines, shell};
-use crate::token::Claims;
-use crate::{Account, Error, Stage};
+use crate::account::Account;
+use crate::doctor::advice::{Advice, Cause, Place};
+use crate::doctor::network;
+use crate::doctor::verdict::{self, Bearer, Refusal, Suspect};
+use crate::error::{Error, Stage};
+use crate::powershell::Lines;
+use crate::powershell::quote::shell;
+use crate::token::claims::Claims;
 
 /// Whose trouble it is: the account, and what its token says.
 pub(super) struct Patient<'a> {

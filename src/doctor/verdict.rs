@@ -5,10 +5,12 @@
 
 use std::time::SystemTime;
 
-use super::configuration::is_guid;
-use crate::account::Cloud;
-use crate::token::Claims;
-use crate::{Account, Reply, Stage};
+use crate::account::Account;
+use crate::account::cloud::Cloud;
+use crate::doctor::configuration::is_guid;
+use crate::error::Stage;
+use crate::reply::Reply;
+use crate::token::claims::Claims;
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Failures of TLS and of the network, in the words of other programs.
 
-use super::{Explanation, SMTP_AUTH};
+use crate::explain::{Explanation, SMTP_AUTH};
 use crate::hint;
 
 type Words = &'static [&'static str];
@@ -162,7 +162,7 @@ pub(super) fn explain(text: &str) -> Vec<Explanation> {
     }
     let secure = ["ssl", "tls"].iter().any(|t| text.contains(t));
     let found = first(BEFORE_TLS, text)
-        .map(|words| made(words, hint::AUTH_AFTER_TLS))
+        .map(|words| made(words, hint::exchange::AUTH_AFTER_TLS))
         .or_else(|| {
             let words = first(WRONG_MOMENT, text).filter(|_| about_mail(text))?;
             Some(made(words, hint::IMPLICIT_TLS))

@@ -1,7 +1,7 @@
 //! SMTP replies in a line of a log: `535 5.7.3`, `(535, b'5.7.3 ...')`, `535: 5.7.3`, `535-5.7.3`, or the words alone.
 
-use super::{Explanation, SMTP_AUTH};
-use crate::hint::{Seen, exchange};
+use crate::explain::{Explanation, SMTP_AUTH};
+use crate::hint::exchange::{self, Seen};
 
 /// Words that are Exchange's alone, with the status that the table wants for them. .NET, for one, drops the code.
 const WORDS: &[(&str, &str)] = &[
@@ -31,7 +31,7 @@ pub(super) fn explain(text: &str) -> Vec<Explanation> {
             status,
             text,
         };
-        let hint = exchange(&seen)?;
+        let hint = exchange::hint(&seen)?;
         Some(Explanation {
             recognised,
             hint,

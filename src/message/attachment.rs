@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::encode::Base64Lines;
+use crate::message::encode::Base64Lines;
 
 /// Something attached to a message. Its content is read when its turn comes, in blocks: a large file costs no more memory
 /// than a small one.

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::attachment::{Attachment, Prepared};
-use super::encode::{Base64Lines, TextEncoding};
-use super::header;
-use crate::{Error, Stage};
+use crate::error::{Error, Stage};
+use crate::message::attachment::{Attachment, Prepared};
+use crate::message::encode::{Base64Lines, TextEncoding};
+use crate::message::header;
 
 /// A part: its header fields, and its content or the parts within.
 pub(super) struct Part<'m> {

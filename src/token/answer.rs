@@ -6,11 +6,12 @@ use serde_json::Value;
 use ureq::http::Response;
 use zeroize::Zeroizing;
 
-use super::Token;
-use super::request::form;
 use crate::credential::Secret;
+use crate::error::{Error, ErrorKind, Stage};
+use crate::hint;
 use crate::reply::printable;
-use crate::{Error, ErrorKind, Stage, hint};
+use crate::token::Token;
+use crate::token::request::form;
 
 /// A token is some 2 KB, an error of Entra under 1 KB.
 const MAX_ANSWER: u64 = 64 * 1024;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::sign::Signer;
 use serde_json::Value;
 
-use crate::Account;
+use crate::account::Account;
 use crate::credential::Secret;
 use crate::random;
 

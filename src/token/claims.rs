@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::Token;
 use crate::reply::printable;
+use crate::token::Token;
 
 /// The claims that tell one set-up from another (F§3.4). What is absent is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime};
 use ureq::http::Request;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Withheld};
-use super::request::{config, form, unanswered};
-use super::{Failure, Token};
+use crate::account::Account;
 use crate::credential::{Secret, read_file};
+use crate::error::{Error, ErrorKind, Stage};
 use crate::timeouts::Deadline;
-use crate::{Account, Error, ErrorKind, Stage};
+use crate::token::answer::{Answer, Withheld};
+use crate::token::request::{config, form, unanswered};
+use crate::token::{Failure, Token};
 
 /// The key file of Azure Arc is read only up to this size.
 const MAX_KEY: u64 = 4096;

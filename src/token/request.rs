@@ -9,12 +9,13 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Head, Withheld};
-use super::{Failure, Token};
+use crate::account::Account;
 use crate::credential::Secret;
+use crate::error::{Error, ErrorKind, Stage};
 use crate::reply::printable;
 use crate::timeouts::Deadline;
-use crate::{Account, Error, ErrorKind, Stage};
+use crate::token::answer::{Answer, Head, Withheld};
+use crate::token::{Failure, Token};
 
 /// What proves the application in a request.
 pub(crate) enum Proof {
