@@ -14,15 +14,13 @@ use rustls::pki_types::CertificateDer;
 
 use crate::account::cloud::Cloud;
 use crate::account::roots::Roots;
-use crate::cache::CacheFile;
-use crate::credential::Credential;
-use crate::credential::certificate::Certificate;
-use crate::credential::federated::FederatedToken;
-use crate::credential::identity::ManagedIdentity;
-use crate::credential::ready::AccessToken;
-use crate::credential::secret::ClientSecret;
-use crate::error::{Error, Stage};
+use crate::error::Error;
+use crate::stage::Stage;
 use crate::timeouts::Timeouts;
+use crate::token::cache::CacheFile;
+use crate::token::certificate::Certificate;
+use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
+use crate::token::machine::ManagedIdentity;
 use crate::token::{Keep, Token};
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.

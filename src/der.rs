@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::reply::printable;
+use crate::text::printable;
 
 /// From when to when a certificate is valid (RFC 5280 4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use std::{fmt, io};
 
 use crate::hint;
 use crate::receipt::Refusal;
-use crate::reply::Reply;
-use crate::reply::{Malformed, printable};
+use crate::reply::{Malformed, Reply};
+use crate::stage::{ErrorKind, Stage};
+use crate::text::printable;
 
 /// Why a message was not sent, or may not have been.
 ///
@@ -46,90 +47,6 @@ struct Inner {
     in_doubt: bool,
     hint: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-/// Who has to act. The numbers are stable and shared with C callers; none is ever used again for something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum ErrorKind {
-    /// The caller: an account or a message that cannot be sent as it is. Found before the first byte is sent, or, where
-    /// it depends on what the server offers, before `MAIL`.
-    Input = 1,
-    /// The administrator of the application in Entra: no token was issued.
-    Token = 2,
-    /// The network: names, connections, timeouts, at [`Stage::Token`] too.
-    Network = 3,
-    /// Certificates and TLS, at [`Stage::Token`] too.
-    Tls = 4,
-    /// The server does not speak what exosend needs, or not as the RFCs say.
-    Protocol = 5,
-    /// The administrator of Exchange Online: the token was refused.
-    Auth = 6,
-    /// Nobody yet: the server said 4yz, try again later.
-    Deferred = 7,
-    /// The server said 5yz to a sender, a recipient or the message.
-    Refused = 8,
-    /// What the message is made from could not be read to its end. Nothing was delivered.
-    Body = 9,
-}
-
-/// Where in the conversation. `Display` is the word that begins an error's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// The [`Account`](crate::Account): a field is missing or cannot be right.
-    Account,
-    /// The [`Message`](crate::Message) or [`Envelope`](crate::Envelope): a field is missing or cannot be right.
-    Message,
-    /// The token request to Entra.
-    Token,
-    /// The server's name.
-    Resolve,
-    /// TCP.
-    Connect,
-    /// The server's first line.
-    Greeting,
-    /// EHLO, before or after TLS.
-    Ehlo,
-    /// STARTTLS and the TLS handshake.
-    StartTls,
-    /// AUTH XOAUTH2.
-    Auth,
-    /// MAIL FROM.
-    Sender,
-    /// RCPT TO.
-    Recipient,
-    /// DATA.
-    Data,
-    /// The text of the message.
-    Body,
-    /// The final dot and its reply.
-    Accept,
-    /// RSET between two messages.
-    Reset,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Account => "account",
-            Stage::Message => "message",
-            Stage::Token => "token",
-            Stage::Resolve => "resolve",
-            Stage::Connect => "connect",
-            Stage::Greeting => "greeting",
-            Stage::Ehlo => "ehlo",
-            Stage::StartTls => "starttls",
-            Stage::Auth => "auth",
-            Stage::Sender => "sender",
-            Stage::Recipient => "recipient",
-            Stage::Data => "data",
-            Stage::Body => "body",
-            Stage::Accept => "accept",
-            Stage::Reset => "reset",
-        })
-    }
 }
 
 impl Error {

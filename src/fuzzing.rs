@@ -14,20 +14,20 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 
-use crate::account::Account;
-use crate::account::InitialResponse;
-use crate::address::Address;
-use crate::connection::Greeted;
-use crate::envelope::Route;
-use crate::error::{Error, ErrorKind, Stage};
+use crate::account::{Account, InitialResponse};
+use crate::error::Error;
 use crate::message::Message;
+use crate::message::address::Address;
 use crate::message::attachment::Attachment;
+use crate::message::envelope::{Content, Route};
 use crate::reply::Reply;
-use crate::reply::printable;
-use crate::session::{Content, Dialogue};
+use crate::smtp::dialogue::Dialogue;
+use crate::smtp::login::Greeted;
+use crate::smtp::wire::{Stream, Wire};
+use crate::stage::{ErrorKind, Stage};
+use crate::text::printable;
 use crate::timeouts::{Deadline, Timeouts};
 use crate::token::Token;
-use crate::wire::{Stream, Wire};
 
 /// What ends a turn of the server's: it speaks on when the client has.
 const TURN: u8 = 0x1e;

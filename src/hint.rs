@@ -9,8 +9,8 @@ pub(crate) mod exchange;
 
 use std::io;
 
-use crate::error::Stage;
 use crate::reply::Reply;
+use crate::stage::Stage;
 
 // The end of a message, F§3.5.
 pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for its Message-ID in the mailbox's \

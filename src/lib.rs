@@ -13,44 +13,39 @@
 )]
 
 mod account;
-mod address;
+mod advice;
 mod background;
-mod cache;
-mod connection;
-mod credential;
-mod data;
+mod crypto;
 mod der;
-mod digest;
-mod doctor;
-mod envelope;
 mod error;
-mod explain;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod hint;
 mod message;
-mod powershell;
-mod random;
 mod receipt;
 mod reply;
+mod secret;
 mod session;
+mod smtp;
+mod stage;
+mod text;
 mod timeouts;
 mod token;
-mod wire;
 
 pub use account::cloud::Cloud;
 pub use account::{Account, InitialResponse};
-pub use doctor::{Advice, Cause, Check, CheckState, Place, diagnose};
-pub use envelope::Envelope;
-pub use error::{Error, ErrorKind, Stage};
-pub use explain::{Explanation, explain, general_page};
+pub use advice::doctor::{Advice, Cause, Check, CheckState, Place, diagnose};
+pub use advice::explain::{Explanation, explain, general_page};
+pub use advice::powershell::Setup;
+pub use error::Error;
 pub use message::Message;
 pub use message::attachment::Attachment;
-pub use powershell::Setup;
+pub use message::envelope::Envelope;
 pub use receipt::{Receipt, Refusal};
 pub use reply::Reply;
 pub use session::Session;
+pub use stage::{ErrorKind, Stage};
 pub use timeouts::Timeouts;
 pub use token::Token;
 

@@ -1,19 +1,22 @@
 //! Headers and text to one MIME stream into any `Write`.
 
+pub(crate) mod address;
 pub(crate) mod attachment;
 mod body;
 mod encode;
+pub(crate) mod envelope;
 mod header;
 
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use crate::address::Address;
-use crate::envelope::Route;
-use crate::error::{Error, Stage};
+use crate::crypto;
+use crate::error::Error;
+use crate::message::address::Address;
 use crate::message::attachment::Attachment;
 use crate::message::body::Part;
-use crate::random;
+use crate::message::envelope::Route;
+use crate::stage::Stage;
 
 /// A message: who it is for, what it says.
 ///
@@ -90,7 +93,7 @@ impl Message {
             attachments: Vec::new(),
             headers: Vec::new(),
             partial: false,
-            unique: random::hex::<16>(),
+            unique: crypto::random::<16>(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::{excerpt, printable};
+
 /// Most text kept of one line. Exchange's `554 5.2.252 ... [BeginDiagnosticData]` is one line of over 1,500 bytes,
 /// three times what RFC 5321 4.5.3.1.5 allows.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
@@ -190,30 +192,6 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
         Some((b'-', text)) => Some((code, false, text)),
         Some(_) => None,
     }
-}
-
-/// The beginning of something that is not what it should be, for an error text.
-pub(crate) fn excerpt(bytes: &[u8]) -> String {
-    const SHOWN: usize = 120;
-    let text = printable(&String::from_utf8_lossy(
-        bytes.get(..SHOWN).unwrap_or(bytes),
-    ));
-    if bytes.len() > SHOWN {
-        text + " [cut]"
-    } else {
-        text
-    }
-}
-
-/// What a peer said, safe to print: control characters, and those that reorder or hide text, become `?`.
-pub(crate) fn printable(text: &str) -> String {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|c| if hostile(c) { '?' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

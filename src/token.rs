@@ -2,8 +2,12 @@
 
 pub(crate) mod answer;
 pub(crate) mod assertion;
+pub(crate) mod cache;
+pub(crate) mod certificate;
 pub(crate) mod claims;
+pub(crate) mod credential;
 pub(crate) mod identity;
+pub(crate) mod machine;
 pub(crate) mod request;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +16,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::account::Account;
 use crate::background::{self, Inbox};
-use crate::credential::Secret;
-use crate::error::{Error, Stage};
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::answer::Head;
 

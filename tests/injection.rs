@@ -304,7 +304,7 @@ fn no_setter_is_forgotten() {
         ("Account", include_str!("../src/account.rs")),
         ("Message", include_str!("../src/message.rs")),
         ("Attachment", include_str!("../src/message/attachment.rs")),
-        ("Envelope", include_str!("../src/envelope.rs")),
+        ("Envelope", include_str!("../src/message/envelope.rs")),
         ("Session", include_str!("../src/session.rs")),
     ];
     let takes_text = |arguments: &str| {

@@ -1,8 +1,8 @@
 //! Everything about an account that can be known to be wrong before the first connection.
 
 use crate::account::{Account, keys, wrong};
-use crate::address;
 use crate::error::Error;
+use crate::message::address;
 
 impl Account {
     pub(crate) fn check(&self) -> Result<(), Error> {

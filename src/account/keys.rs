@@ -9,14 +9,11 @@ use zeroize::Zeroizing;
 
 use crate::account::cloud::Cloud;
 use crate::account::{Account, InitialResponse, check, roots, wrong};
-use crate::cache::CacheFile;
-use crate::credential::Credential;
-use crate::credential::certificate::Certificate;
-use crate::credential::federated::FederatedToken;
-use crate::credential::identity::ManagedIdentity;
-use crate::credential::ready::AccessToken;
-use crate::credential::secret::ClientSecret;
 use crate::error::Error;
+use crate::token::cache::CacheFile;
+use crate::token::certificate::Certificate;
+use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
+use crate::token::machine::ManagedIdentity;
 
 /// The keys. A new option is one row.
 const KEYS: &[Key] = &[
@@ -381,7 +378,7 @@ mod tests {
 
     #[test]
     fn every_key_can_be_set_and_an_unknown_one_is_not() {
-        let ca = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let ca = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         let root = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
         std::fs::write(&ca, root.cert.pem()).unwrap();
         let values = [

@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::credential::read_file;
+use crate::secret::read_file;
 
 /// Read once, when they are given: they serve SMTP and the token request of every message. Whether they are of any use
 /// is said when the account is checked.

@@ -1,6 +1,6 @@
 //! Replies of Exchange Online, F§3.5, F§3.3, and of High Volume Email, F§1.4.
 
-use crate::error::Stage;
+use crate::stage::Stage;
 
 const SEND_AS: &str = "From is not the mailbox that logged in: leave From out, or \
     Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs";

@@ -364,7 +364,7 @@ mod tests {
     /// A log that is written to while it is sent: the length was declared, so what is sent must not differ.
     #[test]
     fn a_file_that_changes_while_it_is_sent() {
-        let path = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let path = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         let written = |after: Option<&[u8]>| {
             std::fs::write(&path, [b'x'; 100_000]).unwrap();
             let attachment = Attachment::file(&path);

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::error::{Error, Stage};
+use crate::error::Error;
 use crate::message::attachment::{Attachment, Prepared};
 use crate::message::encode::{Base64Lines, TextEncoding};
 use crate::message::header;
+use crate::stage::Stage;
 
 /// A part: its header fields, and its content or the parts within.
 pub(super) struct Part<'m> {

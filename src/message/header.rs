@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use email_encoding::headers::writer::EmailWriter;
 use email_encoding::headers::{quoted_string, rfc2047, rfc2231};
 
-use crate::address::Address;
+use crate::message::address::Address;
 
 /// RFC 5322 2.1.1 lets a line have 998 octets. A word too long to be folded within that is encoded, which can be cut.
 const LONGEST_WORD: usize = 900;

@@ -6,10 +6,11 @@ use serde_json::Value;
 use ureq::http::Response;
 use zeroize::Zeroizing;
 
-use crate::credential::Secret;
-use crate::error::{Error, ErrorKind, Stage};
+use crate::error::Error;
 use crate::hint;
-use crate::reply::printable;
+use crate::secret::Secret;
+use crate::stage::{ErrorKind, Stage};
+use crate::text::printable;
 use crate::token::Token;
 use crate::token::request::form;
 

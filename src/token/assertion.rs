@@ -8,8 +8,8 @@ use rustls::sign::Signer;
 use serde_json::Value;
 
 use crate::account::Account;
-use crate::credential::Secret;
-use crate::random;
+use crate::crypto;
+use crate::secret::Secret;
 
 /// MSAL's, and the longest that Entra takes.
 const LIFETIME: u64 = 600;
@@ -35,7 +35,7 @@ pub(crate) fn sign(
     let client = Value::from(account.application());
     let claims = format!(
         r#"{{"aud":{audience},"iss":{client},"sub":{client},"jti":"{}","nbf":{now},"iat":{now},"exp":{}}}"#,
-        random::hex::<16>(),
+        crypto::random::<16>(),
         now + LIFETIME
     );
     let unsigned = format!(

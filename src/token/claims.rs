@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::reply::printable;
+use crate::text::printable;
 use crate::token::Token;
 
 /// The claims that tell one set-up from another (F§3.4). What is absent is empty.

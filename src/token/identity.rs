@@ -8,8 +8,9 @@ use ureq::http::Request;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::credential::{Secret, read_file};
-use crate::error::{Error, ErrorKind, Stage};
+use crate::error::Error;
+use crate::secret::{Secret, read_file};
+use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
 use crate::token::answer::{Answer, Withheld};
 use crate::token::request::{config, form, unanswered};
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn azure_arc_is_shown_what_its_key_file_holds() {
-        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         std::fs::create_dir(&keys).unwrap();
         let file = keys.join("5e1f.key");
         std::fs::write(&file, "c2VjcmV0IGtleQ").unwrap();
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_key_file_is_read_where_the_agent_keeps_them_and_nowhere_else() {
-        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::random::hex::<8>()));
+        let keys = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         std::fs::create_dir(&keys).unwrap();
         let write = |name: &str, content: &[u8]| {
             std::fs::write(keys.join(name), content).unwrap();

@@ -10,9 +10,10 @@ use ureq::typestate::AgentScope;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::credential::Secret;
-use crate::error::{Error, ErrorKind, Stage};
-use crate::reply::printable;
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::stage::{ErrorKind, Stage};
+use crate::text::printable;
 use crate::timeouts::Deadline;
 use crate::token::answer::{Answer, Head, Withheld};
 use crate::token::{Failure, Token};

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 
-use super::{Content, Dialogue};
-use crate::connection::Greeted;
-use crate::envelope::Envelope;
+use super::Dialogue;
+use crate::message::envelope::{Content, Envelope};
+use crate::smtp::login::Greeted;
+use crate::smtp::wire::{Stream, Wire, blob};
 use crate::timeouts::Deadline;
 use crate::token::Token;
-use crate::wire::{Stream, Wire, blob};
 use crate::{Account, Error};
 use player::{Step, Transcript};
 

@@ -1,0 +1,140 @@
+//! What a doctor found at one step.
+
+use std::time::{Duration, Instant};
+
+use crate::advice::doctor::advice::Advice;
+use crate::error::Error;
+
+/// One step of a [diagnosis](crate::diagnose): what was looked at, and what was found.
+#[derive(Debug)]
+pub struct Check {
+    name: &'static str,
+    state: CheckState,
+    took: Duration,
+    detail: String,
+    error: Option<Error>,
+    advice: Option<Advice>,
+}
+
+/// How a [`Check`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CheckState {
+    /// All is well, or well enough: [advice](Check::advice) may still be there.
+    Ok,
+    /// It would keep a message from being sent.
+    Failed,
+    /// It was not looked at: what it needs had failed, or there is nothing to look at.
+    Skipped,
+}
+
+impl Check {
+    /// What was looked at, in a word or two.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// How it ended.
+    pub fn state(&self) -> CheckState {
+        self.state
+    }
+
+    /// How long it took.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// What was found, or why nothing was looked for. For a failure it is the error's text, the server's words in it.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What a message would have failed with. Its [`reply`](Error::reply) is what the server said.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// What it means and what to do.
+    pub fn advice(&self) -> Option<&Advice> {
+        self.advice.as_ref()
+    }
+}
+
+/// The checks so far, and since when the next one runs.
+pub(super) struct Checks {
+    list: Vec<Check>,
+    began: Instant,
+}
+
+impl Checks {
+    pub(super) fn new() -> Self {
+        Self {
+            list: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+
+    /// What is measured begins now.
+    pub(super) fn start(&mut self) {
+        self.began = Instant::now();
+    }
+
+    pub(super) fn ok(&mut self, name: &'static str, detail: impl Into<String>) {
+        self.push(name, CheckState::Ok, detail.into(), None, None);
+    }
+
+    pub(super) fn remark(
+        &mut self,
+        name: &'static str,
+        detail: impl Into<String>,
+        advice: Option<Advice>,
+    ) {
+        self.push(name, CheckState::Ok, detail.into(), None, advice);
+    }
+
+    pub(super) fn skip(&mut self, name: &'static str, why: impl Into<String>) {
+        self.start();
+        self.push(name, CheckState::Skipped, why.into(), None, None);
+    }
+
+    pub(super) fn fail(&mut self, name: &'static str, error: Error, advice: Option<Advice>) {
+        self.push(
+            name,
+            CheckState::Failed,
+            error.to_string(),
+            Some(error),
+            advice,
+        );
+    }
+
+    /// Gives the check that was added last the time it took before.
+    pub(super) fn took(&mut self, took: Duration) {
+        if let Some(last) = self.list.last_mut() {
+            last.took = took;
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Check> {
+        self.list
+    }
+
+    fn push(
+        &mut self,
+        name: &'static str,
+        state: CheckState,
+        detail: String,
+        error: Option<Error>,
+        advice: Option<Advice>,
+    ) {
+        let took = self.began.elapsed();
+        self.list.push(Check {
+            name,
+            state,
+            took,
+            detail,
+            error,
+            advice,
+        });
+        self.start();
+    }
+}

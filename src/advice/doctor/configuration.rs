@@ -1,0 +1,154 @@
+//! What can be seen without a network.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::account::Account;
+use crate::advice::doctor::advice::{Advice, Place};
+use crate::advice::doctor::check::Checks;
+use crate::advice::powershell::quote::shell;
+use crate::message::address;
+use crate::token::certificate::Certificate;
+use crate::token::credential::{ClientSecret, Credential, Kind};
+
+const NAME: &str = "configuration";
+const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What is wrong for sure fails; what is often wrong is remarked on.
+pub(super) fn check(checks: &mut Checks, account: &Account) {
+    if let Err(error) = account.check() {
+        let meaning = "The account cannot be used as it is configured: nothing was sent anywhere for what depends on it.";
+        let key = error.to_string();
+        let key = key
+            .strip_prefix("account ")
+            .and_then(|rest| rest.split_once(": "));
+        let advice = Advice::new(meaning).cause(
+            error.to_string(),
+            Place::Configuration,
+            key.map(|(key, _)| {
+                key.split(", ")
+                    .map(|key| format!("{key} = ..."))
+                    .collect::<Vec<_>>()
+            })
+            .unwrap_or_default(),
+        );
+        return checks.fail(NAME, error, Some(advice));
+    }
+    let credential = account
+        .credential()
+        .map_or("none", |credential| credential.key());
+    let tenant = match account.tenant_id() {
+        "" => String::new(),
+        tenant => format!(", tenant {tenant}"),
+    };
+    let detail = format!("{}{tenant}, by {credential}", account.mailbox());
+    let doubts = doubts(account);
+    let advice = (!doubts.causes().is_empty()).then_some(doubts);
+    checks.remark(NAME, detail, advice);
+}
+
+/// What need not be wrong, and most often is.
+fn doubts(account: &Account) -> Advice {
+    let mut doubts = Advice::new("Nothing here keeps a message from being sent by itself.");
+    let tenant = account.tenant_id();
+    if !tenant.is_empty() && !is_guid(tenant) && !tenant.contains('.') {
+        doubts = doubts.cause(
+            format!("tenant is neither a GUID nor a domain: {tenant}"),
+            Place::Configuration,
+            ["tenant = contoso.onmicrosoft.com".to_owned()],
+        );
+    }
+    if secret_is_guid(account) {
+        doubts = doubts.cause(
+            secret_id(),
+            Place::Configuration,
+            ["client_secret = ...".to_owned()],
+        );
+    }
+    if let Ok(Some(end)) = account.certificate_expires() {
+        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+        if left < NEAR {
+            let days = left.as_secs() / 86_400;
+            doubts = doubts.cause(
+                format!("the client certificate ends in {days} days: register a new one beside it"),
+                Place::AzureCli,
+                [format!(
+                    "az ad app credential reset --id {} --cert @new.pem --append",
+                    shell(account.application()).unwrap_or_default()
+                )],
+            );
+        }
+    }
+    if let Some((path, mode)) = secret_file(account).and_then(readable_by_all) {
+        let path = shell(&path.display().to_string()).unwrap_or_default();
+        doubts = doubts.cause(
+            format!("everybody on this machine can read {path} (mode {mode:04o})"),
+            Place::Shell,
+            [format!("chmod o-rwx {path}")],
+        );
+    }
+    doubts
+}
+
+pub(super) fn secret_id() -> String {
+    "the client secret has the form of a GUID: that is most often the Secret ID, take the Value instead".into()
+}
+
+/// Entra's secrets are no GUIDs, their ids are (F§2.3).
+pub(super) fn secret_is_guid(account: &Account) -> bool {
+    match account.credential().map(Credential::kind) {
+        Some(Kind::Secret(secret)) => secret.is(is_guid),
+        _ => false,
+    }
+}
+
+/// Not a federated token's: whoever writes that file sets its mode.
+fn secret_file(account: &Account) -> Option<&Path> {
+    match account.credential()?.kind() {
+        Kind::Secret(ClientSecret::File(path)) | Kind::Certificate(Certificate::File(path)) => {
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+fn readable_by_all(path: &Path) -> Option<(&Path, u32)> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o004 != 0).then_some((path, mode))
+}
+
+pub(super) fn is_guid(text: &str) -> bool {
+    let parts: Vec<&str> = text.trim().split('-').collect();
+    let lengths = parts.iter().map(|part| part.len());
+    lengths.eq([8, 4, 4, 4, 12])
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// The address to ask for, without a display name.
+pub(super) fn recipient(text: &str) -> Result<String, crate::Error> {
+    let wrong = |what: String| crate::Error::input(crate::Stage::Message, "to", what);
+    address::checked_spec(text.trim()).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guids() {
+        assert!(is_guid("6731de76-14a6-49ae-97bc-6eba6914391e"));
+        assert!(is_guid("6731DE76-14A6-49AE-97BC-6EBA6914391E"));
+        for no in [
+            "",
+            "6731de76",
+            "contoso.com",
+            "6731de76-14a6-49ae-97bc-6eba6914391",
+            "g731de76-14a6-49ae-97bc-6eba6914391e",
+        ] {
+            assert!(!is_guid(no), "{no}");
+        }
+    }
+}

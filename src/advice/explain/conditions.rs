@@ -1,0 +1,256 @@
+//! Failures of TLS and of the network, in the words of other programs.
+
+use crate::advice::explain::{Explanation, SMTP_AUTH};
+use crate::hint;
+
+type Words = &'static [&'static str];
+
+/// A certificate that does not hold: OpenSSL (curl, Postfix, Python, PHP), GnuTLS (msmtp), Node, Java, Go, rustls.
+const CERTIFICATE: &[(&str, Words)] = &[
+    (
+        hint::CLOCK,
+        &[
+            "certificate has expired",
+            "certificate is expired",
+            "certificate expired",
+            "cert_has_expired",
+            "certificate is not yet valid",
+            "cert_not_yet_valid",
+            "peer certificate: expired",
+            "peer certificate: notvalidyet",
+            "certificate not valid yet",
+            "certificateexpiredexception",
+        ],
+    ),
+    (
+        hint::ISSUER,
+        &[
+            "unable to get local issuer certificate",
+            "unable to get issuer certificate",
+            "self-signed certificate",
+            "self signed certificate",
+            "self_signed_cert",
+            "unable to verify the first certificate",
+            "unable_to_verify_leaf_signature",
+            "unable_to_get_issuer_cert",
+            "hasn't got a known issuer",
+            "certificate signed by unknown authority",
+            "pkix path building failed",
+            "unable to find valid certification path",
+            "unknownissuer",
+            "untrustedroot",
+            "partialchain",
+        ],
+    ),
+    (
+        hint::OTHER_NAME,
+        &[
+            "hostname mismatch",
+            "doesn't match certificate's altnames",
+            "does not match certificate's altnames",
+            "err_tls_cert_altname_invalid",
+            "no alternative certificate subject name matches",
+            "owner does not match host",
+            "certificate is valid for",
+            "certificate not valid for name",
+            "notvalidforname",
+            "remotecertificatenamemismatch",
+            "no subject alternative dns name matching",
+            "did not match expected cn",
+        ],
+    ),
+];
+
+/// The certificate failed, and nobody says why; the likeliest reason first.
+const UNSAID: Words = &[
+    "certificate verify failed",
+    "certificate verification failed",
+    "remote certificate is invalid",
+    "certificate_verify_failed",
+];
+
+/// TLS without a common version or cipher.
+const NO_COMMON_TLS: Words = &[
+    "tlsv1 alert protocol version",
+    "alert protocol version",
+    "unsupported protocol",
+    "no protocols available",
+    "no appropriate protocol",
+    "no shared cipher",
+    "handshake failure",
+    "handshake_failure",
+];
+
+/// TLS where the other side speaks plain text, or the other way round.
+const WRONG_MOMENT: Words = &[
+    "wrong version number",
+    "wrong_version_number",
+    "first record does not look like a tls handshake",
+    "unrecognized ssl message, plaintext connection",
+    "an unexpected tls packet was received",
+    "unexpected tls packet",
+    "greeting never received",
+    "receiving the initial server greeting",
+];
+
+/// Programs that ask for AUTH before STARTTLS (F§3.1).
+const BEFORE_TLS: Words = &[
+    "smtp auth extension not supported by server",
+    "starttls is required to send mail",
+];
+
+const UNRESOLVED: Words = &[
+    "could not resolve host",
+    "couldn't resolve host",
+    "cannot locate host",
+    "enotfound",
+    "eai_again",
+    "eai_noname",
+    "name or service not known",
+    "temporary failure in name resolution",
+    "nodename nor servname",
+    "no such host",
+    "host or domain name not found",
+    "getaddrinfo failed",
+    "getaddresses",
+    "unknownhostexception",
+    "failed to lookup address",
+];
+
+const REFUSED: Words = &["connection refused", "econnrefused", "actively refused"];
+
+const UNREACHABLE: Words = &[
+    "network is unreachable",
+    "no route to host",
+    "enetunreach",
+    "ehostunreach",
+];
+
+const UNANSWERED: Words = &[
+    "timed out",
+    "etimedout",
+    "connection timeout",
+    "timeout was reached",
+    "i/o timeout",
+    "could not connect to smtp host",
+    "couldn't connect to server",
+];
+
+/// Timeouts of a connection that stood: no firewall, and no reason that could be named.
+const LATER: Words = &[
+    "conversation with",
+    "unexpectedly closed",
+    "read timed out",
+    "read timeout",
+];
+
+/// For a text in lower case.
+pub(super) fn explain(text: &str) -> Vec<Explanation> {
+    if let Some(words) = end_lost(text) {
+        return vec![made(words, hint::IN_DOUBT)];
+    }
+    let certificate: Vec<_> = CERTIFICATE
+        .iter()
+        .filter_map(|(hint, all)| Some(made(first(all, text)?, hint)))
+        .collect();
+    if !certificate.is_empty() {
+        return certificate;
+    }
+    if let Some(words) = first(UNSAID, text) {
+        let reasons = [hint::ISSUER, hint::CLOCK, hint::OTHER_NAME];
+        return reasons.map(|hint| made(words, hint)).into();
+    }
+    let secure = ["ssl", "tls"].iter().any(|t| text.contains(t));
+    let found = first(BEFORE_TLS, text)
+        .map(|words| made(words, hint::exchange::AUTH_AFTER_TLS))
+        .or_else(|| {
+            let words = first(WRONG_MOMENT, text).filter(|_| about_mail(text))?;
+            Some(made(words, hint::IMPLICIT_TLS))
+        })
+        .or_else(|| {
+            let words = first(NO_COMMON_TLS, text).filter(|_| secure && about_mail(text))?;
+            Some(made(words, hint::TLS_VERSION))
+        })
+        .or_else(|| network(text));
+    found.into_iter().collect()
+}
+
+fn network(text: &str) -> Option<Explanation> {
+    if !about_mail(text) {
+        return None;
+    }
+    if let Some(words) = first(UNRESOLVED, text) {
+        return Some(made(words, hint::UNRESOLVED));
+    }
+    if let Some(words) = first(UNREACHABLE, text) {
+        return Some(made(words, hint::UNREACHABLE));
+    }
+    let (words, hint) = match first(REFUSED, text) {
+        Some(words) => (words, hint::REFUSED),
+        None if first(LATER, text).is_some() => return None,
+        None => (first(UNANSWERED, text)?, hint::UNANSWERED),
+    };
+    // F§3.1: nobody listens on 465.
+    let implicit = [":465", "port 465", "port: 465", " 465 "];
+    match implicit.iter().find(|port| text.contains(**port)) {
+        Some(_) => Some(made(words, hint::IMPLICIT_TLS)),
+        None => Some(made(words, hint)),
+    }
+}
+
+/// The connection was lost between the final dot and its reply, in Postfix's words or ours.
+fn end_lost(text: &str) -> Option<&'static str> {
+    let postfix = "while sending end of data";
+    if text.contains(postfix) {
+        return Some(postfix);
+    }
+    let ours = text.trim_start().trim_start_matches("error: ");
+    let lost = ["closed the connection", "timed out", "reset", "broken pipe"];
+    (ours.starts_with("accept: ") && lost.iter().any(|l| text.contains(l)))
+        .then_some("accept: (no reply)")
+}
+
+/// A database's log has timeouts too. Python tells neither host nor port: its bare exception counts unless it names
+/// another service.
+fn about_mail(text: &str) -> bool {
+    const MARKS: Words = &[
+        "smtp",
+        "javax.mail",
+        "jakarta.mail",
+        "mailkit",
+        "phpmailer",
+        "nodemailer",
+        "command: 'conn'", // nodemailer again, which names nothing else
+        "greeting never received",
+        "office365",
+        "outlook",
+        "onmicrosoft",
+        "microsoftonline",
+        ":587",
+        ":465",
+        "port 587",
+        "port 465",
+    ];
+    // Mail all right, but read, not sent.
+    const READERS: Words = &["imap", "pop3", "dovecot"];
+    let bare = first(&["[errno", "[ssl"], text).is_some() && !text.contains(['/', '@']);
+    (first(MARKS, text).is_some() || bare) && first(READERS, text).is_none()
+}
+
+fn first(words: &[&'static str], text: &str) -> Option<&'static str> {
+    words.iter().find(|w| text.contains(**w)).copied()
+}
+
+fn made(words: &str, hint: &'static str) -> Explanation {
+    // RFC 1047 is about nothing but the lost reply to the final dot.
+    let page = if hint == hint::IN_DOUBT {
+        "https://www.rfc-editor.org/rfc/rfc1047"
+    } else {
+        SMTP_AUTH
+    };
+    Explanation {
+        recognised: words.into(),
+        hint,
+        documented: page.into(),
+    }
+}

@@ -1,0 +1,89 @@
+//! What nobody gets to see, and the files that hold it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// A text nobody gets to see: wiped when dropped, absent from `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself. Whoever calls this answers for where it goes.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
+///
+/// Not a pipe or a device: they are read more than once, and outside every deadline.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(format!("{}: not a regular file", path.display()));
+    }
+    // As much room as it needs: one that grows leaves copies behind.
+    let length = found.len().min(limit).saturating_add(1);
+    let room = usize::try_from(length).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("{}: longer than {limit} bytes", path.display()));
+    }
+    Ok(bytes)
+}
+
+/// A file that holds one line of text and nothing else, which editors and `echo` end with a line break.
+pub(crate) fn read_line(path: &Path, limit: u64) -> Result<Secret, String> {
+    let bytes = read_file(path, limit)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| format!("{}: stream did not contain valid UTF-8", path.display()))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let read = |path: &str| read_file(Path::new(path), 10).map_err(|e| e.to_string());
+        assert_eq!(
+            read("/dev/zero").unwrap_err(),
+            "/dev/zero: not a regular file"
+        );
+        assert_eq!(read("/").unwrap_err(), "/: not a regular file");
+        assert!(
+            read("/nowhere")
+                .unwrap_err()
+                .starts_with("/nowhere: No such file")
+        );
+        assert_eq!(
+            read("Cargo.toml").unwrap_err(),
+            "Cargo.toml: longer than 10 bytes"
+        );
+    }
+
+    #[test]
+    fn a_secret_cannot_be_printed() {
+        let secret = Secret::new("hush".into());
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+}

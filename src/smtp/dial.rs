@@ -1,0 +1,376 @@
+//! A name to a TCP connection: resolve, and race the addresses.
+
+use std::io;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::background::{self, Inbox};
+use crate::error::Error;
+use crate::smtp::tls::Socket;
+use crate::stage::{ErrorKind, Stage};
+use crate::timeouts::{Deadline, Timeouts};
+
+/// RFC 8305 section 5: the next address is tried after this, so that a dead IPv6 route costs a quarter of a second.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// What the helper threads report.
+pub(crate) enum Event {
+    Resolved(io::Result<Vec<SocketAddr>>),
+    Tried(SocketAddr, io::Result<TcpStream>),
+    Interrupted,
+}
+
+/// Ends the wait of a connection from another thread, when what it is for has become impossible.
+#[derive(Clone, Default)]
+pub(crate) struct Interrupt(Arc<Mutex<Waiting>>);
+
+/// What the connection waits for.
+#[derive(Default)]
+enum Waiting {
+    #[default]
+    ForNothing,
+    ForEvents(Inbox<Event>),
+    ForPeer(TcpStream),
+    NoMore,
+}
+
+impl Interrupt {
+    pub(crate) fn raise(&self) {
+        match std::mem::replace(&mut *self.lock(), Waiting::NoMore) {
+            Waiting::ForEvents(events) => events.put(Event::Interrupted),
+            Waiting::ForPeer(tcp) => drop(tcp.shutdown(Shutdown::Both)),
+            Waiting::ForNothing | Waiting::NoMore => {}
+        }
+    }
+
+    /// From here on nothing interrupts: the connection has what it needs.
+    pub(crate) fn disarm(&self) {
+        *self.lock() = Waiting::NoMore;
+    }
+
+    fn wait(&self, next: Waiting) -> Result<(), Error> {
+        let mut waiting = self.lock();
+        if matches!(*waiting, Waiting::NoMore) {
+            return Err(interrupted());
+        }
+        *waiting = next;
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Resolves and connects within `connect`.
+///
+/// Both happen in helper threads that are left behind at the deadline: `getaddrinfo` has no timeout of its own, and an
+/// address that does not answer must not keep the next one waiting.
+pub(crate) fn connect(
+    host: &str,
+    port: u16,
+    timeouts: &Timeouts,
+    total: Deadline,
+    interrupt: &Interrupt,
+) -> Result<Socket, Error> {
+    let deadline = total.step(timeouts.connect, "connect");
+    let events = Inbox::default();
+    interrupt.wait(Waiting::ForEvents(events.clone()))?;
+    let addresses = resolve(host, port, lookup, deadline, &events)?;
+    let tcp = race(&addresses, deadline, TcpStream::connect_timeout, &events)
+        .map_err(|e| e.about(&format!("{host}:{port}")))?;
+    tcp.try_clone()
+        .and_then(|duplicate| Ok((duplicate, Socket::new(tcp, deadline)?)))
+        .map_err(|e| Error::io(Stage::Connect, e))
+        .and_then(|(duplicate, socket)| {
+            interrupt.wait(Waiting::ForPeer(duplicate)).map(|()| socket)
+        })
+}
+
+pub(crate) fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    (host, port).to_socket_addrs().map(Iterator::collect)
+}
+
+pub(crate) fn resolve(
+    host: &str,
+    port: u16,
+    lookup: fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
+    deadline: Deadline,
+    events: &Inbox<Event>,
+) -> Result<Vec<SocketAddr>, Error> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let failed = |error| Error::io(Stage::Resolve, error).about(host);
+    let (name, found) = (host.to_owned(), events.clone());
+    spawn(Box::new(move || {
+        found.put(Event::Resolved(lookup(&name, port)));
+    }))?;
+    match events.take(deadline.remaining().map_err(failed)?) {
+        Some(Event::Resolved(Ok(addresses))) if addresses.is_empty() => Err(failed(
+            io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
+        )
+        .permanent()),
+        Some(Event::Resolved(Err(error))) if is_no_such_name(&error) => {
+            Err(failed(error).permanent())
+        }
+        Some(Event::Resolved(addresses)) => addresses.map(in_turns).map_err(failed),
+        Some(Event::Interrupted | Event::Tried(..)) => Err(interrupted()),
+        None => Err(failed(deadline.passed())),
+    }
+}
+
+/// Whether the resolver has an answer, and it is no: asking again gives the same one. std keeps getaddrinfo's code to
+/// itself, so this goes by the words of glibc and musl for EAI_NONAME and EAI_NODATA. In other words it counts as
+/// transient, as when no name server answers (EAI_AGAIN).
+fn is_no_such_name(error: &io::Error) -> bool {
+    let text = error.to_string();
+    [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "Name has no usable address",
+    ]
+    .iter()
+    .any(|words| text.ends_with(words))
+}
+
+/// Families by turns, beginning with the resolver's favourite (RFC 8305 section 4).
+fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let favourite = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|a| a.is_ipv6() == favourite);
+    let mut second = second.into_iter();
+    let mut turns = Vec::new();
+    for address in first {
+        turns.push(address);
+        turns.extend(second.next());
+    }
+    turns.extend(second);
+    turns
+}
+
+/// The first connection that stands. An address gets a head start on the next one, which ends early if it fails.
+fn race(
+    addresses: &[SocketAddr],
+    deadline: Deadline,
+    attempt: fn(&SocketAddr, Duration) -> io::Result<TcpStream>,
+    events: &Inbox<Event>,
+) -> Result<TcpStream, Error> {
+    let failed = |error| Error::io(Stage::Connect, error);
+    let mut untried = addresses.iter().copied();
+    let mut running = 0;
+    let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
+    loop {
+        let left = deadline.remaining().map_err(failed)?;
+        let next = untried.next();
+        if let Some(address) = next {
+            let tried = events.clone();
+            spawn(Box::new(move || {
+                tried.put(Event::Tried(address, attempt(&address, left)));
+            }))?;
+            running += 1;
+        } else if running == 0 {
+            return Err(all_failed(failures));
+        }
+        let patience = if untried.len() > 0 {
+            left.min(HEAD_START)
+        } else {
+            left
+        };
+        match events.take(patience) {
+            Some(Event::Tried(_, Ok(tcp))) => return Ok(tcp),
+            Some(Event::Tried(address, Err(error))) => {
+                log::debug!("connect {address}: {error}");
+                failures.push((address, error));
+                running -= 1;
+            }
+            Some(Event::Interrupted | Event::Resolved(_)) => return Err(interrupted()),
+            None if untried.len() > 0 => {}
+            None => return Err(failed(deadline.passed())),
+        }
+    }
+}
+
+/// `connection refused (os error 111) (40.99.1.1:587), network is unreachable (os error 101) ([2603::1]:587)`
+fn all_failed(failures: Vec<(SocketAddr, io::Error)>) -> Error {
+    let mut failures = failures.into_iter();
+    let Some((address, error)) = failures.next() else {
+        return Error::io(Stage::Connect, io::ErrorKind::NotFound.into());
+    };
+    let mut made = Error::io(Stage::Connect, error).with(&format!(" ({address})"));
+    for (address, error) in failures {
+        made = made.with(&format!(", {error} ({address})"));
+    }
+    made
+}
+
+fn spawn(work: background::Work) -> Result<(), Error> {
+    let thread = thread::Builder::new()
+        .name("exosend connect".into())
+        .stack_size(128 * 1024);
+    background::spawn(thread, work).map_err(|e| Error::io(Stage::Connect, e))
+}
+
+/// An error for a stream that was given up because something else failed first.
+fn interrupted() -> Error {
+    Error::new(
+        ErrorKind::Network,
+        Stage::Connect,
+        "given up, the token request had failed",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let v = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|t| t.parse().unwrap())
+                .collect::<Vec<SocketAddr>>()
+        };
+        assert_eq!(
+            in_turns(v(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"])),
+            v(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"])
+        );
+        assert_eq!(
+            in_turns(v(&["1.1.1.1:1", "[::1]:1", "[::2]:1"])),
+            v(&["1.1.1.1:1", "[::1]:1", "[::2]:1"])
+        );
+    }
+
+    /// An address whose packets are lost: nothing comes back before the time is over.
+    fn dead(address: &SocketAddr, left: Duration) -> io::Result<TcpStream> {
+        if address.port() == 1 {
+            thread::sleep(left);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        TcpStream::connect_timeout(address, left)
+    }
+
+    /// A resolver whose questions are lost.
+    #[test]
+    fn a_name_that_is_never_resolved_costs_the_bound() {
+        let asleep = |_: &str, _| {
+            thread::sleep(Duration::from_secs(60));
+            Ok(Vec::new())
+        };
+        for name in ["connect", "total"] {
+            let deadline = Deadline::after(Duration::from_millis(50), name);
+            let begun = std::time::Instant::now();
+            let error =
+                resolve("smtp.example", 587, asleep, deadline, &Inbox::default()).unwrap_err();
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            assert_eq!(
+                error.to_string(),
+                format!("resolve smtp.example: timed out after 50ms (timeout `{name}`)")
+            );
+            assert!(error.is_transient());
+        }
+    }
+
+    /// A listener that lets no more connections in, as if their packets were lost.
+    fn deaf() -> (socket2::Socket, SocketAddr, TcpStream) {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let listener = listener.unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        // A queue for none holds one.
+        let queued = TcpStream::connect(address).unwrap();
+        (listener, address, queued)
+    }
+
+    #[test]
+    fn the_second_address_is_tried_before_the_first_has_failed() {
+        let (_listener, dead, _queued) = deaf();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let begun = std::time::Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(60), "connect");
+        let events = Inbox::default();
+        let tcp = race(
+            &[dead, alive],
+            deadline,
+            TcpStream::connect_timeout,
+            &events,
+        );
+        assert_eq!(tcp.unwrap().peer_addr().unwrap(), alive);
+        let time = begun.elapsed();
+        assert!(time >= HEAD_START, "{time:?}: the first was not dead");
+        assert!(time < Duration::from_secs(30), "{time:?}");
+        assert!(events.take(Duration::ZERO).is_none(), "it has failed");
+    }
+
+    #[test]
+    fn a_dead_first_address_does_not_hold_up_the_second() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let alive = listener.local_addr().unwrap();
+        let addresses = ["127.0.0.1:1".parse().unwrap(), alive];
+        let events = Inbox::default();
+        let deadline = Deadline::after(Duration::from_secs(60), "connect");
+        let tcp = race(&addresses, deadline, dead, &events).unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), alive);
+    }
+
+    #[test]
+    fn a_dead_only_address_costs_the_bound() {
+        let events = Inbox::default();
+        let deadline = Deadline::after(Duration::from_millis(50), "connect");
+        let error = race(&["127.0.0.1:1".parse().unwrap()], deadline, dead, &events).unwrap_err();
+        assert!(error.to_string().contains("(timeout `connect`)"), "{error}");
+    }
+
+    #[test]
+    fn when_all_fail_each_is_named() {
+        let closed = |ip: &str| {
+            let listener = std::net::TcpListener::bind((ip, 0)).unwrap();
+            listener.local_addr().unwrap()
+        };
+        let addresses = [closed("127.0.0.1"), closed("127.0.0.2")];
+        let events = Inbox::default();
+        let deadline = Deadline::after(Duration::from_secs(20), "connect");
+        let error = race(&addresses, deadline, TcpStream::connect_timeout, &events).unwrap_err();
+        assert!(error.is_transient());
+        for address in addresses {
+            assert!(error.to_string().contains(&address.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_stays_none() {
+        for (words, none) in [
+            ("Name or service not known", true),
+            ("Name does not resolve", true),
+            ("Temporary failure in name resolution", false),
+            ("Try again", false),
+        ] {
+            let text = format!("failed to lookup address information: {words}");
+            assert_eq!(is_no_such_name(&io::Error::other(text)), none, "{words}");
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_wait_whenever_it_comes() {
+        let timeouts = Timeouts::default();
+        let total = Deadline::total(&timeouts);
+        let interrupt = Interrupt::default();
+        interrupt.raise();
+        assert!(connect("127.0.0.1", 1, &timeouts, total, &interrupt).is_err());
+
+        let interrupt = Interrupt::default();
+        let events = Inbox::default();
+        interrupt.wait(Waiting::ForEvents(events.clone())).unwrap();
+        interrupt.raise();
+        let error = race(&["127.0.0.1:1".parse().unwrap()], total, dead, &events).unwrap_err();
+        assert_eq!(error.stage(), Stage::Connect);
+    }
+}

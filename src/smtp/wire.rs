@@ -1,0 +1,364 @@
+//! A command out, a reply in, over any `Read + Write`. Limits, the transcript and its masking.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::Error;
+use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD};
+use crate::secret::Secret;
+use crate::stage::{ErrorKind, Stage};
+use crate::text::excerpt;
+use crate::timeouts::{Deadline, Timeouts};
+
+/// The transcript goes to `log` under this target, level debug: `C:` what was said, `S:` what was answered. The login is
+/// shown as its length, so is the message. What is not written cannot leak.
+const TARGET: &str = "exosend::wire";
+
+/// A line without end is given up after this much: its text is cut at [`MAX_LINE`], the rest only read past.
+const MAX_SKIPPED: usize = 1024 * 1024;
+
+/// A stream whose every read and write ends at a moment that can be moved.
+pub(crate) trait Stream: Read + Write + Send {
+    fn set_deadline(&mut self, deadline: Deadline);
+
+    /// Reads what has already come, without sending first what could not be sent: how the server's last words are
+    /// heard after a write has failed.
+    fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Ends the connection at once, and never fails.
+    fn close(&mut self);
+}
+
+/// One side of an SMTP conversation.
+///
+/// The stream is boxed, not a type parameter: the dialogue would be compiled once for TCP and once more for TLS, and a
+/// call through a table is nothing beside a round trip.
+pub(crate) struct Wire {
+    io: BufReader<Box<dyn Stream>>,
+    /// Commands that leave together at the next [`send`](Self::send).
+    flight: Vec<u8>,
+    timeouts: Timeouts,
+    total: Deadline,
+    /// What no line of the server's may repeat into a log or an error.
+    secrets: Vec<Secret>,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Box<dyn Stream>, timeouts: Timeouts, total: Deadline) -> Self {
+        // 4 KiB holds every reply of a usual conversation; a longer one takes more reads.
+        let io = BufReader::with_capacity(4 * 1024, stream);
+        Self {
+            io,
+            flight: Vec::new(),
+            timeouts,
+            total,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Sets the deadline that covers everything from now on.
+    pub(crate) fn set_total(&mut self, total: Deadline) {
+        self.total = total;
+    }
+
+    /// One question, one answer.
+    pub(crate) fn command(&mut self, stage: Stage, line: &str) -> Result<Reply, Error> {
+        self.say(stage, line)?;
+        self.send(stage)?;
+        self.reply(stage)
+    }
+
+    /// Puts a command into the flight.
+    pub(crate) fn say(&mut self, stage: Stage, line: &str) -> Result<(), Error> {
+        // Addresses and names were checked long before. This is the last place where one line could become two.
+        if line.contains(['\r', '\n', '\0']) {
+            return Err(Error::input(stage, "command", "a line break or NUL in it"));
+        }
+        log::debug!(target: TARGET, "C: {line}");
+        self.flight.extend_from_slice(line.as_bytes());
+        self.flight.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Puts a login into the flight: `verb` is shown, `blob` is not.
+    pub(crate) fn say_secret(&mut self, verb: &str, blob: &Secret) {
+        let space = if verb.is_empty() { "" } else { " " };
+        // Once and for all of it: a vector that grows leaves copies behind.
+        self.flight.reserve(verb.len() + blob.expose().len() + 3);
+        log::debug!(target: TARGET, "C: {verb}{space}[{} bytes of login]", blob.expose().len());
+        for part in [verb, space, blob.expose(), "\r\n"] {
+            self.flight.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// From now on no reply may repeat this text.
+    pub(crate) fn keep_secret(&mut self, secret: &Secret) {
+        self.secrets.push(secret.clone());
+    }
+
+    /// Sends the flight in one write.
+    pub(crate) fn send(&mut self, stage: Stage) -> Result<(), Error> {
+        self.expect_silence(stage)?;
+        self.io
+            .get_mut()
+            .set_deadline(self.total.step(self.timeouts.command, "command"));
+        let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
+        write_now(self.io.get_mut(), &flight).map_err(|e| {
+            self.last_words(stage)
+                .unwrap_or_else(|| Error::io(stage, e))
+        })
+    }
+
+    /// Sends a block of a message in one write.
+    pub(crate) fn send_block(&mut self, block: &[u8]) -> io::Result<()> {
+        self.io
+            .get_mut()
+            .set_deadline(self.total.step(self.timeouts.block, "block"));
+        write_now(self.io.get_mut(), block)
+    }
+
+    /// Notes in the transcript how long a message was.
+    pub(crate) fn sent_message(&self, length: u64) {
+        log::debug!(target: TARGET, "C: [{length} bytes of message]");
+        log::debug!(target: TARGET, "C: .");
+    }
+
+    /// Reads one reply.
+    pub(crate) fn reply(&mut self, stage: Stage) -> Result<Reply, Error> {
+        let (bound, name) = match stage {
+            Stage::Accept => (self.timeouts.accept, "accept"),
+            _ => (self.timeouts.command, "command"),
+        };
+        self.io.get_mut().set_deadline(self.total.step(bound, name));
+        let mut parser = Parser::default();
+        loop {
+            let line = read_line(&mut self.io).map_err(|e| self.no_line(stage, e))?;
+            let reply = match parser.push(&line.text, line.cut) {
+                Err(Malformed::Code(_)) => Err(Malformed::Code(self.quoted(&line.text))),
+                result => result,
+            };
+            if let Some(reply) = reply.map_err(|e| Error::malformed(stage, &e))? {
+                return Ok(self.heard(reply));
+            }
+        }
+    }
+
+    /// What the server said before it hung up on us, if it did. Waits two seconds at most: it has been said or not.
+    pub(crate) fn last_words(&mut self, stage: Stage) -> Option<Error> {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+        self.io
+            .get_mut()
+            .set_deadline(self.total.step(PATIENCE, "last words"));
+        let mut late = BufReader::new(Late(self.io.get_mut().as_mut()));
+        let mut parser = Parser::default();
+        loop {
+            let line = read_line(&mut late).ok()?;
+            if let Some(reply) = parser.push(&line.text, line.cut).ok()? {
+                let no = reply.is_transient() || reply.is_permanent();
+                return Some(self.heard(reply))
+                    .filter(|_| no)
+                    .map(|reply| Error::reply_to(stage, reply));
+            }
+        }
+    }
+
+    /// Gives the stream back, or refuses if the server spoke out of turn: bytes that came before TLS would be read as
+    /// if they had come through it.
+    pub(crate) fn into_inner(self, stage: Stage) -> Result<Box<dyn Stream>, Error> {
+        match self.io.buffer() {
+            [] => Ok(self.io.into_inner()),
+            early => Err(Error::protocol(
+                stage,
+                format!("the server spoke out of turn: {}", excerpt(early)),
+            )),
+        }
+    }
+
+    fn is_secret(&self, text: &str) -> bool {
+        self.secrets
+            .iter()
+            .any(|secret| repeats(text, secret.expose()))
+    }
+
+    fn no_line(&self, stage: Stage, why: NoLine) -> Error {
+        match why {
+            NoLine::Endless => Error::malformed(stage, &Malformed::Endless),
+            NoLine::Failed(error, text) if text.is_empty() => Error::io(stage, error),
+            NoLine::Failed(error, text) => {
+                let text = self.quoted(&text);
+                Error::io(stage, error).with(&format!(" in the middle of a reply: {text}"))
+            }
+        }
+    }
+
+    /// What is no reply, for an error text. The whole of it is searched, not the excerpt: that may end within a piece of
+    /// the secret that is too short to tell.
+    fn quoted(&self, text: &[u8]) -> String {
+        if self.is_secret(&String::from_utf8_lossy(text)) {
+            WITHHELD.into()
+        } else {
+            excerpt(text)
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.io.get_mut().close();
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    pub(crate) fn total(&self) -> Deadline {
+        self.total
+    }
+
+    /// Nothing is there that has not been asked for. As far as it is known: what is still on its way cannot be told from an
+    /// answer, and to look for it before each command would cost a system call and find only what has already come.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.io.buffer().is_empty()
+    }
+
+    /// A reply that is there before its question is nobody's answer. A 421 may come at any time (RFC 5321 3.8); whatever
+    /// else, taking it for the answer to what is asked next would shift all that follow.
+    pub(crate) fn expect_silence(&mut self, stage: Stage) -> Result<(), Error> {
+        if self.is_silent() {
+            return Ok(());
+        }
+        let reply = self.reply(stage)?;
+        Err(match reply.class() {
+            4 | 5 => Error::reply_to(stage, reply),
+            _ => Error::protocol(stage, format!("the server spoke out of turn: {reply}")),
+        })
+    }
+
+    /// Notes a reply in the transcript, without the secrets that a server may repeat in it.
+    fn heard(&self, reply: Reply) -> Reply {
+        // The reason of a refused login comes in base64, and may repeat what it refuses.
+        let decoded = STANDARD.decode(reply.lines().concat().trim());
+        let all = decoded.is_ok_and(|text| self.is_secret(&String::from_utf8_lossy(&text)));
+        let reply = reply.withhold(|line| all || self.is_secret(line));
+        let (last, more) = reply.lines().split_last().unzip();
+        for line in more.into_iter().flatten() {
+            log::debug!(target: TARGET, "S: {}-{line}", reply.code());
+        }
+        log::debug!(target: TARGET, "S: {} {}", reply.code(), last.map_or("", String::as_str));
+        reply
+    }
+}
+
+/// The base64 of what a login says.
+pub(crate) fn blob(text: &[&str]) -> Secret {
+    let text = zeroize::Zeroizing::new(text.concat());
+    Secret::new(STANDARD.encode(text.as_bytes()))
+}
+
+/// Whether a line holds a piece of the secret: any 24 bytes of it, at a step of 12, so any piece of 35 bytes for sure.
+/// A whole line is withheld then, since the piece's ends may be hidden in what stands beside it.
+fn repeats(line: &str, secret: &str) -> bool {
+    const PIECE: usize = 24;
+    let secret = secret.as_bytes();
+    line.as_bytes()
+        .windows(PIECE)
+        .step_by(PIECE / 2)
+        // There is no space in a token or in base64, and in most of what servers say there is: a third of the work of a
+        // send went into this search.
+        .filter(|piece| piece.iter().all(u8::is_ascii_graphic))
+        .any(|piece| {
+            let begins = |at| secret.get(at..).is_some_and(|rest| rest.starts_with(piece));
+            let first = piece.first().copied().unwrap_or_default();
+            memchr::memchr_iter(first, secret).any(begins)
+        })
+}
+
+fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.flush()
+}
+
+/// Reads what has come, and never sends first.
+struct Late<'a>(&'a mut dyn Stream);
+
+impl Read for Late<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_late(buffer)
+    }
+}
+
+/// A line without its line end.
+#[derive(Debug)]
+struct Line {
+    text: Vec<u8>,
+    cut: bool,
+}
+
+/// No line came.
+#[derive(Debug)]
+enum NoLine {
+    /// Reading failed, and what had come by then.
+    Failed(io::Error, Vec<u8>),
+    /// More than [`MAX_SKIPPED`] bytes without an end.
+    Endless,
+}
+
+/// Reads to the next LF. CRLF ends a line and so does LF alone: some servers behind some gateways send it, and here, in
+/// contrast to DATA, both sides agree on what it means. A CR elsewhere is text, and shown as `?`: were it a line end
+/// (RFC 5321 2.3.8 says it is none), one line could become two replies for us and stay one for everybody else.
+fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
+    let mut line = Line {
+        text: Vec::new(),
+        cut: false,
+    };
+    let mut skipped = 0;
+    loop {
+        let buffer = match io.fill_buf() {
+            Ok([]) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result,
+        };
+        let buffer = match buffer {
+            Ok(buffer) => buffer,
+            Err(error) => return Err(NoLine::Failed(error, line.text)),
+        };
+        let end = buffer.iter().position(|&b| b == b'\n');
+        let piece = buffer
+            .get(..end.unwrap_or(buffer.len()))
+            .unwrap_or_default();
+        let room = MAX_LINE - line.text.len();
+        line.cut |= piece.len() > room;
+        skipped += piece.len().saturating_sub(room);
+        line.text
+            .extend_from_slice(piece.get(..room).unwrap_or(piece));
+        let used = piece.len() + usize::from(end.is_some());
+        io.consume(used);
+        if end.is_some() {
+            if !line.cut && line.text.last() == Some(&b'\r') {
+                line.text.pop();
+            }
+            return Ok(line);
+        }
+        if skipped > MAX_SKIPPED {
+            return Err(NoLine::Endless);
+        }
+    }
+}
+
+/// What a step may be answered with.
+impl Reply {
+    /// Goes on if the first digit is the expected one, else it is the step's error.
+    pub(crate) fn expect(self, stage: Stage, class: u16) -> Result<Reply, Error> {
+        if self.class() == class {
+            Ok(self)
+        } else {
+            Err(Error::reply_to(stage, self))
+        }
+    }
+}
+
+/// Whether the conversation can go on after an error: the server said no, and did not say that it hangs up.
+pub(crate) fn is_mere_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Refused | ErrorKind::Deferred)
+        && error.reply().is_some_and(|r| r.code() != 421)
+}

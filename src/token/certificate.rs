@@ -1,0 +1,185 @@
+//! A client certificate, and the assertion that its key signs.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use rustls::SignatureScheme;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, Signer};
+use zeroize::Zeroizing;
+
+use crate::account::Account;
+use crate::crypto::{hex, sha256};
+use crate::der::{self, Validity};
+use crate::error::Error;
+use crate::secret::read_file;
+use crate::timeouts::Deadline;
+use crate::token::credential::{Credential, Kind, wrong};
+use crate::token::request::{Proof, request};
+use crate::token::{Failure, Token, assertion};
+
+/// A chain and a key of 4096 bits have some 10 KB.
+const MAX_FILE: u64 = 64 * 1024;
+/// How long before its end a certificate is warned about.
+const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(crate) enum Certificate {
+    Pem(Zeroizing<Vec<u8>>),
+    /// Read at every token request, so that a renewed one is taken up.
+    File(PathBuf),
+}
+
+impl Certificate {
+    pub(crate) fn pem(pem: Vec<u8>) -> Self {
+        Certificate::Pem(Zeroizing::new(pem))
+    }
+
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Certificate::File(path)
+    }
+
+    fn read(&self) -> Result<Identity, Error> {
+        self.read_as(Identity::from_pem)
+    }
+
+    fn read_as<T>(&self, understood: fn(&[u8]) -> Result<T, String>) -> Result<T, Error> {
+        let read = match self {
+            Certificate::Pem(pem) => understood(pem),
+            Certificate::File(path) => read_file(path, MAX_FILE).and_then(|pem| {
+                understood(&pem).map_err(|what| format!("{}: {what}", path.display()))
+            }),
+        };
+        read.map_err(|what| wrong(self.key(), what))
+    }
+
+    /// One that can be used today.
+    fn valid(&self) -> Result<Identity, Error> {
+        let identity = self.read()?;
+        let Validity {
+            not_before,
+            not_after,
+        } = identity.validity;
+        let now = SystemTime::now();
+        if let Ok(ago) = now.duration_since(not_after) {
+            let what = format!("the certificate expired {} days ago", days(ago));
+            return Err(wrong(self.key(), what));
+        }
+        if let Ok(ahead) = not_before.duration_since(now) {
+            let what = format!(
+                "the certificate is not valid for another {} days, or this machine's clock is slow",
+                days(ahead)
+            );
+            return Err(wrong(self.key(), what));
+        }
+        Ok(identity)
+    }
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Certificate::Pem(_) => f.write_str("Certificate(..)"),
+            Certificate::File(path) => f.debug_tuple("Certificate").field(path).finish(),
+        }
+    }
+}
+
+impl Credential for Certificate {
+    fn key(&self) -> &'static str {
+        match self {
+            Certificate::Pem(_) => "client_certificate",
+            Certificate::File(_) => "client_certificate_file",
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.valid().map(drop)
+    }
+
+    /// Asked for at every send with a token file: it takes the certificate, and leaves the key alone.
+    fn fingerprint(&self) -> Result<String, Error> {
+        let thumbprint = self.read_as(|pem| Ok(sha256(&first_certificate(pem)?)))?;
+        Ok(format!("client_certificate {}", hex(&thumbprint)))
+    }
+
+    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+        let identity = self.valid()?;
+        if let Some(days) = identity.ends_soon() {
+            log::warn!(
+                "the client certificate ends in {days} days: register a new one with the application"
+            );
+        }
+        let assertion = assertion::sign(account, &identity.thumbprint, &*identity.signer)
+            .map_err(|what| wrong(self.key(), what))?;
+        request(account, &Proof::Assertion(assertion), attempt, total)
+    }
+
+    fn expires(&self) -> Result<Option<SystemTime>, Error> {
+        Ok(Some(self.read()?.validity.not_after))
+    }
+
+    fn kind(&self) -> Kind<'_> {
+        Kind::Certificate(self)
+    }
+}
+
+/// A certificate and what its key can do.
+struct Identity {
+    /// SHA-256 of the certificate.
+    thumbprint: Vec<u8>,
+    validity: Validity,
+    signer: Box<dyn Signer>,
+}
+
+impl Identity {
+    /// In how many days, if they are few.
+    fn ends_soon(&self) -> Option<u64> {
+        let left = self.validity.not_after.duration_since(SystemTime::now());
+        left.ok().filter(|left| *left < NEAR).map(days)
+    }
+
+    fn from_pem(pem: &[u8]) -> Result<Self, String> {
+        // Looked for first: the header of the older form keeps the certificate behind it from being found. PKCS#8's label,
+        // and that header (RFC 7468 11, RFC 1421 4.6.1.1).
+        let text = String::from_utf8_lossy(pem);
+        if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(
+                "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off".into(),
+            );
+        }
+        let certificate = first_certificate(pem)?;
+        let key = PrivateKeyDer::from_pem_slice(pem)
+            .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
+        let validity = der::validity(&certificate).ok_or("the certificate cannot be read")?;
+        let key = any_supported_type(&key)
+            .map_err(|_| "the private key cannot be used: it must be RSA, of 2048 to 4096 bits")?;
+        let signer = key
+            .choose_scheme(&[SignatureScheme::RSA_PSS_SHA256])
+            .ok_or("not an RSA key, and Entra takes no other")?;
+        let thumbprint = sha256(&certificate);
+        match CertifiedKey::new(vec![certificate], key).keys_match() {
+            Ok(()) => {}
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                return Err("the private key is not the certificate's".into());
+            }
+            Err(e) => return Err(format!("the certificate cannot be used: {e}")),
+        }
+        Ok(Self {
+            thumbprint,
+            validity,
+            signer,
+        })
+    }
+}
+
+fn days(time: Duration) -> u64 {
+    time.as_secs() / (24 * 60 * 60)
+}
+
+/// The application's own; what follows is its chain, which Entra does not ask for.
+fn first_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
+    CertificateDer::from_pem_slice(pem)
+        .map_err(|_| "no certificate in it (PEM, BEGIN CERTIFICATE)".into())
+}

@@ -1,0 +1,211 @@
+//! The identity that Azure gives a machine, and where it is asked for.
+
+use std::path::PathBuf;
+
+use crate::account::Account;
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::timeouts::Deadline;
+use crate::token::credential::{Credential, wrong};
+use crate::token::identity::{app_service, arc, imds};
+use crate::token::{Failure, Token};
+
+const KEY: &str = "managed_identity";
+
+/// Which of Azure's machines this is, its environment says, as it says to MSAL (F§2.2).
+#[derive(Debug)]
+pub(crate) struct ManagedIdentity;
+
+#[derive(Debug, PartialEq)]
+enum Source {
+    /// App Service, Functions, Container Apps.
+    AppService { endpoint: String, header: Secret },
+    /// A server outside Azure with the Connected Machine agent.
+    Arc { endpoint: String },
+    /// A virtual machine.
+    Imds { endpoint: String },
+}
+
+/// Where the agent of Azure Arc leaves its keys.
+const ARC_KEYS: &str = "/var/opt/azcmagent/tokens";
+const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
+const ARC_ENDPOINT: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
+const IMDS: &str = "http://169.254.169.254";
+
+impl Source {
+    fn of(variable: &dyn Fn(&str) -> Option<String>, agent_is_there: bool) -> Self {
+        let endpoint = variable("IDENTITY_ENDPOINT");
+        match (endpoint, variable("IDENTITY_HEADER")) {
+            (Some(endpoint), Some(header)) => Source::AppService {
+                endpoint,
+                header: Secret::new(header),
+            },
+            (Some(endpoint), None) if variable("IMDS_ENDPOINT").is_some() => {
+                Source::Arc { endpoint }
+            }
+            (None, _) if agent_is_there => Source::Arc {
+                endpoint: ARC_ENDPOINT.into(),
+            },
+            _ => {
+                let host = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST");
+                let host = host.unwrap_or_else(|| IMDS.into());
+                let host = host.trim_end_matches('/');
+                Source::Imds {
+                    endpoint: format!("{host}/metadata/identity/oauth2/token"),
+                }
+            }
+        }
+    }
+
+    fn here() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::of(&variable, std::fs::exists(ARC_AGENT).unwrap_or(false))
+    }
+
+    fn endpoint(&self) -> &str {
+        match self {
+            Source::AppService { endpoint, .. }
+            | Source::Arc { endpoint }
+            | Source::Imds { endpoint } => endpoint,
+        }
+    }
+}
+
+impl Credential for ManagedIdentity {
+    fn key(&self) -> &'static str {
+        KEY
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let source = Source::here();
+        let endpoint = source.endpoint();
+        if is_on_this_machine(endpoint) {
+            Ok(())
+        } else {
+            // What it is asked in the clear must not leave the machine.
+            let what = format!("{endpoint} is not http on 169.254.0.0/16 or loopback");
+            Err(wrong(KEY, what))
+        }
+    }
+
+    fn stands_alone(&self) -> bool {
+        true
+    }
+
+    fn fingerprint(&self) -> Result<String, Error> {
+        Ok(KEY.into())
+    }
+
+    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+        self.check()?;
+        match Source::here() {
+            Source::Arc { .. } if !account.application().is_empty() => {
+                let what = "Azure Arc has the system's identity only: leave client_id out";
+                Err(wrong(KEY, what).into())
+            }
+            Source::AppService { endpoint, header } => {
+                app_service(account, &endpoint, &header, attempt, total)
+            }
+            Source::Arc { endpoint } => {
+                arc(account, &endpoint, &PathBuf::from(ARC_KEYS), attempt, total)
+            }
+            Source::Imds { endpoint } => imds(account, &endpoint, attempt, total),
+        }
+    }
+}
+
+/// Plain http, and the host is link-local or loopback.
+fn is_on_this_machine(endpoint: &str) -> bool {
+    use std::net::IpAddr;
+    let Some(rest) = endpoint.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A user before the host would make it look like another.
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    match host.parse() {
+        Ok(IpAddr::V4(v4)) => v4.is_link_local() || v4.is_loopback(),
+        Ok(IpAddr::V6(v6)) => v6.is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(variables: &[(&str, &str)], agent: bool) -> Source {
+        let get = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Source::of(&get, agent)
+    }
+
+    #[test]
+    fn the_environment_says_which_machine_this_is() {
+        let endpoint = ("IDENTITY_ENDPOINT", "http://e");
+        assert_eq!(
+            source(&[endpoint, ("IDENTITY_HEADER", "h")], true),
+            Source::AppService {
+                endpoint: "http://e".into(),
+                header: Secret::new("h".into())
+            }
+        );
+        let arc = |endpoint: &str| Source::Arc {
+            endpoint: endpoint.into(),
+        };
+        assert_eq!(
+            source(&[endpoint, ("IMDS_ENDPOINT", "i")], false),
+            arc("http://e")
+        );
+        assert_eq!(source(&[], true), arc(ARC_ENDPOINT));
+        let imds = |endpoint: &str| Source::Imds {
+            endpoint: endpoint.into(),
+        };
+        assert_eq!(
+            source(&[], false),
+            imds("http://169.254.169.254/metadata/identity/oauth2/token")
+        );
+        let pod = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1/")];
+        assert_eq!(
+            source(&pod, false),
+            imds("http://127.0.0.1:1/metadata/identity/oauth2/token")
+        );
+    }
+
+    #[test]
+    fn nothing_is_asked_in_the_clear_beyond_this_machine() {
+        for near in [
+            "http://169.254.169.254/metadata",
+            "http://169.254.129.4:8081/msi/token",
+            "http://127.0.0.1:41741",
+            "http://localhost:42356/msi/token",
+            "http://[::1]:80/x",
+        ] {
+            assert!(is_on_this_machine(near), "{near}");
+        }
+        for far in [
+            "https://169.254.169.254/",
+            "http://169.255.0.1/",
+            "http://example.com/",
+            "http://localhost.example.com/",
+            "http://127.0.0.1@example.com/",
+            "http://127.0.0.1:80@example.com/",
+            "http://[::2]/",
+            "http://2130706433/",
+            "http:///",
+            "ftp://127.0.0.1/",
+            "",
+        ] {
+            assert!(!is_on_this_machine(far), "{far}");
+        }
+    }
+}
