@@ -1,7 +1,8 @@
 //! The few fields of a certificate that rustls verifies and does not tell. Pure.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use crate::date;
 use crate::text::printable;
 
 /// From when to when a certificate is valid (RFC 5280 4.1.2.5).
@@ -98,100 +99,21 @@ fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(length)
 }
 
-/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`: DER allows no other form (RFC 5280 4.1.2.5.1 and 2).
 fn time(bytes: &[u8]) -> Option<(SystemTime, &[u8])> {
-    let (text, rest, short) = match element(UTC_TIME, bytes) {
-        Some((text, rest)) => (text, rest, true),
+    match element(UTC_TIME, bytes) {
+        Some((text, rest)) => Some((date::utc_time(text)?, rest)),
         None => {
             let (text, rest) = element(GENERALIZED_TIME, bytes)?;
-            (text, rest, false)
+            Some((date::generalized_time(text)?, rest))
         }
-    };
-    let digits = text.strip_suffix(b"Z")?;
-    if digits.len() != if short { 12 } else { 14 } || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
     }
-    let (year, digits) = digits.split_at_checked(digits.len() - 10)?;
-    let year = match (number(year), short) {
-        (year @ 0..=49, true) => 2000 + year,
-        (year, true) => 1900 + year,
-        (year, false) => year,
-    };
-    let mut pairs = digits.chunks(2).map(number);
-    let mut next = || pairs.next();
-    let (month, day) = (next()?, next()?);
-    let (hour, minute, second) = (next()?, next()?, next()?);
-    let time = utc((year, month, day), hour * 3600 + minute * 60 + second)?;
-    Some((time, rest))
-}
-
-fn number(digits: &[u8]) -> i64 {
-    digits
-        .iter()
-        .fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))
-}
-
-/// A time of day in UTC, `None` for a month that is none.
-pub(crate) fn utc((year, month, day): (i64, i64, i64), seconds: i64) -> Option<SystemTime> {
-    if !(1..=12).contains(&month) {
-        return None;
-    }
-    let seconds = days(year, month, day) * 86400 + seconds;
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(distance)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(distance)
-    }
-}
-
-/// Days since 1970-01-01. The year is counted from March, so that a leap day is its last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month < 3 {
-        (year - 1, month + 9)
-    } else {
-        (year, month - 3)
-    };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-
-    fn seconds(tag: u8, text: &str) -> Option<i64> {
-        let mut bytes = vec![tag, u8::try_from(text.len()).unwrap()];
-        bytes.extend_from_slice(text.as_bytes());
-        let (time, rest) = time(&bytes)?;
-        assert!(rest.is_empty());
-        Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_secs()).unwrap(),
-            Err(before) => -i64::try_from(before.duration().as_secs()).unwrap(),
-        })
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(seconds(UTC_TIME, "700101000000Z"), Some(0));
-        assert_eq!(seconds(UTC_TIME, "500101000000Z"), Some(-631_152_000));
-        assert_eq!(seconds(UTC_TIME, "261124120000Z"), Some(1_795_521_600));
-        assert_eq!(seconds(UTC_TIME, "240229235959Z"), Some(1_709_251_199));
-        assert_eq!(
-            seconds(GENERALIZED_TIME, "21000301000000Z"),
-            Some(4_107_542_400)
-        );
-        for no in [
-            "",
-            "Z",
-            "261124120000",
-            "2611241200Z",
-            "261324120000Z",
-            "26112412000:Z",
-        ] {
-            assert_eq!(seconds(UTC_TIME, no), None, "{no}");
-        }
-    }
 
     #[test]
     fn a_certificate_says_how_long_it_is_valid() {

@@ -16,6 +16,7 @@ mod account;
 mod advice;
 mod background;
 mod crypto;
+mod date;
 mod der;
 mod error;
 #[cfg(any(test, fuzzing))]

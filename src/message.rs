@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::crypto;
+use crate::date;
 use crate::error::Error;
 use crate::message::address::Address;
 use crate::message::attachment::Attachment;
@@ -253,7 +254,7 @@ impl Message {
         let mut head = String::new();
         let date = self
             .given("Date")
-            .map_or_else(|| header::date(SystemTime::now()), str::to_owned);
+            .map_or_else(|| date::rfc5322(SystemTime::now()), str::to_owned);
         header::unstructured(&mut head, "Date", &date);
         let shown = std::iter::once(&from).chain([&to, &cc, &reply_to].into_iter().flatten());
         let international = shown

@@ -22,6 +22,7 @@ use crate::advice::doctor::clock::Skew;
 use crate::advice::doctor::network::Connected;
 use crate::advice::doctor::prescribe::Patient;
 use crate::advice::doctor::verdict::Bearer;
+use crate::date;
 use crate::error::Error;
 use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login::Extensions;
@@ -172,7 +173,7 @@ impl Dates {
     }
 
     fn note(&self, witness: usize, text: &str) {
-        let skew = clock::find_date(text).map(|there| Skew::between(SystemTime::now(), there));
+        let skew = date::find(text).map(|there| Skew::between(SystemTime::now(), there));
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(place), Some(skew)) = (heard.get_mut(witness), skew) {
             *place = Some(skew);

@@ -1,7 +1,6 @@
 //! Header fields: encoded, folded, never more than one field out of one value. Pure.
 
 use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use email_encoding::headers::writer::EmailWriter;
 use email_encoding::headers::{quoted_string, rfc2047, rfc2231};
@@ -89,46 +88,6 @@ pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
     });
 }
 
-/// `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3). UTC: the local zone would need a crate, and tells a stranger more.
-pub(super) fn date(now: SystemTime) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let seconds = now
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's civil_from_days: years that begin in March, eras of 400 of them.
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let name = |names: &[&'static str], n: u64| {
-        usize::try_from(n)
-            .ok()
-            .and_then(|n| names.get(n).copied())
-            .unwrap_or("")
-    };
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} +0000",
-        name(&DAYS, days % 7),
-        name(&MONTHS, month - 1),
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
 /// Whether a value can go out as it is and be read back as it is.
 fn is_plain(value: &str) -> bool {
     value.bytes().all(|b| (b' '..=b'~').contains(&b))
@@ -155,7 +114,6 @@ fn field(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn subject(value: &str) -> String {
         let mut out = String::new();
@@ -220,15 +178,5 @@ mod tests {
         let field = to(&many);
         assert!(field.lines().all(|line| line.len() <= 78), "{field}");
         assert_eq!(field.matches('@').count(), 50);
-    }
-
-    #[test]
-    fn dates() {
-        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "Thu, 01 Jan 1970 00:00:00 +0000");
-        assert_eq!(at(951_782_399), "Mon, 28 Feb 2000 23:59:59 +0000");
-        assert_eq!(at(951_782_400), "Tue, 29 Feb 2000 00:00:00 +0000");
-        assert_eq!(at(1_795_510_800), "Tue, 24 Nov 2026 09:00:00 +0000");
-        assert_eq!(at(4_107_542_400), "Mon, 01 Mar 2100 00:00:00 +0000");
     }
 }

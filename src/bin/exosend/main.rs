@@ -6,6 +6,8 @@
 mod addresses;
 mod common;
 mod config;
+#[path = "../../date.rs"]
+mod date;
 mod deliver;
 mod doctor;
 mod exit;

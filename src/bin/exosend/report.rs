@@ -10,6 +10,7 @@ use exosend::{Receipt, Refusal, Reply};
 use serde_json::{Value, json};
 
 use crate::config::LogTo;
+use crate::date::rfc3339;
 use crate::exit::Failure;
 
 /// The message, as far as it is known.
@@ -168,7 +169,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
     // Who writes to whom is nobody else's business.
     let mut file = options.append(true).create(true).mode(0o600).open(path)?;
     // One write, so that the lines of two processes do not mix.
-    file.write_all(format!("{} {line}\n", utc(SystemTime::now())).as_bytes())
+    file.write_all(format!("{} {line}\n", rfc3339(SystemTime::now())).as_bytes())
 }
 
 /// RFC 3164 without a time, which every syslogd then adds itself. Facility mail, severity info or err.
@@ -180,52 +181,9 @@ fn syslog(socket: &Path, line: &str, failed: bool) -> std::io::Result<()> {
     log.send_to(message.as_bytes(), socket).map(drop)
 }
 
-/// `2026-11-24T12:01:57Z`.
-pub(crate) fn utc(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (mut day, time) = (seconds / 86_400, seconds % 86_400);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let mut year = 1970;
-    while day >= 365 + u64::from(leap(year)) {
-        day -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    format!(
-        "{year}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z",
-        day + 1
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_868_799, "2000-02-29T23:59:59Z"),
-            (951_868_800, "2000-03-01T00:00:00Z"),
-            (1_795_521_717, "2026-11-24T12:01:57Z"),
-            (1_798_761_599, "2026-12-31T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(utc(time), expected);
-        }
-    }
 
     #[test]
     fn a_line_of_fields() {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use exosend::{Check, CheckState};
 
-use crate::report::utc;
+use crate::date::rfc3339;
 use crate::text::wrap;
 
 /// The lines to paste into a ticket.
@@ -22,7 +22,7 @@ pub(super) fn bundle(checks: &[Check]) -> String {
     };
     tell(
         "time",
-        &format!("{} (exosend {version})", utc(SystemTime::now())),
+        &format!("{} (exosend {version})", rfc3339(SystemTime::now())),
     );
     for check in checks {
         let text = check.detail();
