@@ -1,5 +1,5 @@
-//! What was seen, and what to do about it. Advice only: nothing depends on it (F§2.2: Microsoft says its texts and
-//! codes change), so a wrong row costs a wrong hint and never a wrong decision.
+//! What was seen, and what to do about it. Advice only: nothing depends on it (facts.md, "AADSTS codes":
+//! Microsoft says its texts and codes change), so a wrong row costs a wrong hint and never a wrong decision.
 //!
 //! Every text is `what it means: what to do`, and `explain` parts it at its first `: `. A `match` rather than an array:
 //! the table is in the smallest program too, and an array of texts costs 40 bytes more a row.
@@ -12,11 +12,11 @@ use std::io;
 use crate::reply::Reply;
 use crate::stage::Stage;
 
-// The end of a message, F§3.5.
+// facts.md, "After DATA".
 pub(crate) const IN_DOUBT: &str = "the message may have been delivered: look for its Message-ID in the mailbox's \
     Sent Items or the message trace before you send it again";
 
-// The network. F§3.1: port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
+// The network. facts.md, "Server and ports": port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
 pub(crate) const UNANSWERED: &str = "nothing answers, most often because of a firewall: outgoing TCP to \
     port 587 must be allowed (and to login.microsoftonline.com port 443)";
 pub(crate) const REFUSED: &str =
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    /// F§2.3, every code, and those that public logs show beside it.
+    /// Every code of facts.md, "AADSTS codes".
     #[test]
     fn every_code_of_entra_has_its_row() {
         let codes = [
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!((entra(&[]), entra(&[70002])), (None, None));
     }
 
-    /// F§3.5, F§3.3 and F§1.4, every code.
+    /// Every reply of facts.md.
     #[test]
     fn every_reply_has_its_row() {
         let hve = (121..=127).map(|n| format!("501 5.5.{n}"));
@@ -239,7 +239,7 @@ mod tests {
             !hint.contains("  ") && !hint.ends_with(['.', ' ']),
             "{hint}"
         );
-        // F§3.6: a token without roles is right with App RBAC.
+        // facts.md, "Permissions": a token without roles is right with App RBAC.
         assert!(!hint.contains("roles"), "{hint}");
     }
 }

@@ -64,7 +64,7 @@ impl Session {
         let worn = kept.clone().filter(Token::is_worn);
         match (Self::log_in(account, total, kept), worn) {
             // What the token allows may have changed since it was issued. Once: blind repeats get a mailbox blocked
-            // (F§3.3).
+            // (facts.md, "Limits").
             (Err(refused), Some(token))
                 if refused.kind() == ErrorKind::Auth && refused.is_permanent() =>
             {

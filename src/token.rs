@@ -22,9 +22,9 @@ use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::answer::Head;
 
-/// A token this close to its end is not used: MSAL's figure (F§2.1), and time enough for a slow send.
+/// A token this close to its end is not used: MSAL's figure (facts.md, "Token endpoint"), and time enough for a slow send.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
-/// High Volume Email refuses a token that has less than ten minutes left (F§1.4).
+/// High Volume Email refuses a token that has less than ten minutes left (facts.md, "High Volume Email").
 const MARGIN_HIGH_VOLUME: Duration = Duration::from_secs(10 * 60);
 /// A kept token that is refused and older than this may have been revoked since; a younger one is refused for good.
 const YOUNG: Duration = Duration::from_secs(10 * 60);
@@ -175,7 +175,7 @@ fn memory(account: &Account) -> MutexGuard<'_, Option<Token>> {
 
 fn margin(account: &Account) -> Duration {
     let host = account.host().to_ascii_lowercase();
-    // smtp.hve.mx.microsoft, and smtp-hve.office365.com before it (F§1.4).
+    // smtp.hve.mx.microsoft, and smtp-hve.office365.com before it (facts.md, "High Volume Email").
     if host.contains(".hve.") || host.contains("-hve.") || account.resource_scope().contains("hve.")
     {
         MARGIN_HIGH_VOLUME
@@ -240,7 +240,7 @@ impl Pending {
     }
 }
 
-/// A new token; where none can be had for now, the old one as long as it lasts, as MSAL does (F§2.1).
+/// A new token; where none can be had for now, the old one as long as it lasts, as MSAL does (facts.md, "Token endpoint").
 fn renew(account: &Account, total: Deadline) -> Result<Token, Error> {
     fetch(account, total).or_else(|error| {
         let old = memory(account).clone();

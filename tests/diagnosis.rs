@@ -1,5 +1,5 @@
 //! Every cause that is known, played by the stand-in: what `exosend doctor` says of it, with which commands, and its exit
-//! code. F§2.3, and F§1.4, F§3.3 and F§3.5 up to RCPT, in both permission paths.
+//! code. The causes are those of facts.md, up to RCPT, in both permission paths.
 #![cfg(feature = "cli")]
 
 #[path = "diagnosis/causes.rs"]
@@ -17,7 +17,7 @@ use exchange::{Builder, Exchange};
 use machine::Machine;
 use serde_json::Value;
 
-/// Whether Entra gives the application its permission, or Exchange does (F§3.4).
+/// Whether Entra gives the application its permission, or Exchange does (facts.md, "Tokens").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Path {
     Classic,
@@ -103,7 +103,7 @@ fn examine(machine: &Machine, to: Option<&str>) -> Verdict {
             !output.contains("SASL") && !output.contains('\x1b'),
             "{output}"
         );
-        // F§3.6: without roles a token is right by App RBAC.
+        // facts.md, "Permissions": without roles a token is right by App RBAC.
         assert!(!output.contains("broken"), "{output}");
     }
     for line in people.stdout.lines() {

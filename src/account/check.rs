@@ -76,7 +76,7 @@ fn tenant(tenant: &str) -> Result<(), &'static str> {
     if !tenant.bytes().all(segment) || tenant.starts_with('.') {
         return Err("neither an id nor a domain");
     }
-    // For the flows of users; an application speaks for one tenant (F§2.1).
+    // For the flows of users; an application speaks for one tenant (facts.md, "Token endpoint").
     if ["common", "organizations", "consumers"].contains(&tenant) {
         return Err("an application needs the tenant's own id or domain");
     }

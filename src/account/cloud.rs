@@ -15,7 +15,7 @@ pub enum Cloud {
     China,
 }
 
-/// F§3.2.
+/// facts.md, "Clouds".
 impl Cloud {
     /// The word for it, in the order of the variants.
     pub(super) const NAMES: [(&'static str, Cloud); 4] = [

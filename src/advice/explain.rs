@@ -106,7 +106,7 @@ fn entra(code: u64) -> Option<Explanation> {
     })
 }
 
-/// The one page that Entra promises to keep (F§2.2).
+/// The one page that Entra promises to keep (facts.md, "AADSTS codes").
 fn page_of(code: u64) -> String {
     format!("https://login.microsoftonline.com/error?code={code}")
 }

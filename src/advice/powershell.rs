@@ -1,5 +1,5 @@
 //! The commands for Exchange Online PowerShell that let this application send as this mailbox, and those that take it
-//! back (F§3.6). Text only: nothing here runs anything.
+//! back (facts.md, "Permissions"). Text only: nothing here runs anything.
 
 pub(crate) mod quote;
 
@@ -223,8 +223,8 @@ impl Lines {
         format!("Set-Mailbox -Identity {}", self.mailbox)
     }
 
-    /// For a High Volume Email account (F§1.4). Its `-AppIds` are Object IDs, not application ids: Microsoft's page about
-    /// the cmdlet.
+    /// For a High Volume Email account (facts.md, "High Volume Email"). Its `-AppIds` are Object IDs, not
+    /// application ids: Microsoft's page about the cmdlet.
     pub(crate) fn add_hve_access(&self) -> String {
         let Self {
             mailbox, object, ..

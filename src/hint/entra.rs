@@ -1,9 +1,9 @@
-//! AADSTS numbers of the token endpoint, F§2.3.
+//! AADSTS numbers of the token endpoint: facts.md, "AADSTS codes".
 
 /// In the words for Error: `what it means: what to do`.
 pub(super) fn hint(code: u64) -> Option<&'static str> {
     Some(match code {
-        // F§2.3, and F§4: the most frequent of all.
+        // The most frequent of all: facts.md, "AADSTS codes".
         7_000_215 => {
             "the secret is wrong, most often its Secret ID was taken: copy its Value (App registrations > \
              Certificates & secrets), which is shown once, or make a new one"
@@ -15,7 +15,7 @@ pub(super) fn hint(code: u64) -> Option<&'static str> {
         700_016 => {
             "the tenant does not know the application: check `client_id` (Application ID, not Object ID) and `tenant`"
         }
-        // F§2.3; sign-in without a service principal is being retired.
+        // Sign-in without a service principal is being retired.
         7_000_229 => {
             "the application has no service principal in this tenant: az ad sp create --id <client_id>, then check \
              its permission"
@@ -29,19 +29,19 @@ pub(super) fn hint(code: u64) -> Option<&'static str> {
         90_002 => {
             "there is no such tenant: check `tenant` (its id, or a domain such as contoso.onmicrosoft.com) and `cloud`"
         }
-        // F§3.2
+        // facts.md, "Clouds"
         90_038 | 900_432 | 900_382 => {
             "the tenant is in another cloud: set `cloud` (gcc-high, dod: login.microsoftonline.us and \
              smtp.office365.us; china: login.partner.microsoftonline.cn and smtp.partner.outlook.cn)"
         }
-        // F§2.2: one resource with /.default
+        // One resource with /.default: facts.md, "Token endpoint".
         70_011 | 1_002_012 | 700_022 => {
             "the scope is wrong: it must be exactly https://outlook.office365.com/.default (other clouds have their own)"
         }
         500_011 => {
             "the tenant does not know the resource: check `scope` and `cloud`, and that the tenant has Exchange Online"
         }
-        // F§3.6: App RBAC has no API permission to consent to.
+        // facts.md, "Permissions": App RBAC has no API permission to consent to.
         65_001 | 650_057 => {
             "the permission is missing or without consent: API permissions > Office 365 Exchange Online > \
              SMTP.SendAsApp > Grant admin consent, or use App RBAC, which needs none"
@@ -63,7 +63,7 @@ pub(super) fn hint(code: u64) -> Option<&'static str> {
         50_027 => {
             "the assertion is malformed: check that the token file holds one JWT and nothing else"
         }
-        // Public logs name 700212, the audience, beside F§2.3.
+        // Public logs name 700212, the audience, beside Microsoft's page.
         70_021 | 700_211 | 700_212 | 700_213 => {
             "no federated credential fits: compare issuer, subject and audience byte for byte (App registrations > \
              Certificates & secrets > Federated credentials)"

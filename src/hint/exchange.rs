@@ -1,4 +1,4 @@
-//! Replies of Exchange Online, F§3.5, F§3.3, and of High Volume Email, F§1.4.
+//! Replies of Exchange Online and of High Volume Email: facts.md, "Replies", "After DATA", "Limits", "High Volume Email".
 
 use crate::stage::Stage;
 
@@ -30,7 +30,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
         seen.stage.is_some() || says(".outlook.") || says("office365") || says("storedrv");
     let auth = matches!(seen.stage, None | Some(Stage::Auth));
     Some(match (seen.code, seen.status) {
-        // AUTH, F§3.5. `$false`, for the switch has three states and `$null` inherits.
+        // AUTH: facts.md, "Replies". `$false`, for the switch has three states and `$null` inherits.
         _ if says("smtpclientauthentication is disabled") => {
             "SMTP AUTH is switched off, for OAuth too: in Exchange Online PowerShell, Set-CASMailbox <mailbox> \
              -SmtpClientAuthenticationDisabled $false"
@@ -47,9 +47,9 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
              Add-MailboxPermission FullAccess (classic); that the token is for https://outlook.office365.com; the \
              mailbox's name; and wait: a change takes up to 2 hours"
         }
-        // F§3.1: LOGIN and XOAUTH2, after TLS.
+        // LOGIN and XOAUTH2, after TLS: facts.md, "Server and ports".
         (504, "5.7.4") if exchange || says("unrecognized authentication type") => AUTH_AFTER_TLS,
-        // High Volume Email, F§1.4.
+        // facts.md, "High Volume Email".
         (535, "5.7.142" | "5.7.143") | (501, "5.5.127") => {
             "the token is at its end (High Volume Email wants 10 minutes left): fetch a new one"
         }
@@ -64,7 +64,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
         (501, "5.5.121" | "5.5.122" | "5.5.123" | "5.5.124" | "5.5.125" | "5.5.126") => {
             "High Volume Email cannot read the login: check that the mailbox is a bare address (5.5.124)"
         }
-        // MAIL and RCPT, F§3.5.
+        // MAIL and RCPT: facts.md, "Replies".
         (530 | 0, "5.7.57") => {
             "nobody is logged in on this connection: check that the program logs in before MAIL, and that the server \
              is smtp.office365.com"
@@ -79,7 +79,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
             "too many recipients for one message (500, High Volume Email 50): send several, or Set-Mailbox <mailbox> \
              -RecipientLimits 1000"
         }
-        // After DATA, F§3.5. Before the rows for SendAsDenied: 550 5.2.252 may tell of it.
+        // facts.md, "After DATA". Before the rows for SendAsDenied: 550 5.2.252 may tell of it.
         (550, "5.2.251" | "5.2.252" | "5.2.253" | "5.2.254" | "5.2.255") => {
             "Exchange blocks the mailbox for repeating one failure (5.2.251 mailbox full, 252 SendAs, 253 licence, \
              254 too many recipients, 255 invalid recipients): stop sending, mend that one, then wait"
@@ -108,7 +108,7 @@ pub(crate) fn hint(seen: &Seen<'_>) -> Option<&'static str> {
             "the mailbox is full, most often its Sent Items: empty them, or Set-Mailbox <mailbox> \
              -MessageCopyForSMTPClientSubmissionEnabled $false"
         }
-        // Limits, F§3.3.
+        // facts.md, "Limits".
         (432, "4.3.2") => {
             "more than 3 connections at once for this mailbox: send one message after another"
         }

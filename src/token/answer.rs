@@ -77,7 +77,7 @@ impl Answer {
         const LONGEST: Duration = Duration::from_secs(10);
         let pause = match self.status {
             429 => self.retry_after?,
-            // MSAL waits a second (F§2.1).
+            // MSAL waits a second (facts.md, "Token endpoint").
             500..=599 => self.retry_after.unwrap_or(Duration::from_secs(1)),
             _ => return None,
         };

@@ -1,4 +1,4 @@
-//! The assertion that a certificate's key signs: a JWT (RFC 7523, F§2.1).
+//! The assertion that a certificate's key signs: a JWT (RFC 7523; facts.md, "Token endpoint").
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

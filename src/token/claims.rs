@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::text::printable;
 use crate::token::Token;
 
-/// The claims that tell one set-up from another (F§3.4). What is absent is empty.
+/// The claims that tell one set-up from another (facts.md, "Tokens"). What is absent is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
     /// Which service it is for.

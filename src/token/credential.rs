@@ -144,7 +144,7 @@ impl Credential for ClientSecret {
 const MAX_TOKEN: u64 = 16 * 1024;
 
 /// Its file is read at every token request: its owner replaces the token about once an hour, and an old one is refused
-/// with AADSTS700024 (F§2.2).
+/// with AADSTS700024 (facts.md, "Token endpoint").
 #[derive(Debug)]
 pub(crate) struct FederatedToken(PathBuf);
 

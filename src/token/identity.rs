@@ -1,4 +1,4 @@
-//! What the machine's own identity is asked, in the clear, on this machine (F§2.2).
+//! What the machine's own identity is asked, in the clear, on this machine (facts.md, "Managed identities").
 
 use std::io;
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::token::{Failure, Token};
 
 const KEY: &str = "managed_identity";
 
-/// Which of Azure's machines this is, its environment says, as it says to MSAL (F§2.2).
+/// Which of Azure's machines this is, its environment says, as it says to MSAL (facts.md, "Managed identities").
 #[derive(Debug)]
 pub(crate) struct ManagedIdentity;
 

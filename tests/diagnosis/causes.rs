@@ -13,7 +13,7 @@ const OBJECT_ID: &str = "8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55";
 const ALLOW_SMTP: &str =
     "Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $false";
 
-/// HTTP status, OAuth's error, code, text, what the advice has to name; F§2.3.
+/// HTTP status, OAuth's error, code, text, what the advice has to name; facts.md, "AADSTS codes".
 const ENTRA: &[(u16, &str, u32, &str, &[&str])] = &[
     (
         401,
@@ -642,7 +642,7 @@ fn unsuccessful_without_roles() {
         ],
         &["scope = ", "client_secret"],
     );
-    // In the order of F§3.5.
+    // In the order of facts.md, "Replies".
     let places = [
         "Grant admin consent",
         "New-ServicePrincipal -AppId",

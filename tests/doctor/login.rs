@@ -1,4 +1,4 @@
-//! Every refusal of Exchange up to RCPT that F§3.5 and F§1.4 know, crossed with what the token says.
+//! Every refusal of Exchange up to RCPT that facts.md knows, crossed with what the token says.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -285,7 +285,7 @@ fn unsuccessful_in_both_paths_leaves_out_what_the_claims_rule_out() {
                 is_silent_on(&run, &["broken", "invalid token"]);
             }
         }
-        // F§3.5's order.
+        // The order of facts.md, "Replies".
         let text = crate::flat(&run);
         let order: Vec<_> = [
             "New-ServicePrincipal",

@@ -1,4 +1,4 @@
-//! Every answer of Entra that F§2.3 knows.
+//! Every answer of Entra that facts.md knows, "AADSTS codes".
 
 use crate::exchange::{Answer, Certificate, Exchange, Fault, Step};
 use crate::machine::Machine;

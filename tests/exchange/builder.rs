@@ -75,12 +75,12 @@ impl Builder {
     }
 
     /// Another address that the mailbox has `SendAs` rights for. Without them Exchange refuses a message
-    /// from any other address, in MAIL or in the From field, after its body (F§3.5).
+    /// from any other address, in MAIL or in the From field, after its body (facts.md, "After DATA").
     pub fn send_as(self, address: &str) -> Self {
         self.with(|config| config.send_as.push(address.into()))
     }
 
-    /// Tokens carry no `roles`, as by App RBAC (F§3.4).
+    /// Tokens carry no `roles`, as by App RBAC (facts.md, "Tokens").
     pub fn without_roles(self) -> Self {
         self.with(|config| config.roles = false)
     }

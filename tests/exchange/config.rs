@@ -36,7 +36,7 @@ pub(super) struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        // F§3.1
+        // facts.md, "Server and ports"
         let extensions = "SIZE 157286400,PIPELINING,DSN,ENHANCEDSTATUSCODES,STARTTLS,AUTH LOGIN XOAUTH2,\
                           8BITMIME,BINARYMIME,CHUNKING,SMTPUTF8";
         Self {

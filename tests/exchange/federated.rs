@@ -1,4 +1,4 @@
-//! Tokens of another identity provider, which Entra trusts in place of a secret (F§2.2).
+//! Tokens of another identity provider, which Entra trusts in place of a secret (facts.md, "Token endpoint").
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

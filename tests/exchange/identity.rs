@@ -1,4 +1,5 @@
-//! Managed identities: the plain HTTP endpoints of a machine in Azure that give a token to whoever runs there (F§2.2).
+//! Managed identities: the plain HTTP endpoints of a machine in Azure that give a token to whoever runs there
+//! (facts.md, "Managed identities").
 
 use std::sync::Arc;
 

@@ -173,7 +173,7 @@ impl TokenRequest {
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
     pub(super) token: String,
-    /// Whether it is for Exchange. One for Microsoft Graph is well-formed, and refused (F§3.5).
+    /// Whether it is for Exchange. One for Microsoft Graph is well-formed, and refused (facts.md, "Replies").
     pub(super) for_exchange: bool,
 }
 

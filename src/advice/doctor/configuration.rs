@@ -95,7 +95,7 @@ pub(super) fn secret_id() -> String {
     "the client secret has the form of a GUID: that is most often the Secret ID, take the Value instead".into()
 }
 
-/// Entra's secrets are no GUIDs, their ids are (F§2.3).
+/// Entra's secrets are no GUIDs, their ids are (facts.md, "AADSTS codes").
 pub(super) fn secret_is_guid(account: &Account) -> bool {
     match account.credential().map(Credential::kind) {
         Some(Kind::Secret(secret)) => secret.is(is_guid),

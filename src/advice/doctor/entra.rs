@@ -1,4 +1,4 @@
-//! What to do about a token that Entra did not issue: F§2.3 in commands.
+//! What to do about a token that Entra did not issue: facts.md, "AADSTS codes", in commands.
 
 use crate::account::Account;
 use crate::advice::doctor::advice::{Advice, Cause, Place};
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(aadsts("HTTP 500"), None);
     }
 
-    /// F§2.3, all of it.
+    /// Every code of facts.md, "AADSTS codes".
     #[test]
     fn every_known_code_has_its_step() {
         let account = Account::new("a@b.c").client_id("id;rm -rf");

@@ -1,7 +1,8 @@
 //! What a refusal most likely means, once what the token says of itself is set against what the server says of it.
 //!
 //! A decision table without side effects. Two rules: a token without roles is never called broken, since with App RBAC
-//! that is how it has to be (F§3.4); and what cannot be told apart is listed, in the order of F§3.5, not guessed.
+//! that is how it has to be (facts.md, "Tokens"); and what cannot be told apart is listed, in the order of facts.md,
+//! "Replies", not guessed.
 
 use std::time::SystemTime;
 
@@ -61,7 +62,7 @@ impl Bearer {
     }
 }
 
-/// F§3.2 and F§3.4; the GUIDs are the two services' own application ids.
+/// facts.md, "Clouds" and "Tokens"; the GUIDs are the two services' own application ids.
 fn audience(aud: &str) -> Audience {
     const EXCHANGE: [&str; 6] = [
         "https://outlook.office365.com",
@@ -89,7 +90,7 @@ fn audience(aud: &str) -> Audience {
     }
 }
 
-/// The refusals that are told apart (F§1.4, F§3.3, F§3.5).
+/// The refusals that are told apart (facts.md, "Replies", "Limits", "High Volume Email").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refusal {
     /// `535 5.7.3 Authentication unsuccessful`, which has seven causes.
@@ -218,7 +219,7 @@ pub(super) fn login(bearer: Option<Bearer>, refusal: Refusal, cloud: Cloud) -> V
     }
     match (bearer.holder, cloud) {
         (Holder::SendAsApp, _) => vec![WrongObjectId, SmtpAuth, Propagation, Mailbox],
-        // App RBAC for SMTP is announced for the worldwide cloud only (F§3.2).
+        // App RBAC for SMTP is announced for the worldwide cloud only (facts.md, "Clouds").
         (_, Cloud::Worldwide) => {
             vec![
                 ClassicPermission,

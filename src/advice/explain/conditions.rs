@@ -93,7 +93,7 @@ const WRONG_MOMENT: Words = &[
     "receiving the initial server greeting",
 ];
 
-/// Programs that ask for AUTH before STARTTLS (F§3.1).
+/// Programs that ask for AUTH before STARTTLS (facts.md, "Server and ports").
 const BEFORE_TLS: Words = &[
     "smtp auth extension not supported by server",
     "starttls is required to send mail",
@@ -190,7 +190,7 @@ fn network(text: &str) -> Option<Explanation> {
         None if first(LATER, text).is_some() => return None,
         None => (first(UNANSWERED, text)?, hint::UNANSWERED),
     };
-    // F§3.1: nobody listens on 465.
+    // Nobody listens on 465: facts.md, "Server and ports".
     let implicit = [":465", "port 465", "port: 465", " 465 "];
     match implicit.iter().find(|port| text.contains(**port)) {
         Some(_) => Some(made(words, hint::IMPLICIT_TLS)),

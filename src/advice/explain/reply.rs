@@ -44,7 +44,7 @@ pub(super) fn explain(text: &str) -> Vec<Explanation> {
     for (words, status) in WORDS.iter().filter(|(words, _)| text.contains(words)) {
         found.extend(look_up(0, status, words, (*words).into()));
     }
-    // Cut down to two words by some library. The order is that of F§4.
+    // Cut down to two words by some library. The order is that of facts.md, "Replies".
     let cut = "authentication unsuccessful";
     let server = ["535", ".outlook.", "office365"];
     if found.is_empty() && text.contains(cut) && server.iter().any(|mark| text.contains(mark)) {

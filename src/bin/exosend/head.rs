@@ -174,7 +174,8 @@ impl Head {
         self.remove("Resent-Bcc");
     }
 
-    /// Makes From what Exchange takes (F§3.5), and returns the address that stood there if it was another.
+    /// Makes From what Exchange takes (facts.md, "After DATA"), and returns the address that stood there if it was
+    /// another.
     ///
     /// The name stays, the address goes into Reply-To if there is none and if it can be answered. Signatures over the old
     /// From go with it, and so does a Sender that Exchange would refuse.

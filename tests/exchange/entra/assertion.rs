@@ -1,4 +1,5 @@
-//! Assertions signed with a certificate's key (RFC 7523; F§2.1, F§2.2), judged as Entra does, and the refusals for them.
+//! Assertions signed with a certificate's key (RFC 7523; facts.md, "Token endpoint"), judged as Entra
+//! does, and the refusals for them.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

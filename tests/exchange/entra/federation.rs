@@ -1,4 +1,4 @@
-//! Federated tokens, judged as Entra does, and its refusals (F§2.3).
+//! Federated tokens, judged as Entra does, and its refusals (facts.md, "AADSTS codes").
 
 use serde_json::Value;
 

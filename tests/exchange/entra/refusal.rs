@@ -1,4 +1,4 @@
-//! Entra's errors, in Entra's words (F§2.3).
+//! Entra's errors, in Entra's words (facts.md, "AADSTS codes").
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Access tokens as Entra makes them for an application (F§3.4).
+//! Access tokens as Entra makes them for an application (facts.md, "Tokens").
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -79,7 +79,7 @@ impl Dialogue<'_> {
             self.phase.authenticated = code / 100 == 2;
             return Ok(());
         }
-        // The challenge that Gmail, Postfix and Dovecot send on failure, and Exchange does not (F§3.1).
+        // The challenge that Gmail, Postfix and Dovecot send on failure, and Exchange does not (facts.md, "XOAUTH2").
         if !self.blob()?.is_empty() {
             self.shared
                 .violation("a failure challenge was not answered with an empty line");
@@ -91,7 +91,7 @@ impl Dialogue<'_> {
 
 /// The reply to `user=<mailbox>^Aauth=Bearer <token>^A^A` in base64.
 fn verdict(shared: &Shared, blob: &str) -> String {
-    // Exchange takes the cancelling asterisk for a wrong blob (F§3.1).
+    // Exchange takes the cancelling asterisk for a wrong blob (facts.md, "XOAUTH2").
     if blob == "*" {
         return refusal();
     }

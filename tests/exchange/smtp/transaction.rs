@@ -147,7 +147,7 @@ fn check_charset(path: &Path, mail: &Path) -> Result<(), Refusal> {
     ))
 }
 
-/// Exchange's refusal is one line of over 1,500 octets (F§3.5).
+/// Exchange's refusal is one line of over 1,500 octets (facts.md, "After DATA").
 fn send_as_denied(mailbox: &str, sender: &str) -> String {
     let diagnostics: String = (0..90)
         .map(|i| format!("0.{}:", 35_180 + 4_096 * (i % 9)))
