@@ -1,6 +1,7 @@
 //! What went wrong, for the person who must act. All user-facing wording; no control flow.
 
 use std::error::Error as StdError;
+use std::time::SystemTime;
 use std::{fmt, io};
 
 use crate::hint;
@@ -43,6 +44,10 @@ struct Inner {
     what: String,
     reply: Option<Reply>,
     refused: Vec<Refusal>,
+    /// Entra's `error_codes`, the numbers behind `AADSTS`.
+    codes: Vec<u64>,
+    /// The `Date` of the HTTP answer that refused the token.
+    answered_at: Option<SystemTime>,
     transient: bool,
     in_doubt: bool,
     hint: Option<&'static str>,
@@ -58,6 +63,12 @@ impl Error {
     /// Where in the conversation it happened.
     pub fn stage(&self) -> Stage {
         self.0.stage
+    }
+
+    /// What is wrong, if the kind is [`Input`](ErrorKind::Input): the key of an account, `tenant`, or the field of a
+    /// message, `to`. Keys that are missing stand beside each other: `tenant, client_id`.
+    pub fn field(&self) -> Option<&str> {
+        (self.kind() == ErrorKind::Input).then_some(&self.0.object)
     }
 
     /// The server's reply, if one decided.
@@ -109,6 +120,8 @@ impl Error {
             what: what.into(),
             reply: None,
             refused: Vec::new(),
+            codes: Vec::new(),
+            answered_at: None,
             transient: false,
             in_doubt: false,
             hint: None,
@@ -239,6 +252,31 @@ impl Error {
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
         self
+    }
+
+    /// Entra's numbers for what went wrong, so that nobody looks for them in a text.
+    pub(crate) fn with_codes(mut self, codes: Vec<u64>) -> Self {
+        self.0.codes = codes;
+        self
+    }
+
+    /// Entra's numbers for what went wrong; empty where another said no.
+    #[allow(dead_code)] // the doctor's
+    pub(crate) fn codes(&self) -> &[u64] {
+        &self.0.codes
+    }
+
+    /// When the answer was written, by the clock of whoever wrote it.
+    #[allow(dead_code)] // the token request's
+    pub(crate) fn with_answered_at(mut self, date: Option<SystemTime>) -> Self {
+        self.0.answered_at = date;
+        self
+    }
+
+    /// When the token request was refused, by Entra's clock.
+    #[allow(dead_code)] // the doctor's
+    pub(crate) fn answered_at(&self) -> Option<SystemTime> {
+        self.0.answered_at
     }
 
     /// The same call may succeed later.
@@ -383,6 +421,14 @@ mod tests {
             let truths = [error.is_transient(), error.is_permanent(), error.in_doubt()];
             assert_eq!(truths.iter().filter(|t| **t).count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn input_names_its_field() {
+        let error = Error::input(Stage::Account, "tenant", "missing");
+        assert_eq!(error.field(), Some("tenant"));
+        let error = Error::protocol(Stage::Auth, "x").about("robot@contoso.com");
+        assert_eq!(error.field(), None);
     }
 
     #[test]

@@ -145,7 +145,9 @@ impl Answer {
             Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
             _ => Vec::new(),
         };
-        self.error(what).with_hint(hint::entra(&codes))
+        self.error(what)
+            .with_hint(hint::entra(&codes))
+            .with_codes(codes)
     }
 
     fn error(&self, what: String) -> Error {
