@@ -54,11 +54,11 @@ fn read_replies(input: &[u8], piece: usize) -> Vec<Result<Reply, String>> {
         match wire.reply(Stage::Sender) {
             Ok(reply) => {
                 assert!((200..600).contains(&reply.code()));
-                assert!((1..=512).contains(&reply.lines().len()));
+                assert!((1..=512).contains(&reply.lines().count()));
                 // Each byte that is no text becomes a character of three, and a cut is marked.
                 assert!(reply.to_string().len() < 4 * 64 * 1024);
                 assert_printable(&reply.to_string());
-                reply.lines().iter().for_each(|line| assert_printable(line));
+                reply.lines().for_each(assert_printable);
                 if let Some(code) = reply.enhanced() {
                     assert!(code.starts_with(&reply.code().to_string()[..1]));
                 }

@@ -46,8 +46,8 @@ impl Reply {
     }
 
     /// The text of each line behind its code, the enhanced status code included.
-    pub fn lines(&self) -> &[String] {
-        &self.lines
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(String::as_str)
     }
 
     /// 4yz: the server may say yes another time.
@@ -230,7 +230,7 @@ mod tests {
     fn several_lines_on_one_without_the_repeated_code() {
         let reply = reply("421-4.7.0 Try again\n421-4.7.0 later.\n421 4.7.0 Bye");
         assert_eq!(reply.to_string(), "421 4.7.0 Try again later. Bye");
-        assert_eq!(reply.lines()[1], "4.7.0 later.");
+        assert_eq!(reply.lines().nth(1), Some("4.7.0 later."));
     }
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
                 Ok(Some(reply)) => {
                     assert!(well_formed && line.get(3) != Some(&b'-'), "{text:?}");
                     assert_eq!(
-                        (Some(reply.code()), reply.lines()[0].as_str()),
+                        (Some(reply.code()), reply.lines().next().unwrap()),
                         (code, text.get(4..).unwrap_or(""))
                     );
                 }

@@ -192,7 +192,7 @@ fn accepted(wire: &mut Wire, answer: Reply) -> Result<(), Error> {
 
 /// ` (reason: {"status":"401","schemes":"bearer"})`
 fn reason(answer: &Reply) -> String {
-    let text = answer.lines().concat();
+    let text: String = answer.lines().collect();
     match STANDARD
         .decode(text.trim())
         .map(|bytes| printable(&String::from_utf8_lossy(&bytes)))
@@ -226,7 +226,7 @@ impl Extensions {
     /// The first line is the server's name and greeting (RFC 5321 4.1.1.1). Keywords are of either case.
     fn offered(reply: &Reply) -> Self {
         let mut offers = Self::default();
-        for line in reply.lines().iter().skip(1) {
+        for line in reply.lines().skip(1) {
             let line = line.to_ascii_uppercase();
             let mut words = line.split_ascii_whitespace();
             match words.next() {

@@ -237,14 +237,15 @@ impl Wire {
     /// Notes a reply in the transcript, without the secrets that a server may repeat in it.
     fn heard(&self, reply: Reply) -> Reply {
         // The reason of a refused login comes in base64, and may repeat what it refuses.
-        let decoded = STANDARD.decode(reply.lines().concat().trim());
+        let decoded = STANDARD.decode(reply.lines().collect::<String>().trim());
         let all = decoded.is_ok_and(|text| self.is_secret(&String::from_utf8_lossy(&text)));
         let reply = reply.withhold(|line| all || self.is_secret(line));
-        let (last, more) = reply.lines().split_last().unzip();
-        for line in more.into_iter().flatten() {
-            log::debug!(target: TARGET, "S: {}-{line}", reply.code());
+        let mut lines = reply.lines().peekable();
+        while let Some(line) = lines.next() {
+            let mark = if lines.peek().is_some() { '-' } else { ' ' };
+            log::debug!(target: TARGET, "S: {}{mark}{line}", reply.code());
         }
-        log::debug!(target: TARGET, "S: {} {}", reply.code(), last.map_or("", String::as_str));
+        drop(lines);
         reply
     }
 }

@@ -152,7 +152,7 @@ const REFUSALS: &[(u16, &str, &str, Refusal)] = &[
 
 pub(super) fn refusal(stage: Stage, reply: &Reply) -> Refusal {
     let enhanced = reply.enhanced().unwrap_or_default();
-    let says = |fragment: &str| reply.lines().iter().any(|line| line.contains(fragment));
+    let says = |fragment: &str| reply.lines().any(|line| line.contains(fragment));
     let row = REFUSALS.iter().find(|(code, status, fragment, refusal)| {
         // The same code after the login is about something else.
         let login = !matches!(refusal, Refusal::Unsuccessful) || stage == Stage::Auth;
