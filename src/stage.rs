@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Who has to act. The numbers are stable and shared with C callers; none is ever used again for something else.
+/// Who has to act. `Display` is the word that programs write into logs: `input`, `token`, `network`. The numbers are stable and shared with C callers; none is ever used again for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -26,6 +26,22 @@ pub enum ErrorKind {
     Refused = 8,
     /// What the message is made from could not be read to its end. Nothing was delivered.
     Body = 9,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::Input => "input",
+            ErrorKind::Token => "token",
+            ErrorKind::Network => "network",
+            ErrorKind::Tls => "tls",
+            ErrorKind::Protocol => "protocol",
+            ErrorKind::Auth => "auth",
+            ErrorKind::Deferred => "deferred",
+            ErrorKind::Refused => "refused",
+            ErrorKind::Body => "body",
+        })
+    }
 }
 
 /// Where in the conversation. `Display` is the word that begins an error's text.
