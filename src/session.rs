@@ -168,15 +168,34 @@ impl Session {
     /// use exosend::Envelope;
     ///
     /// let envelope = Envelope::new("robot@contoso.com").to("ann@example.com").to("bob@example.com");
-    /// for refusal in session.check(&envelope.partial(true))? {
+    /// for refusal in session.probe(&envelope.partial(true))? {
     ///     println!("{refusal}");
     /// }
     /// # Ok::<(), exosend::Error>(())
     /// ```
-    pub fn check(&mut self, envelope: &Envelope) -> Result<Vec<Refusal>, Error> {
+    pub fn probe(&mut self, envelope: &Envelope) -> Result<Vec<Refusal>, Error> {
         let total = Deadline::total(self.dialogue.timeouts());
         let route = envelope.route()?;
-        self.dialogue.check(&route, envelope.content(), total)
+        self.dialogue.probe(&route, envelope.content(), total)
+    }
+
+    /// Whether the session has ended: each further message returns an error at once. After a refusal it goes on, after a
+    /// loss, a timeout and a 421 it is over.
+    ///
+    /// ```no_run
+    /// # let mut session = exosend::Session::open(&exosend::Account::from_env()?)?;
+    /// # let messages = [exosend::Message::new()];
+    /// for message in messages {
+    ///     match session.send(&message) {
+    ///         Ok(receipt) => println!("{receipt}"),
+    ///         Err(error) if session.is_over() => return Err(error),
+    ///         Err(error) => eprintln!("{error:?}"), // the next one may be taken
+    ///     }
+    /// }
+    /// # Ok::<(), exosend::Error>(())
+    /// ```
+    pub fn is_over(&self) -> bool {
+        self.dialogue.is_over()
     }
 
     /// Says QUIT, and does not wait for the answer: every message has had its own.

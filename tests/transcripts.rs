@@ -50,12 +50,12 @@ fn converse(mut account: Account, transcript: &Transcript) -> Vec<String> {
     let text = transcript.text();
     let mut outcomes = Vec::new();
     for send in &transcript.sends {
-        if send.check {
+        if send.probe {
             let envelope = Envelope::new("robot@contoso.com")
                 .partial(send.partial)
                 .size(text.len() as u64);
             let envelope = send.to.iter().fold(envelope, Envelope::to);
-            outcomes.push(player::outcome_of_check(session.check(&envelope)));
+            outcomes.push(player::outcome_of_probe(session.probe(&envelope)));
             continue;
         }
         let message = send.to.iter().fold(

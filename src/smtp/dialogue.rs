@@ -69,7 +69,7 @@ impl Dialogue {
     }
 
     /// No message, but the questions before it.
-    pub(crate) fn check(
+    pub(crate) fn probe(
         &mut self,
         route: &Route,
         content: Content<'_>,

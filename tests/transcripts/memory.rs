@@ -61,11 +61,11 @@ fn play(transcript: &Transcript) {
                     international: None,
                 };
                 let total = Deadline::total(account.limits());
-                if send.check {
+                if send.probe {
                     let envelope = envelope.size(text.len() as u64);
                     let result =
-                        dialogue.check(&envelope.route().unwrap(), envelope.content(), total);
-                    outcomes.push(player::outcome_of_check(result));
+                        dialogue.probe(&envelope.route().unwrap(), envelope.content(), total);
+                    outcomes.push(player::outcome_of_probe(result));
                     continue;
                 }
                 let result = dialogue.send(&envelope.route().unwrap(), content, total, |out| {

@@ -6,7 +6,7 @@
 //! token: short                       43 bytes instead of 2,012
 //! size: 100000                       bytes of each message
 //! > ann@example.com bob@example.com  the client sends a message to these; "partial" behind them allows partial delivery,
-//!                                    "check" asks only
+//!                                    "probe" asks only
 //! S: 220 hello                       a line of the server's; lines in a row leave in one write
 //! S~ 250 2.1.0 Sen                   no line end, and a write of its own
 //! S: <close>                         hangs up
@@ -43,7 +43,7 @@ pub struct Transcript {
 pub struct Send {
     pub to: Vec<String>,
     pub partial: bool,
-    pub check: bool,
+    pub probe: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -116,12 +116,12 @@ impl Transcript {
             "token:" => self.short_token = text == "short",
             "size:" => self.size = text.parse().unwrap(),
             ">" => {
-                let (text, check) = flag(text, " check");
+                let (text, probe) = flag(text, " probe");
                 let (text, partial) = flag(text, " partial");
                 self.sends.push(Send {
                     to: text.split(' ').flat_map(repeated).collect(),
                     partial,
-                    check,
+                    probe,
                 });
             }
             "=" => self.outcomes.push(text.into()),
@@ -244,9 +244,9 @@ pub fn outcome(result: &Result<Receipt, Error>) -> String {
 }
 
 /// The same where nothing was sent.
-pub fn outcome_of_check(result: Result<Vec<Refusal>, Error>) -> String {
+pub fn outcome_of_probe(result: Result<Vec<Refusal>, Error>) -> String {
     match result {
-        Ok(refused) => with_refusals("checked".into(), &refused),
+        Ok(refused) => with_refusals("probed".into(), &refused),
         Err(error) => outcome(&Err(error)),
     }
 }

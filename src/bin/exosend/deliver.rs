@@ -18,7 +18,7 @@ pub(crate) fn deliver(
 ) -> Result<Outcome, Failure> {
     let mut session = Session::open(&config.account)?;
     let outcome = match common.dry_run {
-        true => session.check(envelope).map(Outcome::Checked),
+        true => session.probe(envelope).map(Outcome::Checked),
         false => send(&mut session).map(Outcome::Sent),
     };
     session.quit();
