@@ -11,7 +11,6 @@ use crate::reply::Reply;
 /// recipient. It does not promise that the message arrives: what happens behind the server is told by bounces.
 ///
 /// `Display` is the server's reply, which support asks for when a message is missing.
-#[must_use = "with partial delivery, `refused` lists recipients who get nothing"]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub(crate) reply: Reply,

@@ -1,5 +1,4 @@
 //! Every way an unattended program proves who it is, and tokens that are kept.
-#![allow(unused_must_use)] // receipts are looked at where they matter
 
 #[path = "credentials/cache.rs"]
 mod cache;

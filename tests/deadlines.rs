@@ -1,7 +1,6 @@
 //! Every wait ends: at its own bound, however bytes trickle in, and never behind the total.
 //!
 //! Bounds are short here, and what is asserted of the clock is generous: that it did not take what a hang takes.
-#![allow(unused_must_use)] // receipts do not matter here
 
 mod exchange;
 

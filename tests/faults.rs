@@ -2,7 +2,6 @@
 //!
 //! What must hold whatever happens: the call ends in time; `Ok` exactly if the accepting reply arrived; an error in doubt
 //! wherever the stand-in has accepted; and not a byte of address, token or message in the clear.
-#![allow(unused_must_use)] // receipts are looked at where they matter
 
 mod exchange;
 

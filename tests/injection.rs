@@ -1,6 +1,5 @@
 //! Every string that a caller can give is attacked with what would make two lines or two addresses of one. It is refused
 //! before the first byte leaves, or goes out so that it cannot act.
-#![allow(unused_must_use)] // receipts are looked at where they matter
 
 mod exchange;
 

@@ -1,6 +1,5 @@
 //! No secret in anything exosend writes: everything that a run logs, exosend at trace and all others at debug, every error
 //! with its sources, and the `Debug` of every public type is searched for them. And none in memory once it is dropped.
-#![allow(unused_must_use)] // receipts do not matter here
 
 mod exchange;
 

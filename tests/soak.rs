@@ -3,7 +3,6 @@
 //!
 //! The clients are a process of their own, so that its descriptors, threads and memory are theirs alone.
 //! `EXOSEND_SOAK=20000` sends that many messages instead of 2,000; `EXOSEND_SOAK_SEED=7` draws other faults.
-#![allow(unused_must_use)] // receipts are written down where they matter
 #![cfg(target_os = "linux")]
 
 mod exchange;

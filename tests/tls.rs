@@ -1,5 +1,4 @@
 //! Never in the clear, and never to somebody else.
-#![allow(unused_must_use)] // receipts are looked at where they matter
 
 mod exchange;
 

@@ -1,5 +1,4 @@
 //! The token request: what is asked, and every way in which it can go wrong.
-#![allow(unused_must_use)] // receipts are looked at where they matter
 
 mod exchange;
 
