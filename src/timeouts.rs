@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long each step may take.
+/// How long each step may take; `Timeouts::default()` is right for Exchange Online.
 ///
 /// Each bounds a whole step, however its bytes trickle in, not one read. Whatever they say, nothing outlives
 /// [`total`](Self::total). A wait that ends at a bound is an error of kind [`Network`](crate::ErrorKind::Network) that
@@ -14,24 +14,50 @@ use std::time::{Duration, Instant};
 /// use exosend::{Account, Timeouts};
 ///
 /// let account = Account::new("robot@contoso.com")
-///     .timeouts(Timeouts { total: Duration::from_secs(120), ..Default::default() });
+///     .timeouts(Timeouts::default().total(Duration::from_secs(120)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    pub(crate) total: Duration,
+    pub(crate) token: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) command: Duration,
+    pub(crate) block: Duration,
+    pub(crate) accept: Duration,
+}
+
+impl Timeouts {
     /// [`send_mail`](crate::send_mail) as a whole, names, token and connection included; in a
     /// [`Session`](crate::Session) anew for `open` and for each `send`. 60 minutes.
-    pub total: Duration,
+    pub fn total(self, total: Duration) -> Self {
+        Self { total, ..self }
+    }
+
     /// One attempt at the token request; there are two at most. 15 seconds.
-    pub token: Duration,
+    pub fn token(self, token: Duration) -> Self {
+        Self { token, ..self }
+    }
+
     /// Resolving the name and connecting, over all its addresses. 30 seconds.
-    pub connect: Duration,
+    pub fn connect(self, connect: Duration) -> Self {
+        Self { connect, ..self }
+    }
+
     /// Writing a command and reading its reply; the TLS handshake. 5 minutes (RFC 5321 4.5.3.2).
-    pub command: Duration,
+    pub fn command(self, command: Duration) -> Self {
+        Self { command, ..self }
+    }
+
     /// One write of message data. 3 minutes (RFC 5321 4.5.3.2.5).
-    pub block: Duration,
-    /// The reply after the final dot. 10 minutes (RFC 5321 4.5.3.2.6): a server that is still filing the message
-    /// when the client gives up delivers it twice.
-    pub accept: Duration,
+    pub fn block(self, block: Duration) -> Self {
+        Self { block, ..self }
+    }
+
+    /// The reply after the final dot. 10 minutes (RFC 5321 4.5.3.2.6): a server that is still filing the message when
+    /// the client gives up delivers it twice.
+    pub fn accept(self, accept: Duration) -> Self {
+        Self { accept, ..self }
+    }
 }
 
 impl Default for Timeouts {

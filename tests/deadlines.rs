@@ -19,11 +19,9 @@ const BOUND: Duration = Duration::from_secs(1);
 const TRICKLE: Duration = Duration::from_millis(50);
 const HANG: Duration = Duration::from_secs(30);
 
-/// All in good time but for one.
-fn timeouts(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    change(&mut timeouts);
-    timeouts
+/// All in good time but for what a test shortens.
+fn timeouts() -> Timeouts {
+    Timeouts::default()
 }
 
 fn error(account: &Account, timeouts: Timeouts, message: &Message) -> Error {
@@ -80,7 +78,7 @@ fn each_step(check: impl Fn(&Exchange, Stage, &'static str) + Sync) {
 #[test]
 fn a_step_ends_at_its_own_bound() {
     each_step(|exchange, stage, name| {
-        let timeouts = timeouts(|t| (t.command, t.accept) = (BOUND, BOUND));
+        let timeouts = timeouts().command(BOUND).accept(BOUND);
         let error = error(&exchange.account(), timeouts, &note());
         assert!(
             error.to_string().contains(&format!("(timeout `{name}`)")),
@@ -97,7 +95,7 @@ fn no_step_outlives_the_total() {
         // The token first: it may take its time, the steps of the server may not.
         let account = exchange.account();
         Token::fetch(&account).unwrap();
-        let error = error(&account, timeouts(|t| t.total = BOUND), &note());
+        let error = error(&account, timeouts().total(BOUND), &note());
         assert!(error.to_string().contains("(timeout `total`)"), "{error}");
     });
 }
@@ -109,8 +107,8 @@ fn the_handshake_is_one_step() {
     let fault = Fault::raw(record).paced(1, TRICKLE);
     let exchange = Exchange::builder().on(Step::Handshake, fault).start();
     for (change, name) in [
-        (timeouts(|t| t.command = BOUND), "command"),
-        (timeouts(|t| t.total = BOUND), "total"),
+        (timeouts().command(BOUND), "command"),
+        (timeouts().total(BOUND), "total"),
     ] {
         let error = error(&exchange.account(), change, &note());
         assert_eq!(error.stage(), Stage::StartTls);
@@ -127,8 +125,8 @@ fn a_block_that_is_not_taken() {
     let builder = Exchange::builder().on(Step::Body(1), Fault::stop_reading());
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
     for (change, name) in [
-        (timeouts(|t| t.block = BOUND), "block"),
-        (timeouts(|t| t.total = BOUND * 2), "total"),
+        (timeouts().block(BOUND), "block"),
+        (timeouts().total(BOUND * 2), "total"),
     ] {
         let exchange = builder.clone().start();
         let mut session = Session::open(&exchange.account().timeouts(change)).unwrap();
@@ -161,8 +159,8 @@ fn the_token_has_its_bound_and_the_total_too() {
     let check = |builder: Builder| {
         let exchange = builder.start();
         for (change, name) in [
-            (timeouts(|t| t.token = BOUND), "token"),
-            (timeouts(|t| t.total = BOUND), "total"),
+            (timeouts().token(BOUND), "token"),
+            (timeouts().total(BOUND), "total"),
         ] {
             let error = error(&exchange.account(), change, &note());
             assert_eq!(error.stage(), Stage::Token, "{error}");
@@ -192,7 +190,7 @@ fn a_dead_only_address_costs_the_bound_of_connecting() {
     let _queued = TcpStream::connect(dead).unwrap();
     for host in ["127.0.0.1", "localhost"] {
         let account = exchange.account().server(host, dead.port());
-        let error = error(&account, timeouts(|t| t.connect = BOUND), &note());
+        let error = error(&account, timeouts().connect(BOUND), &note());
         assert_eq!(
             error.to_string(),
             format!(

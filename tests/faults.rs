@@ -25,21 +25,15 @@ const TOTAL: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(100);
 
 fn patient() -> Timeouts {
-    Timeouts {
-        total: TOTAL,
-        ..Timeouts::default()
-    }
+    Timeouts::default().total(TOTAL)
 }
 
 fn impatient() -> Timeouts {
-    Timeouts {
-        token: SHORT,
-        connect: TOTAL,
-        command: SHORT,
-        block: SHORT,
-        accept: SHORT,
-        total: TOTAL,
-    }
+    patient()
+        .token(SHORT)
+        .command(SHORT)
+        .block(SHORT)
+        .accept(SHORT)
 }
 
 fn message() -> exosend::Message {

@@ -103,10 +103,9 @@ fn the_token_is_fetched_beside_the_handshakes() {
         .entra_is_deaf()
         .on(Step::EhloTls, Fault::reply("550 5.7.1 Go away"))
         .start();
-    let account = exchange.account().timeouts(Timeouts {
-        token: Duration::from_secs(600),
-        ..Timeouts::default()
-    });
+    let account = exchange
+        .account()
+        .timeouts(Timeouts::default().token(Duration::from_secs(600)));
     let error = send(&account, &to(1)).unwrap_err();
     assert_eq!(error.to_string(), "ehlo: 550 5.7.1 Go away");
 }

@@ -195,10 +195,7 @@ fn a_slow_reader_is_cut_off_at_the_total() {
         }
     }
     let exchange = Exchange::start();
-    let timeouts = Timeouts {
-        total: Duration::from_secs(1),
-        ..Default::default()
-    };
+    let timeouts = Timeouts::default().total(Duration::from_secs(1));
     let mut session = Session::open(&exchange.account().timeouts(timeouts)).unwrap();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
     let error = session.send_raw(&envelope, Slow(0)).unwrap_err();

@@ -204,12 +204,12 @@ fn clients() {
     // The test harness has begun a line.
     println!();
     let messages = number("EXOSEND_SOAK", 0);
-    let account = Account::from_env().unwrap().timeouts(Timeouts {
-        token: BOUND * 4,
-        command: BOUND,
-        accept: BOUND,
-        ..Timeouts::default()
-    });
+    let account = Account::from_env().unwrap().timeouts(
+        Timeouts::default()
+            .token(BOUND * 4)
+            .command(BOUND)
+            .accept(BOUND),
+    );
     // What is made once and kept: allocator arenas, the resolver's files.
     let next = AtomicUsize::new(0);
     let run = |end: usize| {

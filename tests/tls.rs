@@ -156,10 +156,7 @@ fn a_handshake_that_never_comes_ends_at_its_bound() {
     let exchange = Exchange::builder()
         .on(Step::Handshake, Fault::silent())
         .start();
-    let timeouts = Timeouts {
-        command: Duration::from_millis(100),
-        ..Timeouts::default()
-    };
+    let timeouts = Timeouts::default().command(Duration::from_millis(100));
     let error = refused_by(&exchange, &exchange.account().timeouts(timeouts));
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(

@@ -165,10 +165,7 @@ fn too_many_requests_are_not_made_more_unless_the_wait_is_short() {
 #[test]
 fn silence_ends_at_the_bound_twice() {
     let exchange = Exchange::builder().token(Answer::silent()).start();
-    let timeouts = Timeouts {
-        token: Duration::from_millis(100),
-        ..Default::default()
-    };
+    let timeouts = Timeouts::default().token(Duration::from_millis(100));
     let error = Token::fetch(&exchange.account().timeouts(timeouts)).unwrap_err();
     assert_eq!(
         error.to_string(),
