@@ -12,6 +12,11 @@
     )
 )]
 
+#[cfg(not(unix))]
+compile_error!(
+    "exosend builds on Unix only: files that hold secrets are judged by their owner and mode"
+);
+
 mod account;
 mod advice;
 mod background;
@@ -49,6 +54,14 @@ pub use session::Session;
 pub use stage::{ErrorKind, Stage};
 pub use timeouts::Timeouts;
 pub use token::Token;
+
+// Programs that send from several threads rely on these.
+const _: () = {
+    const fn moves<T: Send>() {}
+    const fn shares<T: Send + Sync>() {}
+    moves::<Session>();
+    shares::<(Account, Message, Envelope, Token, Receipt, Error)>();
+};
 
 /// Sends one message: gets a token, connects, logs in, and hands the message over.
 ///

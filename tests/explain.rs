@@ -1,4 +1,5 @@
 //! Lines as people quote them, and what they mean. Hosts, addresses and ids are varied.
+#![cfg(feature = "advice")]
 
 mod exchange;
 

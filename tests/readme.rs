@@ -1,5 +1,6 @@
 //! The README's troubleshooting section is made from the table of hints and stays in step with it.
 //! `EXOSEND_GOLDEN=write cargo test --test readme` writes it anew.
+#![cfg(feature = "advice")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! The PowerShell of `Setup`, read by a parser that is not ours: whatever a value holds, it is one literal, and no command.
+#![cfg(feature = "advice")]
 
 use exosend::{Account, Cloud, ErrorKind, Setup};
 use tree_sitter::{Node, Parser};
