@@ -1,6 +1,8 @@
 //! The command: a command line and a message in; text, an exit code and delivered bytes out.
 #![cfg(feature = "cli")]
 
+#[path = "cli/attacks.rs"]
+mod attacks;
 #[path = "cli/configuration.rs"]
 mod configuration;
 #[path = "cli/exit_codes.rs"]

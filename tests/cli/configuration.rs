@@ -4,15 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::machine::{Machine, Run, finish};
 
-const NOTE: &str = "Subject: x\n\nhello\n";
-
 fn send(machine: &Machine, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut command = machine.command("exosend");
     command
         .envs(variables.iter().copied())
-        .args(arguments)
-        .arg("ann@example.com");
-    finish(&mut command, NOTE)
+        .args(["send", "--to", "ann@example.com", "--subject", "x"])
+        .args(arguments);
+    finish(&mut command, "hello\n")
 }
 
 #[test]
@@ -75,14 +73,27 @@ fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
     machine.write("environment", &variables);
     machine.write("home/.config/exosend.conf", "nonsense");
     assert_eq!(send(&machine, &[], &["--config", "environment"]).code, 0);
-    let run = send(&machine, &[], &["--config", "nowhere"]);
-    assert_eq!(
-        (run.code, run.stderr.as_str()),
-        (
-            78,
-            "exosend: nowhere: cannot be read: No such file or directory (os error 2)\n"
-        )
-    );
+    let mut sendmail = machine.command("sendmail");
+    sendmail
+        .env("EXOSEND_CONFIG", "environment")
+        .arg("ann@example.com");
+    let run = finish(&mut sendmail, "Subject: x\n\nhello\n");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let stronger = [("EXOSEND_CONFIG", "nowhere")];
+    let run = send(&machine, &stronger, &["--config", "environment"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for run in [
+        send(&machine, &[], &["--config", "nowhere"]),
+        send(&machine, &stronger, &[]),
+    ] {
+        assert_eq!(
+            (run.code, run.stderr.as_str()),
+            (
+                78,
+                "exosend: nowhere: cannot be read: No such file or directory (os error 2)\n"
+            )
+        );
+    }
 }
 
 #[test]

@@ -128,29 +128,18 @@ fn the_text_is_stdin() {
 }
 
 #[test]
-fn options_of_all_forms_may_stand_before_the_word() {
+fn options_of_all_subcommands() {
     let machine = Machine::new();
+    let send = ["send", "--to", "ann@example.com", "--subject", "x"];
     let run = machine.run(
-        &[
-            "--quiet",
-            "--set",
-            "timeout=9",
-            "send",
-            "--to",
-            "ann@example.com",
-            "--subject",
-            "x",
-        ],
+        &[&send[..], &["--quiet", "--set", "timeout=9"]].concat(),
         "x",
     );
     assert_eq!(
         (run.code, run.stdout.as_str(), run.stderr.as_str()),
         (0, "", "")
     );
-    let run = machine.run(
-        &["send", "--to", "ann@example.com", "-v", "--subject", "x"],
-        "x",
-    );
+    let run = machine.run(&[&send[..], &["-v"]].concat(), "x");
     assert!(run.stderr.contains("C: MAIL FROM:<robot@contoso.com>"));
 }
 
@@ -246,8 +235,8 @@ fn a_stdout_that_is_full_does_not_make_a_sent_message_unsent() {
         let full = std::fs::File::create("/dev/full").unwrap();
         let mut command = machine.command("exosend");
         command
-            .args(json)
-            .args(["send", "--to", "ann@example.com", "--text", "x"]);
+            .args(["send", "--to", "ann@example.com", "--text", "x"])
+            .args(json);
         let output = command.stdout(full).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{stderr}");
@@ -295,6 +284,7 @@ fn help_and_version() {
     let machine = Machine::new();
     for (arguments, begin) in [
         (&["--help"][..], "exosend [flags]"),
+        (&["-h"], "exosend [flags]"),
         (&["send", "--help"], "exosend send:"),
         (&["send", "-h"], "exosend send:"),
         (&["token", "--help"], "exosend token:"),

@@ -1,4 +1,4 @@
-//! The options that every form of the command takes.
+//! The options that every subcommand takes.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Common {
             Shared::Quiet => self.quiet = true,
             Shared::DryRun => self.dry_run = true,
             Shared::Json => self.json = true,
-            Shared::Version => help::print(concat!("exosend ", env!("CARGO_PKG_VERSION"))),
+            Shared::Version => help::print(help::VERSION),
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ use zeroize::Zeroize;
 use crate::common::Common;
 use crate::exit::Failure;
 use sources::{
-    Layer, Setting, default_cache, from_environment, from_file, may_be_there, usual_files,
+    Layer, Setting, default_cache, from_environment, from_file, may_be_there, named_file,
+    usual_files,
 };
 
 pub(crate) use settings::{LogTo, Settings};
@@ -32,8 +33,8 @@ impl Config {
     /// Reads the files and the environment. Nothing is known yet to be missing.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
         let mut layers = vec![default_cache()];
-        match &common.config {
-            Some(path) => layers.push(from_file(path)?),
+        match common.config.clone().or_else(named_file) {
+            Some(path) => layers.push(from_file(&path)?),
             None => {
                 for path in usual_files() {
                     if may_be_there(&path) {

@@ -10,6 +10,8 @@ pub(crate) fn print(text: &str) -> ! {
     })
 }
 
+pub(crate) const VERSION: &str = concat!("exosend ", env!("CARGO_PKG_VERSION"));
+
 pub(crate) const ALL: &str = "\
 exosend [flags] [--] recipient...  a message on stdin, as for sendmail
 exosend send --to A --subject S    a message from arguments, its text on stdin
@@ -23,12 +25,13 @@ as sendmail:
  -bp, -q  the queue: always empty      -bd, -bs    errors: no daemon, no SMTP
  ignored: -A -B -bm -C -c -D -d -e -G -h -L -M -m -N -n -O -o -p -Q -R -s -T
           -U -V -X -x
-everywhere:
+ -v       the transcript on stderr     --quiet     no warnings
+behind COMMAND also:
  --config FILE    instead of /etc/exosend.conf and ~/.config/exosend.conf
  --set KEY=VALUE  stronger than files and EXOSEND_* variables; repeat
  --dry-run        up to, not with, DATA  --json   a result object on stdout
- --quiet          no warnings            -v       the transcript on stderr
- --version        --help                 man exosend: keys, files, exit codes
+in the environment: EXOSEND_CONFIG=FILE, EXOSEND_KEY=VALUE
+alone: --version, --help                 man exosend: keys, files, exit codes
 exit: 64 usage 65 data 66 no input 67 recipient 68 host 69 refused 74 in doubt
  75 try again (there is no queue) 76 protocol, TLS 77 login 78 configuration";
 

@@ -2,6 +2,9 @@
 //!
 //! Two ways to call it. `exosend [sendmail flags] [recipient...]` takes a message on stdin, as sendmail does; it is all
 //! there is under the name `sendmail`. `exosend send` and the other subcommands are for people and scripts.
+//!
+//! Who calls the first form is often not whom the configuration belongs to: a web page's visitor may choose a word of a
+//! command line. So it takes nothing that says where secret, token or message go, and no subcommand behind a flag.
 
 mod addresses;
 mod common;
@@ -31,9 +34,9 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use common::{Common, Shared};
+use common::Common;
 use exit::Failure;
-use lexopt::{Arg, Parser};
+use lexopt::Parser;
 
 fn main() -> ExitCode {
     let mut common = Common::default();
@@ -56,39 +59,15 @@ fn run(common: &mut Common) -> Result<(), Failure> {
     if let Some(name @ ("sendmail" | "mailq" | "newaliases")) = name {
         return sendmail::run(name, &arguments, common);
     }
-    // Options of every form may stand before the subcommand; what is not one of them is sendmail's.
-    let mut parser = Parser::from_args(&arguments);
-    loop {
-        let Ok(Some(argument)) = parser.next() else {
-            break;
-        };
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
+    // A subcommand is the first word or none: nobody reaches it who can only add to `exosend -t -i`.
+    let word = arguments.first().and_then(|word| word.to_str());
+    match word.and_then(subcommand) {
+        Some(subcommand) => {
+            let rest = arguments.iter().skip(1);
+            subcommand(Parser::from_args(rest), common)
         }
-        let subcommand = match &argument {
-            // Behind `--` there are recipients only.
-            Arg::Value(value) if before(&arguments, value).any(|before| before == "--") => None,
-            Arg::Value(value) => value.to_str().and_then(subcommand),
-            Arg::Long("help") | Arg::Short('h') => help::print(help::ALL),
-            _ => None,
-        };
-        match subcommand {
-            Some(subcommand) => return subcommand(parser, common),
-            None => break,
-        }
+        None => sendmail::run("exosend", &arguments, common),
     }
-    *common = Common::default();
-    sendmail::run("exosend", &arguments, common)
-}
-
-fn before<'a>(
-    arguments: &'a [OsString],
-    value: &'a OsString,
-) -> impl Iterator<Item = &'a OsString> {
-    arguments
-        .iter()
-        .take_while(move |argument| *argument != value)
 }
 
 /// Whoever writes to a pipe that nobody reads dies of it, as git does, and never sees the exit code.

@@ -9,7 +9,7 @@ use exosend::Message;
 
 use crate::common::Common;
 use crate::config::Config;
-use crate::deliver::{announce, conclude, deliver, envelope, say};
+use crate::deliver::{conclude, deliver, envelope, say};
 use crate::exit::{self, Failure};
 use crate::head::{self, Author, Head};
 use crate::input::{Input, NoInput};
@@ -42,11 +42,8 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
         from: config.mailbox.clone(),
         ..Facts::default()
     };
-    let result = send(&flags, common, &config, &mut facts);
     // sendmail says nothing when all is well.
-    if let (Ok(outcome), true) = (&result, common.dry_run) {
-        announce(common, outcome);
-    }
+    let result = send(&flags, common, &config, &mut facts);
     conclude(&config, common, &facts, result)
 }
 

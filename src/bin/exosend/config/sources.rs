@@ -31,6 +31,15 @@ pub(super) fn usual_files() -> Vec<PathBuf> {
     files
 }
 
+/// The variable that stands for `--config` where callers add arguments of their own: it names a file, and is no key.
+const CONFIG: &str = "EXOSEND_CONFIG";
+
+/// The file that is read instead of the usual ones.
+pub(super) fn named_file() -> Option<PathBuf> {
+    let path = std::env::var_os(CONFIG).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
+}
+
 /// A program that is started for each message would ask Entra for a token each time.
 pub(super) fn default_cache() -> Layer {
     let variable = |name| {
@@ -117,7 +126,7 @@ pub(super) fn from_environment() -> Result<Layer, Failure> {
         let Some(name) = name.to_str().filter(|name| name.starts_with("EXOSEND_")) else {
             continue;
         };
-        if value.is_empty() {
+        if value.is_empty() || name == CONFIG {
             continue;
         }
         let key = file::key(name);

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use lexopt::{Arg, Parser};
 
 use crate::addresses;
-use crate::common::{Common, Shared, text};
+use crate::common::{Common, text};
 use crate::exit::Failure;
 use crate::help;
 
@@ -48,21 +48,29 @@ impl Flags {
             "newaliases" => flags.mode = Mode::Aliases,
             _ => {}
         }
+        // Only alone: behind `-t` they would print something, end with 0, and the message would be gone.
+        match arguments {
+            [only] if only == "--help" || only == "-h" => help::print(help::SENDMAIL),
+            [only] if only == "--version" => help::print(help::VERSION),
+            _ => {}
+        }
         let mut parser = Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
-            if let Some(shared) = Shared::of(&argument) {
-                common.take(shared, &mut parser)?;
-                continue;
-            }
             match argument {
                 Arg::Value(value) => {
                     let specs = specs("recipient", &text(value)?)?;
                     flags.recipients.extend(specs);
                 }
-                Arg::Long("help") => help::print(help::SENDMAIL),
-                Arg::Long(_) => return Err(argument.unexpected().into()),
+                Arg::Short('v') | Arg::Long("verbose") => common.verbose = true,
+                Arg::Long("quiet") => common.quiet = true,
+                Arg::Long(option) => return Err(not_here(option)),
                 Arg::Short(flag) => flags.take(flag, &mut parser)?,
             }
+        }
+        // As Postfix: a message that came with it would be gone, and all would look well.
+        if flags.mode != Mode::Deliver && (flags.read_recipients || !flags.recipients.is_empty()) {
+            let what = "recipients, and a mode that sends nothing: -bi, -bp, -bs, -I or -q";
+            return Err(Failure::usage(what));
         }
         Ok(flags)
     }
@@ -95,7 +103,11 @@ impl Flags {
                 };
             }
             'q' => {
-                parser.optional_value();
+                // `-q@example.com` is a recipient that begins with a hyphen.
+                let which = parser.optional_value().unwrap_or_default();
+                if which.to_string_lossy().contains('@') {
+                    return Err(Failure::usage("-q: a recipient like this stands behind --"));
+                }
                 self.mode = Mode::RunQueue;
             }
             'I' => self.mode = Mode::Aliases,
@@ -110,6 +122,21 @@ impl Flags {
             flag => return Err(Arg::Short(flag).unexpected().into()),
         }
         Ok(())
+    }
+}
+
+/// What sendmail has no word for. A caller that is not the owner must not choose where the secret, the token or the
+/// message go, which file is read or written, and whether the message leaves at all.
+fn not_here(option: &str) -> Failure {
+    match option {
+        "config" | "set" | "dry-run" | "json" => {
+            let what =
+                format!("--{option}: only behind a subcommand, as in exosend send --{option}");
+            Failure::usage(what)
+                .with_hint("EXOSEND_CONFIG in the environment names another configuration")
+        }
+        "help" | "version" => Failure::usage(format!("--{option}: only alone")),
+        _ => Arg::Long(option).unexpected().into(),
     }
 }
 
