@@ -26,6 +26,7 @@ mod der;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
+#[path = "../tests/fuzz/inside.rs"]
 pub mod fuzzing;
 mod hint;
 mod message;

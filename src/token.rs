@@ -87,20 +87,6 @@ impl Token {
         self.secret.expose()
     }
 
-    #[cfg(test)]
-    pub(crate) fn of_length(length: usize) -> Self {
-        let text: String = (0..length)
-            .map(|n| char::from(b'A' + (n * n % 26) as u8))
-            .collect();
-        Self::of_text(&text)
-    }
-
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn of_text(text: &str) -> Self {
-        let now = SystemTime::now();
-        Self::new(Secret::new(text.to_owned()), now, now)
-    }
-
     pub(crate) fn as_secret(&self) -> &Secret {
         &self.secret
     }

@@ -29,7 +29,7 @@ impl Head<'_> {
 }
 
 /// What came back over HTTP.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) status: u16,
     content_type: String,
     location: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
+    pub(crate) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
         let header = |name| {
             response
                 .headers()
@@ -85,7 +85,7 @@ impl Answer {
     }
 
     /// The token, or why there is none. What is `withheld` was sent, and may not be repeated in an error.
-    pub(super) fn token(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Token, Error> {
+    pub(crate) fn token(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Token, Error> {
         let json: Value = match serde_json::from_slice(&self.body) {
             Ok(json @ Value::Object(_)) => json,
             _ => return Err(self.error(withheld.cut_from(&self.what_instead_of_json()))),
@@ -195,9 +195,9 @@ impl Answer {
 }
 
 /// A secret that was part of the request, and what it is called. What a server says verbatim may be what it was told.
-pub(super) struct Withheld<'s> {
-    pub(super) name: &'static str,
-    pub(super) secret: &'s Secret,
+pub(crate) struct Withheld<'s> {
+    pub(crate) name: &'static str,
+    pub(crate) secret: &'s Secret,
 }
 
 impl Withheld<'_> {
@@ -236,26 +236,6 @@ fn seconds(value: Option<&Value>) -> Duration {
         _ => None,
     };
     Duration::from_secs(seconds.unwrap_or(0))
-}
-
-/// What an answer that came in any way means.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn answered(
-    status: u16,
-    content_type: &str,
-    body: &[u8],
-    secret: &str,
-) -> Result<Token, Error> {
-    let answer = Answer {
-        status,
-        content_type: printable(content_type),
-        location: None,
-        challenge: None,
-        retry_after: None,
-        body: body.to_vec().into(),
-    };
-    let (name, secret) = ("[client secret]", &Secret::new(secret.to_owned()));
-    answer.token(SystemTime::now(), &Withheld { name, secret })
 }
 
 #[cfg(test)]

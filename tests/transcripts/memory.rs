@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use super::Dialogue;
 use crate::message::envelope::{Content, Envelope};
+use crate::secret::Secret;
 use crate::smtp::login::Greeted;
 use crate::smtp::wire::{Stream, Wire, blob};
 use crate::timeouts::Deadline;
@@ -30,7 +32,10 @@ fn play(transcript: &Transcript) {
     for (key, value) in &transcript.settings {
         account.set(key, value).unwrap();
     }
-    let token = Token::of_length(if transcript.short_token { 43 } else { 2012 });
+    let length = if transcript.short_token { 43 } else { 2012 };
+    let letters = (0..length).map(|n| char::from(b'A' + (n * n % 26) as u8));
+    let now = SystemTime::now();
+    let token = Token::new(Secret::new(letters.collect()), now, now);
     let login = blob(&[
         "user=robot@contoso.com\x01auth=Bearer ",
         token.secret(),

@@ -19,6 +19,7 @@ mod head;
 mod help;
 mod input;
 #[cfg(test)]
+#[path = "../../../tests/fuzz/command.rs"]
 mod invariants;
 mod logger;
 mod recipients;

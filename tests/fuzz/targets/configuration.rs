@@ -7,7 +7,7 @@ mod addresses;
 mod file;
 #[path = "../../../src/bin/exosend/head.rs"]
 mod head;
-#[path = "../../../src/bin/exosend/invariants.rs"]
+#[path = "../command.rs"]
 mod invariants;
 
 /// Where the command has it.

@@ -13,6 +13,9 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use ureq::http::Response;
 
 use crate::account::{Account, InitialResponse};
 use crate::error::Error;
@@ -21,6 +24,7 @@ use crate::message::address::Address;
 use crate::message::attachment::Attachment;
 use crate::message::envelope::{Content, Route};
 use crate::reply::Reply;
+use crate::secret::Secret;
 use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login::Greeted;
 use crate::smtp::wire::{Stream, Wire};
@@ -28,6 +32,7 @@ use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::{Deadline, Timeouts};
 use crate::token::Token;
+use crate::token::answer::{Answer, Withheld};
 
 /// What ends a turn of the server's: it speaks on when the client has.
 const TURN: u8 = 0x1e;
@@ -45,10 +50,15 @@ pub fn replies(input: &[u8]) {
     }
 }
 
+fn sent() -> Token {
+    let now = SystemTime::now();
+    Token::new(Secret::new(TOKEN.to_owned()), now, now)
+}
+
 fn read_replies(input: &[u8], piece: usize) -> Vec<Result<Reply, String>> {
     let canned = Canned::new(VecDeque::from([input.to_vec()]), piece);
     let mut wire = wire(canned);
-    wire.keep_secret(Token::of_text(TOKEN).as_secret());
+    wire.keep_secret(sent().as_secret());
     let mut replies = Vec::new();
     loop {
         match wire.reply(Stage::Sender) {
@@ -141,7 +151,7 @@ pub fn session(input: &[u8]) {
 }
 
 fn converse(clear: &Canned, hidden: &Canned) -> Vec<Result<(), Error>> {
-    let token = Token::of_text(TOKEN);
+    let token = sent();
     let opened = Greeted::greet(wire(clear.clone()), "[127.0.0.1]")
         .and_then(|greeted| greeted.start_tls(|_| Ok(Box::new(hidden.clone())), "[127.0.0.1]"))
         .and_then(|secured| {
@@ -188,9 +198,20 @@ pub fn token_answer(input: &[u8]) {
         return;
     };
     const STATUS: [u16; 8] = [200, 400, 401, 302, 429, 500, 503, 204];
-    const TYPES: [&str; 4] = ["application/json", "text/html", "", "\u{1b}[2J"];
+    const TYPES: [&[u8]; 4] = [b"application/json", b"text/html", b"", b"text/html; \xff"];
     let (first, secret) = (usize::from(first), "marked-secret/+=");
-    match crate::token::answer::answered(STATUS[first % 8], TYPES[first / 8 % 4], body, secret) {
+    let response = Response::builder()
+        .status(STATUS[first % 8])
+        .header("Content-Type", TYPES[first / 8 % 4])
+        .body(ureq::Body::builder().data(body));
+    let withheld = Withheld {
+        name: "[client secret]",
+        secret: &Secret::new(secret.to_owned()),
+    };
+    let Ok(answer) = Answer::read(response.unwrap()) else {
+        return;
+    };
+    match answer.token(SystemTime::now(), &withheld) {
         Ok(token) => {
             assert_eq!(STATUS[first % 8], 200);
             assert!(!token.secret().is_empty());
