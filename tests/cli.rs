@@ -7,6 +7,8 @@ mod attacks;
 mod configuration;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/machine.rs"]
 mod machine;
 #[path = "cli/recipients.rs"]

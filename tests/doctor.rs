@@ -9,8 +9,6 @@ mod machine;
 mod network;
 #[path = "doctor/report.rs"]
 mod report;
-#[path = "doctor/setup.rs"]
-mod setup;
 #[path = "doctor/token.rs"]
 mod token;
 
@@ -42,7 +40,9 @@ fn doctor(machine: &Machine, arguments: &[&str]) -> Run {
         assert!(!told, "{}\n{}", run.stdout, run.stderr);
     }
     if !arguments.contains(&"--json") {
-        for line in run.stdout.lines() {
+        // Commands are copied, and words like ids are not cut.
+        let is_command = |line: &str| line.starts_with("   ") && line.contains(" -");
+        for line in run.stdout.lines().filter(|line| !is_command(line)) {
             let long_word = line.split_whitespace().any(|word| word.len() > 45);
             assert!(line.chars().count() <= 80 || long_word, "{line}");
         }
@@ -68,10 +68,9 @@ fn line(run: &Run, state: &str, name: &str) -> String {
         .join(" ")
 }
 
-/// The output without its line breaks, and with commands that go on below in one line.
+/// The output without its line breaks.
 fn flat(run: &Run) -> String {
-    let text = run.stdout.replace(" `\n", "\n").replace(" \\\n", "\n");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]

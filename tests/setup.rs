@@ -1,125 +1,83 @@
-//! The PowerShell of `Setup`, read by a parser that is not ours: whatever a value holds, it is one literal, and no command.
-#![cfg(feature = "advice")]
+//! `exosend setup`: four texts of PowerShell, as a reader sees them. `EXOSEND_GOLDEN=write cargo test --test setup` writes
+//! them anew.
+#![cfg(feature = "cli")]
 
+#[path = "cli/machine.rs"]
+mod machine;
+
+mod exchange;
+
+use std::path::{Path, PathBuf};
+
+use exchange::Exchange;
 use exosend::{Account, Cloud, ErrorKind, Setup};
-use tree_sitter::{Node, Parser};
+use machine::{Machine, Run};
+use serde_json::Value;
 
+const CLIENT_ID: &str = "6731de76-14a6-49ae-97bc-6eba6914391e";
 const OBJECT_ID: &str = "8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55";
+
+const SCRIPTS: [(&str, bool, bool); 4] = [
+    ("rbac", false, false),
+    ("classic", true, false),
+    ("undo-rbac", false, true),
+    ("undo-classic", true, true),
+];
 
 fn account() -> Account {
     Account::new("robot@contoso.com")
         .tenant("contoso.onmicrosoft.com")
-        .client_id("6731de76-14a6-49ae-97bc-6eba6914391e")
-}
-
-/// All four scripts, by name.
-fn scripts(account: &Account, object_id: &str) -> Vec<(String, String)> {
-    let mut scripts = Vec::new();
-    for (classic, undo) in [(false, false), (true, false), (false, true), (true, true)] {
-        let setup = Setup::new(account)
-            .object_id(object_id)
-            .classic(classic)
-            .undo(undo);
-        scripts.push((
-            format!("classic {classic}, undo {undo}"),
-            setup.script().unwrap(),
-        ));
-    }
-    scripts
-}
-
-/// The command names and the literals of a script, as PowerShell reads it.
-fn read(script: &str) -> (Vec<String>, Vec<String>) {
-    // PowerShell takes these four for the quote (about_Quoting_Rules), the grammar does not know them.
-    let script: String = script
-        .chars()
-        .map(|c| {
-            if matches!(c, '\u{2018}'..='\u{201b}') {
-                '\''
-            } else {
-                c
-            }
-        })
-        .collect();
-    let mut parser = Parser::new();
-    parser
-        .set_language(&tree_sitter_powershell::LANGUAGE.into())
-        .unwrap();
-    let tree = parser.parse(&script, None).unwrap();
-    assert!(
-        !tree.root_node().has_error(),
-        "{}\n{script}",
-        tree.root_node().to_sexp()
-    );
-    let (mut names, mut literals) = (Vec::new(), Vec::new());
-    walk(tree.root_node(), &mut |node| {
-        let text = node.utf8_text(script.as_bytes()).unwrap().to_owned();
-        match node.kind() {
-            "command_name" => names.push(text),
-            "verbatim_string_characters" => literals.push(text),
-            "sub_expression"
-            | "expandable_string_literal"
-            | "script_block"
-            | "invokation_expression"
-            | "assignment_expression" => panic!("{} in\n{script}", node.kind()),
-            _ => {}
-        }
-    });
-    (names, literals)
-}
-
-fn walk(node: Node<'_>, see: &mut dyn FnMut(Node<'_>)) {
-    see(node);
-    for n in 0..node.child_count() {
-        walk(node.child(n as u32).unwrap(), see);
-    }
-}
-
-const RBAC: [&str; 6] = [
-    "Connect-ExchangeOnline",
-    "New-ServicePrincipal",
-    "New-ManagementScope",
-    "New-ManagementRoleAssignment",
-    "Set-CASMailbox",
-    "Test-ServicePrincipalAuthorization",
-];
-const CLASSIC: [&str; 4] = [
-    "Connect-ExchangeOnline",
-    "New-ServicePrincipal",
-    "Add-MailboxPermission",
-    "Set-CASMailbox",
-];
-const UNDO_RBAC: [&str; 5] = [
-    "Connect-ExchangeOnline",
-    "Remove-ManagementRoleAssignment",
-    "Remove-ManagementScope",
-    "Set-CASMailbox",
-    "Remove-ServicePrincipal",
-];
-const UNDO_CLASSIC: [&str; 4] = [
-    "Connect-ExchangeOnline",
-    "Remove-MailboxPermission",
-    "Set-CASMailbox",
-    "Remove-ServicePrincipal",
-];
-
-fn commands() -> [&'static [&'static str]; 4] {
-    [&RBAC, &CLASSIC, &UNDO_RBAC, &UNDO_CLASSIC]
+        .client_id(CLIENT_ID)
 }
 
 #[test]
-fn each_script_has_its_commands_and_no_other() {
-    for ((name, script), expected) in scripts(&account(), OBJECT_ID).iter().zip(commands()) {
-        assert_eq!(read(script).0, expected, "{name}");
-        assert!(
-            script.lines().all(|line| line.chars().count() <= 80),
-            "{script}"
-        );
+fn each_script_is_the_text_that_was_read() {
+    let account = account();
+    for (name, classic, undo) in SCRIPTS {
+        let setup = Setup::new(&account).object_id(OBJECT_ID);
+        let script = setup.classic(classic).undo(undo).script().unwrap();
+        judge(name, &script);
     }
+    let account = Account::new("robot@contoso.com");
+    let unknown = Setup::new(&account).script().unwrap();
+    judge("rbac-of-unknown-ids", &unknown);
+}
+
+#[track_caller]
+fn judge(name: &str, script: &str) {
+    if std::env::var_os("EXOSEND_GOLDEN").is_some() {
+        std::fs::write(file(name), script).unwrap();
+    }
+    assert_eq!(script, golden(name), "{name}");
+}
+
+fn golden(name: &str) -> String {
+    std::fs::read_to_string(file(name)).unwrap()
+}
+
+fn file(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/setup");
+    folder.join(name).with_extension("ps1")
 }
 
 #[test]
-fn what_is_in_a_value_never_acts() {
+fn other_clouds_have_the_classic_way_only() {
+    let classic = golden("classic");
+    for (cloud, name) in [
+        (Cloud::GccHigh, "O365USGovGCCHigh"),
+        (Cloud::Dod, "O365USGovDoD"),
+        (Cloud::China, "O365China"),
+    ] {
+        let account = account().cloud(cloud);
+        let script = Setup::new(&account).object_id(OBJECT_ID).script().unwrap();
+        let there = format!("Connect-ExchangeOnline -ExchangeEnvironmentName {name}");
+        assert_eq!(script, classic.replace("Connect-ExchangeOnline", &there));
+    }
+}
+
+/// PowerShell takes five characters for the single quote (about_Quoting_Rules), and nothing acts between two of them.
+#[test]
+fn whatever_a_value_holds_is_one_literal() {
     for evil in [
         "'; Remove-Mailbox x; '",
         "o'brien",
@@ -128,37 +86,61 @@ fn what_is_in_a_value_never_acts() {
         "$(Remove-Mailbox x)",
         "`'; Remove-Mailbox x",
         "\"; Remove-Mailbox x; \"",
-        "a -b {c} | d & e > f # g",
+        "a -b {client} | d & e > f # g",
         "@'",
-        "\u{201c}x\u{201d}",
         "--%",
         "ends with a quote'",
         "ends with a backtick`",
     ] {
-        let account = Account::new(format!("{evil}@contoso.com"))
-            .tenant(evil)
-            .client_id(evil);
-        for ((name, script), expected) in scripts(&account, evil).iter().zip(commands()) {
-            let (names, literals) = read(script);
-            assert_eq!(names, expected, "{name}: {script}");
-            // The value is there, whole, as the literal that PowerShell makes of it.
-            let plain: String = evil
-                .chars()
-                .map(|c| {
-                    if matches!(c, '\u{2018}'..='\u{201b}') {
-                        '\''
-                    } else {
-                        c
+        let mailbox = format!("{evil}@contoso.com");
+        let account = Account::new(&mailbox).tenant(evil).client_id(evil);
+        for (name, classic, undo) in SCRIPTS {
+            let setup = Setup::new(&account).object_id(evil);
+            let script = setup.classic(classic).undo(undo).script().unwrap();
+            let (commands, literals) = read(&script);
+            let (those, meant) = read(&golden(name));
+            assert_eq!(commands, those, "{script}");
+            for (literal, meant) in literals.iter().zip(meant) {
+                let plain = match meant.split_once(" -eq ") {
+                    Some((property, _)) => {
+                        format!("{property} -eq '{}'", mailbox.replace('\'', "''"))
                     }
-                })
-                .collect();
-            let literal = format!("'{}'", plain.replace('\'', "''"));
-            assert!(
-                literals.contains(&literal),
-                "{name}: {literal} in {literals:?}"
-            );
+                    None => meant
+                        .replace("robot@contoso.com", &mailbox)
+                        .replace(CLIENT_ID, evil)
+                        .replace(OBJECT_ID, evil),
+                };
+                assert_eq!(*literal, plain, "{script}");
+            }
         }
     }
+}
+
+/// What PowerShell reads: the commands, with `''` where a literal stands, and the literals.
+fn read(script: &str) -> (String, Vec<String>) {
+    let is_quote = |c: char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
+    let (mut commands, mut literals) = (String::new(), Vec::new());
+    for line in script.lines().filter(|line| !line.starts_with('#')) {
+        let mut rest = line.chars().peekable();
+        while let Some(c) = rest.next() {
+            if !is_quote(c) {
+                commands.push(c);
+                continue;
+            }
+            let mut literal = String::new();
+            // Two quotes within a literal are one.
+            while let Some(c) = rest.next_if(|_| true) {
+                if is_quote(c) && rest.next_if(|next| is_quote(*next)).is_none() {
+                    break;
+                }
+                literal.push(c);
+            }
+            commands.push_str("''");
+            literals.push(literal);
+        }
+        commands.push('\n');
+    }
+    (commands, literals)
 }
 
 #[test]
@@ -166,14 +148,12 @@ fn control_characters_are_refused() {
     for c in ['\n', '\r', '\0', '\u{1b}', '\u{85}', '\u{2028}'] {
         let bad = format!("a{c}Remove-Mailbox");
         for account in [
-            Account::new(bad.as_str()).client_id("c"),
-            account().client_id(bad.as_str()),
-            account().tenant(bad.as_str()),
+            Account::new(&bad).client_id("c"),
+            account().client_id(&bad),
+            account().tenant(&bad),
         ] {
-            assert_eq!(
-                Setup::new(&account).script().unwrap_err().kind(),
-                ErrorKind::Input
-            );
+            let error = Setup::new(&account).script().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Input);
         }
         assert!(Setup::new(&account()).object_id(bad).script().is_err());
     }
@@ -181,34 +161,47 @@ fn control_characters_are_refused() {
 }
 
 #[test]
-fn what_is_not_known_is_marked() {
-    let script = Setup::new(&Account::new("robot@contoso.com"))
-        .script()
-        .unwrap();
-    assert!(
-        script.contains("-ObjectId 'PUT-THE-OBJECT-ID-HERE'")
-            && script.contains("NOT of the App registration")
-    );
-    assert!(script.contains("-AppId 'PUT-THE-APPLICATION-ID-HERE'"));
-    read(&script);
-    let known = Setup::new(&account())
-        .object_id(OBJECT_ID)
-        .script()
-        .unwrap();
-    assert!(!known.contains("PUT-THE") && !known.contains("az ad sp show"));
+fn the_object_id_is_the_tokens_else_the_given_one_else_marked() {
+    let given = "11111111-2222-3333-4444-555555555555";
+    let wrong = "client_secret=wrong";
+    for exchange in [Exchange::builder(), Exchange::builder().without_roles()] {
+        let machine = Machine::with(exchange.start());
+        let setup = |arguments: &[&str]| machine.run(&[&["setup"], arguments].concat(), "");
+        // The one that is given may be the wrong one of two.
+        has(&setup(&[]), OBJECT_ID);
+        has(&setup(&["--object-id", given]), OBJECT_ID);
+        has(&setup(&["--object-id", given, "--set", wrong]), given);
+        let unknown = setup(&["--set", wrong]);
+        let told = &unknown.stderr;
+        assert!(told.contains("the Object ID is not known: token"), "{told}");
+        has(&unknown, "PUT-THE-OBJECT-ID-HERE");
+        assert_eq!(machine.exchange.settle().delivered().len(), 0);
+    }
+}
+
+#[track_caller]
+fn has(run: &Run, object_id: &str) {
+    let named = run.stdout.contains(&format!("-ObjectId '{object_id}'"));
+    assert!(run.code == 0 && named, "{run:?}");
 }
 
 #[test]
-fn other_clouds_have_the_classic_way_only() {
-    for (cloud, name) in [
-        (Cloud::GccHigh, "O365USGovGCCHigh"),
-        (Cloud::Dod, "O365USGovDoD"),
-        (Cloud::China, "O365China"),
-    ] {
-        let script = Setup::new(&account().cloud(cloud)).script().unwrap();
-        assert_eq!(read(&script).0, CLASSIC);
-        assert!(script.contains(&format!(
-            "Connect-ExchangeOnline -ExchangeEnvironmentName {name}\n"
-        )));
-    }
+fn both_ways_and_back() {
+    let machine = Machine::new();
+    let script = |arguments: &[&str]| {
+        let run = machine.run(&[&["setup"], arguments].concat(), "");
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        run.stdout
+    };
+    assert!(script(&[]).contains("New-ManagementRoleAssignment"));
+    assert!(script(&["--classic"]).contains("Add-MailboxPermission"));
+    assert!(script(&["--undo"]).contains("Remove-ManagementRoleAssignment"));
+    assert!(script(&["--classic", "--undo"]).contains("Remove-MailboxPermission"));
+    let json: Value = serde_json::from_str(&script(&["--json"])).unwrap();
+    assert_eq!(
+        json["script"].as_str().unwrap().trim_end(),
+        script(&[]).trim_end()
+    );
+    assert_eq!(machine.run(&["setup", "--set", "mailbox="], "").code, 78);
+    assert_eq!(machine.run(&["setup", "--nonsense"], "").code, 64);
 }

@@ -3,11 +3,9 @@
 
 pub(crate) mod quote;
 
-use std::fmt::Write;
-
 use crate::account::Account;
 use crate::account::cloud::Cloud;
-use crate::advice::powershell::quote::{fold, opath, quote, shell};
+use crate::advice::powershell::quote::{opath, quote, shell};
 use crate::crypto::{hex, sha256};
 use crate::error::Error;
 use crate::stage::Stage;
@@ -97,292 +95,167 @@ impl<'a> Setup<'a> {
             _ => self.account.clone(),
         };
         let lines = Lines::new(&named, self.object_id.as_deref())?;
-        Ok(match (self.classic, self.undo) {
-            (false, false) => lines.rbac(),
-            (false, true) => lines.undo_rbac(),
-            (true, false) => lines.classic(),
-            (true, true) => lines.undo_classic(),
-        })
+        Ok(lines.fill(match (self.classic, self.undo) {
+            (false, false) => RBAC,
+            (false, true) => UNDO_RBAC,
+            (true, false) => CLASSIC,
+            (true, true) => UNDO_CLASSIC,
+        }))
     }
 }
 
-/// Single commands, their values quoted. What a script and a doctor's advice have in common.
+/// What every script begins with. In all of these a name in braces stands for a value.
+const HEAD: &str = "\
+# Mailbox     {mailbox}
+# Application {client}
+# Tenant      {tenant}
+# Once: Install-Module ExchangeOnlineManagement
+Connect-ExchangeOnline{environment}
+";
+
+/// Where the Object ID is not known.
+const OBJECT_HELP: &str = "\
+# The Object ID is that of the Enterprise application, NOT of the App registration:
+# Entra admin center, Enterprise applications, this application, Object ID; or
+# az ad sp show --id {shell_client} --query id
+";
+
+const RBAC: &str = "\
+# App RBAC: Exchange holds the permission. Give the application none in Entra.
+{head}
+{object_help}# Makes the application known to Exchange.
+New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
+
+# Lets it send, as this mailbox and no other.
+New-ManagementScope -Name {scope} -RecipientRestrictionFilter {filter}
+New-ManagementRoleAssignment -Name {scope} -Role 'Application SMTP.SendAsApp' -App {client} -CustomResourceScope {scope}
+
+# SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
+Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false
+
+# InScope: True means done. It takes up to 2 hours until the servers know.
+Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}
+";
+
+const CLASSIC: &str = "\
+# The classic way: a permission in Entra, and full access to the mailbox.
+#
+# In the Entra admin center first: App registrations, this application,
+# API permissions, Add a permission, APIs my organization uses,
+# Office 365 Exchange Online, Application permissions, SMTP.SendAsApp;
+# then Grant admin consent. Without that the login is refused.
+#
+{head}
+{object_help}# Makes the application known to Exchange.
+New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
+
+# Lets it into the mailbox. Until the servers know: minutes to an hour.
+Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess
+
+# SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
+Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false
+";
+
+const UNDO_RBAC: &str = "\
+# Takes App RBAC back.
+{head}
+# The permission for this mailbox.
+Remove-ManagementRoleAssignment -Identity {scope}
+Remove-ManagementScope -Identity {scope}
+
+# SMTP AUTH of the mailbox as the organization has it.
+Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
+
+# Only if no other mailbox is sent from by this application.
+Remove-ServicePrincipal -Identity {client}
+";
+
+const UNDO_CLASSIC: &str = "\
+# Takes the classic way back.
+{head}
+{object_help}# The access to this mailbox.
+Remove-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess
+
+# SMTP AUTH of the mailbox as the organization has it.
+Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
+
+# Only if no other mailbox is sent from by this application.
+Remove-ServicePrincipal -Identity {client}
+
+# In the Entra admin center: App registrations, this application,
+# API permissions, SMTP.SendAsApp, Remove permission.
+";
+
+/// What the commands are filled in with, each value quoted.
 pub(crate) struct Lines {
-    tenant: String,
-    /// As in the configuration, for the cloud's tool.
-    bare_client: String,
-    client: String,
-    object: String,
-    mailbox: String,
-    scope: String,
-    filter: String,
-    environment: &'static str,
-    object_known: bool,
+    values: [(&'static str, String); 10],
 }
 
 impl Lines {
     pub(crate) fn new(account: &Account, object_id: Option<&str>) -> Result<Self, Error> {
-        let quoted = |key: &str, value: &str| {
-            quote(value)
-                .ok_or_else(|| Error::input(Stage::Account, key, "a control character in it"))
+        let sure = |key: &str, quoted: Option<String>| {
+            quoted.ok_or_else(|| Error::input(Stage::Account, key, "a control character in it"))
         };
         let mailbox = account.mailbox();
         let client = match account.application() {
             "" => NO_CLIENT_ID,
             id => id,
         };
+        let filter = format!("UserPrincipalName -eq {}", opath(mailbox));
+        let environment = match account.which_cloud() {
+            Cloud::Worldwide => "",
+            Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
+            Cloud::Dod => " -ExchangeEnvironmentName O365USGovDoD",
+            Cloud::China => " -ExchangeEnvironmentName O365China",
+        };
+        let object_help = match object_id {
+            Some(_) => "",
+            None => OBJECT_HELP,
+        };
         Ok(Self {
-            tenant: quoted("tenant", account.tenant_id())?,
-            bare_client: shell(client).ok_or_else(|| {
-                Error::input(Stage::Account, "client_id", "a control character in it")
-            })?,
-            client: quoted("client_id", client)?,
-            object: quoted("object_id", object_id.unwrap_or(NO_OBJECT_ID))?,
-            mailbox: quoted("mailbox", mailbox)?,
-            scope: quoted("mailbox", &scope_name(mailbox))?,
-            filter: quoted(
-                "mailbox",
-                &format!("UserPrincipalName -eq {}", opath(mailbox)),
-            )?,
-            environment: match account.which_cloud() {
-                Cloud::Worldwide => "",
-                Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
-                Cloud::Dod => " -ExchangeEnvironmentName O365USGovDoD",
-                Cloud::China => " -ExchangeEnvironmentName O365China",
-            },
-            object_known: object_id.is_some(),
+            values: [
+                ("head", HEAD.into()),
+                ("object_help", object_help.into()),
+                ("environment", environment.into()),
+                ("tenant", sure("tenant", quote(account.tenant_id()))?),
+                ("client", sure("client_id", quote(client))?),
+                ("shell_client", sure("client_id", shell(client))?),
+                (
+                    "object",
+                    sure("object_id", quote(object_id.unwrap_or(NO_OBJECT_ID)))?,
+                ),
+                ("mailbox", sure("mailbox", quote(mailbox))?),
+                ("scope", sure("mailbox", quote(&scope_name(mailbox)))?),
+                ("filter", sure("mailbox", quote(&filter))?),
+            ],
         })
     }
 
-    pub(crate) fn connect(&self) -> String {
-        format!("Connect-ExchangeOnline{}", self.environment)
+    /// The scripts' line that begins with this cmdlet, or a command that no script has; filled in.
+    pub(crate) fn command(&self, text: &str) -> String {
+        let mut lines = [HEAD, RBAC, CLASSIC, UNDO_RBAC, UNDO_CLASSIC]
+            .into_iter()
+            .flat_map(str::lines);
+        self.fill(lines.find(|line| line.starts_with(text)).unwrap_or(text))
     }
 
-    pub(crate) fn new_service_principal(&self) -> String {
-        let Self { client, object, .. } = self;
-        format!("New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'")
-    }
-
-    pub(crate) fn get_service_principal(&self) -> String {
-        format!("Get-ServicePrincipal -Identity {}", self.client)
-    }
-
-    pub(crate) fn remove_service_principal(&self) -> String {
-        format!("Remove-ServicePrincipal -Identity {}", self.client)
-    }
-
-    pub(crate) fn new_scope(&self) -> String {
-        let Self { scope, filter, .. } = self;
-        format!("New-ManagementScope -Name {scope} -RecipientRestrictionFilter {filter}")
-    }
-
-    pub(crate) fn assign_role(&self) -> String {
-        let Self { scope, client, .. } = self;
-        format!(
-            "New-ManagementRoleAssignment -Name {scope} -Role 'Application SMTP.SendAsApp' -App {client} \
-             -CustomResourceScope {scope}"
-        )
-    }
-
-    pub(crate) fn test_authorization(&self) -> String {
-        let Self {
-            client, mailbox, ..
-        } = self;
-        format!("Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}")
-    }
-
-    pub(crate) fn allow_smtp_auth(&self) -> String {
-        format!(
-            "Set-CASMailbox -Identity {} -SmtpClientAuthenticationDisabled $false",
-            self.mailbox
-        )
-    }
-
-    pub(crate) fn show_smtp_auth(&self) -> String {
-        format!(
-            "Get-CASMailbox -Identity {} | Format-List SmtpClientAuthenticationDisabled",
-            self.mailbox
-        )
-    }
-
-    pub(crate) fn full_access(&self) -> String {
-        let Self {
-            mailbox, object, ..
-        } = self;
-        format!("Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess")
-    }
-
-    pub(crate) fn show_mailbox(&self) -> String {
-        format!(
-            "Get-Mailbox -Identity {} | Format-List UserPrincipalName,PrimarySmtpAddress",
-            self.mailbox
-        )
-    }
-
-    pub(crate) fn set_mailbox(&self) -> String {
-        format!("Set-Mailbox -Identity {}", self.mailbox)
-    }
-
-    /// For a High Volume Email account (facts.md, "High Volume Email"). Its `-AppIds` are Object IDs, not
-    /// application ids: Microsoft's page about the cmdlet.
-    pub(crate) fn add_hve_access(&self) -> String {
-        let Self {
-            mailbox, object, ..
-        } = self;
-        format!("Add-HVEAppAccess -Identity {mailbox} -AppIds {object}")
-    }
-
-    fn rbac(&self) -> String {
-        let mut script = self
-            .head("App RBAC: Exchange holds the permission. Give the application none in Entra.");
-        self.object_id_comment(&mut script);
-        block(
-            &mut script,
-            "Makes the application known to Exchange.",
-            &[self.new_service_principal()],
-        );
-        block(
-            &mut script,
-            "Lets it send, as this mailbox and no other.",
-            &[self.new_scope(), self.assign_role()],
-        );
-        self.switch_on(&mut script);
-        block(
-            &mut script,
-            "InScope: True means done. It takes up to 2 hours until the servers know.",
-            &[self.test_authorization()],
-        );
-        script
-    }
-
-    fn classic(&self) -> String {
-        let mut script =
-            self.head("The classic way: a permission in Entra, and full access to the mailbox.");
-        let portal = [
-            "In the Entra admin center first: App registrations, this application,",
-            "API permissions, Add a permission, APIs my organization uses,",
-            "Office 365 Exchange Online, Application permissions, SMTP.SendAsApp;",
-            "then Grant admin consent. Without that the login is refused.",
-        ];
-        for line in portal {
-            comment(&mut script, line);
+    /// Puts the values in the places of their names. Nothing in an account's value is taken for a name.
+    fn fill(&self, text: &str) -> String {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
+            filled.push_str(before);
+            for (_, value) in self.values.iter().filter(|(key, _)| *key == name) {
+                match name {
+                    "head" | "object_help" => filled.push_str(&self.fill(value)),
+                    _ => filled.push_str(value),
+                }
+            }
+            rest = after;
         }
-        script.push('\n');
-        self.object_id_comment(&mut script);
-        block(
-            &mut script,
-            "Makes the application known to Exchange.",
-            &[self.new_service_principal()],
-        );
-        block(
-            &mut script,
-            "Lets it into the mailbox. Until the servers know: minutes to an hour.",
-            &[self.full_access()],
-        );
-        self.switch_on(&mut script);
-        script
+        filled + rest
     }
-
-    fn undo_rbac(&self) -> String {
-        let Self { scope, .. } = self;
-        let mut script = self.head("Takes App RBAC back.");
-        let commands = [
-            format!("Remove-ManagementRoleAssignment -Identity {scope}"),
-            format!("Remove-ManagementScope -Identity {scope}"),
-        ];
-        block(&mut script, "The permission for this mailbox.", &commands);
-        self.undo_rest(&mut script);
-        script
-    }
-
-    fn undo_classic(&self) -> String {
-        let Self {
-            mailbox, object, ..
-        } = self;
-        let mut script = self.head("Takes the classic way back.");
-        self.object_id_comment(&mut script);
-        let remove = format!(
-            "Remove-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess"
-        );
-        block(&mut script, "The access to this mailbox.", &[remove]);
-        self.undo_rest(&mut script);
-        comment(
-            &mut script,
-            "In the Entra admin center: App registrations, this application,",
-        );
-        comment(
-            &mut script,
-            "API permissions, SMTP.SendAsApp, Remove permission.",
-        );
-        script
-    }
-
-    fn undo_rest(&self, script: &mut String) {
-        let inherit = format!(
-            "Set-CASMailbox -Identity {} -SmtpClientAuthenticationDisabled $null",
-            self.mailbox
-        );
-        block(
-            script,
-            "SMTP AUTH of the mailbox as the organization has it.",
-            &[inherit],
-        );
-        block(
-            script,
-            "Only if no other mailbox is sent from by this application.",
-            &[self.remove_service_principal()],
-        );
-    }
-
-    fn switch_on(&self, script: &mut String) {
-        block(
-            script,
-            "SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.",
-            &[self.allow_smtp_auth()],
-        );
-    }
-
-    fn head(&self, what: &str) -> String {
-        let mut script = String::new();
-        comment(&mut script, what);
-        // Nothing in these can end a comment: a line break was refused.
-        comment(&mut script, &format!("Mailbox     {}", self.mailbox));
-        comment(&mut script, &format!("Application {}", self.client));
-        comment(&mut script, &format!("Tenant      {}", self.tenant));
-        comment(&mut script, "Once: Install-Module ExchangeOnlineManagement");
-        let _ = writeln!(script, "{}\n", self.connect());
-        script
-    }
-
-    fn object_id_comment(&self, script: &mut String) {
-        if !self.object_known {
-            comment(
-                script,
-                "The Object ID is that of the Enterprise application, NOT of the App registration:",
-            );
-            comment(
-                script,
-                "Entra admin center, Enterprise applications, this application, Object ID; or",
-            );
-            comment(
-                script,
-                &format!("az ad sp show --id {} --query id", self.bare_client),
-            );
-        }
-    }
-}
-
-fn comment(script: &mut String, text: &str) {
-    let _ = writeln!(script, "# {text}");
-}
-
-/// What the commands are for, and the commands.
-fn block(script: &mut String, what: &str, commands: &[String]) {
-    comment(script, what);
-    for command in commands {
-        let _ = writeln!(script, "{}", fold(command, '`'));
-    }
-    script.push('\n');
 }
 
 /// Exchange takes names of 64 characters, and each is there once.
@@ -400,13 +273,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_is_quoted_twice() {
-        let account = Account::new("o'brien@contoso.com").client_id("c");
+    fn a_value_is_quoted_where_it_stands_and_not_looked_into() {
+        let account = Account::new("o'brien@contoso.com").client_id("{mailbox}");
         let lines = Lines::new(&account, None).unwrap();
         assert_eq!(
-            lines.filter,
-            "'UserPrincipalName -eq ''o''''brien@contoso.com'''"
+            lines.fill("{filter} {client}"),
+            "'UserPrincipalName -eq ''o''''brien@contoso.com''' '{mailbox}'"
         );
+    }
+
+    #[test]
+    fn a_command_is_a_scripts_or_ones_own() {
+        let lines = Lines::new(&Account::new("a@b.c"), None).unwrap();
+        assert_eq!(
+            lines.command("Connect-ExchangeOnline"),
+            "Connect-ExchangeOnline"
+        );
+        let switch = "Set-CASMailbox -Identity 'a@b.c' -SmtpClientAuthenticationDisabled $false";
+        assert_eq!(lines.command("Set-CASMailbox"), switch);
+        assert_eq!(lines.command("Get-X {mailbox}"), "Get-X 'a@b.c'");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What a failure means, and the commands that mend it.
 
-use crate::advice::powershell::quote::fold;
-
 /// What a failed [`Check`](crate::Check) most likely means, and what to do about it.
 ///
 /// Advice: Microsoft changes texts and codes, so no program should decide anything by it.
@@ -70,15 +68,10 @@ impl Cause {
         place: Place,
         commands: impl IntoIterator<Item = String>,
     ) -> Self {
-        let folded = |command: String| match place {
-            Place::ExchangePowerShell => fold(&command, '`'),
-            Place::Shell | Place::AzureCli => fold(&command, '\\'),
-            Place::Configuration | Place::EntraPortal => command,
-        };
         Self {
             text,
             place,
-            commands: commands.into_iter().map(folded).collect(),
+            commands: commands.into_iter().collect(),
         }
     }
 
@@ -92,7 +85,7 @@ impl Cause {
         self.place
     }
 
-    /// What to run there, filled in for this account, long ones over several lines; settings for [`Place::Configuration`], and where to click for
+    /// What to run there, filled in for this account; settings for [`Place::Configuration`], and where to click for
     /// [`Place::EntraPortal`].
     pub fn commands(&self) -> &[String] {
         &self.commands

@@ -55,7 +55,9 @@ pub(super) fn refused(error: &Error, patient: &Patient<'_>) -> Option<Advice> {
         .iter_mut()
         .find(|cause| cause.place == Place::ExchangePowerShell);
     if let Some(first) = exchange {
-        first.commands.insert(0, lines.connect());
+        first
+            .commands
+            .insert(0, lines.command("Connect-ExchangeOnline"));
     }
     Some(Advice { meaning, causes })
 }
@@ -142,9 +144,9 @@ fn cause(suspect: Suspect, patient: &Patient<'_>, lines: &Lines) -> Cause {
                 .into(),
             ExchangePowerShell,
             vec![
-                lines.get_service_principal(),
-                lines.remove_service_principal(),
-                lines.new_service_principal(),
+                lines.command("Get-ServicePrincipal -Identity {client}"),
+                lines.command("Remove-ServicePrincipal"),
+                lines.command("New-ServicePrincipal"),
             ],
         ),
         Suspect::WrongObjectId => (
@@ -155,21 +157,21 @@ fn cause(suspect: Suspect, patient: &Patient<'_>, lines: &Lines) -> Cause {
             ),
             ExchangePowerShell,
             vec![
-                lines.get_service_principal(),
-                lines.remove_service_principal(),
-                lines.new_service_principal(),
-                lines.full_access(),
+                lines.command("Get-ServicePrincipal -Identity {client}"),
+                lines.command("Remove-ServicePrincipal"),
+                lines.command("New-ServicePrincipal"),
+                lines.command("Add-MailboxPermission"),
             ],
         ),
         Suspect::Scope => (
             "with App RBAC: the role is not assigned, or the mailbox is outside its scope (InScope must be True)".into(),
             ExchangePowerShell,
-            vec![lines.test_authorization(), lines.new_scope(), lines.assign_role()],
+            vec![lines.command("Test-ServicePrincipalAuthorization"), lines.command("New-ManagementScope"), lines.command("New-ManagementRoleAssignment")],
         ),
         Suspect::SmtpAuth => (
             "SMTP AUTH is switched off for the mailbox, or for the organization and not switched on for the mailbox".into(),
             ExchangePowerShell,
-            vec![lines.show_smtp_auth(), lines.allow_smtp_auth()],
+            vec![lines.command("Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled"), lines.command("Set-CASMailbox")],
         ),
         Suspect::Propagation => (
             "the change is too new: App RBAC takes up to 2 hours, the classic way from minutes to an hour. Wait, and look \
@@ -181,7 +183,7 @@ fn cause(suspect: Suspect, patient: &Patient<'_>, lines: &Lines) -> Cause {
         Suspect::Mailbox => (
             "there is no such mailbox, or by another name".into(),
             ExchangePowerShell,
-            vec![lines.show_mailbox()],
+            vec![lines.command("Get-Mailbox -Identity {mailbox} | Format-List UserPrincipalName,PrimarySmtpAddress")],
         ),
         Suspect::As(refusal) => other(refusal, lines, account),
     };
@@ -197,7 +199,7 @@ fn other(refusal: Refusal, lines: &Lines, account: &Account) -> (String, Place, 
             "a policy refused the login before the token was looked at: security defaults, an authentication policy or \
              Conditional Access; or something on the way made a password login of it",
             ExchangePowerShell,
-            vec![lines.show_smtp_auth(), lines.allow_smtp_auth(), "Get-AuthenticationPolicy | Format-List Name,AllowBasicAuthSmtp".into()],
+            vec![lines.command("Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled"), lines.command("Set-CASMailbox"), "Get-AuthenticationPolicy | Format-List Name,AllowBasicAuthSmtp".into()],
         ),
         Refusal::BasicRetired => (
             "the server took this for a login with a password, which Exchange has retired. exosend sends none: look at \
@@ -250,7 +252,7 @@ fn other(refusal: Refusal, lines: &Lines, account: &Account) -> (String, Place, 
             "Exchange blocks the mailbox because the same failure was repeated too often: mend the cause, stop repeating, \
              and wait",
             ExchangePowerShell,
-            vec![lines.show_mailbox()],
+            vec![lines.command("Get-Mailbox -Identity {mailbox} | Format-List UserPrincipalName,PrimarySmtpAddress")],
         ),
         Refusal::NoSuchRecipient => (
             "there is no such address at its domain: check its spelling",
@@ -260,7 +262,7 @@ fn other(refusal: Refusal, lines: &Lines, account: &Account) -> (String, Place, 
         Refusal::TooLarge => (
             "a message of this size is more than the mailbox may send",
             ExchangePowerShell,
-            vec![format!("{} -MaxSendSize 150MB", lines.set_mailbox())],
+            vec![lines.command("Set-Mailbox -Identity {mailbox} -MaxSendSize 150MB")],
         ),
         Refusal::HighVolumeForm => (
             "High Volume Email does not understand the login: check that `mailbox` is the address of the HVE account",
@@ -285,7 +287,8 @@ fn other(refusal: Refusal, lines: &Lines, account: &Account) -> (String, Place, 
         Refusal::HighVolumeAccount => (
             "the application is not allowed for this High Volume Email account",
             ExchangePowerShell,
-            vec![lines.add_hve_access()],
+            // Object IDs, in spite of the name.
+            vec![lines.command("Add-HVEAppAccess -Identity {mailbox} -AppIds {object}")],
         ),
         Refusal::Unsuccessful | Refusal::SwitchedOff | Refusal::Unknown => ("", Shell, again()),
     };

@@ -1,0 +1,21 @@
+# The classic way: a permission in Entra, and full access to the mailbox.
+#
+# In the Entra admin center first: App registrations, this application,
+# API permissions, Add a permission, APIs my organization uses,
+# Office 365 Exchange Online, Application permissions, SMTP.SendAsApp;
+# then Grant admin consent. Without that the login is refused.
+#
+# Mailbox     'robot@contoso.com'
+# Application '6731de76-14a6-49ae-97bc-6eba6914391e'
+# Tenant      'contoso.onmicrosoft.com'
+# Once: Install-Module ExchangeOnlineManagement
+Connect-ExchangeOnline
+
+# Makes the application known to Exchange.
+New-ServicePrincipal -AppId '6731de76-14a6-49ae-97bc-6eba6914391e' -ObjectId '8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55' -DisplayName 'exosend'
+
+# Lets it into the mailbox. Until the servers know: minutes to an hour.
+Add-MailboxPermission -Identity 'robot@contoso.com' -User '8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55' -AccessRights FullAccess
+
+# SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
+Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $false

@@ -1,0 +1,18 @@
+# Takes the classic way back.
+# Mailbox     'robot@contoso.com'
+# Application '6731de76-14a6-49ae-97bc-6eba6914391e'
+# Tenant      'contoso.onmicrosoft.com'
+# Once: Install-Module ExchangeOnlineManagement
+Connect-ExchangeOnline
+
+# The access to this mailbox.
+Remove-MailboxPermission -Identity 'robot@contoso.com' -User '8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55' -AccessRights FullAccess
+
+# SMTP AUTH of the mailbox as the organization has it.
+Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $null
+
+# Only if no other mailbox is sent from by this application.
+Remove-ServicePrincipal -Identity '6731de76-14a6-49ae-97bc-6eba6914391e'
+
+# In the Entra admin center: App registrations, this application,
+# API permissions, SMTP.SendAsApp, Remove permission.

@@ -1,0 +1,16 @@
+# Takes App RBAC back.
+# Mailbox     'robot@contoso.com'
+# Application '6731de76-14a6-49ae-97bc-6eba6914391e'
+# Tenant      'contoso.onmicrosoft.com'
+# Once: Install-Module ExchangeOnlineManagement
+Connect-ExchangeOnline
+
+# The permission for this mailbox.
+Remove-ManagementRoleAssignment -Identity 'exosend robot@contoso.com'
+Remove-ManagementScope -Identity 'exosend robot@contoso.com'
+
+# SMTP AUTH of the mailbox as the organization has it.
+Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $null
+
+# Only if no other mailbox is sent from by this application.
+Remove-ServicePrincipal -Identity '6731de76-14a6-49ae-97bc-6eba6914391e'
