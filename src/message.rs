@@ -72,6 +72,9 @@ const OURS: &[&str] = &[
     "Content-ID",
 ];
 
+/// Fields the message makes, unless the caller gives them.
+const REPLACED: &[&str] = &["Message-ID", "Date"];
+
 impl Default for Message {
     fn default() -> Self {
         Self::new()
@@ -206,89 +209,82 @@ impl Message {
 
     /// Everything checked and decided for one sending.
     pub(crate) fn letter(&self, mailbox: &str) -> Result<Letter<'_>, Error> {
-        let from = match &self.from {
-            Some(from) => parse("from", from)?,
-            None => Address {
-                name: None,
-                spec: mailbox.to_owned(),
-            },
-        };
-        let [to, cc, bcc, reply_to] = [
-            ("to", &self.to),
-            ("cc", &self.cc),
-            ("bcc", &self.bcc),
-            ("reply_to", &self.reply_to),
-        ]
-        .map(|(field, list)| {
+        let parties = self.parties(mailbox)?;
+        let everybody = [&parties.to, &parties.cc, &parties.bcc];
+        let specs = everybody.into_iter().flatten().map(|a| Ok(a.spec.clone()));
+        let route = Route::new(mailbox.to_owned(), specs, self.partial)?;
+        self.check_headers()?;
+        let body = self.body()?;
+        let message_id = self.given("Message-ID").map_or_else(
+            || format!("<{}@{}>", self.unique, parties.from.domain()),
+            str::to_owned,
+        );
+        Ok(Letter {
+            route,
+            international: parties.international(),
+            head: self.head(&parties, &message_id),
+            message_id,
+            body,
+        })
+    }
+
+    fn parties(&self, mailbox: &str) -> Result<Parties, Error> {
+        let list = |field: &str, list: &[String]| {
             list.iter()
                 .map(|text| parse(field, text))
                 .collect::<Result<Vec<_>, _>>()
-        });
-        let (to, cc, bcc, reply_to) = (to?, cc?, bcc?, reply_to?);
-        let recipients = to
-            .iter()
-            .chain(&cc)
-            .chain(&bcc)
-            .map(|address| Ok(address.spec.clone()));
-        let route = Route::new(mailbox.to_owned(), recipients, self.partial)?;
-        self.check_headers()?;
+        };
+        Ok(Parties {
+            from: match &self.from {
+                Some(from) => parse("from", from)?,
+                None => Address {
+                    name: None,
+                    spec: mailbox.to_owned(),
+                },
+            },
+            to: list("to", &self.to)?,
+            cc: list("cc", &self.cc)?,
+            bcc: list("bcc", &self.bcc)?,
+            reply_to: list("reply_to", &self.reply_to)?,
+        })
+    }
+
+    /// A subject alone is a message, whose text is empty.
+    fn body(&self) -> Result<Part<'_>, Error> {
         let nothing = self.text.is_none() && self.html.is_none() && self.attachments.is_empty();
         if nothing && self.subject.is_none() {
             let what = "an empty message: no subject, text, HTML or attachment";
             return Err(Error::input(Stage::Message, "text", what));
         }
-        let text = if nothing {
-            Some("")
-        } else {
-            self.text.as_deref()
-        };
-        let body = Part::of(text, self.html.as_deref(), &self.attachments, &self.unique)?;
+        let text = self.text.as_deref().or(nothing.then_some(""));
+        Part::of(text, self.html.as_deref(), &self.attachments, &self.unique)
+    }
 
-        let domain = from
-            .spec
-            .rsplit_once('@')
-            .map_or("localhost", |(_, domain)| domain);
-        let message_id = self
-            .given("Message-ID")
-            .map_or_else(|| format!("<{}@{domain}>", self.unique), str::to_owned);
+    /// The header, but for the fields that say what the body is made of.
+    fn head(&self, parties: &Parties, message_id: &str) -> String {
         let mut head = String::new();
         let date = self
             .given("Date")
             .map_or_else(|| date::rfc5322(SystemTime::now()), str::to_owned);
         header::unstructured(&mut head, "Date", &date);
-        let shown = std::iter::once(&from).chain([&to, &cc, &reply_to].into_iter().flatten());
-        let international = shown
-            .map(|a| &a.spec)
-            .find(|spec| !spec.is_ascii())
-            .cloned();
-        header::addresses(&mut head, "From", &[from]);
-        for (name, list) in [("To", &to), ("Cc", &cc), ("Reply-To", &reply_to)] {
-            if !list.is_empty() {
-                header::addresses(&mut head, name, list);
-            }
-        }
-        if to.is_empty() && cc.is_empty() {
+        header::addresses(&mut head, "From", std::slice::from_ref(&parties.from));
+        header::addresses(&mut head, "To", &parties.to);
+        header::addresses(&mut head, "Cc", &parties.cc);
+        header::addresses(&mut head, "Reply-To", &parties.reply_to);
+        if parties.to.is_empty() && parties.cc.is_empty() {
             header::fixed(&mut head, "To", "undisclosed-recipients:;");
         }
         if let Some(subject) = &self.subject {
             header::unstructured(&mut head, "Subject", subject);
         }
-        header::fixed(&mut head, "Message-ID", &message_id);
-        for (name, value) in self
-            .headers
-            .iter()
-            .filter(|(name, _)| !is_any(name, &["Message-ID", "Date"]))
-        {
-            header::unstructured(&mut head, name, value);
+        header::fixed(&mut head, "Message-ID", message_id);
+        for (name, value) in &self.headers {
+            if !is_any(name, REPLACED) {
+                header::unstructured(&mut head, name, value);
+            }
         }
         header::fixed(&mut head, "MIME-Version", "1.0");
-        Ok(Letter {
-            route,
-            message_id,
-            international,
-            head,
-            body,
-        })
+        head
     }
 
     fn check_headers(&self) -> Result<(), Error> {
@@ -297,38 +293,19 @@ impl Message {
             check_value(subject).map_err(|what| wrong("subject", what))?;
         }
         for (n, (name, value)) in self.headers.iter().enumerate() {
-            // RFC 5322 2.2: printable ASCII without the colon.
-            if name.is_empty()
-                || name.len() > 76
-                || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
-            {
-                return Err(wrong(
-                    "header",
-                    format!("{name:?} is no name of a header field"),
-                ));
+            if !is_field_name(name) {
+                let what = format!("{name:?} is no name of a header field");
+                return Err(wrong("header", what));
             }
             check_value(value).map_err(|what| wrong(name, what))?;
             if is_any(name, OURS) {
                 return Err(wrong(name, "the message makes this field itself".into()));
             }
-            let once = is_any(name, &["Message-ID", "Date"]);
-            if once
-                && self
-                    .headers
-                    .iter()
-                    .take(n)
-                    .any(|(other, _)| other.eq_ignore_ascii_case(name))
-            {
+            let mut before = self.headers.iter().take(n);
+            if is_any(name, REPLACED) && before.any(|(other, _)| is_any(other, &[name])) {
                 return Err(wrong(name, "given twice".into()));
             }
-            let bracketed = || value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
-            let id = || {
-                bracketed().is_some_and(|id| {
-                    id.bytes()
-                        .all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>')
-                })
-            };
-            if name.eq_ignore_ascii_case("Message-ID") && (value.len() > 900 || !id()) {
+            if is_any(name, &["Message-ID"]) && !is_message_id(value) {
                 return Err(wrong(name, "must look like <unique@example.com>".into()));
             }
         }
@@ -344,8 +321,40 @@ impl Message {
     }
 }
 
+/// Everybody whom the message names.
+struct Parties {
+    from: Address,
+    to: Vec<Address>,
+    cc: Vec<Address>,
+    bcc: Vec<Address>,
+    reply_to: Vec<Address>,
+}
+
+impl Parties {
+    /// The first address in the header that is not ASCII. Bcc is not in it.
+    fn international(&self) -> Option<String> {
+        let shown = [&self.to, &self.cc, &self.reply_to].into_iter().flatten();
+        std::iter::once(&self.from)
+            .chain(shown)
+            .find(|address| !address.spec.is_ascii())
+            .map(|address| address.spec.clone())
+    }
+}
+
 fn is_any(name: &str, names: &[&str]) -> bool {
     names.iter().any(|n| n.eq_ignore_ascii_case(name))
+}
+
+/// RFC 5322 2.2: printable ASCII without the colon.
+fn is_field_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_graphic() && b != b':';
+    !name.is_empty() && name.len() <= 76 && name.bytes().all(fits)
+}
+
+fn is_message_id(value: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_graphic() && b != b'<' && b != b'>';
+    let inside = value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
+    value.len() <= 900 && inside.is_some_and(|id| id.bytes().all(fits))
 }
 
 fn parse(field: &str, text: &str) -> Result<Address, Error> {

@@ -28,6 +28,12 @@ impl Address {
             spec: checked_spec(spec)?,
         })
     }
+
+    pub(super) fn domain(&self) -> &str {
+        self.spec
+            .rsplit_once('@')
+            .map_or("localhost", |(_, domain)| domain)
+    }
 }
 
 /// Checks an addr-spec (RFC 5322 3.4.1, without comments and folding) and gives it back.

@@ -21,8 +21,11 @@ pub(super) fn unstructured(out: &mut String, name: &str, value: &str) {
     });
 }
 
-/// A list of addresses. Folds between them, and within a name that is encoded.
+/// A list of addresses, if there are any. Folds between them, and within a name that is encoded.
 pub(super) fn addresses(out: &mut String, name: &str, list: &[Address]) {
+    if list.is_empty() {
+        return;
+    }
     field(out, name, |writer| {
         for (n, address) in list.iter().enumerate() {
             if n > 0 {
