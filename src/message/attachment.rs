@@ -33,7 +33,8 @@ pub struct Attachment {
 #[derive(Clone, Debug)]
 enum Source {
     File(PathBuf),
-    Bytes(Arc<[u8]>),
+    /// Not `Arc<[u8]>`, which would copy what the caller hands over.
+    Bytes(Arc<Vec<u8>>),
 }
 
 impl Attachment {
@@ -49,7 +50,7 @@ impl Attachment {
 
     /// Bytes under a name.
     pub fn bytes(name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        let source = Source::Bytes(data.into().into());
+        let source = Source::Bytes(Arc::new(data.into()));
         Self {
             source,
             name: Some(name.into()),
