@@ -259,44 +259,28 @@ fn quotes_are_closed(parameters: &str) -> bool {
 /// What programs attach. `.eml` is not in it: message/rfc822 must not travel in base64 (RFC 2046 5.2.1), and Outlook
 /// opens it by its name.
 fn by_extension(name: &str) -> &'static str {
-    const TYPES: &[(&str, &str)] = &[
-        ("csv", "text/csv"),
-        (
-            "docx",
-            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        ),
-        ("gif", "image/gif"),
-        ("gz", "application/gzip"),
-        ("htm", "text/html"),
-        ("html", "text/html"),
-        ("ics", "text/calendar"),
-        ("jpeg", "image/jpeg"),
-        ("jpg", "image/jpeg"),
-        ("json", "application/json"),
-        ("log", "text/plain"),
-        ("pdf", "application/pdf"),
-        ("png", "image/png"),
-        (
-            "pptx",
-            "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        ),
-        ("svg", "image/svg+xml"),
-        ("tar", "application/x-tar"),
-        ("tgz", "application/gzip"),
-        ("txt", "text/plain"),
-        ("webp", "image/webp"),
-        (
-            "xlsx",
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        ),
-        ("xml", "application/xml"),
-        ("zip", "application/zip"),
-    ];
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    let known = TYPES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(extension));
-    known.map_or("application/octet-stream", |(_, content_type)| content_type)
+    let (_, extension) = name.rsplit_once('.').unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "csv" => "text/csv",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "gif" => "image/gif",
+        "gz" | "tgz" => "application/gzip",
+        "htm" | "html" => "text/html",
+        "ics" => "text/calendar",
+        "jpeg" | "jpg" => "image/jpeg",
+        "json" => "application/json",
+        "log" | "txt" => "text/plain",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "svg" => "image/svg+xml",
+        "tar" => "application/x-tar",
+        "webp" => "image/webp",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "xml" => "application/xml",
+        "zip" => "application/zip",
+        _ => "application/octet-stream",
+    }
 }
 
 #[cfg(test)]
