@@ -19,9 +19,6 @@ use crate::timeouts::Deadline;
 pub(crate) struct Socket {
     tcp: TcpStream,
     deadline: Deadline,
-    /// The socket's own timeouts, as far as they were set: see `until_deadline`.
-    read_timeout: Option<Duration>,
-    write_timeout: Option<Duration>,
 }
 
 type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
@@ -31,12 +28,7 @@ impl Socket {
         // Each step leaves in one write. With Nagle's algorithm it would wait for the acknowledgement of the one before,
         // which the peer delays: 44 ms a message.
         tcp.set_nodelay(true)?;
-        Ok(Self {
-            tcp,
-            deadline,
-            read_timeout: None,
-            write_timeout: None,
-        })
+        Ok(Self { tcp, deadline })
     }
 
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
@@ -44,27 +36,21 @@ impl Socket {
     }
 }
 
-/// Waits no longer than to the deadline: `timeout` is the socket's own, set by `set` where it would wait longer.
-///
-/// A shorter one from an earlier step stays. At its end Linux says `WouldBlock`; only then it is set anew, and once the
-/// deadline has passed `remaining` says so in its own words. Most steps answer at once, and set nothing.
+/// Runs `step` until the deadline. `set` sets how long the socket waits in it; at its end Linux says `WouldBlock`, and
+/// then the deadline says in its own words what has passed.
 fn until_deadline<T>(
     deadline: &Deadline,
-    timeout: &mut Option<Duration>,
     set: impl Fn(Option<Duration>) -> io::Result<()>,
     mut step: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     loop {
-        let remaining = deadline.remaining()?;
-        if timeout.is_none_or(|timeout| timeout > remaining) {
-            // Whole seconds: the next step with the same bound has a moment more, or a moment less, and need not set it.
-            let whole = Duration::from_secs(remaining.as_secs());
-            *timeout = Some(if whole.is_zero() { remaining } else { whole });
-            set(*timeout)?;
-        }
+        set(Some(deadline.remaining()?))?;
         match step() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => *timeout = None,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                ) => {}
             result => return result,
         }
     }
@@ -75,7 +61,6 @@ impl Read for Socket {
         let mut tcp = &self.tcp;
         until_deadline(
             &self.deadline,
-            &mut self.read_timeout,
             |timeout| tcp.set_read_timeout(timeout),
             || tcp.read(buffer),
         )
@@ -87,7 +72,6 @@ impl Write for Socket {
         let mut tcp = &self.tcp;
         until_deadline(
             &self.deadline,
-            &mut self.write_timeout,
             |timeout| tcp.set_write_timeout(timeout),
             || tcp.write(bytes),
         )
@@ -204,51 +188,32 @@ pub(crate) fn handshake(
 mod tests {
     use super::*;
 
-    /// A step under a deadline that far away, and the timeouts that it set.
-    fn step(
-        bound: Duration,
-        timeout: &mut Option<Duration>,
-        answers: impl IntoIterator<Item = io::Result<()>>,
-    ) -> (io::Result<()>, Vec<u64>) {
-        let set = std::cell::RefCell::new(Vec::new());
-        let mut answers = answers.into_iter();
-        let result = until_deadline(
-            &Deadline::after(bound, "command"),
-            timeout,
-            |timeout| {
-                set.borrow_mut().push(timeout.unwrap().as_secs());
-                Ok(())
-            },
-            || answers.next().unwrap(),
-        );
-        (result, set.into_inner())
-    }
-
+    /// A step that was interrupted, or waited for the socket's time, is repeated with what is left.
     #[test]
-    fn a_timeout_is_set_where_it_would_be_too_long() {
-        let mut timeout = None;
-        let mut set = Vec::new();
-        for seconds in [300, 300, 180, 300, 600, 2, 300] {
-            set.extend(step(Duration::from_secs(seconds), &mut timeout, [Ok(())]).1);
-        }
-        assert_eq!(set, [299, 179, 1]);
-    }
-
-    #[test]
-    fn a_timeout_of_an_earlier_step_ends_no_later_one() {
-        let mut timeout = Some(Duration::from_secs(1));
-        let late = [Err(io::ErrorKind::WouldBlock.into()), Ok(())];
-        let (result, set) = step(Duration::from_secs(300), &mut timeout, late);
-        assert!(result.is_ok());
-        assert_eq!(set, [299]);
+    fn a_step_is_repeated_until_the_deadline() {
+        let deadline = Deadline::after(Duration::from_secs(300), "command");
+        let mut answers = [
+            Err(io::ErrorKind::Interrupted.into()),
+            Err(io::ErrorKind::WouldBlock.into()),
+            Ok(7),
+        ]
+        .into_iter();
+        let set = |timeout: Option<Duration>| {
+            assert!(timeout.is_some_and(|timeout| timeout.as_secs() == 299));
+            Ok(())
+        };
+        let result = until_deadline(&deadline, set, || answers.next().unwrap());
+        assert_eq!(result.unwrap(), 7);
     }
 
     #[test]
     fn the_deadline_ends_it() {
-        let mut timeout = Some(Duration::from_nanos(1));
-        let never = std::iter::repeat_with(|| Err(io::ErrorKind::WouldBlock.into()));
-        let (result, _) = step(Duration::from_millis(20), &mut timeout, never);
-        let text = result.unwrap_err().to_string();
-        assert_eq!(text, "timed out after 20ms (timeout `command`)");
+        let deadline = Deadline::after(Duration::from_millis(20), "command");
+        let never = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let error = until_deadline(&deadline, |_| Ok(()), never).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "timed out after 20ms (timeout `command`)"
+        );
     }
 }
