@@ -88,11 +88,9 @@ impl Session {
         let token = pending.wait(total)?;
         interrupt.disarm();
         let mailbox = account.mailbox().to_owned();
-        let (wire, offers) = secured.authenticate(&mailbox, &token, account.auth_policy())?;
-        Ok(Self {
-            mailbox,
-            dialogue: Dialogue::new(wire, offers),
-        })
+        let logged_in = secured.authenticate(&mailbox, &token, account.auth_policy())?;
+        let dialogue = Dialogue::new(logged_in);
+        Ok(Self { mailbox, dialogue })
     }
 
     /// Sends one message.

@@ -4,6 +4,7 @@
 pub(crate) mod dial;
 pub(crate) mod dialogue;
 pub(crate) mod dots;
+pub(crate) mod flight;
 pub(crate) mod login;
 pub(crate) mod tls;
 pub(crate) mod wire;

@@ -118,7 +118,7 @@ fn ten_recipients_take_one_more_unless_some_are_enough() {
     for (message, expected) in [
         (to(10), one + SEVERAL_RECIPIENTS),
         (to(10).partial(true), one),
-        // 100 recipients a flight.
+        // 128 commands a flight.
         (to(300), one + SEVERAL_RECIPIENTS + 2),
         (to(300).partial(true), one + 2),
     ] {

@@ -25,7 +25,7 @@ use crate::advice::doctor::verdict::Bearer;
 use crate::date;
 use crate::error::Error;
 use crate::smtp::dialogue::Dialogue;
-use crate::smtp::login::Extensions;
+use crate::smtp::login::LoggedIn;
 use crate::smtp::wire::Wire;
 use crate::stage::Stage;
 use crate::timeouts::{Deadline, Timeouts};
@@ -277,7 +277,7 @@ fn log_in(
     connected: Option<Connected>,
     token: Option<Token>,
     patient: &Patient<'_>,
-) -> Option<(Wire, Extensions)> {
+) -> Option<LoggedIn> {
     let account = patient.account;
     let (Some(Connected(secured)), Some(token)) = (connected, token) else {
         checks.skip(LOGIN, "it needs the token and the encrypted connection");
@@ -304,12 +304,12 @@ fn log_in(
 /// MAIL, RCPT, and back: RSET and QUIT.
 fn envelope(
     checks: &mut Checks,
-    session: Option<(Wire, Extensions)>,
+    session: Option<LoggedIn>,
     recipient: Option<&str>,
     patient: &Patient<'_>,
 ) {
     let recipient = recipient.map(configuration::recipient);
-    let Some((mut wire, offers)) = session else {
+    let Some(mut session) = session else {
         checks.skip(SENDER, "it needs the login");
         match recipient {
             Some(Err(error)) => checks.fail(RECIPIENT, error, None),
@@ -327,14 +327,14 @@ fn envelope(
         .iter()
         .flatten()
         .any(|address| !address.is_ascii());
-    let parameter = match international && offers.smtp_utf8 {
+    let parameter = match international && session.offers.smtp_utf8 {
         true => " SMTPUTF8",
         false => "",
     };
     let mail = format!("MAIL FROM:<{from}>{parameter}");
     let accepted = ask(
         checks,
-        &mut wire,
+        &mut session.wire,
         SENDER,
         Stage::Sender,
         &mail,
@@ -349,7 +349,7 @@ fn envelope(
             let rcpt = format!("RCPT TO:<{to}>");
             ask(
                 checks,
-                &mut wire,
+                &mut session.wire,
                 RECIPIENT,
                 Stage::Recipient,
                 &rcpt,
@@ -359,7 +359,8 @@ fn envelope(
         }
     }
     checks.start();
-    match wire
+    match session
+        .wire
         .command(Stage::Reset, "RSET")
         .and_then(|reply| reply.expect(Stage::Reset, 2))
     {
@@ -374,8 +375,8 @@ fn envelope(
             "the server has ended the connection: no message was sent",
         ),
     }
-    let total = wire.total();
-    Dialogue::new(wire, offers).quit(total);
+    let total = session.wire.total();
+    Dialogue::new(session).quit(total);
 }
 
 /// One question about an address. Whether the answer was yes.

@@ -8,25 +8,26 @@ use crate::message::envelope::{Content, Route};
 use crate::receipt::{Receipt, Refusal};
 use crate::reply::Reply;
 use crate::smtp::dots::DotWriter;
-use crate::smtp::login::Extensions;
-use crate::smtp::wire::{Wire, is_mere_refusal};
+use crate::smtp::flight::{Accepted, Command, Next, Over, Stop, judge};
+use crate::smtp::login::{Extensions, LoggedIn};
+use crate::smtp::wire::Wire;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::{Deadline, Timeouts};
 
-/// Most recipients in one flight. Their replies are read before the next goes out, so that neither side's buffers can
-/// fill while both write.
-const MAX_FLIGHT: usize = 100;
+/// Most commands in one flight. Their replies are read before the next goes out, so that neither side's buffers can fill
+/// while both write.
+const MAX_FLIGHT: usize = 128;
 
 /// The conversation behind the login.
 pub(crate) struct Dialogue {
     wire: Wire,
     offers: Extensions,
-    /// Why there can be no further message.
-    over: Option<(ErrorKind, Stage, String)>,
+    over: Option<Over>,
 }
 
 impl Dialogue {
-    pub(crate) fn new(wire: Wire, offers: Extensions) -> Self {
+    pub(crate) fn new(logged_in: LoggedIn) -> Self {
+        let LoggedIn { wire, offers } = logged_in;
         Self {
             wire,
             offers,
@@ -52,20 +53,15 @@ impl Dialogue {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Receipt, Error> {
         let mail = self.begin(route, content, total)?;
-        let result = self.open_envelope(&mail, route).and_then(|refused| {
-            let reply = self.body(write)?;
+        let sent = self.open_envelope(&mail, route).and_then(|refused| {
+            let reply = self.send_body(write)?;
             Ok(Receipt {
                 reply,
                 message_id: None,
                 refused,
             })
         });
-        match &result {
-            Err(error) if is_mere_refusal(error) => self.reset(),
-            Err(error) => self.end(error),
-            Ok(_) => {}
-        }
-        result
+        self.settle(sent, Next::Nothing)
     }
 
     /// No message, but the questions before it.
@@ -76,26 +72,64 @@ impl Dialogue {
         total: Deadline,
     ) -> Result<Vec<Refusal>, Error> {
         let mail = self.begin(route, content, total)?;
-        let result = self.ask(&mail, route, Then::Nothing);
-        match &result {
-            Err(error) if !is_mere_refusal(error) => self.end(error),
-            _ => self.reset(),
-        }
-        result.map(|(refused, _)| refused)
+        let asked = self.ask(&mail, route, Then::Nothing);
+        self.settle(asked.map(|accepted| accepted.refused), Next::Reset)
     }
 
-    /// Starts the clock for one message, and returns the command it begins with.
+    /// Starts the clock for one message, and returns the command it begins with. Until the message is settled, the
+    /// session is over: a panic of the caller's reader leaves the server waiting for the rest of the message, and whatever
+    /// was said next would be taken for it.
     fn begin(
         &mut self,
         route: &Route,
         content: Content<'_>,
         total: Deadline,
     ) -> Result<String, Error> {
-        if let Some((kind, stage, what)) = &self.over {
-            return Err(Error::broken(*kind, *stage, what));
+        if let Some(Over { kind, stage, text }) = &self.over {
+            return Err(Error::broken(*kind, *stage, text));
         }
         self.wire.set_total(total);
-        self.mail_command(route, content)
+        let mail = self.mail_command(route, content)?;
+        self.over = Some(Over {
+            kind: ErrorKind::Body,
+            stage: Stage::Body,
+            text: "a panic in the middle of a message".into(),
+        });
+        Ok(mail)
+    }
+
+    /// Whatever became of a message: the next one may follow, or the session is over.
+    fn settle<T>(&mut self, result: Result<T, Stop>, done: Next) -> Result<T, Error> {
+        let (result, next) = match result {
+            Ok(value) => (Ok(value), done),
+            Err(Stop { why, next }) => (Err(why), next),
+        };
+        let settled = match next {
+            Next::Nothing => Ok(()),
+            Next::Reset => self.reset(),
+            Next::LoneDot => self.lone_dot(),
+            Next::End(over) => Err(over),
+        };
+        self.over = settled.err();
+        if self.is_over() {
+            self.wire.close();
+        }
+        result
+    }
+
+    fn reset(&mut self) -> Result<(), Over> {
+        self.wire
+            .command(Stage::Reset, "RSET")
+            .and_then(|reply| reply.expect(Stage::Reset, 2))
+            .map(drop)
+            .map_err(|error| Over::from(&error))
+    }
+
+    fn lone_dot(&mut self) -> Result<(), Over> {
+        self.wire
+            .command(Stage::Accept, ".")
+            .map_err(|error| Over::from(&error))?;
+        self.reset()
     }
 
     /// `MAIL FROM:<robot@contoso.com> SIZE=1234 BODY=8BITMIME SMTPUTF8`, or why this server cannot take the message.
@@ -128,163 +162,84 @@ impl Dialogue {
     }
 
     /// MAIL, RCPT and DATA. Ends with the server waiting for the message, and returns the recipients it refused.
-    fn open_envelope(&mut self, mail: &str, route: &Route) -> Result<Vec<Refusal>, Error> {
-        let (refused, data) = self.ask(mail, route, Then::Message)?;
-        let data = data.unwrap_or_else(|| self.wire.command(Stage::Data, "DATA"))?;
-        data.expect(Stage::Data, 3)?;
+    fn open_envelope(&mut self, mail: &str, route: &Route) -> Result<Vec<Refusal>, Stop> {
+        let Accepted { refused, go_ahead } = self.ask(mail, route, Then::Message)?;
+        if !go_ahead {
+            self.wire
+                .command(Stage::Data, "DATA")?
+                .expect(Stage::Data, 3)?;
+        }
         Ok(refused)
     }
 
-    /// MAIL and RCPT, and DATA where it can go along. Returns the recipients the server refused, and what it said to
-    /// DATA.
-    #[allow(clippy::type_complexity)] // two things that come together here and nowhere else
-    fn ask(
-        &mut self,
-        mail: &str,
-        route: &Route,
-        then: Then,
-    ) -> Result<(Vec<Refusal>, Option<Result<Reply, Error>>), Error> {
-        let mut sender = None;
-        let mut refused = Vec::new();
-        let mut data = None;
-        'flights: for flight in self.flights(route, then) {
-            for step in &flight {
-                match step {
-                    Step::Mail => self.wire.say(Stage::Sender, mail)?,
-                    Step::Rcpt(address) => self
-                        .wire
-                        .say(Stage::Recipient, &format!("RCPT TO:<{address}>"))?,
-                    Step::Data => self.wire.say(Stage::Data, "DATA")?,
-                }
-            }
-            self.wire
-                .send(flight.first().map_or(Stage::Data, Step::stage))?;
-            for step in &flight {
-                let answer = self.answer(step);
-                match (step, answer) {
-                    // What is said to the rest of a flight whose sender was refused follows from that.
-                    (_, Err(error)) if sender.is_some() => {
-                        self.end(&error);
-                        break 'flights;
-                    }
-                    (Step::Mail, Err(error)) if is_mere_refusal(&error) => sender = Some(error),
-                    (Step::Rcpt(address), Ok(reply)) if reply.class() != 2 && sender.is_none() => {
-                        refused.push(Refusal {
-                            address: (*address).to_owned(),
-                            reply,
-                        });
-                    }
-                    (Step::Data, answer) => data = Some(answer),
-                    (_, answer) => drop(answer?),
-                }
-            }
-            if sender.is_some() {
+    /// MAIL and RCPT, and DATA where it can go along.
+    ///
+    /// Once the server has said 354 there is no way back but to send something. So DATA goes along only where the
+    /// recipients' replies cannot change what is sent: one recipient, or delivery to those accepted.
+    fn ask(&mut self, mail: &str, route: &Route, then: Then) -> Result<Accepted, Stop> {
+        let pipelining = self.offers.pipelining;
+        let along = pipelining && then == Then::Message && (route.partial || route.to.len() == 1);
+        let commands: Vec<_> = std::iter::once(Command::Mail(mail))
+            .chain(route.to.iter().map(|address| Command::Rcpt(address)))
+            .chain(along.then_some(Command::Data))
+            .collect();
+        let (mut heard, mut lost) = (Vec::new(), None);
+        for flight in commands.chunks(if pipelining { MAX_FLIGHT } else { 1 }) {
+            lost = self.exchange(flight, &mut heard).err();
+            let sender_refused = heard.first().is_some_and(|reply| reply.class() != 2);
+            if lost.is_some() || sender_refused {
                 break;
             }
         }
-
-        let nobody = refused.len() == route.to.len() || (!refused.is_empty() && !route.partial);
-        if let Some(no) = sender.or_else(|| nobody.then(|| Error::recipients(refused.clone()))) {
-            match data {
-                Some(Ok(go_ahead)) if go_ahead.class() == 3 => self.lone_dot(),
-                Some(Err(error)) => self.end(&error),
-                _ => {}
-            }
-            return Err(no);
-        }
-        Ok((refused, data))
+        judge(route, heard, lost)
     }
 
-    /// What is said before each wait for an answer.
-    ///
-    /// Once the server has said 354 there is no way back but to send something. So DATA goes along with the recipients
-    /// only where their replies cannot change what is sent: one recipient, or delivery to those accepted.
-    fn flights<'r>(&self, route: &'r Route, then: Then) -> Vec<Vec<Step<'r>>> {
-        let rcpt = |address: &'r String| Step::Rcpt(address);
-        if !self.offers.pipelining {
-            return std::iter::once(Step::Mail)
-                .chain(route.to.iter().map(rcpt))
-                .map(|step| vec![step])
-                .collect();
+    /// Says the commands of one flight, and reads a reply to each.
+    fn exchange(&mut self, flight: &[Command<'_>], heard: &mut Vec<Reply>) -> Result<(), Error> {
+        for command in flight {
+            self.wire.say(command.stage(), &command.to_string())?;
         }
-        let mut flights: Vec<Vec<_>> = route
-            .to
-            .chunks(MAX_FLIGHT)
-            .map(|c| c.iter().map(rcpt).collect())
-            .collect();
-        if let Some(first) = flights.first_mut() {
-            first.insert(0, Step::Mail);
+        let stage = flight.first().map_or(Stage::Data, Command::stage);
+        self.wire.send(stage)?;
+        for command in flight {
+            let reply = self.wire.reply(command.stage());
+            let reply = reply.and_then(|reply| command.answered(reply));
+            heard.push(reply.map_err(|error| command.named_in(error))?);
         }
-        if let Some(last) = flights
-            .last_mut()
-            .filter(|_| then == Then::Message && (route.partial || route.to.len() == 1))
-        {
-            last.push(Step::Data);
-        }
-        flights
+        Ok(())
     }
 
-    /// One reply of a flight. What ends the conversation or makes no sense is an error, and so is a sender's refusal; a
-    /// recipient's is not.
-    fn answer(&mut self, step: &Step<'_>) -> Result<Reply, Error> {
-        let stage = step.stage();
-        let about = |error: Error| match step {
-            Step::Mail | Step::Data => error,
-            Step::Rcpt(address) => error.about(&format!("<{address}>")),
-        };
-        let reply = self.wire.reply(stage).map_err(about)?;
-        match (step, reply.class()) {
-            (Step::Rcpt(_), 2 | 4 | 5) if reply.code() != 421 => Ok(reply),
-            (Step::Mail | Step::Rcpt(_), _) => reply.expect(stage, 2).map_err(about),
-            (Step::Data, _) if reply.code() == 421 => Err(Error::reply_to(stage, reply)),
-            (Step::Data, _) => Ok(reply),
-        }
-    }
-
-    /// Nobody is to get a message, and the server waits for one (RFC 2920 3.1). It gets an empty one, which RFC 5321
-    /// lets it refuse with 554. If it says 250, that counts for nobody; if it says nothing, nobody was to be reached.
-    fn lone_dot(&mut self) {
-        if let Err(error) = self.wire.command(Stage::Accept, ".") {
-            self.end(&error);
-        }
-    }
-
-    /// The message and the reply to it.
-    fn body(
+    /// The message, its final dot, and the reply to it.
+    fn send_body(
         &mut self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Reply, Stop> {
         // Whatever stops a message on its way: the server may still take a command for a line of it.
-        self.message(write).inspect_err(|error| self.end(error))?;
+        self.write_body(write).map_err(Stop::for_good)?;
         let reply = self.wire.reply(Stage::Accept).map_err(Error::doubtful)?;
         match reply.class() {
-            3 => Err(Error::reply_to(Stage::Accept, reply).doubtful()),
-            _ => reply.expect(Stage::Accept, 2),
+            3 => Err(Error::reply_to(Stage::Accept, reply).doubtful().into()),
+            _ => Ok(reply.expect(Stage::Accept, 2)?),
         }
     }
 
     /// The message to its final dot.
-    fn message(
+    fn write_body(
         &mut self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
         self.wire.expect_silence(Stage::Body)?;
         let total = self.wire.total();
-        let mut blocks = Blocks {
+        let mut blocks = BlockWriter {
             wire: &mut self.wire,
             length: 0,
             failure: None,
         };
-        let mut body = Punctual {
+        let mut body = DeadlineWriter {
             to: DotWriter::new(&mut blocks),
             total,
         };
-        // Undone below: should the caller's reader panic, and the caller go on, the server waits for the rest of a message,
-        // and would take what is said next for it.
-        let unfinished = "a panic in the middle of a message".to_owned();
-        self.over = Some((ErrorKind::Body, Stage::Body, unfinished));
         let written = write(&mut body);
-        self.over = None;
         let last = body.to.finish();
         let length = blocks.length + last.len() as u64;
         if let Some(error) = blocks.failure.take().or(total.remaining().err()) {
@@ -303,25 +258,6 @@ impl Dialogue {
         }
         self.wire.sent_message(length);
         Ok(())
-    }
-
-    fn reset(&mut self) {
-        if self.over.is_some() {
-            return;
-        }
-        let reset = self
-            .wire
-            .command(Stage::Reset, "RSET")
-            .and_then(|reply| reply.expect(Stage::Reset, 2));
-        if let Err(error) = reset {
-            self.end(&error);
-        }
-    }
-
-    /// Closes the connection: what was said last can no longer be taken back or completed.
-    fn end(&mut self, why: &Error) {
-        self.over = Some((why.kind(), why.stage(), why.to_string()));
-        self.wire.close();
     }
 
     pub(crate) fn quit(mut self, total: Deadline) {
@@ -345,31 +281,14 @@ enum Then {
     Nothing,
 }
 
-/// One command of a flight.
-enum Step<'r> {
-    Mail,
-    Rcpt(&'r str),
-    Data,
-}
-
-impl Step<'_> {
-    fn stage(&self) -> Stage {
-        match self {
-            Step::Mail => Stage::Sender,
-            Step::Rcpt(_) => Stage::Recipient,
-            Step::Data => Stage::Data,
-        }
-    }
-}
-
 /// Blocks of a message on their way out. Remembers that the wire failed, to tell it from what the message is made of.
-struct Blocks<'a> {
+struct BlockWriter<'a> {
     wire: &'a mut Wire,
     length: u64,
     failure: Option<io::Error>,
 }
 
-impl Write for Blocks<'_> {
+impl Write for BlockWriter<'_> {
     fn write(&mut self, block: &[u8]) -> io::Result<usize> {
         if let Err(error) = self.wire.send_block(block) {
             let kind = error.kind();
@@ -386,12 +305,12 @@ impl Write for Blocks<'_> {
 }
 
 /// Looks at the clock before each piece of a message, which may come from a slow reader.
-struct Punctual<W> {
+struct DeadlineWriter<W> {
     to: W,
     total: Deadline,
 }
 
-impl<W: Write> Write for Punctual<W> {
+impl<W: Write> Write for DeadlineWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.total.remaining()?;
         self.to.write(bytes)

@@ -129,7 +129,7 @@ impl Secured {
         mailbox: &str,
         token: &Token,
         policy: InitialResponse,
-    ) -> Result<(Wire, Extensions), Error> {
+    ) -> Result<LoggedIn, Error> {
         let Self { mut wire, offers } = self;
         if !offers.xoauth2 {
             return Err(Error::protocol(
@@ -168,8 +168,14 @@ impl Secured {
         wire.send(Stage::Auth)?;
         let answer = wire.reply(Stage::Auth)?;
         accepted(&mut wire, answer).map_err(|e| e.about(mailbox))?;
-        Ok((wire, offers))
+        Ok(LoggedIn { wire, offers })
     }
+}
+
+/// Ready for the first message.
+pub(crate) struct LoggedIn {
+    pub(crate) wire: Wire,
+    pub(crate) offers: Extensions,
 }
 
 /// XOAUTH2 fails in one step, as at Exchange, or in two: a 334 with the reason in base64, then 535 once we answer with an

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::Error;
 use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD};
 use crate::secret::Secret;
-use crate::stage::{ErrorKind, Stage};
+use crate::stage::Stage;
 use crate::text::excerpt;
 use crate::timeouts::{Deadline, Timeouts};
 
@@ -356,10 +356,4 @@ impl Reply {
             Err(Error::reply_to(stage, self))
         }
     }
-}
-
-/// Whether the conversation can go on after an error: the server said no, and did not say that it hangs up.
-pub(crate) fn is_mere_refusal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Refused | ErrorKind::Deferred)
-        && error.reply().is_some_and(|r| r.code() != 421)
 }

@@ -157,14 +157,14 @@ fn converse(clear: &Canned, hidden: &Canned) -> Vec<Result<(), Error>> {
         .and_then(|secured| {
             secured.authenticate("robot@contoso.com", &token, InitialResponse::Never)
         });
-    let (wire, offers) = match opened {
+    let logged_in = match opened {
         Ok(opened) => opened,
         Err(error) => {
             assert!(!error.in_doubt());
             return vec![Err(error)];
         }
     };
-    let mut dialogue = Dialogue::new(wire, offers);
+    let mut dialogue = Dialogue::new(logged_in);
     let content = Content {
         size: None,
         maybe_8bit: false,

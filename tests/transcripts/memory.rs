@@ -109,8 +109,8 @@ fn open(account: &Account, token: &Token, script: &Arc<Mutex<Script>>) -> Result
         Ok(memory())
     };
     let secured = Greeted::greet(wire, "[127.0.0.1]")?.start_tls(upgrade, "[127.0.0.1]")?;
-    let (wire, offers) = secured.authenticate(account.mailbox(), token, account.auth_policy())?;
-    Ok(Dialogue::new(wire, offers))
+    let logged_in = secured.authenticate(account.mailbox(), token, account.auth_policy())?;
+    Ok(Dialogue::new(logged_in))
 }
 
 struct Script {
