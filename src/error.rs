@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::SystemTime;
 use std::{fmt, io};
 
-use crate::hint;
+use crate::hint::{self, Condition};
 use crate::receipt::Refusal;
 use crate::reply::{Malformed, Reply};
 use crate::stage::{ErrorKind, Stage};
@@ -50,7 +50,7 @@ struct Inner {
     answered_at: Option<SystemTime>,
     transient: bool,
     in_doubt: bool,
-    hint: Option<&'static str>,
+    condition: Option<Condition>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -106,11 +106,18 @@ impl Error {
 
     /// What it most often means and what to do, where exosend knows.
     pub fn hint(&self) -> Option<&str> {
-        self.0.hint
+        self.0.condition.map(hint::words)
+    }
+
+    /// What it is known to mean.
+    #[allow(dead_code)] // the doctor's
+    pub(crate) fn condition(&self) -> Option<Condition> {
+        self.0.condition
     }
 }
 
-/// How errors are made. Whether one is transient, and its hint, are decided here and nowhere else.
+/// How errors are made. Whether one is transient, and what it is known to mean, is decided here and nowhere
+/// else.
 impl Error {
     pub(crate) fn new(kind: ErrorKind, stage: Stage, what: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -124,7 +131,7 @@ impl Error {
             answered_at: None,
             transient: false,
             in_doubt: false,
-            hint: None,
+            condition: None,
             source: None,
         }))
     }
@@ -150,7 +157,7 @@ impl Error {
             _ => Self::new(kind, stage, reply.to_string()),
         };
         error.0.transient = reply.is_transient();
-        error.0.hint = hint::reply(stage, &reply);
+        error.0.condition = hint::of_own_reply(stage, &reply);
         error.0.reply = Some(reply);
         error
     }
@@ -203,7 +210,7 @@ impl Error {
         };
         let mut made = Self::new(ErrorKind::Network, stage, what);
         made.0.transient = true;
-        made.0.hint = hint::network(stage, &error);
+        made.0.condition = hint::of_network(stage, &error);
         made.0.source = Some(Box::new(error));
         made
     }
@@ -212,7 +219,7 @@ impl Error {
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
         // It may quote names out of a certificate.
         let mut made = Self::new(ErrorKind::Tls, stage, printable(&error.to_string()));
-        made.0.hint = hint::tls(stage, &error);
+        made.0.condition = hint::of_tls(stage, &error);
         made.0.source = Some(Box::new(error));
         made
     }
@@ -244,8 +251,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
-        self.0.hint = hint.or(self.0.hint);
+    pub(crate) fn with_condition(mut self, condition: Condition) -> Self {
+        self.0.condition = Some(condition);
         self
     }
 
@@ -254,8 +261,11 @@ impl Error {
         self
     }
 
-    /// Entra's numbers for what went wrong, so that nobody looks for them in a text.
+    /// Entra's numbers for what went wrong, so that nobody looks for them in a text; the first that is known says what
+    /// it means.
     pub(crate) fn with_codes(mut self, codes: Vec<u64>) -> Self {
+        let known = codes.iter().find_map(|&code| hint::of_entra(code));
+        self.0.condition = known.or(self.0.condition);
         self.0.codes = codes;
         self
     }
@@ -295,7 +305,7 @@ impl Error {
     pub(crate) fn doubtful(mut self) -> Self {
         self.0.transient = false;
         self.0.in_doubt = true;
-        self.0.hint = Some(hint::IN_DOUBT);
+        self.0.condition = Some(Condition::InDoubt);
         self
     }
 }

@@ -1,11 +1,11 @@
 //! A line from any program's log, and what it means: the table of hints, read offline. Pure.
 //!
-//! `hint.rs` knows what to do, this file only recognises: in how many ways programs write the same reply.
+//! `hint.rs` knows what to do, this room only recognises: in how many ways programs write the same reply.
 
 mod conditions;
 mod reply;
 
-use crate::hint;
+use crate::hint::{self, Condition};
 
 /// What one pasted line means, from [`explain`].
 ///
@@ -19,7 +19,7 @@ use crate::hint;
 #[non_exhaustive]
 pub struct Explanation {
     recognised: String,
-    hint: &'static str,
+    condition: Condition,
     documented: String,
 }
 
@@ -31,27 +31,22 @@ impl Explanation {
 
     /// What it most often means.
     pub fn meaning(&self) -> &str {
-        self.parts().0
+        hint::parts(self.condition).0
     }
 
     /// What to do, with the step in PowerShell or the portal. Names in `<...>` are yours.
     pub fn advice(&self) -> &str {
-        self.parts().1
+        hint::parts(self.condition).1
     }
 
     /// Meaning and advice as [`Error::hint`](crate::Error::hint) gives them for the same reply.
     pub fn hint(&self) -> &str {
-        self.hint
+        hint::words(self.condition)
     }
 
     /// The page about it, a URL.
     pub fn documented(&self) -> &str {
         &self.documented
-    }
-
-    fn parts(&self) -> (&'static str, &'static str) {
-        // Every text of the table has both parts; its tests see to it.
-        self.hint.split_once(": ").unwrap_or((self.hint, ""))
     }
 }
 
@@ -69,16 +64,23 @@ impl Explanation {
 /// ```
 pub fn explain(line: &str) -> Vec<Explanation> {
     let text = line.to_ascii_lowercase();
+    let codes = codes(&text);
     let mut found: Vec<Explanation> = Vec::new();
-    let told = codes(&text).into_iter().filter_map(entra);
-    for explanation in told.chain(reply::explain(&text)) {
-        if !found.iter().any(|f| f.hint == explanation.hint) {
+    let of_entra = codes.iter().filter_map(|&code| {
+        Some(Explanation {
+            recognised: format!("AADSTS{code}"),
+            condition: hint::of_entra(code)?,
+            documented: page_of_code(code),
+        })
+    });
+    for explanation in of_entra.chain(reply::explain(&text).into_iter().map(made)) {
+        if !found.iter().any(|f| f.condition == explanation.condition) {
             found.push(explanation);
         }
     }
     // Who was answered had a network: `421 4.4.1 Connection timed out` is a reply.
-    if found.is_empty() && codes(&text).is_empty() {
-        found = conditions::explain(&text);
+    if found.is_empty() && codes.is_empty() {
+        found.extend(conditions::explain(&text).into_iter().map(made));
     }
     found
 }
@@ -91,24 +93,53 @@ pub fn explain(line: &str) -> Vec<Explanation> {
 /// ```
 pub fn general_page(line: &str) -> String {
     match codes(&line.to_ascii_lowercase()).first() {
-        Some(code) => page_of(*code),
+        Some(code) => page_of_code(*code),
         None => SMTP_AUTH.into(),
     }
 }
 
-const SMTP_AUTH: &str = "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission";
+/// Words of a line, and what they mean.
+type Found = (String, Condition);
 
-fn entra(code: u64) -> Option<Explanation> {
-    Some(Explanation {
-        recognised: format!("AADSTS{code}"),
-        hint: hint::entra(&[code])?,
-        documented: page_of(code),
-    })
+fn made((recognised, condition): Found) -> Explanation {
+    Explanation {
+        recognised,
+        condition,
+        documented: page(condition).into(),
+    }
 }
 
-/// The one page that Entra promises to keep (facts.md, "AADSTS codes").
-fn page_of(code: u64) -> String {
+/// The one page that Entra promises to keep: facts.md, "AADSTS codes".
+pub(crate) fn page_of_code(code: u64) -> String {
     format!("https://login.microsoftonline.com/error?code={code}")
+}
+
+const SMTP_AUTH: &str = "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission";
+
+/// Where it is written about.
+fn page(condition: Condition) -> &'static str {
+    use Condition::*;
+    match condition {
+        SmtpAuthOff => "https://aka.ms/smtp_auth_disabled",
+        RepeatedFailure => {
+            "https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-smtp-auth-submissions"
+        }
+        TokenAtItsEnd | HighVolumePermission | HighVolumeAccount | HighVolumeLogin => {
+            "https://learn.microsoft.com/exchange/mail-flow-best-practices/oauth-high-volume-mails-m365"
+        }
+        LoginRefused | NoMailboxAccess | SendAsDenied => {
+            "https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth"
+        }
+        TooManyConnections | TooFast | Idle | TooManyRecipients | TooLarge | DailyQuota => {
+            "https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits"
+        }
+        SenderRestricted | RecipientUnknown | TenantRefused => {
+            "https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/non-delivery-reports-in-exchange-online"
+        }
+        // About nothing but the lost reply to the final dot.
+        InDoubt => "https://www.rfc-editor.org/rfc/rfc1047",
+        _ => SMTP_AUTH,
+    }
 }
 
 /// AADSTS numbers, in order: in words, in `error_codes` of the JSON answer, in its `error_uri`.

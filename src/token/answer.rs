@@ -7,7 +7,6 @@ use ureq::http::Response;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::hint;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
@@ -145,9 +144,7 @@ impl Answer {
             Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
             _ => Vec::new(),
         };
-        self.error(what)
-            .with_hint(hint::entra(&codes))
-            .with_codes(codes)
+        self.error(what).with_codes(codes)
     }
 
     fn error(&self, what: String) -> Error {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::error::Error;
+use crate::hint::Condition;
 use crate::secret::{Secret, read_file};
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
@@ -20,9 +21,6 @@ use crate::token::{Failure, Token};
 const MAX_KEY: u64 = 4096;
 /// These endpoints answer at once or are not there.
 const CONNECT: Duration = Duration::from_secs(3);
-
-const NO_SUCH_MACHINE: &str = "nothing answered where Azure gives its machines an identity: check that this is one, and \
-    that an identity is assigned to it";
 
 /// App Service, Functions, Container Apps.
 pub(crate) fn app_service(
@@ -179,7 +177,7 @@ impl<'a> Question<'a> {
                     },
                     e => unanswered(e, deadline),
                 };
-                let error = failure.error.with_hint(Some(NO_SUCH_MACHINE));
+                let error = failure.error.with_condition(Condition::NotOnAzure);
                 Failure { error, ..failure }
             })?;
         answer.told();

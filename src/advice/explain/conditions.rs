@@ -1,14 +1,13 @@
 //! Failures of TLS and of the network, in the words of other programs.
 
-use crate::advice::explain::{Explanation, SMTP_AUTH};
-use crate::hint;
+use crate::hint::Condition;
 
 type Words = &'static [&'static str];
 
 /// A certificate that does not hold: OpenSSL (curl, Postfix, Python, PHP), GnuTLS (msmtp), Node, Java, Go, rustls.
-const CERTIFICATE: &[(&str, Words)] = &[
+const CERTIFICATE: &[(Condition, Words)] = &[
     (
-        hint::CLOCK,
+        Condition::CertificateTime,
         &[
             "certificate has expired",
             "certificate is expired",
@@ -23,7 +22,7 @@ const CERTIFICATE: &[(&str, Words)] = &[
         ],
     ),
     (
-        hint::ISSUER,
+        Condition::UnknownIssuer,
         &[
             "unable to get local issuer certificate",
             "unable to get issuer certificate",
@@ -43,7 +42,7 @@ const CERTIFICATE: &[(&str, Words)] = &[
         ],
     ),
     (
-        hint::OTHER_NAME,
+        Condition::OtherName,
         &[
             "hostname mismatch",
             "doesn't match certificate's altnames",
@@ -145,56 +144,57 @@ const LATER: Words = &[
 ];
 
 /// For a text in lower case.
-pub(super) fn explain(text: &str) -> Vec<Explanation> {
+pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
+    let found = |words: &str, condition| vec![(words.to_owned(), condition)];
     if let Some(words) = end_lost(text) {
-        return vec![made(words, hint::IN_DOUBT)];
+        return found(words, Condition::InDoubt);
     }
     let certificate: Vec<_> = CERTIFICATE
         .iter()
-        .filter_map(|(hint, all)| Some(made(first(all, text)?, hint)))
+        .filter_map(|(condition, all)| Some((first(all, text)?.to_owned(), *condition)))
         .collect();
     if !certificate.is_empty() {
         return certificate;
     }
     if let Some(words) = first(UNSAID, text) {
-        let reasons = [hint::ISSUER, hint::CLOCK, hint::OTHER_NAME];
-        return reasons.map(|hint| made(words, hint)).into();
+        use Condition::{CertificateTime, OtherName, UnknownIssuer};
+        let reasons = [UnknownIssuer, CertificateTime, OtherName];
+        return reasons.map(|reason| (words.to_owned(), reason)).into();
     }
-    let secure = ["ssl", "tls"].iter().any(|t| text.contains(t));
-    let found = first(BEFORE_TLS, text)
-        .map(|words| made(words, hint::exchange::AUTH_AFTER_TLS))
-        .or_else(|| {
-            let words = first(WRONG_MOMENT, text).filter(|_| about_mail(text))?;
-            Some(made(words, hint::IMPLICIT_TLS))
-        })
-        .or_else(|| {
-            let words = first(NO_COMMON_TLS, text).filter(|_| secure && about_mail(text))?;
-            Some(made(words, hint::TLS_VERSION))
-        })
-        .or_else(|| network(text));
-    found.into_iter().collect()
+    if let Some(words) = first(BEFORE_TLS, text) {
+        return found(words, Condition::AuthBeforeTls);
+    }
+    match connection(text).filter(|_| about_mail(text)) {
+        Some((words, condition)) => found(words, condition),
+        None => Vec::new(),
+    }
 }
 
-fn network(text: &str) -> Option<Explanation> {
-    if !about_mail(text) {
-        return None;
+/// TLS that does not begin, then the network, from the name on.
+fn connection(text: &str) -> Option<(&'static str, Condition)> {
+    let secure = ["ssl", "tls"].iter().any(|t| text.contains(t));
+    if let Some(words) = first(WRONG_MOMENT, text) {
+        return Some((words, Condition::ImplicitTls));
+    }
+    if let Some(words) = first(NO_COMMON_TLS, text).filter(|_| secure) {
+        return Some((words, Condition::NoCommonTls));
     }
     if let Some(words) = first(UNRESOLVED, text) {
-        return Some(made(words, hint::UNRESOLVED));
+        return Some((words, Condition::NameUnknown));
     }
     if let Some(words) = first(UNREACHABLE, text) {
-        return Some(made(words, hint::UNREACHABLE));
+        return Some((words, Condition::Unreachable));
     }
-    let (words, hint) = match first(REFUSED, text) {
-        Some(words) => (words, hint::REFUSED),
+    let (words, condition) = match first(REFUSED, text) {
+        Some(words) => (words, Condition::NobodyListens),
         None if first(LATER, text).is_some() => return None,
-        None => (first(UNANSWERED, text)?, hint::UNANSWERED),
+        None => (first(UNANSWERED, text)?, Condition::Unanswered),
     };
     // Nobody listens on 465: facts.md, "Server and ports".
     let implicit = [":465", "port 465", "port: 465", " 465 "];
-    match implicit.iter().find(|port| text.contains(**port)) {
-        Some(_) => Some(made(words, hint::IMPLICIT_TLS)),
-        None => Some(made(words, hint)),
+    match implicit.iter().any(|port| text.contains(port)) {
+        true => Some((words, Condition::ImplicitTls)),
+        false => Some((words, condition)),
     }
 }
 
@@ -239,18 +239,4 @@ fn about_mail(text: &str) -> bool {
 
 fn first(words: &[&'static str], text: &str) -> Option<&'static str> {
     words.iter().find(|w| text.contains(**w)).copied()
-}
-
-fn made(words: &str, hint: &'static str) -> Explanation {
-    // RFC 1047 is about nothing but the lost reply to the final dot.
-    let page = if hint == hint::IN_DOUBT {
-        "https://www.rfc-editor.org/rfc/rfc1047"
-    } else {
-        SMTP_AUTH
-    };
-    Explanation {
-        recognised: words.into(),
-        hint,
-        documented: page.into(),
-    }
 }

@@ -1,7 +1,6 @@
 //! SMTP replies in a line of a log: `535 5.7.3`, `(535, b'5.7.3 ...')`, `535: 5.7.3`, `535-5.7.3`, or the words alone.
 
-use crate::advice::explain::{Explanation, SMTP_AUTH};
-use crate::hint::exchange::{self, Seen};
+use crate::hint::{self, Condition, Seen};
 
 /// Words that are Exchange's alone, with the status that the table wants for them. .NET, for one, drops the code.
 const WORDS: &[(&str, &str)] = &[
@@ -22,39 +21,30 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// For a text in lower case.
-pub(super) fn explain(text: &str) -> Vec<Explanation> {
-    let look_up = |code, status, text, recognised: String| {
+pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
+    let look_up = |code, status, text| {
         let stage = None;
-        let seen = Seen {
+        hint::of_reply(&Seen {
             stage,
             code,
             status,
             text,
-        };
-        let hint = exchange::hint(&seen)?;
-        Some(Explanation {
-            recognised,
-            hint,
-            documented: page(code, status, text).into(),
         })
     };
-    let mut found: Vec<Explanation> = replies(text)
-        .filter_map(|(code, status)| look_up(code, status, text, format!("{code} {status}")))
+    let mut found: Vec<_> = replies(text)
+        .filter_map(|(code, status)| {
+            Some((format!("{code} {status}"), look_up(code, status, text)?))
+        })
         .collect();
     for (words, status) in WORDS.iter().filter(|(words, _)| text.contains(words)) {
-        found.extend(look_up(0, status, words, (*words).into()));
+        found.extend(look_up(0, status, words).map(|condition| ((*words).into(), condition)));
     }
-    // Cut down to two words by some library. The order is that of facts.md, "Replies".
+    // Cut down to two words by some library: the more frequent cause first.
     let cut = "authentication unsuccessful";
     let server = ["535", ".outlook.", "office365"];
     if found.is_empty() && text.contains(cut) && server.iter().any(|mark| text.contains(mark)) {
-        found.extend(look_up(0, "5.7.3", cut, cut.into()));
-        found.extend(look_up(
-            0,
-            "",
-            "smtpclientauthentication is disabled",
-            cut.into(),
-        ));
+        found.push((cut.into(), Condition::LoginRefused));
+        found.push((cut.into(), Condition::SmtpAuthOff));
     }
     found
 }
@@ -100,32 +90,6 @@ fn code(before: &str, class: &str) -> Option<u16> {
     (alone && digits.starts_with(class) && digits.bytes().all(|b| b.is_ascii_digit()))
         .then(|| digits.parse().ok())?
 }
-
-/// Where Microsoft writes about it.
-fn page(code: u16, status: &str, text: &str) -> &'static str {
-    let says = |words: &str| text.contains(words);
-    match (code, status) {
-        _ if says("smtpclientauthentication is disabled") => "https://aka.ms/smtp_auth_disabled",
-        (550, "5.2.251" | "5.2.252" | "5.2.253" | "5.2.254" | "5.2.255") => {
-            "https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-smtp-auth-submissions"
-        }
-        (_, "5.7.142" | "5.7.143" | "5.7.144" | "5.7.240") => HIGH_VOLUME,
-        (501, status) if status.starts_with("5.5.12") => HIGH_VOLUME,
-        (_, "5.7.3" | "4.2.0" | "5.2.252" | "5.7.60") => OAUTH,
-        _ if says("sendasdenied") || says("mapiexceptionlogonfailed") => OAUTH,
-        (421 | 432 | 452 | 552, _) => LIMITS,
-        _ if says("submissionquotaexceeded") => LIMITS,
-        (_, "5.1.8" | "5.1.10" | "5.7.705" | "5.7.708") => REPORTS,
-        _ if says("bad outbound sender") => REPORTS,
-        _ => SMTP_AUTH,
-    }
-}
-
-const HIGH_VOLUME: &str =
-    "https://learn.microsoft.com/exchange/mail-flow-best-practices/oauth-high-volume-mails-m365";
-const OAUTH: &str = "https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth";
-const LIMITS: &str = "https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits";
-const REPORTS: &str = "https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/non-delivery-reports-in-exchange-online";
 
 #[cfg(test)]
 mod tests {
