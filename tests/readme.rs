@@ -1,10 +1,10 @@
-//! The README's troubleshooting section is made from the table of hints and stays in step with it.
-//! `EXOSEND_GOLDEN=write cargo test --test readme` writes it anew.
+//! What is told twice stays in step: hints, keys, exit codes, cited facts, promises and their guards.
+//! `EXOSEND_GOLDEN=write cargo test --all-features --test readme` writes the README's hints anew.
 #![cfg(feature = "advice")]
 
 use std::path::Path;
 
-use exosend::{explain, general_page};
+use exosend::{Account, explain, general_page};
 
 /// The lines that people search for.
 const SECTIONS: &[(&str, &[&str])] = &[
@@ -156,4 +156,155 @@ fn wrapped(entry: &str) -> String {
         within ^= word.matches('`').count() % 2 == 1;
     }
     out + "\n"
+}
+
+#[test]
+fn keys_are_those_of_the_code_and_of_the_manual() {
+    let readme = include_str!("../README.md");
+    let of_account: Vec<_> = rows(readme, "| key | meaning, default | other").collect();
+    assert!(
+        Account::keys().eq(of_account.iter().copied()),
+        "{of_account:?}"
+    );
+    let of_command: Vec<_> = rows(readme, "| key | meaning, default |\n").collect();
+    for (section, keys) in [
+        ("Keys of the account", of_account),
+        ("Keys of the command", of_command),
+    ] {
+        let manual = include_str!("../src/bin/exosend/exosend.1");
+        let (_, text) = manual.split_once(&format!(".Ss {section}\n")).unwrap();
+        let mut told: Vec<_> = text
+            .split("\n.S")
+            .next()
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Li "))
+            .flat_map(|line| line.split([' ', ',']).filter(|key| !key.is_empty()))
+            .collect();
+        told.sort_unstable();
+        let mut keys = keys;
+        keys.sort_unstable();
+        assert_eq!(told, keys, "{section}");
+    }
+}
+
+/// What stands in backticks in the first column of this table.
+fn rows<'a>(text: &'a str, head: &str) -> impl Iterator<Item = &'a str> {
+    let (_, table) = text.split_once(head).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    cells.flat_map(|line| {
+        line.split(" |")
+            .next()
+            .unwrap()
+            .split([' ', ',', '`'])
+            .filter(|word| !word.is_empty())
+    })
+}
+
+#[cfg(feature = "cli")]
+fn run(arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_exosend"));
+    let output = command.args(arguments).env_clear().output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[cfg(feature = "cli")]
+fn exit_codes_are_the_same_in_help_and_manual() {
+    let codes = |text: &str| {
+        let numbers = text.split(|c: char| !c.is_ascii_digit());
+        let mut codes: Vec<u8> = numbers.filter_map(|number| number.parse().ok()).collect();
+        codes.sort_unstable();
+        codes
+    };
+    let help = run(&["--help"]);
+    let manual = include_str!("../src/bin/exosend/exosend.1");
+    let (_, status) = manual.split_once("\n.It 0\n").unwrap();
+    let status = status.split(".El").next().unwrap();
+    let items: String = status
+        .lines()
+        .filter(|line| line.starts_with(".It "))
+        .collect();
+    assert_eq!(codes(help.split("exit:").nth(1).unwrap()), codes(&items));
+}
+
+/// A comment cites a section of facts.md by its heading.
+#[test]
+fn every_fact_that_is_cited_can_be_opened() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let facts = include_str!("../src/advice/facts.md");
+    let mut cited = 0;
+    let mut folders: Vec<_> = ["src", "tests", "examples"]
+        .map(|folder| root.join(folder))
+        .into();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.extend((!path.ends_with("target")).then_some(path));
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                // A comment may go on in the next line.
+                let text = text
+                    .replace("\n", " ")
+                    .replace("//!", " ")
+                    .replace("///", " ")
+                    .replace("//", " ");
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                for place in text.split("facts.md, \"").skip(1) {
+                    let heading = place.split('"').next().unwrap();
+                    assert!(
+                        facts.contains(&format!("\n## {heading}\n")),
+                        "{heading}: {}",
+                        path.display()
+                    );
+                    cited += 1;
+                }
+            }
+        }
+    }
+    assert!(cited > 30, "{cited}");
+}
+
+/// A promise is as good as the test that guards it.
+#[test]
+fn the_guards_of_what_is_promised_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lib = include_str!("../src/lib.rs");
+    let security = include_str!("../SECURITY.md");
+    let (_, table) = security.split_once("| guarded by |\n|---|---|\n").unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    for row in table.lines() {
+        let guards: Vec<_> = row
+            .rsplit(" | ")
+            .next()
+            .unwrap()
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .collect();
+        assert!(!guards.is_empty(), "{row}");
+        for guard in guards {
+            let (suite, parts) = guard.split_once(" -- ").unwrap_or((guard, ""));
+            for part in parts.split(' ').filter(|part| !part.is_empty()) {
+                let there = match suite {
+                    "--lib" => {
+                        holds(&root.join("src"), part) || lib.contains(&format!("mod {part};"))
+                    }
+                    suite => holds(&root.join("tests").join(suite), part),
+                };
+                assert!(there, "{guard}");
+            }
+            let file = root.join("tests").join(suite).with_extension("rs");
+            assert!(suite == "--lib" || file.exists(), "{guard}");
+        }
+    }
+}
+
+/// Whether a module of that name is in this folder, however deep.
+fn holds(folder: &Path, module: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        path.file_stem().is_some_and(|stem| stem == module) || path.is_dir() && holds(&path, module)
+    })
 }
