@@ -3,7 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod cloud;
 mod keys;
-mod roots;
+pub(crate) mod token;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,15 +13,13 @@ use std::time::SystemTime;
 use rustls::pki_types::CertificateDer;
 
 use crate::account::cloud::Cloud;
-use crate::account::roots::Roots;
 use crate::error::Error;
-use crate::stage::Stage;
 use crate::timeouts::Timeouts;
 use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
 use crate::token::machine::ManagedIdentity;
-use crate::token::{Keep, Token};
+use crate::token::{Application, Keep, Token};
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.
 ///
@@ -41,23 +39,29 @@ use crate::token::{Keep, Token};
 /// ```
 #[derive(Clone)]
 pub struct Account {
-    mailbox: String,
-    tenant: String,
-    client_id: String,
-    credential: Option<Arc<dyn Credential>>,
-    cloud: Cloud,
+    pub(crate) mailbox: String,
+    pub(crate) tenant: String,
+    pub(crate) client_id: String,
+    pub(crate) credential: Option<Arc<dyn Credential>>,
+    pub(crate) cloud: Cloud,
     /// These three where they differ from the cloud's.
-    server: Option<(String, u16)>,
-    authority: Option<String>,
-    scope: Option<String>,
-    roots: Option<Roots>,
-    initial_response: InitialResponse,
-    ehlo_name: Option<String>,
-    timeouts: Timeouts,
-    cache: Option<Arc<dyn Keep>>,
-    /// Replaced, not emptied, when the identity changes: the clones made before keep theirs.
-    token: Arc<Mutex<Option<Token>>>,
+    pub(crate) server: Option<(String, u16)>,
+    pub(crate) authority: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) roots: Option<Arc<Roots>>,
+    pub(crate) initial_response: InitialResponse,
+    pub(crate) ehlo_name: Option<String>,
+    pub(crate) timeouts: Timeouts,
+    /// The file that keeps tokens.
+    pub(crate) cache: Option<Arc<dyn Keep>>,
+    /// The token in memory, shared by clones. Replaced, not emptied, when the identity changes: the clones made before keep
+    /// theirs.
+    pub(crate) token: Arc<Mutex<Option<Token>>>,
 }
+
+/// Roots that are trusted instead of the built-in ones. Read once, when they are given: they serve SMTP and the token
+/// request of every message. What is wrong with them is said when the account is checked; until then none is trusted.
+pub(crate) type Roots = Result<Vec<CertificateDer<'static>>, String>;
 
 /// Whether the token travels on the `AUTH` line itself or in a line of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,10 +115,21 @@ impl Account {
         self.proven_by(ClientSecret::value(secret.into()))
     }
 
+    /// A file with the client secret and nothing else, read anew for every token request: systemd credentials, Docker
+    /// secrets.
+    pub fn client_secret_file(self, path: impl Into<PathBuf>) -> Self {
+        self.proven_by(ClientSecret::file(path.into()))
+    }
+
     /// A certificate that is registered with the application, and its private key (RSA), PEM, in either order. Better
     /// than a secret: the key never leaves this machine.
     pub fn client_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
         self.proven_by(Certificate::pem(pem.into()))
+    }
+
+    /// A file with both, read anew for every token request, so that a renewed one is taken up.
+    pub fn client_certificate_file(self, path: impl Into<PathBuf>) -> Self {
+        self.proven_by(Certificate::file(path.into()))
     }
 
     /// A file with a token of another identity provider that the application trusts: workload identity federation. It is
@@ -163,12 +178,6 @@ impl Account {
         self.forget_token()
     }
 
-    /// Certificates, PEM, one or more, that are trusted *instead of* the built-in roots, for SMTP and token alike.
-    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots = Some(Arc::new(roots::from_pem(&pem.into())));
-        self.forget_token()
-    }
-
     /// A file that keeps tokens between processes, so that a program started every five minutes asks for one an hour. Off
     /// unless set. It may serve several accounts.
     ///
@@ -186,77 +195,17 @@ impl Account {
         self
     }
 
+    /// What to say in EHLO: this machine's full name, or an address literal like `[192.0.2.7]`. The literal of the
+    /// connection's own address.
+    pub fn ehlo_name(mut self, name: impl Into<String>) -> Self {
+        self.ehlo_name = Some(name.into());
+        self
+    }
+
     /// How long each step may take.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
-    }
-
-    /// Sets one field by its key, the same word as in `EXOSEND_*` variables: see the table in the
-    /// [crate's documentation](crate#keys).
-    ///
-    /// # Errors
-    ///
-    /// [`Input`](crate::ErrorKind::Input) for an unknown key, with the nearest known one, and for a value that its
-    /// key does not take.
-    ///
-    /// ```
-    /// let mut account = exosend::Account::new("robot@contoso.com");
-    /// account.set("server", "localhost:2525")?;
-    /// let error = account.set("servr", "localhost").unwrap_err();
-    /// assert_eq!(error.to_string(), "account servr: unknown key, did you mean `server`?");
-    /// # Ok::<(), exosend::Error>(())
-    /// ```
-    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
-        keys::set(self, key, value)?;
-        self.token = Arc::default();
-        Ok(())
-    }
-
-    /// The account of the environment: the `EXOSEND_*` variables, and for some keys the `AZURE_*` ones that other
-    /// tools use. A variable that is set and empty counts as not set.
-    ///
-    /// The `AZURE_*` tenant, client id and credential count only where no `EXOSEND_*` variable names a credential: a
-    /// shell set up for Terraform must not send somebody else's mail.
-    ///
-    /// What is missing is not found here but by the call that uses the account, so that setters can still add it.
-    ///
-    /// # Errors
-    ///
-    /// [`Input`](crate::ErrorKind::Input) for a value that its key does not take, and for two credentials at once.
-    pub fn from_env() -> Result<Self, Error> {
-        keys::from_env(&|name| std::env::var_os(name))
-    }
-
-    /// The account of several layers of keys and values, the weakest first: a system's file, a user's file, variables,
-    /// flags. This is how a program reads a configuration of its own.
-    ///
-    /// A layer overrides the ones before it, key by key. A credential replaces the credential of a weaker layer, whichever
-    /// kind it is; a `cloud` replaces `server`, `authority` and `scope` of weaker layers. Below all of them stand the
-    /// `AZURE_*` variables, as in [`from_env`](Self::from_env). The `EXOSEND_*` variables do not count unless they are one
-    /// of the layers.
-    ///
-    /// # Errors
-    ///
-    /// As [`set`](Self::set), and for two credentials in one layer: it names both.
-    ///
-    /// ```
-    /// use exosend::Account;
-    ///
-    /// let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    /// let system = vec![pair("tenant", "contoso.com"), pair("client_secret", "~")];
-    /// let user = vec![pair("client_certificate_file", "/etc/exosend.pem")];
-    /// let account = Account::from_layers(&[system, user])?;
-    /// assert!(format!("{account:?}").contains("exosend.pem"));
-    /// # Ok::<(), exosend::Error>(())
-    /// ```
-    pub fn from_layers(layers: &[Vec<(String, String)>]) -> Result<Self, Error> {
-        keys::from_layers(layers, &|name| std::env::var_os(name))
-    }
-
-    /// The keys that [`set`](Self::set) takes, in the order of the [table](crate#keys).
-    pub fn keys() -> impl Iterator<Item = &'static str> {
-        keys::names()
     }
 
     /// When the client certificate ends; `None` if the account has another credential.
@@ -278,121 +227,74 @@ impl Account {
         self.forget_token()
     }
 
-    fn forget_token(mut self) -> Self {
+    pub(crate) fn forget_token(mut self) -> Self {
         self.token = Arc::default();
         self
     }
 }
 
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account")
-            .field("mailbox", &self.mailbox)
-            .field("tenant", &self.tenant)
-            .field("client_id", &self.client_id)
-            .field("credential", &self.credential)
-            .field("server", &format_args!("{}:{}", self.host(), self.port()))
-            .field("authority", &self.authority_url())
-            .field("scope", &self.resource_scope())
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the other files read, checked.
+/// What an account comes to, where something is not set.
 impl Account {
-    pub(crate) fn mailbox(&self) -> &str {
+    /// The mailbox that sends.
+    pub fn mailbox(&self) -> &str {
         &self.mailbox
     }
 
-    pub(crate) fn tenant_id(&self) -> &str {
-        &self.tenant
-    }
-
-    pub(crate) fn application(&self) -> &str {
-        &self.client_id
-    }
-
-    pub(crate) fn which_cloud(&self) -> Cloud {
-        self.cloud
-    }
-
-    pub(crate) fn credential(&self) -> Option<&dyn Credential> {
-        self.credential.as_deref()
-    }
-
-    pub(crate) fn resource_scope(&self) -> &str {
-        self.scope.as_deref().unwrap_or(self.cloud.scope())
-    }
-
-    pub(crate) fn host(&self) -> &str {
+    /// The submission server's name or address: the cloud's, unless [`server`](Self::server) says otherwise.
+    pub fn host(&self) -> &str {
         match &self.server {
             Some((host, _)) => host,
             None => self.cloud.host(),
         }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// The submission server's port.
+    pub fn port(&self) -> u16 {
         self.server.as_ref().map_or(587, |(_, port)| *port)
     }
 
-    fn authority_url(&self) -> &str {
-        self.authority.as_deref().unwrap_or(self.cloud.authority())
-    }
-
-    pub(crate) fn auth_policy(&self) -> InitialResponse {
-        self.initial_response
-    }
-
-    pub(crate) fn ehlo_name(&self) -> Option<&str> {
-        self.ehlo_name.as_deref()
-    }
-
-    pub(crate) fn limits(&self) -> &Timeouts {
-        &self.timeouts
-    }
-
-    /// The token in memory, shared by clones.
-    pub(crate) fn kept_token(&self) -> &Mutex<Option<Token>> {
-        &self.token
-    }
-
-    /// The file that keeps tokens.
-    pub(crate) fn token_file(&self) -> Option<&dyn Keep> {
-        self.cache.as_deref()
-    }
-
-    /// The same account with another place for its tokens, made of the present one.
-    pub(crate) fn kept_by(
-        mut self,
-        keep: impl FnOnce(Option<Arc<dyn Keep>>) -> Arc<dyn Keep>,
-    ) -> Self {
-        self.cache = Some(keep(self.cache.take()));
-        self
-    }
-
-    /// `{authority}/{tenant}/oauth2/v2.0/token`, the authority mended as its documentation says.
-    pub(crate) fn token_endpoint(&self) -> String {
-        let authority = self.authority_url().trim_end_matches('/');
-        let scheme = if authority.contains("://") {
-            ""
-        } else {
-            "https://"
+    pub(crate) fn application(&self) -> Application<'_> {
+        let authority = self.authority.as_deref().unwrap_or(self.cloud.authority());
+        let authority = authority.trim_end_matches('/');
+        let scheme = match authority.contains("://") {
+            true => "",
+            false => "https://",
         };
-        format!("{scheme}{authority}/{}/oauth2/v2.0/token", self.tenant)
+        Application {
+            endpoint: format!("{scheme}{authority}/{}/oauth2/v2.0/token", self.tenant),
+            tenant: &self.tenant,
+            client_id: &self.client_id,
+            scope: self.scope.as_deref().unwrap_or(self.cloud.scope()),
+            roots: self.roots(),
+            timeout: self.timeouts.token,
+        }
     }
 
-    /// The given roots; `None` for the built-in ones.
-    pub(crate) fn roots(&self) -> Result<Option<&[CertificateDer<'static>]>, Error> {
-        match self.roots.as_deref() {
-            None => Ok(None),
-            Some(Ok(roots)) => Ok(Some(roots)),
-            Some(Err(what)) => Err(wrong("ca_file", what)),
-        }
+    /// What is trusted instead of the built-in roots.
+    pub(crate) fn roots(&self) -> Option<&[CertificateDer<'static>]> {
+        let roots = self.roots.as_deref()?;
+        Some(roots.as_deref().unwrap_or_default())
     }
 }
 
-fn wrong(key: &str, what: impl Into<String>) -> Error {
-    Error::input(Stage::Account, key, what)
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let application = self.application();
+        f.debug_struct("Account")
+            .field("mailbox", &self.mailbox)
+            .field("tenant", &self.tenant)
+            .field("client_id", &self.client_id)
+            .field("credential", &self.credential)
+            .field("server", &format_args!("{}:{}", self.host(), self.port()))
+            .field("token_endpoint", &application.endpoint)
+            .field("scope", &application.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The variable of the environment that stands for a key: `EXOSEND_CLIENT_ID` for `client_id`.
+pub(crate) fn variable(key: &str) -> String {
+    format!("EXOSEND_{}", key.to_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -477,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_endpoint_forgives_slashes_and_a_missing_scheme() {
-        let endpoint = |authority: &str| complete().authority(authority).token_endpoint();
+        let endpoint = |authority: &str| complete().authority(authority).application().endpoint;
         let expected = "https://login.microsoftonline.us/contoso.com/oauth2/v2.0/token";
         assert_eq!(endpoint("https://login.microsoftonline.us/"), expected);
         assert_eq!(endpoint("login.microsoftonline.us"), expected);

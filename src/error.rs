@@ -277,14 +277,12 @@ impl Error {
     }
 
     /// When the answer was written, by the clock of whoever wrote it.
-    #[allow(dead_code)] // the token request's
     pub(crate) fn with_answered_at(mut self, date: Option<SystemTime>) -> Self {
         self.0.answered_at = date;
         self
     }
 
     /// When the token request was refused, by Entra's clock.
-    #[allow(dead_code)] // the doctor's
     pub(crate) fn answered_at(&self) -> Option<SystemTime> {
         self.0.answered_at
     }

@@ -83,7 +83,7 @@ const _: () = {
 pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error> {
     account.check()?;
     message.check()?;
-    let total = timeouts::Deadline::total(account.limits());
+    let total = timeouts::Deadline::total(&account.timeouts);
     let mut session = Session::connect(account, total)?; // token and connection side by side
     let receipt = session.send_by(message, total);
     session.quit_by(total); // says QUIT, does not wait

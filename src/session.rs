@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 use crate::account::Account;
+use crate::account::token::Pending;
 use crate::error::Error;
 use crate::message::Message;
 use crate::message::envelope::{Content, Envelope};
@@ -13,7 +14,7 @@ use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login;
 use crate::stage::ErrorKind;
 use crate::timeouts::Deadline;
-use crate::token::{Pending, Token};
+use crate::token::Token;
 
 /// A connection that is logged in, for more than one message.
 ///
@@ -55,7 +56,7 @@ impl Session {
     /// [in doubt](Error::in_doubt).
     pub fn open(account: &Account) -> Result<Self, Error> {
         account.check()?;
-        Self::connect(account, Deadline::total(account.limits()))
+        Self::connect(account, Deadline::total(&account.timeouts))
     }
 
     /// The same for an account that has been checked.
@@ -88,7 +89,7 @@ impl Session {
         let token = pending.wait(total)?;
         interrupt.disarm();
         let mailbox = account.mailbox().to_owned();
-        let logged_in = secured.authenticate(&mailbox, &token, account.auth_policy())?;
+        let logged_in = secured.authenticate(&mailbox, &token, account.initial_response)?;
         let dialogue = Dialogue::new(logged_in);
         Ok(Self { mailbox, dialogue })
     }

@@ -36,8 +36,14 @@ const SETTERS: &[(&str, &str, Attempt)] = &[
         "Stand8Q~in&secret+value=with%odd~letters",
         |v| by(&EXCHANGE.account().client_secret(v)),
     ),
+    ("Account::client_secret_file", "/nonexistent", |v| {
+        by(&EXCHANGE.account().client_secret_file(v))
+    }),
     ("Account::client_certificate", "", |v| {
         by(&EXCHANGE.account().client_certificate(v))
+    }),
+    ("Account::client_certificate_file", "/nonexistent", |v| {
+        by(&EXCHANGE.account().client_certificate_file(v))
     }),
     ("Account::federated_token_file", "/nonexistent/token", |v| {
         by(&EXCHANGE.account().federated_token_file(v))
@@ -58,6 +64,9 @@ const SETTERS: &[(&str, &str, Attempt)] = &[
         "https://outlook.office365.com/.default",
         |v| by(&EXCHANGE.account().scope(v)),
     ),
+    ("Account::ehlo_name", "host.example.com", |v| {
+        by(&EXCHANGE.account().ehlo_name(v))
+    }),
     ("Account::root_certificates", "", |v| {
         by(&EXCHANGE.account().root_certificates(EXCHANGE.ca_pem() + v))
     }),
@@ -79,10 +88,9 @@ const SETTERS: &[(&str, &str, Attempt)] = &[
         last
     }),
     ("Account::from_layers", "robot@contoso.com", |v| {
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let layer = |value: &str| vec![pair("mailbox", value), pair("client_secret", "x")];
-        assert!(Account::from_layers(&[vec![pair(v, "x")]]).is_err());
-        by(&like(Account::from_layers(&[layer(v)])?))
+        assert!(Account::from_layers([[(v, "x")]], false).is_err());
+        let layer = [("mailbox", v), ("client_secret", "x")];
+        by(&like(Account::from_layers([layer], false)?))
     }),
     ("Message::from", "robot@contoso.com", |v| {
         send(note().from(v))

@@ -1,11 +1,39 @@
 //! Everything about an account that can be known to be wrong before the first connection.
 
-use crate::account::{Account, keys, wrong};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::account::{Account, Roots, variable};
 use crate::error::Error;
 use crate::message::address;
+use crate::secret::read_file;
+use crate::token::credential::wrong;
 
 impl Account {
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Certificates, PEM, one or more, that are trusted *instead of* the built-in roots, for SMTP and token alike.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(Arc::new(roots_from_pem(&pem.into())));
+        self.forget_token()
+    }
+
+    /// What every call that uses the account finds wrong with it before it connects to anything: something is missing,
+    /// cannot be right, or cannot be read. The call to make when a configuration has been read.
+    ///
+    /// # Errors
+    ///
+    /// [`Input`](crate::ErrorKind::Input), naming the key.
+    ///
+    /// ```
+    /// let account = exosend::Account::new("robot@contoso.com").access_token("eyJ0...");
+    /// account.check()?;
+    /// assert!(account.server("not a host", 587).check().is_err());
+    /// # Ok::<(), exosend::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
         let mut needed = vec!["mailbox"];
         needed.extend(self.needed_by_credential());
         self.check_present(&needed)?;
@@ -28,18 +56,26 @@ impl Account {
                 "a space, control or non-ASCII character in it",
             ));
         }
-        let scope = self.resource_scope();
-        if scope.is_empty() || !graphic(scope) {
+        if self
+            .scope
+            .as_ref()
+            .is_some_and(|scope| scope.is_empty() || !graphic(scope))
+        {
             return Err(wrong(
                 "scope",
                 "empty, or a space, control or non-ASCII character in it",
             ));
         }
-        authority(self.authority_url()).map_err(|what| wrong("authority", what))?;
+        if let Some(url) = &self.authority {
+            authority(url).map_err(|what| wrong("authority", what))?;
+        }
         if let Some(credential) = &self.credential {
             credential.check()?;
         }
-        self.roots().map(drop)
+        match self.roots.as_deref() {
+            Some(Err(what)) => Err(wrong("ca_file", what)),
+            _ => Ok(()),
+        }
     }
 
     fn needed_by_credential(&self) -> &'static [&'static str] {
@@ -61,7 +97,7 @@ impl Account {
         if missing.is_empty() {
             return Ok(());
         }
-        let variables: Vec<_> = missing.iter().map(|key| keys::variable(key)).collect();
+        let variables: Vec<_> = missing.iter().map(|key| variable(key)).collect();
         let what = format!(
             "missing (setter, key, or environment: {})",
             variables.join(", ")
@@ -90,7 +126,7 @@ pub(crate) fn host(host: &str) -> Result<(), &'static str> {
     }
 }
 
-pub(super) fn authority(url: &str) -> Result<(), &'static str> {
+fn authority(url: &str) -> Result<(), &'static str> {
     let rest = match url.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
         Some(_) => return Err("must begin with https://"),
@@ -111,10 +147,35 @@ pub(super) fn authority(url: &str) -> Result<(), &'static str> {
 }
 
 /// A domain or an address literal (RFC 5321 4.1.1.1).
-pub(super) fn ehlo_name(name: &str) -> Result<(), &'static str> {
+fn ehlo_name(name: &str) -> Result<(), &'static str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
     if name.is_empty() || name.len() > 255 || !name.bytes().all(allowed) {
         return Err("neither a host name nor an address literal like [192.0.2.7]");
     }
     Ok(())
+}
+
+/// A system's bundle has some 220 KB.
+const MAX_ROOTS: u64 = 4 * 1024 * 1024;
+
+pub(super) fn roots_from_file(path: &Path) -> Roots {
+    let pem = read_file(path, MAX_ROOTS)?;
+    roots_from_pem(&pem).map_err(|what| format!("{}: {what}", path.display()))
+}
+
+fn roots_from_pem(pem: &[u8]) -> Roots {
+    // One that TLS cannot use would be left out without a word, and be missed where it mattered.
+    let mut store = RootCertStore::empty();
+    let mut roots = Vec::new();
+    for root in CertificateDer::pem_slice_iter(pem) {
+        let root = root.map_err(|e| format!("not PEM: {e}"))?;
+        store
+            .add(root.clone())
+            .map_err(|e| format!("a certificate that cannot be a root: {e}"))?;
+        roots.push(root);
+    }
+    if roots.is_empty() {
+        return Err("no certificate in it".into());
+    }
+    Ok(roots)
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::account::cloud::Cloud;
-use crate::account::{Account, InitialResponse, check, roots, wrong};
+use crate::account::{Account, InitialResponse, check, variable};
 use crate::error::Error;
 use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
-use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
+use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken, wrong};
 use crate::token::machine::ManagedIdentity;
 
 /// The keys. A new option is one row.
@@ -39,11 +39,8 @@ const KEYS: &[Key] = &[
     .or("AZURE_FEDERATED_TOKEN_FILE"),
     Key::credential(MANAGED_IDENTITY, |a, v| match v {
         "true" => proof(a, ManagedIdentity),
-        "false" => {
-            a.credential
-                .take_if(|credential| credential.key() == MANAGED_IDENTITY);
-            Ok(())
-        }
+        // As if it were not there: what a stronger layer wants instead it has to name.
+        "false" => Ok(()),
         _ => Err("takes true or false".into()),
     }),
     Key::credential("access_token", |a, v| {
@@ -60,7 +57,6 @@ const KEYS: &[Key] = &[
         Ok(())
     }),
     Key::plain("authority", |a, v| {
-        check::authority(v)?;
         a.authority = Some(v.to_owned());
         Ok(())
     })
@@ -70,7 +66,7 @@ const KEYS: &[Key] = &[
         Ok(())
     }),
     Key::plain("ca_file", |a, v| {
-        a.roots = Some(Arc::new(Ok(roots::from_file(&path(v)?)?)));
+        a.roots = Some(Arc::new(Ok(check::roots_from_file(&path(v)?)?)));
         Ok(())
     }),
     Key::plain("initial_response", |a, v| {
@@ -87,7 +83,6 @@ const KEYS: &[Key] = &[
         Ok(())
     }),
     Key::plain("ehlo_name", |a, v| {
-        check::ehlo_name(v)?;
         a.ehlo_name = Some(v.to_owned());
         Ok(())
     }),
@@ -156,22 +151,91 @@ impl Key {
     }
 }
 
-/// `EXOSEND_CLIENT_ID` for `client_id`.
-pub(super) fn variable(key: &str) -> String {
-    format!("EXOSEND_{}", key.to_ascii_uppercase())
-}
+impl Account {
+    /// Sets one field by its key, the same word as in `EXOSEND_*` variables: see the table in the
+    /// [crate's documentation](crate#keys).
+    ///
+    /// # Errors
+    ///
+    /// [`Input`](crate::ErrorKind::Input) for an unknown key, with the nearest known one, and for a value that its
+    /// key does not take.
+    ///
+    /// ```
+    /// let mut account = exosend::Account::new("robot@contoso.com");
+    /// account.set("server", "localhost:2525")?;
+    /// let error = account.set("servr", "localhost").unwrap_err();
+    /// assert_eq!(error.to_string(), "account servr: unknown key, did you mean `server`?");
+    /// # Ok::<(), exosend::Error>(())
+    /// ```
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        (find(key)?.set)(self, value).map_err(|what| wrong(key, what))?;
+        self.token = Arc::default();
+        Ok(())
+    }
 
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|key| key.name)
-}
+    /// The account of the environment: the `EXOSEND_*` variables, and for some keys the `AZURE_*` ones that other
+    /// tools use. A variable that is set and empty counts as not set.
+    ///
+    /// The `AZURE_*` tenant, client id and credential count only where no `EXOSEND_*` variable names a credential: a
+    /// shell set up for Terraform must not send somebody else's mail.
+    ///
+    /// What is missing is not found here but by the call that uses the account, or by [`check`](Self::check), so that
+    /// setters can still add it.
+    ///
+    /// # Errors
+    ///
+    /// [`Input`](crate::ErrorKind::Input) for a value that its key does not take, and for two credentials at once.
+    pub fn from_env() -> Result<Self, Error> {
+        from_env(&|name| std::env::var_os(name))
+    }
 
-pub(super) fn set(account: &mut Account, key: &str, value: &str) -> Result<(), Error> {
-    (find(key)?.set)(account, value).map_err(|what| wrong(key, what))
+    /// The account of several layers of keys and values, the weakest first: a system's file, a user's file, variables,
+    /// flags. This is how a program reads a configuration of its own.
+    ///
+    /// A layer overrides the ones before it, key by key. A credential replaces the credential of a weaker layer, whichever
+    /// kind it is; a `cloud` replaces `server`, `authority` and `scope` of weaker layers.
+    ///
+    /// The environment counts only as far as it is asked for: `EXOSEND_*` variables where they are one of the layers, the
+    /// `AZURE_*` ones, as in [`from_env`](Self::from_env) and below all layers, where `azure` is true.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set), and for two credentials in one layer: it names both.
+    ///
+    /// ```
+    /// use exosend::Account;
+    ///
+    /// let system = [("tenant", "contoso.com"), ("client_secret", "~")];
+    /// let user = [("mailbox", "robot@contoso.com"), ("client_certificate_file", "/etc/exosend.pem")];
+    /// let account = Account::from_layers([system, user], false)?;
+    /// assert_eq!(account.mailbox(), "robot@contoso.com");
+    /// assert!(format!("{account:?}").contains("exosend.pem"));
+    /// # Ok::<(), exosend::Error>(())
+    /// ```
+    pub fn from_layers<'a>(
+        layers: impl IntoIterator<Item = impl IntoIterator<Item = (&'a str, &'a str)>>,
+        azure: bool,
+    ) -> Result<Self, Error> {
+        let setting = |(name, value): (&'a str, &'a str)| {
+            let key = find(name)?;
+            Ok(Setting { key, name, value })
+        };
+        let layers: Result<Vec<Vec<_>>, Error> = layers
+            .into_iter()
+            .map(|layer| layer.into_iter().map(setting).collect())
+            .collect();
+        assemble(&layers?, azure.then_some(&|name| std::env::var_os(name)))
+    }
+
+    /// The keys that [`set`](Self::set) takes, in the order of the [table](crate#keys).
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        KEYS.iter().map(|key| key.name)
+    }
 }
 
 fn find(key: &str) -> Result<&'static Key, Error> {
     KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
-        let nearest = names()
+        let nearest = Account::keys()
             .min_by_key(|name| distance(name, key))
             .unwrap_or_default();
         wrong(key, format!("unknown key, did you mean `{nearest}`?"))
@@ -179,107 +243,83 @@ fn find(key: &str) -> Result<&'static Key, Error> {
 }
 
 /// The value of a variable, if it is set.
-type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// A value and the name it was given under: a key, or a variable.
-struct Setting {
+struct Setting<'a> {
     key: &'static Key,
-    name: String,
-    /// It may be a secret.
-    value: Zeroizing<String>,
+    name: &'a str,
+    value: &'a str,
 }
 
-impl Setting {
+impl Setting<'_> {
     fn names_credential(&self) -> bool {
-        let none = self.key.name == MANAGED_IDENTITY && *self.value == "false";
-        self.key.role == Role::Credential && !none
+        let off = self.key.name == MANAGED_IDENTITY && self.value == "false";
+        self.key.role == Role::Credential && !off
     }
 }
 
-/// What the `EXOSEND_*` variables say, and below them the `AZURE_*` ones.
-pub(super) fn from_env(get: Variables<'_>) -> Result<Account, Error> {
-    let mut layer = Vec::new();
-    for key in KEYS {
-        layer.extend(variable_setting(key, variable(key.name), get)?);
-    }
-    assemble(&[layer], get)
+fn from_env(environment: Environment<'_>) -> Result<Account, Error> {
+    let found = variables(environment, |key| Some(variable(key.name)))?;
+    assemble(&[settings(&found)], Some(environment))
 }
 
-pub(super) fn from_layers(
-    layers: &[Vec<(String, String)>],
-    get: Variables<'_>,
-) -> Result<Account, Error> {
-    let setting = |(name, value): &(String, String)| {
-        Ok(Setting {
-            key: find(name)?,
-            name: name.clone(),
-            value: value.clone().into(),
-        })
-    };
-    let layers: Result<Vec<_>, _> = layers
-        .iter()
-        .map(|layer| layer.iter().map(setting).collect())
-        .collect();
-    assemble(&layers?, get)
-}
-
-fn assemble(layers: &[Vec<Setting>], get: Variables<'_>) -> Result<Account, Error> {
-    let mut proven = None;
-    for setting in layers.iter().flatten() {
-        if setting.names_credential() {
-            proven = Some(setting.key.name);
-        } else if setting.key.name == MANAGED_IDENTITY && proven == Some(MANAGED_IDENTITY) {
-            // A stronger layer has switched it off again.
-            proven = None;
-        }
-    }
-    let mut azure = Vec::new();
-    for key in KEYS {
-        let somebody_else = proven.is_some() && key.role != Role::Plain;
-        if let Some(variable) = key.azure.filter(|_| !somebody_else) {
-            azure.extend(variable_setting(key, variable.to_owned(), get)?);
-        }
-    }
+/// The `AZURE_*` variables, if they are asked for, and the layers above them.
+fn assemble(layers: &[Vec<Setting<'_>>], azure: Option<Environment<'_>>) -> Result<Account, Error> {
     let mut account = Account::new("");
-    apply(&mut account, &azure)?;
-    let below = account.credential.clone();
+    if let Some(environment) = azure {
+        let proven = layers.iter().flatten().any(Setting::names_credential);
+        let found = variables(environment, |key| {
+            let somebody_else = proven && key.role != Role::Plain;
+            key.azure.filter(|_| !somebody_else).map(str::to_owned)
+        })?;
+        apply(&mut account, &settings(&found))?;
+    }
     for layer in layers {
         apply(&mut account, layer)?;
-    }
-    if proven.is_none() {
-        // An identity that was switched on and off again has displaced it.
-        account.credential = below;
     }
     Ok(account)
 }
 
-fn variable_setting(
-    key: &'static Key,
-    name: String,
-    get: Variables<'_>,
-) -> Result<Option<Setting>, Error> {
-    match get(&name).map(OsString::into_string) {
-        Some(Ok(value)) if !value.is_empty() => {
-            let value = value.into();
-            Ok(Some(Setting { key, name, value }))
+/// A variable that is set. Its value may be a secret.
+type Variable = (&'static Key, String, Zeroizing<String>);
+
+fn variables(
+    environment: Environment<'_>,
+    name: impl Fn(&Key) -> Option<String>,
+) -> Result<Vec<Variable>, Error> {
+    let mut found = Vec::new();
+    for key in KEYS {
+        let Some(name) = name(key) else { continue };
+        match environment(&name).map(OsString::into_string) {
+            Some(Ok(value)) if !value.is_empty() => found.push((key, name, value.into())),
+            Some(Err(_)) => return Err(wrong(&name, "not UTF-8")),
+            _ => {}
         }
-        Some(Err(_)) => Err(wrong(&name, "not UTF-8")),
-        _ => Ok(None),
     }
+    Ok(found)
 }
 
-fn apply(account: &mut Account, layer: &[Setting]) -> Result<(), Error> {
+fn settings(variables: &[Variable]) -> Vec<Setting<'_>> {
+    let mut layer = Vec::new();
+    for (key, name, value) in variables {
+        layer.push(Setting { key, name, value });
+    }
+    layer
+}
+
+fn apply(account: &mut Account, layer: &[Setting<'_>]) -> Result<(), Error> {
     if layer.iter().any(|setting| setting.key.name == CLOUD) {
         (account.server, account.authority, account.scope) = (None, None, None);
     }
-    let mut credential: Option<&Setting> = None;
+    let mut credential: Option<&Setting<'_>> = None;
     for setting in layer {
-        (setting.key.set)(account, &setting.value).map_err(|what| wrong(&setting.name, what))?;
+        (setting.key.set)(account, setting.value).map_err(|what| wrong(setting.name, what))?;
         if setting.names_credential() {
             let other = credential.replace(setting);
             if let Some(other) = other.filter(|other| other.key.name != setting.key.name) {
                 let what = format!("{} is set too: one credential at a time", setting.name);
-                return Err(wrong(&other.name, what));
+                return Err(wrong(other.name, what));
             }
         }
     }
@@ -437,9 +477,6 @@ mod tests {
             ("timeout", "inf"),
             ("timeout", "1e300"),
             ("initial_response", "yes"),
-            ("ehlo_name", "a b"),
-            ("ehlo_name", ""),
-            ("authority", "http://x"),
             ("ca_file", ""),
             ("ca_file", "/nowhere"),
             ("cloud", "moon"),
@@ -485,7 +522,8 @@ mod tests {
         );
         assert!(
             account
-                .token_endpoint()
+                .application()
+                .endpoint
                 .starts_with("https://login.microsoftonline.us/")
         );
 
@@ -522,14 +560,15 @@ mod tests {
     }
 
     /// Layers of `key=value`, below which the environment is that of a machine where Terraform runs.
-    fn layers(layers: &[&[&str]]) -> Account {
-        let pair = |text: &&str| {
-            let (key, value) = text.split_once('=').unwrap();
-            (key.to_owned(), value.to_owned())
+    fn layers(layers: &[&[&'static str]]) -> Account {
+        let setting = |text: &&'static str| {
+            let (name, value) = text.split_once('=').unwrap();
+            let key = find(name).unwrap();
+            Setting { key, name, value }
         };
         let layers: Vec<Vec<_>> = layers
             .iter()
-            .map(|layer| layer.iter().map(pair).collect())
+            .map(|layer| layer.iter().map(setting).collect())
             .collect();
         let terraform = |name: &str| match name {
             "AZURE_TENANT_ID" => Some("azure-tenant".into()),
@@ -538,7 +577,7 @@ mod tests {
             "AZURE_AUTHORITY_HOST" => Some("https://azure-authority".into()),
             _ => None,
         };
-        from_layers(&layers, &terraform).unwrap()
+        assemble(&layers, Some(&terraform)).unwrap()
     }
 
     fn credential(account: &Account) -> &'static str {
@@ -553,27 +592,22 @@ mod tests {
             &[],
         ]);
         assert_eq!(
-            (account.mailbox(), account.tenant_id()),
+            (account.mailbox(), account.tenant.as_str()),
             ("a@x.com", "user")
         );
         assert_eq!(credential(&account), "client_certificate_file");
-        assert_eq!(account.application(), "", "Terraform's");
-        assert_eq!(
-            credential(&layers(&[
-                &["managed_identity=true"],
-                &["managed_identity=true"]
-            ])),
-            "managed_identity"
-        );
-        let off = layers(&[&["managed_identity=true"], &["managed_identity=false"]]);
-        assert_eq!(credential(&off), "client_secret", "Terraform's again");
+        assert_eq!(account.client_id, "", "Terraform's");
+        let on = layers(&[&["managed_identity=true"], &["managed_identity=false"]]);
+        assert_eq!(credential(&on), "managed_identity", "false says nothing");
+        let off = layers(&[&["managed_identity=false"]]);
+        assert_eq!(credential(&off), "client_secret");
     }
 
     #[test]
     fn azure_fills_in_where_no_layer_names_a_credential() {
         let account = layers(&[&["tenant=mine"]]);
         assert_eq!(
-            (account.tenant_id(), account.application()),
+            (account.tenant.as_str(), account.client_id.as_str()),
             ("mine", "azure-client")
         );
         assert_eq!(credential(&account), "client_secret");
@@ -587,15 +621,14 @@ mod tests {
         ]);
         assert_eq!((account.host(), account.port()), ("strong", 25));
         assert_eq!(
-            account.resource_scope(),
+            account.application().scope,
             "https://partner.outlook.cn/.default"
         );
-        assert_eq!(
-            account.authority_url(),
-            "https://login.partner.microsoftonline.cn"
-        );
+        let china = "https://login.partner.microsoftonline.cn/";
+        assert!(account.application().endpoint.starts_with(china));
         let before = Account::new("").server("mine", 25).cloud(Cloud::GccHigh);
         assert_eq!(before.host(), "mine");
-        assert_eq!(layers(&[]).authority_url(), "https://azure-authority");
+        let azure = layers(&[]).application().endpoint;
+        assert!(azure.starts_with("https://azure-authority/"));
     }
 }

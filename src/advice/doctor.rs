@@ -10,7 +10,6 @@ mod prescribe;
 pub(crate) mod probe;
 mod verdict;
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use advice::{Advice, Cause, Place};
@@ -29,9 +28,8 @@ use crate::smtp::login::LoggedIn;
 use crate::smtp::wire::Wire;
 use crate::stage::Stage;
 use crate::timeouts::{Deadline, Timeouts};
-use crate::token::answer::Head;
+use crate::token::Token;
 use crate::token::claims::Claims;
-use crate::token::{Keep, Token};
 
 /// What the checks are called, in their order.
 const TOKEN: &str = "token";
@@ -66,15 +64,16 @@ const END: &str = "end";
 /// # Ok::<(), exosend::Error>(())
 /// ```
 pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
-    let dates = Dates::default();
-    let account = patient_account(account, &dates);
-    let total = Deadline::total(account.limits());
+    let mut dates = Dates::default();
+    let account = patient_account(account);
+    let total = Deadline::total(&account.timeouts);
     let mut checks = Checks::new();
 
     configuration::check(&mut checks, &account);
     // The token comes first and is told later: its answer's date is the second witness of the clock, and a server that
     // has greeted is not kept waiting.
     let (token, asking) = fetch(&account);
+    dates.token(token.as_ref());
     let connected = network::check(&mut checks, &account, total, |checks, greeting| {
         dates.greeting(greeting);
         check_clock(checks, &dates)
@@ -96,53 +95,21 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     checks.into_vec()
 }
 
-/// The same account, whose token answers tell the time, and which does not wait five minutes for a word.
-fn patient_account(account: &Account, dates: &Dates) -> Account {
+/// The same account, which does not wait five minutes for a word.
+fn patient_account(account: &Account) -> Account {
     const LONGEST: Duration = Duration::from_secs(60);
-    let limits = account.limits().clone();
+    let limits = account.timeouts.clone();
     let timeouts = Timeouts {
         command: limits.command.min(LONGEST),
         ..limits
     };
-    let dates = dates.clone();
-    account
-        .clone()
-        .timeouts(timeouts)
-        .kept_by(|keep| Arc::new(Watch { keep, dates }))
-}
-
-/// Keeps tokens where the account does, and listens for the time.
-struct Watch {
-    keep: Option<Arc<dyn Keep>>,
-    dates: Dates,
-}
-
-impl Keep for Watch {
-    fn load(&self, account: &Account) -> Option<Token> {
-        self.keep.as_ref()?.load(account)
-    }
-
-    fn store(&self, account: &Account, token: &Token) {
-        if let Some(keep) = &self.keep {
-            keep.store(account, token);
-        }
-    }
-
-    fn forget(&self, account: &Account, refused: &Token) {
-        if let Some(keep) = &self.keep {
-            keep.forget(account, refused);
-        }
-    }
-
-    fn answered(&self, head: Head<'_>) {
-        self.dates.token(head.date().unwrap_or_default());
-    }
+    account.clone().timeouts(timeouts)
 }
 
 /// Where the application's id is not configured, as for a managed identity, the token tells it.
 fn known_as(account: &Account, claims: Option<&Claims>) -> Account {
     match claims {
-        Some(claims) if account.application().is_empty() => {
+        Some(claims) if account.client_id.is_empty() => {
             account.clone().client_id(claims.appid.clone())
         }
         _ => account.clone(),
@@ -159,31 +126,27 @@ fn fetch(account: &Account) -> (Option<Result<Token, Error>>, Duration) {
     (token, start.elapsed())
 }
 
-/// What servers have said the time is, with what the time was here.
-#[derive(Clone, Default)]
-struct Dates(Arc<Mutex<[Option<Skew>; 2]>>);
+/// What servers have said the time is, with what the time was here: the mail server, Entra.
+#[derive(Clone, Copy, Default)]
+struct Dates([Option<Skew>; 2]);
 
 impl Dates {
-    fn token(&self, date: &str) {
-        self.note(1, date);
+    fn token(&mut self, answer: Option<&Result<Token, Error>>) {
+        let there = match answer {
+            Some(Ok(token)) => token.answered_at,
+            Some(Err(error)) => error.answered_at(),
+            None => None,
+        };
+        self.0[1] = there.map(|there| Skew::between(SystemTime::now(), there));
     }
 
-    fn greeting(&self, text: &str) {
-        self.note(0, text);
-    }
-
-    fn note(&self, witness: usize, text: &str) {
-        let skew = date::find(text).map(|there| Skew::between(SystemTime::now(), there));
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(place), Some(skew)) = (heard.get_mut(witness), skew) {
-            *place = Some(skew);
-        }
+    fn greeting(&mut self, text: &str) {
+        self.0[0] = date::find(text).map(|there| Skew::between(SystemTime::now(), there));
     }
 
     /// By the witness that is nearer to this machine's time: a wrong clock is wrong for both, a wrong server for itself.
     fn skew(&self) -> Option<(Skew, &'static str)> {
-        let heard = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard
+        self.0
             .into_iter()
             .zip(["the mail server", "Entra"])
             .filter_map(|(skew, witness)| Some((skew?, witness)))
@@ -225,7 +188,10 @@ fn tell_token(
         Some(Ok(token)) => token,
     };
     let length = token.secret().len();
-    let ready = account.credential().is_some_and(|c| c.ready().is_some());
+    let ready = account
+        .credential
+        .as_ref()
+        .is_some_and(|c| c.ready().is_some());
     let detail = match (ready, token.expires_in().as_secs() / 60) {
         (true, _) => format!("{length} bytes, the configured access_token as it is"),
         (false, minutes) => format!("{length} bytes, fetched afresh, good for {minutes} min"),
@@ -288,7 +254,7 @@ fn log_in(
         return None;
     }
     checks.start();
-    match secured.authenticate(account.mailbox(), &token, account.auth_policy()) {
+    match secured.authenticate(account.mailbox(), &token, account.initial_response) {
         Ok(session) => {
             checks.ok(LOGIN, format!("the server lets {} in", account.mailbox()));
             Some(session)

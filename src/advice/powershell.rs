@@ -46,7 +46,7 @@ impl<'a> Setup<'a> {
             account,
             object_id: None,
             client_id: None,
-            classic: account.which_cloud() != Cloud::Worldwide,
+            classic: account.cloud != Cloud::Worldwide,
             undo: false,
         }
     }
@@ -91,7 +91,7 @@ impl<'a> Setup<'a> {
             return Err(Error::input(Stage::Account, "mailbox", "missing"));
         }
         let named = match &self.client_id {
-            Some(id) if self.account.application().is_empty() => self.account.clone().client_id(id),
+            Some(id) if self.account.client_id.is_empty() => self.account.clone().client_id(id),
             _ => self.account.clone(),
         };
         let lines = Lines::new(&named, self.object_id.as_deref())?;
@@ -197,12 +197,12 @@ impl Lines {
             quoted.ok_or_else(|| Error::input(Stage::Account, key, "a control character in it"))
         };
         let mailbox = account.mailbox();
-        let client = match account.application() {
+        let client = match account.client_id.as_str() {
             "" => NO_CLIENT_ID,
             id => id,
         };
         let filter = format!("UserPrincipalName -eq {}", opath(mailbox));
-        let environment = match account.which_cloud() {
+        let environment = match account.cloud {
             Cloud::Worldwide => "",
             Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
             Cloud::Dod => " -ExchangeEnvironmentName O365USGovDoD",
@@ -217,7 +217,7 @@ impl Lines {
                 ("head", HEAD.into()),
                 ("object_help", object_help.into()),
                 ("environment", environment.into()),
-                ("tenant", sure("tenant", quote(account.tenant_id()))?),
+                ("tenant", sure("tenant", quote(&account.tenant))?),
                 ("client", sure("client_id", quote(client))?),
                 ("shell_client", sure("client_id", shell(client))?),
                 (

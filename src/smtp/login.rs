@@ -46,14 +46,15 @@ pub(crate) fn connect(
     let socket = dial::connect(
         account.host(),
         account.port(),
-        account.limits(),
+        &account.timeouts,
         total,
         interrupt,
     )?;
     let ehlo_name = account
-        .ehlo_name()
-        .map_or_else(|| literal(socket.local_addr()), str::to_owned);
-    let wire = Wire::new(Box::new(socket), account.limits().clone(), total);
+        .ehlo_name
+        .clone()
+        .unwrap_or_else(|| literal(socket.local_addr()));
+    let wire = Wire::new(Box::new(socket), account.timeouts.clone(), total);
     Ok((wire, ehlo_name))
 }
 
@@ -149,7 +150,7 @@ impl Secured {
             return Err(Error::new(ErrorKind::Token, Stage::Auth, what));
         }
         wire.keep_secret(&login);
-        wire.keep_secret(token.as_secret());
+        wire.keep_secret(&token.secret);
         const VERB: &str = "AUTH XOAUTH2";
         // RFC 4954 section 4: a line of 512 octets at most, CRLF included, else the client MUST NOT use this form.
         let on_one_line = match policy {

@@ -1,76 +1,20 @@
-//! What comes back for a token request, and what it means.
+//! What the answer to a token request means.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use ureq::http::Response;
-use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::token::Token;
-use crate::token::request::form;
+use crate::token::http::{Answer, form};
 
-/// A token is some 2 KB, an error of Entra under 1 KB.
-const MAX_ANSWER: u64 = 64 * 1024;
 /// Entra issues tokens for 60 to 90 minutes, to a managed identity for 24 hours; a longer promise is not believed.
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The head of an answer, for those who compare clocks.
-pub(crate) struct Head<'a>(pub(super) &'a Response<ureq::Body>);
-
-impl Head<'_> {
-    pub(crate) fn date(&self) -> Option<&str> {
-        self.0.headers().get("date")?.to_str().ok()
-    }
-}
-
-/// What came back over HTTP.
-pub(crate) struct Answer {
-    pub(super) status: u16,
-    content_type: String,
-    location: Option<String>,
-    retry_after: Option<Duration>,
-    /// `WWW-Authenticate`.
-    pub(super) challenge: Option<String>,
-    pub(super) body: Zeroizing<Vec<u8>>,
-}
-
 impl Answer {
-    pub(crate) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
-        let header = |name| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|v| v.to_str().ok())
-                .map(printable)
-        };
-        Ok(Self {
-            status: response.status().as_u16(),
-            content_type: header("content-type").unwrap_or_default(),
-            location: header("location"),
-            challenge: header("www-authenticate"),
-            retry_after: header("retry-after")
-                .map(|s| s.trim().parse().map_or(Duration::MAX, Duration::from_secs)),
-            body: response
-                .body_mut()
-                .with_config()
-                .limit(MAX_ANSWER)
-                .read_to_vec()?
-                .into(),
-        })
-    }
-
-    pub(super) fn told(&self) {
-        log::debug!(
-            "token answer: HTTP {}, {} bytes",
-            self.status,
-            self.body.len()
-        );
-    }
-
     /// The pause after which this answer may be another one.
     pub(super) fn pause(&self) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(10);
@@ -245,6 +189,7 @@ mod tests {
             content_type: content_type.into(),
             location: None,
             challenge: None,
+            date: None,
             retry_after: None,
             body: body.as_bytes().to_vec().into(),
         }

@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
-use crate::account::Account;
 use crate::crypto::{self, hex, sha256};
 use crate::secret::Secret;
 use crate::token::answer::MAX_LIFETIME;
@@ -106,18 +105,30 @@ impl CacheFile {
         fs::rename(&draft.path, &self.0)
     }
 
-    /// Without the account's token, if there is a reason to change the file.
-    fn forget_in(&self, account: &Account, refused: &Token) -> Result<(), String> {
-        let Some(name) = name(account) else {
-            return Ok(());
-        };
+    /// Without that token, if there is a reason to change the file.
+    fn forget_in(&self, account: &str, refused: &Token) -> Result<(), String> {
         let mut entries = self.read()?;
         let before = entries.len();
-        entries.retain(|e| e.account != name || e.token.secret() != refused.secret());
+        entries.retain(|e| e.account != account || e.token.secret != refused.secret);
         match entries.len() == before {
             true => Ok(()),
             false => self.write(&entries).map_err(|e| e.to_string()),
         }
+    }
+
+    /// With a new token in the place of the account's old one.
+    fn store_in(&self, account: String, token: &Token) -> Result<(), String> {
+        let mut entries = self.read()?;
+        entries.retain(|e| e.account != account && !e.token.expires_in().is_zero());
+        // The newest last, so that the oldest make room.
+        entries.push(Entry {
+            account,
+            token: token.clone(),
+        });
+        while entries.iter().map(room).sum::<usize>() as u64 > MAX_FILE {
+            entries.remove(0);
+        }
+        self.write(&entries).map_err(|e| e.to_string())
     }
 
     fn leave_alone(&self, why: &str) {
@@ -126,54 +137,33 @@ impl CacheFile {
 }
 
 impl Keep for CacheFile {
-    fn load(&self, account: &Account) -> Option<Token> {
-        let name = name(account)?;
+    fn load(&self, name: &str) -> Option<Token> {
+        let account = account(name);
         let entries = self.read().map_err(|why| self.leave_alone(&why)).ok()?;
-        let entry = entries.into_iter().find(|entry| entry.account == name)?;
+        let entry = entries.into_iter().find(|entry| entry.account == account)?;
         log::debug!("token from {}", self.0.display());
         Some(entry.token)
     }
 
-    fn forget(&self, account: &Account, refused: &Token) {
-        if let Err(why) = self.forget_in(account, refused) {
+    fn store(&self, name: &str, token: &Token) {
+        if token.expires_in().is_zero() {
+            return;
+        }
+        if let Err(why) = self.store_in(account(name), token) {
             self.leave_alone(&why);
         }
     }
 
-    fn store(&self, account: &Account, token: &Token) {
-        let Some(account) = name(account).filter(|_| !token.expires_in().is_zero()) else {
-            return;
-        };
-        match self.read() {
-            Ok(mut entries) => {
-                entries.retain(|e| e.account != account && !e.token.expires_in().is_zero());
-                // The newest last, so that the oldest make room.
-                entries.push(Entry {
-                    account,
-                    token: token.clone(),
-                });
-                while entries.iter().map(room).sum::<usize>() as u64 > MAX_FILE {
-                    entries.remove(0);
-                }
-                if let Err(e) = self.write(&entries) {
-                    self.leave_alone(&e.to_string());
-                }
-            }
-            Err(why) => self.leave_alone(&why),
+    fn forget(&self, name: &str, refused: &Token) {
+        if let Err(why) = self.forget_in(&account(name), refused) {
+            self.leave_alone(&why);
         }
     }
 }
 
-/// What tells accounts apart, so that one file serves several, and that a changed secret does not live on a kept token.
-fn name(account: &Account) -> Option<String> {
-    let fingerprint = account.credential()?.fingerprint().ok()?;
-    let fields = [
-        &account.token_endpoint(),
-        account.application(),
-        account.resource_scope(),
-        &fingerprint,
-    ];
-    Some(hex(&sha256(fields.join("\n").as_bytes())))
+/// What a name becomes in the file, which shows nobody whose tokens it keeps.
+fn account(name: &str) -> String {
+    hex(&sha256(name.as_bytes()))
 }
 
 fn parse(text: &str) -> Vec<Entry> {
@@ -213,7 +203,7 @@ fn line(entry: &Entry) -> Zeroizing<String> {
     };
     let token = &entry.token;
     let mut line = Zeroizing::new(String::with_capacity(room(entry)));
-    for time in [token.issued(), token.expires()] {
+    for time in [token.issued, token.expires] {
         if line.is_empty() {
             line.push_str(&entry.account);
         }

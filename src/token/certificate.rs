@@ -1,29 +1,33 @@
 //! A client certificate, and the assertion that its key signs.
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, Signer};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::account::Account;
-use crate::crypto::{hex, sha256};
+use crate::crypto::{self, hex, sha256};
 use crate::der::{self, Validity};
 use crate::error::Error;
-use crate::secret::read_file;
+use crate::secret::{Secret, read_file};
 use crate::timeouts::Deadline;
-use crate::token::credential::{Credential, Kind, wrong};
+use crate::token::credential::{Credential, wrong};
 use crate::token::request::{Proof, request};
-use crate::token::{Failure, Token, assertion};
+use crate::token::{Application, Failure, Token};
 
 /// A chain and a key of 4096 bits have some 10 KB.
 const MAX_FILE: u64 = 64 * 1024;
 /// How long before its end a certificate is warned about.
 const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How many seconds an assertion is good for: MSAL's figure, and the longest that Entra takes.
+const LIFETIME: u64 = 600;
 
 pub(crate) enum Certificate {
     Pem(Zeroizing<Vec<u8>>),
@@ -104,24 +108,31 @@ impl Credential for Certificate {
         Ok(format!("client_certificate {}", hex(&thumbprint)))
     }
 
-    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+    fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
         let identity = self.valid()?;
         if let Some(days) = identity.ends_soon() {
             log::warn!(
                 "the client certificate ends in {days} days: register a new one with the application"
             );
         }
-        let assertion = assertion::sign(account, &identity.thumbprint, &*identity.signer)
-            .map_err(|what| wrong(self.key(), what))?;
-        request(account, &Proof::Assertion(assertion), attempt, total)
+        let assertion = identity.sign(app).map_err(|what| wrong(self.key(), what))?;
+        request(app, &Proof::Assertion(assertion), attempt, total)
     }
 
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
         Ok(Some(self.read()?.validity.not_after))
     }
 
-    fn kind(&self) -> Kind<'_> {
-        Kind::Certificate(self)
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Certificate::Pem(_) => None,
+            Certificate::File(path) => Some(path),
+        }
     }
 }
 
@@ -171,6 +182,44 @@ impl Identity {
             validity,
             signer,
         })
+    }
+
+    /// An assertion for this application: a JWT (RFC 7523; facts.md, "Token endpoint"), signed with PS256.
+    ///
+    /// Not RS256 with the SHA-1 thumbprint, MSAL's way for old keys: Entra registers certificates by SHA-256 too, and says
+    /// AADSTS700027 if it does not know one.
+    fn sign(&self, app: &Application<'_>) -> Result<Secret, String> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_err(|_| "this machine's clock is before 1970")?
+            .as_secs();
+        let header = format!(
+            r#"{{"alg":"PS256","typ":"JWT","x5t#S256":"{}"}}"#,
+            URL_SAFE_NO_PAD.encode(&self.thumbprint)
+        );
+        let audience = Value::from(app.endpoint.as_str());
+        let client = Value::from(app.client_id);
+        let claims = format!(
+            r#"{{"aud":{audience},"iss":{client},"sub":{client},"jti":"{}","nbf":{now},"iat":{now},"exp":{}}}"#,
+            crypto::random::<16>(),
+            now + LIFETIME
+        );
+        let mut assertion = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header),
+            URL_SAFE_NO_PAD.encode(claims)
+        );
+        // What is secret in it is the signature; the parts above prove nothing.
+        let signature = self
+            .signer
+            .sign(assertion.as_bytes())
+            .map(Zeroizing::new)
+            .map_err(|e| format!("signing failed: {e}"))?;
+        // Room for it: a string that grows leaves copies behind.
+        assertion.reserve(1 + 2 * signature.len());
+        assertion.push('.');
+        URL_SAFE_NO_PAD.encode_string(&*signature, &mut assertion);
+        Ok(Secret::new(assertion))
     }
 }
 

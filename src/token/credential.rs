@@ -1,18 +1,16 @@
 //! What proves who the application is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::account::Account;
 use crate::crypto::{self, hex};
 use crate::error::Error;
 use crate::secret::{Secret, read_line};
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
-use crate::token::certificate::Certificate;
 use crate::token::request::{Proof, request};
-use crate::token::{Failure, Token};
+use crate::token::{Application, Failure, Token};
 
 /// One way to prove it, and to get a token with that.
 ///
@@ -38,29 +36,31 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync {
     }
 
     /// Asks for a token, once. `attempt` counts from 0.
-    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure>;
-
-    /// Which one it is, for those who look for what may be wrong with one way in particular: code that a program which
-    /// only sends does not carry.
-    fn kind(&self) -> Kind<'_> {
-        Kind::Other
-    }
+    fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure>;
 
     /// When it ends, if it says so.
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
         Ok(None)
     }
+
+    /// The file that holds it, if that is our user's to protect.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+
+    /// The client secret, for those who look at its form.
+    fn secret(&self) -> Option<Secret> {
+        None
+    }
 }
 
-/// The ways that are looked into.
-pub(crate) enum Kind<'a> {
-    Secret(&'a ClientSecret),
-    Certificate(&'a Certificate),
-    Other,
-}
-
-/// For the errors of the credential with this key.
-pub(crate) fn wrong(key: &'static str, what: impl Into<String>) -> Error {
+/// For the errors of an account's field.
+pub(crate) fn wrong(key: &str, what: impl Into<String>) -> Error {
     Error::input(Stage::Account, key, what)
 }
 
@@ -84,11 +84,6 @@ impl ClientSecret {
 
     pub(crate) fn file(path: PathBuf) -> Self {
         ClientSecret::File(path)
-    }
-
-    /// Whether it has a form; `false` if it cannot be read.
-    pub(crate) fn is(&self, form: fn(&str) -> bool) -> bool {
-        self.read().is_ok_and(|secret| form(secret.expose()))
     }
 
     fn read(&self) -> Result<Secret, Error> {
@@ -130,13 +125,25 @@ impl Credential for ClientSecret {
         Ok(format!("client_secret {}", hex(short)))
     }
 
-    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+    fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
         let proof = Proof::Secret(self.read()?);
-        request(account, &proof, attempt, total)
+        request(app, &proof, attempt, total)
     }
 
-    fn kind(&self) -> Kind<'_> {
-        Kind::Secret(self)
+    fn file(&self) -> Option<&Path> {
+        match self {
+            ClientSecret::Value(_) => None,
+            ClientSecret::File(path) => Some(path),
+        }
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        self.read().ok()
     }
 }
 
@@ -177,9 +184,14 @@ impl Credential for FederatedToken {
         Ok(format!("{FEDERATED} {}", self.0.display()))
     }
 
-    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+    fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
         let proof = Proof::Assertion(self.read()?);
-        request(account, &proof, attempt, total)
+        request(app, &proof, attempt, total)
     }
 }
 
@@ -226,7 +238,7 @@ impl Credential for AccessToken {
         Some(self.token())
     }
 
-    fn request(&self, _: &Account, _: u32, _: Deadline) -> Result<Token, Failure> {
+    fn request(&self, _: &Application<'_>, _: u32, _: Deadline) -> Result<Token, Failure> {
         Ok(self.token())
     }
 }

@@ -1,36 +1,32 @@
 //! What the machine's own identity is asked, in the clear, on this machine (facts.md, "Managed identities").
 
-use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use ureq::http::Request;
 use zeroize::Zeroizing;
 
-use crate::account::Account;
 use crate::error::Error;
 use crate::hint::Condition;
 use crate::secret::{Secret, read_file};
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
-use crate::token::answer::{Answer, Withheld};
-use crate::token::request::{config, form, unanswered};
-use crate::token::{Failure, Token};
+use crate::token::answer::Withheld;
+use crate::token::http::{self, Answer};
+use crate::token::{Application, Failure, Token};
 
 /// The key file of Azure Arc is read only up to this size.
 const MAX_KEY: u64 = 4096;
-/// These endpoints answer at once or are not there.
-const CONNECT: Duration = Duration::from_secs(3);
 
 /// App Service, Functions, Container Apps.
 pub(crate) fn app_service(
-    account: &Account,
+    app: &Application<'_>,
     endpoint: &str,
     header: &Secret,
     attempt: u32,
     total: Deadline,
 ) -> Result<Token, Failure> {
-    let question = Question::new(account, endpoint, "2019-08-01");
+    let question = Question::new(app, endpoint, "2019-08-01");
     let header_line = ("x-identity-header", header.expose());
     let asked = SystemTime::now();
     question
@@ -41,12 +37,12 @@ pub(crate) fn app_service(
 
 /// A virtual machine.
 pub(crate) fn imds(
-    account: &Account,
+    app: &Application<'_>,
     endpoint: &str,
     attempt: u32,
     total: Deadline,
 ) -> Result<Token, Failure> {
-    let question = Question::new(account, endpoint, "2018-02-01");
+    let question = Question::new(app, endpoint, "2018-02-01");
     let asked = SystemTime::now();
     let answer = question
         .ask(&[METADATA], total)
@@ -59,13 +55,13 @@ pub(crate) fn imds(
 
 /// A server with the agent of Azure Arc. It shows who may ask by a file that only its group can read.
 pub(crate) fn arc(
-    account: &Account,
+    app: &Application<'_>,
     endpoint: &str,
     keys: &Path,
     attempt: u32,
     total: Deadline,
 ) -> Result<Token, Failure> {
-    let question = Question::new(account, endpoint, "2020-06-01");
+    let question = Question::new(app, endpoint, "2020-06-01");
     let asked = SystemTime::now();
     let token = || {
         let challenge = question.ask(&[METADATA], total)?;
@@ -84,11 +80,6 @@ pub(crate) fn arc(
 }
 
 const METADATA: (&str, &str) = ("metadata", "true");
-
-fn unconnected() -> io::Error {
-    let what = format!("no connection after {CONNECT:?}");
-    io::Error::new(io::ErrorKind::TimedOut, what)
-}
 
 /// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have
 /// meant. Any other would be somebody else's secret, read for whoever answers on that port.
@@ -128,60 +119,38 @@ fn imds_pause(status: u16, attempt: u32) -> Option<Duration> {
 
 /// One endpoint, and what it is asked for.
 struct Question<'a> {
-    account: &'a Account,
     url: String,
+    app: &'a Application<'a>,
 }
 
 impl<'a> Question<'a> {
-    fn new(account: &'a Account, endpoint: &str, version: &str) -> Self {
-        let scope = account.resource_scope();
-        let mut fields = vec![
-            ("api-version", version),
-            ("resource", scope.strip_suffix("/.default").unwrap_or(scope)),
-        ];
-        if !account.application().is_empty() {
-            fields.push(("client_id", account.application()));
+    fn new(app: &'a Application<'_>, endpoint: &str, version: &str) -> Self {
+        let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
+        let mut fields = vec![("api-version", version), ("resource", resource)];
+        if !app.client_id.is_empty() {
+            fields.push(("client_id", app.client_id));
         }
-        let query = form(&fields);
+        let query = http::form(&fields);
         let url = format!("{endpoint}?{}", query.as_str());
-        Self { account, url }
+        Self { url, app }
     }
 
-    /// Asks once. By no proxy, and no further than to where it leads.
+    /// Asks once, and no further than to where it leads.
     fn ask(&self, headers: &[(&str, &str)], total: Deadline) -> Result<Answer, Failure> {
-        let deadline = total.step(self.account.limits().token, "token");
+        let deadline = total.step(self.app.timeout, "token");
         let left = deadline
             .remaining()
             .map_err(|e| Error::io(Stage::Token, e))?;
         log::debug!("token request to {}", self.url);
-        let agent = config(left)
-            .proxy(None)
-            .timeout_connect(Some(CONNECT.min(left)))
-            .build()
-            .new_agent();
-        let request = headers
-            .iter()
-            .fold(Request::get(&self.url), |request, (name, value)| {
-                request.header(*name, *value)
-            });
-        let answer = request
-            .body(())
-            .map_err(ureq::Error::from)
-            .and_then(|request| agent.run(request))
-            .and_then(Answer::read)
-            .map_err(|e| {
-                let failure = match e {
-                    ureq::Error::Timeout(ureq::Timeout::Connect) => Failure {
-                        error: Error::io(Stage::Token, unconnected()),
-                        pause: Some(Duration::ZERO),
-                    },
-                    e => unanswered(e, deadline),
-                };
-                let error = failure.error.with_condition(Condition::NotOnAzure);
-                Failure { error, ..failure }
-            })?;
-        answer.told();
-        Ok(answer)
+        let agent = http::local(left);
+        let mut request = Request::get(&self.url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        http::ask(&agent, request.body(()), deadline).map_err(|failure| {
+            let error = failure.error.with_condition(Condition::NotOnAzure);
+            Failure { error, ..failure }
+        })
     }
 
     fn token(&self, answer: &Answer, asked: SystemTime, secret: &Secret) -> Result<Token, Failure> {
@@ -199,7 +168,6 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::Timeouts;
 
     /// An agent that challenges with this file, and what it was asked: the lines of each request's head.
     fn agent(realm: &Path) -> (String, std::thread::JoinHandle<Vec<String>>) {
@@ -243,9 +211,16 @@ mod tests {
         let file = keys.join("5e1f.key");
         std::fs::write(&file, "c2VjcmV0IGtleQ").unwrap();
         let (endpoint, served) = agent(&file);
-        let account = Account::new("robot@contoso.com").managed_identity();
-        let total = Deadline::total(&Timeouts::default());
-        let Ok(token) = arc(&account, &endpoint, &keys, 0, total) else {
+        let app = Application {
+            endpoint: String::new(),
+            tenant: "",
+            client_id: "",
+            scope: "https://outlook.office365.com/.default",
+            roots: None,
+            timeout: Duration::from_secs(15),
+        };
+        let total = Deadline::after(app.timeout, "total");
+        let Ok(token) = arc(&app, &endpoint, &keys, 0, total) else {
             panic!("no token")
         };
         assert_eq!(token.secret(), "ey.J0");

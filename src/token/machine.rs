@@ -1,14 +1,13 @@
 //! The identity that Azure gives a machine, and where it is asked for.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use crate::account::Account;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::timeouts::Deadline;
 use crate::token::credential::{Credential, wrong};
 use crate::token::identity::{app_service, arc, imds};
-use crate::token::{Failure, Token};
+use crate::token::{Application, Failure, Token};
 
 const KEY: &str = "managed_identity";
 
@@ -96,20 +95,23 @@ impl Credential for ManagedIdentity {
         Ok(KEY.into())
     }
 
-    fn request(&self, account: &Account, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+    fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
         self.check()?;
         match Source::here() {
-            Source::Arc { .. } if !account.application().is_empty() => {
+            Source::Arc { .. } if !app.client_id.is_empty() => {
                 let what = "Azure Arc has the system's identity only: leave client_id out";
                 Err(wrong(KEY, what).into())
             }
             Source::AppService { endpoint, header } => {
-                app_service(account, &endpoint, &header, attempt, total)
+                app_service(app, &endpoint, &header, attempt, total)
             }
-            Source::Arc { endpoint } => {
-                arc(account, &endpoint, &PathBuf::from(ARC_KEYS), attempt, total)
-            }
-            Source::Imds { endpoint } => imds(account, &endpoint, attempt, total),
+            Source::Arc { endpoint } => arc(app, &endpoint, Path::new(ARC_KEYS), attempt, total),
+            Source::Imds { endpoint } => imds(app, &endpoint, attempt, total),
         }
     }
 }

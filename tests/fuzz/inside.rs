@@ -32,7 +32,8 @@ use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::{Deadline, Timeouts};
 use crate::token::Token;
-use crate::token::answer::{Answer, Withheld};
+use crate::token::answer::Withheld;
+use crate::token::http::Answer;
 
 /// What ends a turn of the server's: it speaks on when the client has.
 const TURN: u8 = 0x1e;
@@ -58,7 +59,7 @@ fn sent() -> Token {
 fn read_replies(input: &[u8], piece: usize) -> Vec<Result<Reply, String>> {
     let canned = Canned::new(VecDeque::from([input.to_vec()]), piece);
     let mut wire = wire(canned);
-    wire.keep_secret(sent().as_secret());
+    wire.keep_secret(&sent().secret);
     let mut replies = Vec::new();
     loop {
         match wire.reply(Stage::Sender) {
@@ -319,7 +320,7 @@ pub fn setting(key: &str, value: &str) {
     match account.check() {
         Err(error) => check_error(&error),
         Ok(()) => {
-            let endpoint = account.token_endpoint();
+            let endpoint = account.application().endpoint;
             assert!(
                 endpoint
                     .get(..8)
@@ -329,7 +330,8 @@ pub fn setting(key: &str, value: &str) {
             assert!(account.mailbox().chars().all(|c| !c.is_control()));
             assert!(
                 account
-                    .ehlo_name()
+                    .ehlo_name
+                    .as_ref()
                     .is_none_or(|name| name.bytes().all(|b| b.is_ascii_graphic()))
             );
         }

@@ -65,7 +65,7 @@ fn play(transcript: &Transcript) {
                     maybe_8bit: false,
                     international: None,
                 };
-                let total = Deadline::total(account.limits());
+                let total = Deadline::total(&account.timeouts);
                 if send.probe {
                     let envelope = envelope.size(text.len() as u64);
                     let result =
@@ -78,7 +78,7 @@ fn play(transcript: &Transcript) {
                 });
                 outcomes.push(player::outcome(&result));
             }
-            dialogue.quit(Deadline::total(account.limits()));
+            dialogue.quit(Deadline::total(&account.timeouts));
         }
     }
     transcript.assert_outcomes(&outcomes);
@@ -101,15 +101,15 @@ fn open(account: &Account, token: &Token, script: &Arc<Mutex<Script>>) -> Result
     };
     let wire = Wire::new(
         memory(),
-        account.limits().clone(),
-        Deadline::total(account.limits()),
+        account.timeouts.clone(),
+        Deadline::total(&account.timeouts),
     );
     let upgrade = |_: Box<dyn Stream>| -> Result<Box<dyn Stream>, Error> {
         script.lock().unwrap().take(&Step::Tls);
         Ok(memory())
     };
     let secured = Greeted::greet(wire, "[127.0.0.1]")?.start_tls(upgrade, "[127.0.0.1]")?;
-    let logged_in = secured.authenticate(account.mailbox(), token, account.auth_policy())?;
+    let logged_in = secured.authenticate(account.mailbox(), token, account.initial_response)?;
     Ok(Dialogue::new(logged_in))
 }
 

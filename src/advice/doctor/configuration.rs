@@ -9,8 +9,6 @@ use crate::advice::doctor::advice::{Advice, Place};
 use crate::advice::doctor::check::Checks;
 use crate::advice::powershell::quote::shell;
 use crate::message::address;
-use crate::token::certificate::Certificate;
-use crate::token::credential::{ClientSecret, Credential, Kind};
 
 const NAME: &str = "configuration";
 const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -36,9 +34,10 @@ pub(super) fn check(checks: &mut Checks, account: &Account) {
         return checks.fail(NAME, error, Some(advice));
     }
     let credential = account
-        .credential()
+        .credential
+        .as_ref()
         .map_or("none", |credential| credential.key());
-    let tenant = match account.tenant_id() {
+    let tenant = match account.tenant.as_str() {
         "" => String::new(),
         tenant => format!(", tenant {tenant}"),
     };
@@ -51,7 +50,7 @@ pub(super) fn check(checks: &mut Checks, account: &Account) {
 /// What need not be wrong, and most often is.
 fn doubts(account: &Account) -> Advice {
     let mut doubts = Advice::new("Nothing here keeps a message from being sent by itself.");
-    let tenant = account.tenant_id();
+    let tenant = account.tenant.as_str();
     if !tenant.is_empty() && !is_guid(tenant) && !tenant.contains('.') {
         doubts = doubts.cause(
             format!("tenant is neither a GUID nor a domain: {tenant}"),
@@ -75,7 +74,7 @@ fn doubts(account: &Account) -> Advice {
                 Place::AzureCli,
                 [format!(
                     "az ad app credential reset --id {} --cert @new.pem --append",
-                    shell(account.application()).unwrap_or_default()
+                    shell(&account.client_id).unwrap_or_default()
                 )],
             );
         }
@@ -97,20 +96,12 @@ pub(super) fn secret_id() -> String {
 
 /// Entra's secrets are no GUIDs, their ids are (facts.md, "AADSTS codes").
 pub(super) fn secret_is_guid(account: &Account) -> bool {
-    match account.credential().map(Credential::kind) {
-        Some(Kind::Secret(secret)) => secret.is(is_guid),
-        _ => false,
-    }
+    let secret = account.credential.as_ref().and_then(|c| c.secret());
+    secret.is_some_and(|secret| is_guid(secret.expose()))
 }
 
-/// Not a federated token's: whoever writes that file sets its mode.
 fn secret_file(account: &Account) -> Option<&Path> {
-    match account.credential()?.kind() {
-        Kind::Secret(ClientSecret::File(path)) | Kind::Certificate(Certificate::File(path)) => {
-            Some(path)
-        }
-        _ => None,
-    }
+    account.credential.as_ref()?.file()
 }
 
 fn readable_by_all(path: &Path) -> Option<(&Path, u32)> {

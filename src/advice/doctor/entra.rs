@@ -203,7 +203,7 @@ fn unknown(code: u64, error: &Error) -> Advice {
 }
 
 fn network(error: &Error, account: &Account) -> Option<Advice> {
-    let endpoint = account.token_endpoint();
+    let endpoint = account.application().endpoint;
     let (meaning, text) = match error.kind() {
         ErrorKind::Network => (
             "Entra cannot be reached from here.",

@@ -198,7 +198,7 @@ pub(super) fn no_submission(error: &Error, account: &Account) -> Advice {
             "What answers there is not the mail server that was meant, or something on the way cuts the connection."
         }
     };
-    let cloud = account.which_cloud();
+    let cloud = account.cloud;
     Advice::new(meaning).cause(
         "check the server and its port, 587",
         Place::Configuration,

@@ -27,7 +27,7 @@ pub(super) fn refused(error: &Error, patient: &Patient<'_>) -> Option<Advice> {
         return general(error);
     }
     let suspects = match error.stage() {
-        Stage::Auth => verdict::login(patient.bearer, refusal, patient.account.which_cloud()),
+        Stage::Auth => verdict::login(patient.bearer, refusal, patient.account.cloud),
         _ => vec![Suspect::As(refusal)],
     };
     let object = patient
@@ -301,11 +301,11 @@ pub(super) fn general(error: &Error) -> Option<Advice> {
 }
 
 pub(super) fn scope(account: &Account) -> String {
-    format!("scope = {}", account.which_cloud().scope())
+    format!("scope = {}", account.cloud.scope())
 }
 
 fn server(account: &Account) -> String {
-    format!("server = {}:587", account.which_cloud().host())
+    format!("server = {}:587", account.cloud.host())
 }
 
 fn shown(text: &str) -> &str {
@@ -314,5 +314,5 @@ fn shown(text: &str) -> &str {
 
 /// The application's id as a word for a shell.
 pub(super) fn client(account: &Account) -> String {
-    shell(account.application()).unwrap_or_default()
+    shell(&account.client_id).unwrap_or_default()
 }

@@ -20,7 +20,7 @@ use crate::timeouts::Deadline;
 
 /// All addresses of the server, the resolver's favourite first.
 pub(crate) fn resolve(account: &Account, total: Deadline) -> Result<Vec<SocketAddr>, Error> {
-    let deadline = total.step(account.limits().connect, "connect");
+    let deadline = total.step(account.timeouts.connect, "connect");
     let (host, port) = (account.host(), account.port());
     dial::resolve(host, port, dial::lookup, deadline, &Inbox::default())
 }
@@ -31,7 +31,7 @@ pub(crate) fn reach(
     addresses: &[SocketAddr],
     total: Deadline,
 ) -> Vec<(SocketAddr, io::Result<Duration>)> {
-    let deadline = total.step(account.limits().connect, "connect");
+    let deadline = total.step(account.timeouts.connect, "connect");
     let results = Inbox::default();
     for &address in addresses {
         let (answer, left) = (results.clone(), deadline.remaining());

@@ -56,8 +56,8 @@ impl Bearer {
             audience: audience(&claims.aud),
             holder,
             expired: claims.exp.is_some_and(|end| end <= now),
-            foreign: differs(&claims.tid, account.tenant_id())
-                || differs(&claims.appid, account.application()),
+            foreign: differs(&claims.tid, &account.tenant)
+                || differs(&claims.appid, &account.client_id),
         }
     }
 }

@@ -97,7 +97,11 @@ impl Config {
             settings,
             origins,
         };
-        let account = Account::from_layers(&account_layers);
+        let layers = account_layers.iter().map(|layer: &Vec<(String, String)>| {
+            let pairs = layer.iter();
+            pairs.map(|(key, value)| (key.as_str(), value.as_str()))
+        });
+        let account = Account::from_layers(layers, true);
         // The account has its own copy of a secret, and wipes it.
         let values = account_layers.iter_mut().flatten();
         values.for_each(|(_, value)| value.zeroize());
