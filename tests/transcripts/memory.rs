@@ -17,8 +17,6 @@ use player::{Step, Transcript};
 
 #[path = "player.rs"]
 mod player;
-/// What the player calls the crate.
-use crate as exosend;
 
 #[test]
 fn every_transcript() {
@@ -154,16 +152,7 @@ impl Script {
             .iter()
             .map(|line| line.replace("<login>", &self.login))
             .collect();
-        let same = said.len() == expected.len()
-            && expected
-                .iter()
-                .zip(&said)
-                .all(|(e, s)| player::matches(e, s));
-        assert!(
-            same,
-            "{}: expected {expected:#?}, heard {said:#?}",
-            self.name
-        );
+        assert_eq!(expected, said, "{}", self.name);
         self.steps.pop_front();
     }
 }
