@@ -23,8 +23,8 @@ use crate::token::Token;
 /// takes 30 messages a minute and 3 connections at once from a mailbox.
 ///
 /// After a refusal (kinds [`Refused`](ErrorKind::Refused) and [`Deferred`](ErrorKind::Deferred)) the session goes on
-/// with the next message. After any other error, and after a 421, it is over: each further `send` returns an error of the
-/// same kind at once.
+/// with the next message. After any other error, and after a 421, it [is over](Self::is_over): each further `send` returns
+/// an error of the same kind at once.
 ///
 /// ```no_run
 /// use exosend::{Account, Message, Session};
@@ -59,7 +59,7 @@ impl Session {
         Self::connect(account, Deadline::total(&account.timeouts))
     }
 
-    /// The same for an account that has been checked.
+    /// [`open`](Self::open) for an account that has been checked.
     pub(crate) fn connect(account: &Account, total: Deadline) -> Result<Self, Error> {
         let kept = Token::kept(account);
         let worn = kept.clone().filter(Token::is_worn);

@@ -22,7 +22,7 @@ pub(crate) enum Event {
     Interrupted,
 }
 
-/// Ends the wait of a connection from another thread, when what it is for has become impossible.
+/// Ends a connection's waiting from another thread: without a token, nobody needs it.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<Mutex<Waiting>>);
 
@@ -64,10 +64,10 @@ impl Interrupt {
     }
 }
 
-/// Resolves and connects within `connect`.
+/// Resolves and connects within the bound `connect`.
 ///
-/// Both happen in helper threads that are left behind at the deadline: `getaddrinfo` has no timeout of its own, and an
-/// address that does not answer must not keep the next one waiting.
+/// Both happen in threads that are left behind at the deadline: `getaddrinfo` has no timeout, and an address that does not
+/// answer must not keep the next one waiting.
 pub(crate) fn connect(
     host: &str,
     port: u16,
@@ -122,9 +122,8 @@ pub(crate) fn resolve(
     }
 }
 
-/// Whether the resolver has an answer, and it is no: asking again gives the same one. std keeps getaddrinfo's code to
-/// itself, so this goes by the words of glibc and musl for EAI_NONAME and EAI_NODATA. In other words it counts as
-/// transient, as when no name server answers (EAI_AGAIN).
+/// Whether the resolver has said no, and would again. std keeps getaddrinfo's code to itself, so this goes by the words of
+/// glibc and musl for EAI_NONAME and EAI_NODATA. Anything else is transient, as when no name server answers (EAI_AGAIN).
 fn is_no_such_name(error: &io::Error) -> bool {
     let text = error.to_string();
     [
@@ -153,7 +152,7 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns
 }
 
-/// The first connection that stands. An address gets a head start on the next one, which ends early if it fails.
+/// The first connection that stands. Each address has a head start on the next one, which begins at once if it fails.
 fn race(
     addresses: &[SocketAddr],
     deadline: Deadline,

@@ -98,40 +98,6 @@ impl Dialogue {
         Ok(mail)
     }
 
-    /// Whatever became of a message: the next one may follow, or the session is over.
-    fn settle<T>(&mut self, result: Result<T, Stop>, done: Next) -> Result<T, Error> {
-        let (result, next) = match result {
-            Ok(value) => (Ok(value), done),
-            Err(Stop { why, next }) => (Err(why), next),
-        };
-        let settled = match next {
-            Next::Nothing => Ok(()),
-            Next::Reset => self.reset(),
-            Next::LoneDot => self.lone_dot(),
-            Next::End(over) => Err(over),
-        };
-        self.over = settled.err();
-        if self.is_over() {
-            self.wire.close();
-        }
-        result
-    }
-
-    fn reset(&mut self) -> Result<(), Over> {
-        self.wire
-            .command(Stage::Reset, "RSET")
-            .and_then(|reply| reply.expect(Stage::Reset, 2))
-            .map(drop)
-            .map_err(|error| Over::from(&error))
-    }
-
-    fn lone_dot(&mut self) -> Result<(), Over> {
-        self.wire
-            .command(Stage::Accept, ".")
-            .map_err(|error| Over::from(&error))?;
-        self.reset()
-    }
-
     /// `MAIL FROM:<robot@contoso.com> SIZE=1234 BODY=8BITMIME SMTPUTF8`, or why this server cannot take the message.
     fn mail_command(&self, route: &Route, content: Content<'_>) -> Result<String, Error> {
         let mut command = format!("MAIL FROM:<{}>", route.from);
@@ -142,8 +108,8 @@ impl Dialogue {
             }
             command.push_str(&format!(" SIZE={size}"));
         }
-        // Bytes over 127 go out even where 8BITMIME is not offered: every server in use takes them, and to refuse or to
-        // re-encode somebody's ready text would be worse.
+        // Bytes over 127 go out even where 8BITMIME is not offered, against RFC 6152 3: every server in use takes them, and
+        // to refuse or to re-encode somebody's ready text would be worse.
         if content.maybe_8bit && self.offers.eight_bit_mime {
             command.push_str(" BODY=8BITMIME");
         }
@@ -185,7 +151,7 @@ impl Dialogue {
             .collect();
         let (mut heard, mut lost) = (Vec::new(), None);
         for flight in commands.chunks(if pipelining { MAX_FLIGHT } else { 1 }) {
-            lost = self.exchange(flight, &mut heard).err();
+            lost = self.converse(flight, &mut heard).err();
             let sender_refused = heard.first().is_some_and(|reply| reply.class() != 2);
             if lost.is_some() || sender_refused {
                 break;
@@ -195,7 +161,7 @@ impl Dialogue {
     }
 
     /// Says the commands of one flight, and reads a reply to each.
-    fn exchange(&mut self, flight: &[Command<'_>], heard: &mut Vec<Reply>) -> Result<(), Error> {
+    fn converse(&mut self, flight: &[Command<'_>], heard: &mut Vec<Reply>) -> Result<(), Error> {
         for command in flight {
             self.wire.say(command.stage(), &command.to_string())?;
         }
@@ -260,12 +226,46 @@ impl Dialogue {
         Ok(())
     }
 
+    /// Whatever became of a message: the next one may follow, or the session is over.
+    fn settle<T>(&mut self, result: Result<T, Stop>, done: Next) -> Result<T, Error> {
+        let (result, next) = match result {
+            Ok(value) => (Ok(value), done),
+            Err(Stop { why, next }) => (Err(why), next),
+        };
+        let settled = match next {
+            Next::Nothing => Ok(()),
+            Next::Reset => self.reset(),
+            Next::LoneDot => self.lone_dot(),
+            Next::End(over) => Err(over),
+        };
+        self.over = settled.err();
+        if self.is_over() {
+            self.wire.close();
+        }
+        result
+    }
+
+    fn reset(&mut self) -> Result<(), Over> {
+        self.wire
+            .command(Stage::Reset, "RSET")
+            .and_then(|reply| reply.expect(Stage::Reset, 2))
+            .map(drop)
+            .map_err(|error| Over::from(&error))
+    }
+
+    fn lone_dot(&mut self) -> Result<(), Over> {
+        self.wire
+            .command(Stage::Accept, ".")
+            .map_err(|error| Over::from(&error))?;
+        self.reset()
+    }
+
+    /// QUIT. "Waiting for the QUIT response is just too ridiculous" (qmail-remote): every message has had its own.
     pub(crate) fn quit(mut self, total: Deadline) {
         const PATIENCE: Duration = Duration::from_secs(2);
         // A server that has begun to say something else gets no QUIT: one does not wait to hear it out.
         if self.over.is_none() && self.wire.is_silent() {
             self.wire.set_total(total.step(PATIENCE, "quit"));
-            // Waiting for the answer to it "is just too ridiculous" (qmail).
             let _ = self
                 .wire
                 .say(Stage::Reset, "QUIT")
@@ -281,7 +281,7 @@ enum Then {
     Nothing,
 }
 
-/// Blocks of a message on their way out. Remembers that the wire failed, to tell it from what the message is made of.
+/// Sends a message's blocks. Keeps the wire's failure, so that it is not taken for one of what the message is made from.
 struct BlockWriter<'a> {
     wire: &'a mut Wire,
     length: u64,
@@ -304,7 +304,7 @@ impl Write for BlockWriter<'_> {
     }
 }
 
-/// Looks at the clock before each piece of a message, which may come from a slow reader.
+/// Looks at the clock before each piece of a message: a slow reader may take long to fill a block.
 struct DeadlineWriter<W> {
     to: W,
     total: Deadline,

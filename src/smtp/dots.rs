@@ -2,15 +2,14 @@
 
 use std::io::{self, Write};
 
-/// A block leaves when it holds this much: one TLS record, and what a send costs in memory.
+/// A block leaves when it holds this much, a TLS record.
 const BLOCK: usize = 16 * 1024;
 
-/// Sends a message through the needle's eye of RFC 5321 4.5.2: lines end in CRLF, a dot that begins a line is doubled,
-/// a lone dot ends it all.
+/// Writes a message as RFC 5321 4.5.2 has it: lines end in CRLF, a dot that begins a line is doubled, a lone dot ends it all.
 ///
-/// Any line ending goes in. A bare LF or a bare CR becomes CRLF, because servers disagree on whether it ends a line,
-/// and a `\n.\n` that one of them takes for the end of the message is how mail is smuggled. What leaves contains CR and
-/// LF only as pairs, and `\r\n.\r\n` only where [`finish`](Self::finish) put it.
+/// A bare LF or CR becomes CRLF: servers disagree on whether it ends a line, and where one of them takes `\n.\n` for the
+/// end of the message, what follows is smuggled as another. What leaves has CR and LF only as pairs, and `\r\n.\r\n` only
+/// where [`finish`](Self::finish) put it.
 ///
 /// Whole blocks go to `out`. The last one stays here until `finish` returns it *with* the final dot, so that both
 /// leave in one write.

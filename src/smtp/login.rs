@@ -1,7 +1,7 @@
 //! From a host name to a connection that is logged in: resolve, TCP, greeting, EHLO, STARTTLS, EHLO, AUTH.
 //!
-//! Each phase is a type that the next consumes, so that nothing of a phase outlives it: not its read buffer, not what the
-//! server offered in it.
+//! Each phase is a type that the next one consumes, [`Greeted`], [`Secured`], [`LoggedIn`], so that nothing of a phase
+//! outlives it: not its read buffer, and not what the server offered in it.
 
 use std::net::SocketAddr;
 
@@ -19,8 +19,8 @@ use crate::text::printable;
 use crate::timeouts::Deadline;
 use crate::token::Token;
 
-/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). What comes behind it may
-/// be read as a command.
+/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). It may read what is longer
+/// as a login and a command.
 const MAX_LOGIN: usize = 12_288;
 
 /// Everything up to the second EHLO: what can be done without a token.
@@ -31,13 +31,11 @@ pub(crate) fn open(
 ) -> Result<Secured, Error> {
     let (wire, ehlo_name) = connect(account, total, interrupt)?;
     let config = tls::config(account)?;
-    Greeted::greet(wire, &ehlo_name)?.start_tls(
-        |socket| tls::handshake(socket, account.host(), config),
-        &ehlo_name,
-    )
+    let handshake = |socket| tls::handshake(socket, account.host(), config);
+    Greeted::greet(wire, &ehlo_name)?.start_tls(handshake, &ehlo_name)
 }
 
-/// A connection on which nothing was said yet, and the name to say in EHLO.
+/// A connection on which nothing has been said, and the name to say in EHLO.
 pub(crate) fn connect(
     account: &Account,
     total: Deadline,
@@ -75,7 +73,7 @@ pub(crate) fn greeting(wire: &mut Wire) -> Result<Reply, Error> {
     wire.reply(Stage::Greeting)?.expect(Stage::Greeting, 2)
 }
 
-/// In the clear: the server has said who it is and what it offers. Nothing of it is believed but STARTTLS.
+/// In the clear: the server has said what it offers. Only its STARTTLS is believed.
 pub(crate) struct Greeted {
     wire: Wire,
     offers: Extensions,
@@ -129,7 +127,7 @@ impl Secured {
         self,
         mailbox: &str,
         token: &Token,
-        policy: InitialResponse,
+        initial_response: InitialResponse,
     ) -> Result<LoggedIn, Error> {
         let Self { mut wire, offers } = self;
         if !offers.xoauth2 {
@@ -153,7 +151,7 @@ impl Secured {
         wire.keep_secret(&token.secret);
         const VERB: &str = "AUTH XOAUTH2";
         // RFC 4954 section 4: a line of 512 octets at most, CRLF included, else the client MUST NOT use this form.
-        let on_one_line = match policy {
+        let on_one_line = match initial_response {
             InitialResponse::Auto => VERB.len() + 1 + login.expose().len() + 2 <= 512,
             InitialResponse::Always => true,
             InitialResponse::Never => false,
@@ -179,8 +177,8 @@ pub(crate) struct LoggedIn {
     pub(crate) offers: Extensions,
 }
 
-/// XOAUTH2 fails in one step, as at Exchange, or in two: a 334 with the reason in base64, then 535 once we answer with an
-/// empty line. That 334 is not read as a challenge to answer: the token would be sent twice.
+/// A login is refused in one step, as at Exchange, or in two: 334 with the reason in base64, and 535 once the client has
+/// answered with an empty line. The login is not said again to that 334: the token would go out twice.
 fn accepted(wire: &mut Wire, answer: Reply) -> Result<(), Error> {
     if answer.class() != 3 {
         return answer.expect(Stage::Auth, 2).map(drop);

@@ -25,8 +25,8 @@ type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
 
 impl Socket {
     pub(crate) fn new(tcp: TcpStream, deadline: Deadline) -> io::Result<Self> {
-        // Each step leaves in one write. With Nagle's algorithm it would wait for the acknowledgement of the one before,
-        // which the peer delays: 44 ms a message.
+        // Each step leaves in one write. Nagle's algorithm would hold it back until the peer has acknowledged the one
+        // before, and peers delay that.
         tcp.set_nodelay(true)?;
         Ok(Self { tcp, deadline })
     }
@@ -43,14 +43,11 @@ fn until_deadline<T>(
     set: impl Fn(Option<Duration>) -> io::Result<()>,
     mut step: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
+    use io::ErrorKind::{Interrupted, WouldBlock};
     loop {
         set(Some(deadline.remaining()?))?;
         match step() {
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-                ) => {}
+            Err(e) if matches!(e.kind(), Interrupted | WouldBlock) => {}
             result => return result,
         }
     }
@@ -77,8 +74,8 @@ impl Write for Socket {
         )
     }
 
-    /// rustls hands over all its records at once, and they leave at once. Joined, not by `writev`: that raises SIGPIPE
-    /// where the peer is gone, and only a program that Rust started has it ignored.
+    /// rustls hands over all its records at once, and they leave in one write. Not by `writev`, which raises SIGPIPE where
+    /// the peer is gone: only a program that Rust started ignores that signal.
     fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
         if let [record] = records {
             return self.write(record);
@@ -105,7 +102,7 @@ impl Stream for Socket {
     }
 
     fn close(&mut self) {
-        // A duplicate may be held by an `Interrupt`: dropping this one alone would not end the connection.
+        // An `Interrupt` may hold a duplicate, with which the connection would outlive this descriptor.
         let _ = self.tcp.shutdown(Shutdown::Both);
     }
 }
@@ -115,7 +112,7 @@ impl Stream for Tls {
         self.sock.set_deadline(deadline);
     }
 
-    /// `StreamOwned::read` first writes what is still unsent, which is what has just failed.
+    /// `StreamOwned::read` would first write what is still unsent, and that has just failed.
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.conn.reader().read(buffer) {
@@ -142,7 +139,7 @@ impl Drop for Socket {
     }
 }
 
-/// TLS 1.2 or 1.3, the certificate verified against the built-in roots or the given ones. There is no other way.
+/// TLS 1.2 or 1.3, and a certificate that the built-in roots, or the given ones instead, vouch for. Nothing turns that off.
 pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
     let roots = roots(account)?;
     let mut config =
@@ -151,12 +148,12 @@ pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
             .map_err(|e| Error::tls(Stage::StartTls, e))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-    // One session a configuration: there is nothing to resume.
+    // Each connection has a configuration of its own: there is nothing to resume.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }
 
-/// Whose certificates are believed.
+/// The account's roots, or else the built-in ones.
 pub(crate) fn roots(account: &Account) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     match account.roots() {

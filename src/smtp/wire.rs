@@ -1,4 +1,4 @@
-//! A command out, a reply in, over any `Read + Write`. Limits, the transcript and its masking.
+//! A command out, a reply in, over any [`Stream`]. Bounds what is read, writes the transcript, and keeps secrets out of it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -12,19 +12,18 @@ use crate::stage::Stage;
 use crate::text::excerpt;
 use crate::timeouts::{Deadline, Timeouts};
 
-/// The transcript goes to `log` under this target, level debug: `C:` what was said, `S:` what was answered. The login is
-/// shown as its length, so is the message. What is not written cannot leak.
+/// The transcript goes to `log` under this target, level debug: `C:` what we said, `S:` what the server said. Login and
+/// message are shown by their lengths only.
 const TARGET: &str = "exosend::wire";
 
-/// A line without end is given up after this much: its text is cut at [`MAX_LINE`], the rest only read past.
+/// A line is cut at [`MAX_LINE`] and the rest of it skipped; after this much it is given up.
 const MAX_SKIPPED: usize = 1024 * 1024;
 
 /// A stream whose every read and write ends at a moment that can be moved.
 pub(crate) trait Stream: Read + Write + Send {
     fn set_deadline(&mut self, deadline: Deadline);
 
-    /// Reads what has already come, without sending first what could not be sent: how the server's last words are
-    /// heard after a write has failed.
+    /// Reads without sending first what is still unsent: after a write has failed, the server's last words may be there.
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Ends the connection at once, and never fails.
@@ -33,8 +32,7 @@ pub(crate) trait Stream: Read + Write + Send {
 
 /// One side of an SMTP conversation.
 ///
-/// The stream is boxed, not a type parameter: the dialogue would be compiled once for TCP and once more for TLS, and a
-/// call through a table is nothing beside a round trip.
+/// The stream is boxed: with a type parameter the whole conversation would be compiled for TCP and again for TLS.
 pub(crate) struct Wire {
     io: BufReader<Box<dyn Stream>>,
     /// Commands that leave together at the next [`send`](Self::send).
@@ -72,7 +70,7 @@ impl Wire {
 
     /// Puts a command into the flight.
     pub(crate) fn say(&mut self, stage: Stage, line: &str) -> Result<(), Error> {
-        // Addresses and names were checked long before. This is the last place where one line could become two.
+        // Addresses and names have been checked; this is the last place where one command could become two.
         if line.contains(['\r', '\n', '\0']) {
             return Err(Error::input(stage, "command", "a line break or NUL in it"));
         }
@@ -82,10 +80,10 @@ impl Wire {
         Ok(())
     }
 
-    /// Puts a login into the flight: `verb` is shown, `blob` is not.
+    /// Puts a login into the flight. The transcript shows `verb`, and the length of `blob`.
     pub(crate) fn say_secret(&mut self, verb: &str, blob: &Secret) {
         let space = if verb.is_empty() { "" } else { " " };
-        // Once and for all of it: a vector that grows leaves copies behind.
+        // A vector that grows leaves copies of its content behind.
         self.flight.reserve(verb.len() + blob.expose().len() + 3);
         log::debug!(target: TARGET, "C: {verb}{space}[{} bytes of login]", blob.expose().len());
         for part in [verb, space, blob.expose(), "\r\n"] {
@@ -93,7 +91,7 @@ impl Wire {
         }
     }
 
-    /// From now on no reply may repeat this text.
+    /// Withholds every line of a reply that repeats this text, from now on.
     pub(crate) fn keep_secret(&mut self, secret: &Secret) {
         self.secrets.push(secret.clone());
     }
@@ -111,7 +109,8 @@ impl Wire {
         })
     }
 
-    /// Sends a block of a message in one write.
+    /// Sends a block of a message in one write. (rustls' stream keeps an error of its socket to itself until it is flushed,
+    /// which `write_now` does.)
     pub(crate) fn send_block(&mut self, block: &[u8]) -> io::Result<()> {
         self.io
             .get_mut()
@@ -140,12 +139,12 @@ impl Wire {
                 result => result,
             };
             if let Some(reply) = reply.map_err(|e| Error::malformed(stage, &e))? {
-                return Ok(self.heard(reply));
+                return Ok(self.logged(reply));
             }
         }
     }
 
-    /// What the server said before it hung up on us, if it did. Waits two seconds at most: it has been said or not.
+    /// The refusal that the server sent before it hung up, if there is one. It has come by now or never will: two seconds.
     pub(crate) fn last_words(&mut self, stage: Stage) -> Option<Error> {
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
         self.io
@@ -157,15 +156,15 @@ impl Wire {
             let line = read_line(&mut late).ok()?;
             if let Some(reply) = parser.push(&line.text, line.cut).ok()? {
                 let no = reply.is_transient() || reply.is_permanent();
-                return Some(self.heard(reply))
+                return Some(self.logged(reply))
                     .filter(|_| no)
                     .map(|reply| Error::reply_to(stage, reply));
             }
         }
     }
 
-    /// Gives the stream back, or refuses if the server spoke out of turn: bytes that came before TLS would be read as
-    /// if they had come through it.
+    /// Gives the stream back for TLS, unless the server spoke out of turn: bytes that came in the clear would be read as if
+    /// they had come through TLS.
     pub(crate) fn into_inner(self, stage: Stage) -> Result<Box<dyn Stream>, Error> {
         match self.io.buffer() {
             [] => Ok(self.io.into_inner()),
@@ -193,8 +192,7 @@ impl Wire {
         }
     }
 
-    /// What is no reply, for an error text. The whole of it is searched, not the excerpt: that may end within a piece of
-    /// the secret that is too short to tell.
+    /// Quotes bytes that are not a reply. All of them are searched for secrets, since the excerpt may end within one.
     fn quoted(&self, text: &[u8]) -> String {
         if self.is_secret(&String::from_utf8_lossy(text)) {
             WITHHELD.into()
@@ -215,14 +213,14 @@ impl Wire {
         self.total
     }
 
-    /// Nothing is there that has not been asked for. As far as it is known: what is still on its way cannot be told from an
-    /// answer, and to look for it before each command would cost a system call and find only what has already come.
+    /// Whether nothing was read that has not been asked for. What is still on its way cannot be told from an answer, so
+    /// the socket is not asked.
     pub(crate) fn is_silent(&self) -> bool {
         self.io.buffer().is_empty()
     }
 
-    /// A reply that is there before its question is nobody's answer. A 421 may come at any time (RFC 5321 3.8); whatever
-    /// else, taking it for the answer to what is asked next would shift all that follow.
+    /// Fails if a reply is there that nobody has asked for. A 421 may come at any time (RFC 5321 3.8); anything else would be
+    /// taken for the next command's reply, and shift every later one.
     pub(crate) fn expect_silence(&mut self, stage: Stage) -> Result<(), Error> {
         if self.is_silent() {
             return Ok(());
@@ -234,8 +232,8 @@ impl Wire {
         })
     }
 
-    /// Notes a reply in the transcript, without the secrets that a server may repeat in it.
-    fn heard(&self, reply: Reply) -> Reply {
+    /// Withholds the secrets that a server may repeat in a reply, and writes it to the transcript.
+    fn logged(&self, reply: Reply) -> Reply {
         // The reason of a refused login comes in base64, and may repeat what it refuses.
         let decoded = STANDARD.decode(reply.lines().collect::<String>().trim());
         let all = decoded.is_ok_and(|text| self.is_secret(&String::from_utf8_lossy(&text)));
@@ -256,16 +254,14 @@ pub(crate) fn blob(text: &[&str]) -> Secret {
     Secret::new(STANDARD.encode(text.as_bytes()))
 }
 
-/// Whether a line holds a piece of the secret: any 24 bytes of it, at a step of 12, so any piece of 35 bytes for sure.
-/// A whole line is withheld then, since the piece's ends may be hidden in what stands beside it.
+/// Whether a line holds a piece of the secret. It is compared by 24 bytes at every 12th, so any piece of 35 is found.
 fn repeats(line: &str, secret: &str) -> bool {
     const PIECE: usize = 24;
     let secret = secret.as_bytes();
     line.as_bytes()
         .windows(PIECE)
         .step_by(PIECE / 2)
-        // There is no space in a token or in base64, and in most of what servers say there is: a third of the work of a
-        // send went into this search.
+        // Neither a token nor base64 has a space in it, and most of what servers say has: it need not be searched.
         .filter(|piece| piece.iter().all(u8::is_ascii_graphic))
         .any(|piece| {
             let begins = |at| secret.get(at..).is_some_and(|rest| rest.starts_with(piece));
@@ -279,7 +275,7 @@ fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     stream.flush()
 }
 
-/// Reads what has come, and never sends first.
+/// Reads, and never sends first.
 struct Late<'a>(&'a mut dyn Stream);
 
 impl Read for Late<'_> {
@@ -304,9 +300,8 @@ enum NoLine {
     Endless,
 }
 
-/// Reads to the next LF. CRLF ends a line and so does LF alone: some servers behind some gateways send it, and here, in
-/// contrast to DATA, both sides agree on what it means. A CR elsewhere is text, and shown as `?`: were it a line end
-/// (RFC 5321 2.3.8 says it is none), one line could become two replies for us and stay one for everybody else.
+/// Reads to the next LF. CRLF ends a line, and so does the bare LF that some gateways make of it. A CR elsewhere is text
+/// and shown as `?`: as a line end, which it is not (RFC 5321 2.3.8), it would make two replies of one.
 fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
     let mut line = Line {
         text: Vec::new(),
