@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::account::cloud::Cloud;
 use crate::account::{Account, InitialResponse, check, variable};
 use crate::error::Error;
+use crate::text::nearest;
 use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken, wrong};
@@ -235,10 +236,8 @@ impl Account {
 
 fn find(key: &str) -> Result<&'static Key, Error> {
     KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
-        let nearest = Account::keys()
-            .min_by_key(|name| distance(name, key))
-            .unwrap_or_default();
-        wrong(key, format!("unknown key, did you mean `{nearest}`?"))
+        let known = nearest(key, Account::keys());
+        wrong(key, format!("unknown key, did you mean `{known}`?"))
     })
 }
 
@@ -381,26 +380,6 @@ fn host_and_port(value: &str) -> Result<(String, u16), String> {
         host.to_owned(),
         port.ok_or("takes host or host:port, [address]:port for IPv6")?,
     ))
-}
-
-/// Levenshtein's, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let here = (diagonal + usize::from(x != y))
-                .min(left + 1)
-                .min(*cell + 1);
-            diagonal = std::mem::replace(cell, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

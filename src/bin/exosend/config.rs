@@ -1,4 +1,4 @@
-//! Where the settings come from, and which wins: the account for the library, the rest for the command.
+//! What is configured: the account for the library, the rest for the command.
 
 pub(crate) mod file;
 mod settings;
@@ -7,16 +7,12 @@ mod sources;
 use std::collections::HashMap;
 
 use exosend::{Account, Stage};
-use zeroize::Zeroize;
 
 use crate::common::Common;
 use crate::exit::Failure;
-use sources::{
-    Layer, Setting, default_cache, from_environment, from_file, may_be_there, named_file,
-    usual_files,
-};
+use sources::{Layer, Setting};
 
-pub(crate) use settings::{LogTo, Settings};
+pub(crate) use settings::Settings;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -32,146 +28,100 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the files and the environment. Nothing is known yet to be missing.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
-        let mut layers = vec![default_cache()];
-        match common.config.clone().or_else(named_file) {
-            Some(path) => layers.push(from_file(&path)?),
-            None => {
-                for path in usual_files() {
-                    if may_be_there(&path) {
-                        layers.push(from_file(&path)?);
-                    }
-                }
-            }
-        }
-        layers.push(from_environment()?);
-        let set = common.set.iter().map(|(key, value)| Setting {
-            key: file::key(key),
-            value: value.clone(),
-            from: format!("--set {key}"),
-        });
-        layers.push(set.collect());
-        Self::from_layers(layers)
-    }
-
-    fn from_layers(layers: Vec<Layer>) -> Result<Self, Failure> {
+        let mut layers = sources::layers(common)?;
         let mut settings = Settings::default();
-        let (mut mailbox, mut cache) = (String::new(), String::new());
         let mut origins = HashMap::new();
-        let mut account_layers = Vec::new();
-        // Takes each value on its own, so that a wrong one can be shown with its line.
-        let mut scratch = Account::new("");
-        for layer in layers {
-            let mut account = Vec::new();
-            for Setting { key, value, from } in layer {
-                let wrong = |what: String| Failure::config(format!("{from}: {what}"));
-                if let Some((_, set)) = settings::KEYS.iter().find(|(own, _)| *own == key) {
-                    set(&mut settings, &value).map_err(wrong)?;
-                    continue;
-                }
-                if let Some(what) = unknown(&key) {
-                    return Err(wrong(what));
-                }
-                let value = credentials_directory(value).map_err(wrong)?;
-                scratch.set(&key, &value).map_err(|error| {
-                    let what = error.to_string();
-                    let what = what.strip_prefix(&format!("account {key}: "));
-                    wrong(what.map_or_else(|| error.to_string(), str::to_owned))
-                })?;
-                origins.insert(key.clone(), from);
-                match key.as_str() {
-                    "mailbox" => mailbox.clone_from(&value),
-                    "token_cache" => cache.clone_from(&value),
-                    _ => {}
-                }
-                account.push((key, value));
-            }
-            account_layers.push(account);
+        for setting in layers.iter_mut().flatten() {
+            setting
+                .apply(&mut settings)
+                .map_err(|what| Failure::config(format!("{}: {what}", setting.from)))?;
+            origins.insert(setting.key.clone(), setting.from.clone());
         }
-        if cache == "none" {
-            let layers = account_layers.iter_mut();
-            layers.for_each(|layer| layer.retain(|(key, _)| key != "token_cache"));
+        let strongest = |key| {
+            let mut all = layers.iter().flatten();
+            all.rfind(|setting| setting.key == key)
+        };
+        let mailbox = strongest("mailbox").map_or_else(String::new, |set| set.value.to_string());
+        let no_cache = strongest("token_cache").is_some_and(|set| set.value.as_str() == "none");
+        for layer in &mut layers {
+            layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }
-        let mut config = Self {
-            account: Account::new(""),
+        Ok(Self {
+            account: account(&layers)?,
             mailbox,
             settings,
             origins,
-        };
-        let layers = account_layers.iter().map(|layer: &Vec<(String, String)>| {
-            let pairs = layer.iter();
-            pairs.map(|(key, value)| (key.as_str(), value.as_str()))
-        });
-        let account = Account::from_layers(layers, true);
-        // The account has its own copy of a secret, and wipes it.
-        let values = account_layers.iter_mut().flatten();
-        values.for_each(|(_, value)| value.zeroize());
-        config.account = account.map_err(|error| config.blame(error.into()))?;
-        Ok(config)
+        })
     }
 
     /// Names the line to change where the library can only name the key.
     pub(crate) fn blame(&self, failure: Failure) -> Failure {
-        if failure.error().map(exosend::Error::stage) != Some(Stage::Account) {
-            return failure;
-        }
-        let named = failure.what().strip_prefix("account ");
-        let Some((key, what)) = named.and_then(|named| named.split_once(": ")) else {
-            return failure;
-        };
-        match self.origins.get(key) {
-            Some(from) => {
-                let what = format!("{from}: {what}");
-                failure.with_what(what)
-            }
-            None => {
-                let files = usual_files();
-                let files: Vec<_> = files
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
-                let hint = format!(
-                    "the configuration is read from {}, EXOSEND_* variables and --set",
-                    files.join(", ")
-                );
-                failure.with_hint(hint)
-            }
+        match field(&failure).map(|field| self.origins.get(field)) {
+            Some(Some(from)) => at(from, failure),
+            Some(None) => failure.with_hint(sources::hint()),
+            None => failure,
         }
     }
 }
 
-/// What to say about a key that is none.
-fn unknown(key: &str) -> Option<String> {
-    let own = settings::KEYS.iter().map(|(own, _)| *own);
-    let known = Account::keys().chain(own).any(|known| known == key);
-    (!known).then(|| format!("unknown key, did you mean `{}`?", nearest(key)))
+impl Setting {
+    /// Takes what is the command's, and makes the rest what the library takes.
+    fn apply(&mut self, settings: &mut Settings) -> Result<(), String> {
+        if let Some(set) = settings::setter(&self.key) {
+            return set(settings, &self.value);
+        }
+        if let Some(what) = settings::unknown(&self.key) {
+            return Err(what);
+        }
+        self.value = in_credentials_directory(&self.value)?.into();
+        Ok(())
+    }
+
+    fn is_own(&self) -> bool {
+        settings::setter(&self.key).is_some()
+    }
 }
 
-/// The known key that a misspelt one is most like: the least letters to change, by Levenshtein.
-fn nearest(key: &str) -> &'static str {
-    let distance = |known: &str| {
-        let mut row: Vec<usize> = (0..=known.len()).collect();
-        for (i, a) in key.bytes().enumerate() {
-            let mut last = i;
-            let mut left = i + 1;
-            for (cell, b) in row.iter_mut().skip(1).zip(known.bytes()) {
-                left = (last + usize::from(a != b)).min(left + 1).min(*cell + 1);
-                last = std::mem::replace(cell, left);
-            }
+/// The account of all layers. A value that its key does not take is named with its place, in a weaker layer too.
+fn account(layers: &[Layer]) -> Result<Account, Failure> {
+    let pairs = layers.iter().map(|layer| {
+        let settings = layer.iter();
+        settings.map(|set| (set.key.as_str(), set.value.as_str()))
+    });
+    Account::from_layers(pairs, true).map_err(|error| {
+        let failure = Failure::from(error);
+        let named = |set: &&Setting| Some(set.key.as_str()) == field(&failure);
+        let wrong = |set: &&Setting| Account::new("").set(&set.key, &set.value).is_err();
+        let mut all = layers.iter().flatten().filter(named);
+        match all.clone().find(wrong).or(all.next_back()) {
+            Some(set) => at(&set.from, failure),
+            None => failure,
         }
-        row.last().copied().unwrap_or_default()
-    };
-    let own = settings::KEYS.iter().map(|(own, _)| *own);
-    let known = Account::keys().chain(own);
-    known
-        .min_by_key(|known| distance(known))
-        .unwrap_or_default()
+    })
+}
+
+/// The key of the account that is wrong, if that is why.
+fn field(failure: &Failure) -> Option<&str> {
+    let error = failure.error()?;
+    error.field().filter(|_| error.stage() == Stage::Account)
+}
+
+/// The same failure, beginning with the place to change instead of the key.
+fn at(from: &str, failure: Failure) -> Failure {
+    let key = field(&failure).unwrap_or_default();
+    let what = failure.what();
+    let what = what
+        .strip_prefix(&format!("{} {key}: ", Stage::Account))
+        .unwrap_or(what);
+    let what = format!("{from}: {what}");
+    failure.with_what(what)
 }
 
 /// systemd puts what `LoadCredential=` names into a folder that only the unit knows.
-fn credentials_directory(value: String) -> Result<String, String> {
+fn in_credentials_directory(value: &str) -> Result<String, String> {
     const NAMES: [&str; 2] = ["$CREDENTIALS_DIRECTORY/", "${CREDENTIALS_DIRECTORY}/"];
     let Some(rest) = NAMES.iter().find_map(|name| value.strip_prefix(name)) else {
-        return Ok(value);
+        return Ok(value.to_owned());
     };
     match std::env::var("CREDENTIALS_DIRECTORY") {
         Ok(folder) if !folder.is_empty() => Ok(format!("{folder}/{rest}")),

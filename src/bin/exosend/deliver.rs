@@ -1,12 +1,11 @@
 //! What every form of sending has in common: the session, and what is said about its end.
 
-use std::io::Write;
-
 use exosend::{Envelope, Error, Message, Session};
 
 use crate::common::Common;
 use crate::config::Config;
 use crate::exit::{self, Failure};
+use crate::out::tell;
 use crate::report::{self, Facts, Outcome};
 
 /// Opens a session for one message, or for the questions before it.
@@ -38,13 +37,6 @@ pub(crate) fn envelope(config: &Config, to: &[String]) -> Result<Envelope, Failu
 pub(crate) fn announce(common: &Common, outcome: &Outcome) {
     if !common.quiet && !common.json {
         tell(&outcome.text());
-    }
-}
-
-/// A line on stdout about a message whose fate is settled: that nobody can read it must not make the caller try again.
-fn tell(text: &str) {
-    if let Err(failure) = say(text) {
-        log::warn!("{}", failure.what());
     }
 }
 
@@ -92,12 +84,4 @@ fn refused_some(outcome: &Outcome) -> Option<Failure> {
         Outcome::Sent(_) => "the other recipients get the message (partial = true)",
     };
     Some(Failure::new(exit::NO_USER, what).with_hint(hint))
-}
-
-/// A line on stdout. A reader that has gone is no panic.
-pub(crate) fn say(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")))
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::common::{self, Common, Shared};
 use crate::config::Config;
-use crate::deliver::say;
 use crate::exit::{self, Failure};
+use crate::out::say;
 use crate::{addresses, help, logger, recipients};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {

@@ -2,12 +2,8 @@
 //! programs and mail servers act on.
 
 use std::fmt::Display;
-use std::io::Write;
 
 use exosend::{Error, ErrorKind, Stage};
-
-use crate::deliver;
-use crate::report::{self, Facts};
 
 /// What ends the command.
 #[derive(Debug)]
@@ -79,8 +75,13 @@ impl Failure {
         Self { what, ..self }
     }
 
+    /// Said on stdout already.
     pub(crate) fn told(self) -> Self {
         Self { told: true, ..self }
+    }
+
+    pub(crate) fn is_told(&self) -> bool {
+        self.told
     }
 
     pub(crate) fn code(&self) -> u8 {
@@ -97,20 +98,6 @@ impl Failure {
 
     pub(crate) fn error(&self) -> Option<&Error> {
         self.error.as_ref()
-    }
-
-    /// One line for what happened, one for what to do.
-    pub(crate) fn report(&self, json: bool) {
-        if json && !self.told {
-            // Where stdout is gone, stderr and the exit code remain.
-            let _ = deliver::say(&report::object(&Facts::default(), None, Some(self)));
-        }
-        // Not `eprintln!`: where stderr is gone too, that panics, and the exit code is all that is left.
-        let mut stderr = std::io::stderr().lock();
-        let _ = writeln!(stderr, "exosend: {}", self.what);
-        if let Some(hint) = &self.hint {
-            let _ = writeln!(stderr, "exosend: hint: {hint}");
-        }
     }
 }
 

@@ -7,9 +7,9 @@ use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
 use crate::common::{self, Common, Shared};
-use crate::deliver::say;
 use crate::exit::{self, Failure};
-use crate::{help, text};
+use crate::out::say;
+use crate::{help, wrap};
 
 /// Some lines of a log, not a log.
 const MAX_INPUT: u64 = 64 * 1024;
@@ -74,9 +74,9 @@ fn shown(found: &[Explanation]) -> String {
             _ => (format!("{}. ", n + 1), "   "),
         };
         let what = format!("{}: {}", explanation.recognised(), explanation.meaning());
-        text::wrap(&mut out, &what, &first, indent);
+        wrap::wrap(&mut out, &what, &first, indent);
         if !explanation.advice().is_empty() {
-            text::wrap(
+            wrap::wrap(
                 &mut out,
                 explanation.advice(),
                 &format!("{indent}-> "),

@@ -1,6 +1,6 @@
 //! What `--help` says. Each text fits a screen of 24 lines and 80 columns.
 
-use crate::deliver::say;
+use crate::out::say;
 
 /// Prints a text and ends.
 pub(crate) fn print(text: &str) -> ! {

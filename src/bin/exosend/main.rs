@@ -22,22 +22,26 @@ mod input;
 #[path = "../../../tests/fuzz/command.rs"]
 mod invariants;
 mod logger;
+mod out;
 mod recipients;
 mod report;
 mod send;
 mod sendmail;
 mod setup;
+#[path = "../../text.rs"]
 mod text;
 mod token;
+mod wrap;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use common::Common;
 use exit::Failure;
 use lexopt::Parser;
+use report::Facts;
 
 fn main() -> ExitCode {
     let mut common = Common::default();
@@ -45,7 +49,7 @@ fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
-    failure.report(common.json);
+    report(&failure, common.json);
     if common.takes_stdin {
         drain();
     }
@@ -68,6 +72,20 @@ fn run(common: &mut Common) -> Result<(), Failure> {
             subcommand(Parser::from_args(rest), common)
         }
         None => sendmail::run("exosend", &arguments, common),
+    }
+}
+
+/// One line for what happened, one for what to do.
+fn report(failure: &Failure, json: bool) {
+    if json && !failure.is_told() {
+        // Where stdout is gone, stderr and the exit code remain.
+        let _ = out::say(&report::object(&Facts::default(), None, Some(failure)));
+    }
+    // Not `eprintln!`: where stderr is gone too, that panics, and the exit code is all that is left.
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "exosend: {}", failure.what());
+    if let Some(hint) = failure.hint() {
+        let _ = writeln!(stderr, "exosend: hint: {hint}");
     }
 }
 

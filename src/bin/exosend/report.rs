@@ -3,13 +3,12 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use exosend::{Receipt, Refusal, Reply};
 use serde_json::{Value, json};
 
-use crate::config::LogTo;
 use crate::date::rfc3339;
 use crate::exit::Failure;
 
@@ -150,6 +149,14 @@ fn reply(reply: &Reply) -> Value {
 
 fn refusal(refusal: &Refusal) -> Value {
     json!({ "address": refusal.address(), "reply": reply(refusal.reply()) })
+}
+
+/// Where the line about each message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogTo {
+    Nowhere,
+    Syslog,
+    File(PathBuf),
 }
 
 /// Writes the line where the configuration wants it. A log that is full or gone stops no mail.

@@ -9,10 +9,11 @@ use exosend::Message;
 
 use crate::common::Common;
 use crate::config::Config;
-use crate::deliver::{conclude, deliver, envelope, say};
+use crate::deliver::{conclude, deliver, envelope};
 use crate::exit::{self, Failure};
 use crate::head::{self, Author, Head};
 use crate::input::{Input, NoInput};
+use crate::out::say;
 use crate::report::{Facts, Outcome};
 use crate::{logger, recipients};
 use flags::{Flags, Mode};

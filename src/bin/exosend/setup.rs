@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::common::{self, Common, Shared};
 use crate::config::Config;
-use crate::deliver::say;
 use crate::exit::Failure;
+use crate::out::say;
 use crate::{help, logger};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {

@@ -7,8 +7,8 @@ use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared};
 use crate::config::Config;
-use crate::deliver::say;
 use crate::exit::Failure;
+use crate::out::say;
 use crate::{exit, help, logger};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {

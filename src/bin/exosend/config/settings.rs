@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use exosend::Account;
+
+use crate::report::LogTo;
+use crate::text::nearest;
+
 /// The keys of the command only.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -34,19 +39,27 @@ impl Default for Settings {
     }
 }
 
-/// Where the line about each message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LogTo {
-    Nowhere,
-    Syslog,
-    File(PathBuf),
+/// Takes a value, or says why not.
+pub(super) type Set = fn(&mut Settings, &str) -> Result<(), String>;
+
+/// How a key of the command takes a value.
+pub(super) fn setter(key: &str) -> Option<Set> {
+    let own = KEYS.iter().find(|(own, _)| *own == key);
+    own.map(|(_, set)| *set)
 }
 
-/// Takes a value, or says why not.
-type Set = fn(&mut Settings, &str) -> Result<(), String>;
+/// What to say about a key that is none, neither here nor in an account.
+pub(super) fn unknown(key: &str) -> Option<String> {
+    let known = || Account::keys().chain(KEYS.iter().map(|(own, _)| *own));
+    let known_one = known().any(|known| known == key);
+    (!known_one).then(|| {
+        let nearest = nearest(key, known());
+        format!("unknown key, did you mean `{nearest}`?")
+    })
+}
 
 /// The keys of the command, and what each does with a value.
-pub(super) const KEYS: &[(&str, Set)] = &[
+const KEYS: &[(&str, Set)] = &[
     ("rewrite_from", |s, v| {
         s.rewrite_from = truth(v)?;
         Ok(())

@@ -1,5 +1,6 @@
 //! Where settings come from: two files, the environment, and a default or two.
 
+use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::file;
+use crate::common::Common;
+use crate::config::{file, settings};
 use crate::exit::Failure;
 
 /// Settings from one place, all of the same strength.
@@ -15,17 +17,51 @@ pub(super) type Layer = Vec<Setting>;
 
 pub(super) struct Setting {
     pub(super) key: String,
-    pub(super) value: String,
+    /// It may be a secret.
+    pub(super) value: Zeroizing<String>,
     /// `/etc/exosend.conf:3: server`, `EXOSEND_SERVER`, `--set server`: what somebody has to change.
     pub(super) from: String,
 }
 
+/// All of them, the weakest first.
+pub(super) fn layers(common: &Common) -> Result<Vec<Layer>, Failure> {
+    let mut layers = vec![default_cache()];
+    match common.config.clone().or_else(|| variable(CONFIG)) {
+        Some(path) => layers.push(from_file(&path)?),
+        None => {
+            for path in usual_files().iter().filter(|path| may_be_there(path)) {
+                layers.push(from_file(path)?);
+            }
+        }
+    }
+    layers.push(from_environment()?);
+    let set = common.set.iter().map(|(key, value)| Setting {
+        key: file::key(key),
+        value: value.clone().into(),
+        from: format!("--set {key}"),
+    });
+    layers.push(set.collect());
+    Ok(layers)
+}
+
+/// Where somebody may put what is missing.
+pub(super) fn hint() -> String {
+    let files = usual_files();
+    let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
+    let files = files.join(", ");
+    format!("the configuration is read from {files}, EXOSEND_* variables and --set")
+}
+
+/// A variable that is set and not empty.
+fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
 /// The machine's, then the user's.
-pub(super) fn usual_files() -> Vec<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let user = folder("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| folder("HOME").map(|home| Path::new(&home).join(".config")));
+fn usual_files() -> Vec<PathBuf> {
+    let user =
+        variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
     let mut files = vec![PathBuf::from("/etc/exosend.conf")];
     files.extend(user.map(|folder| folder.join("exosend.conf")));
     files
@@ -34,18 +70,8 @@ pub(super) fn usual_files() -> Vec<PathBuf> {
 /// The variable that stands for `--config` where callers add arguments of their own: it names a file, and is no key.
 const CONFIG: &str = "EXOSEND_CONFIG";
 
-/// The file that is read instead of the usual ones.
-pub(super) fn named_file() -> Option<PathBuf> {
-    let path = std::env::var_os(CONFIG).filter(|path| !path.is_empty());
-    path.map(PathBuf::from)
-}
-
 /// A program that is started for each message would ask Entra for a token each time.
-pub(super) fn default_cache() -> Layer {
-    let variable = |name| {
-        let value = std::env::var_os(name).filter(|value| !value.is_empty());
-        value.map(PathBuf::from)
-    };
+fn default_cache() -> Layer {
     // The owner of this process, as the kernel sees it: std has no geteuid.
     let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let folder = match variable("XDG_CACHE_HOME") {
@@ -63,7 +89,7 @@ pub(super) fn default_cache() -> Layer {
     match (made, folder.join("tokens").into_os_string().into_string()) {
         (Ok(()), Ok(path)) => vec![Setting {
             key: "token_cache".into(),
-            value: path,
+            value: path.into(),
             from: "the default cache".into(),
         }],
         (Err(error), _) => {
@@ -75,11 +101,11 @@ pub(super) fn default_cache() -> Layer {
 }
 
 /// A folder that must not be looked into counts as empty: under `sudo -u www-data`, HOME may be root's.
-pub(super) fn may_be_there(path: &Path) -> bool {
+fn may_be_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-pub(super) fn from_file(path: &Path) -> Result<Layer, Failure> {
+fn from_file(path: &Path) -> Result<Layer, Failure> {
     let unreadable = |error: io::Error| {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -104,7 +130,7 @@ pub(super) fn from_file(path: &Path) -> Result<Layer, Failure> {
     let settings = entries.into_iter().map(|entry| Setting {
         from: format!("{}:{}: {}", path.display(), entry.line, entry.key),
         key: entry.key,
-        value: entry.value,
+        value: entry.value.into(),
     });
     Ok(settings.collect())
 }
@@ -120,7 +146,7 @@ fn warn_if_everybody_can_read(path: &Path, key: &str) {
 }
 
 /// The `EXOSEND_*` variables.
-pub(super) fn from_environment() -> Result<Layer, Failure> {
+fn from_environment() -> Result<Layer, Failure> {
     let mut settings = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Some(name) = name.to_str().filter(|name| name.starts_with("EXOSEND_")) else {
@@ -131,7 +157,7 @@ pub(super) fn from_environment() -> Result<Layer, Failure> {
         }
         let key = file::key(name);
         // Some other program's variable must not stop the mail.
-        if let Some(what) = super::unknown(&key) {
+        if let Some(what) = settings::unknown(&key) {
             log::warn!("{name}: {what}");
             continue;
         }
@@ -140,7 +166,7 @@ pub(super) fn from_environment() -> Result<Layer, Failure> {
             .map_err(|_| Failure::config(format!("{name}: not UTF-8")))?;
         settings.push(Setting {
             key,
-            value,
+            value: value.into(),
             from: name.to_owned(),
         });
     }

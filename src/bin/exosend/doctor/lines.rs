@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use exosend::{Advice, Check, CheckState, Place};
 
-use crate::text::wrap;
+use crate::wrap::wrap;
 
 /// Where details begin.
 const DETAIL: usize = 30;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use exosend::{Check, CheckState};
 
 use crate::date::rfc3339;
-use crate::text::wrap;
+use crate::wrap::wrap;
 
 /// The lines to paste into a ticket.
 pub(super) fn bundle(checks: &[Check]) -> String {
