@@ -13,6 +13,8 @@ mod explain;
 mod machine;
 #[path = "cli/recipients.rs"]
 mod recipients;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/rewriting.rs"]
 mod rewriting;
 #[path = "cli/send.rs"]

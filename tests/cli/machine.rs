@@ -100,6 +100,19 @@ impl Machine {
         finish(self.command("exosend").args(arguments), input)
     }
 
+    /// One row a run, `arguments => code error`: how each ends, with the same on stdin. `error` is how the first line
+    /// goes on. Nobody is called.
+    pub fn ends(&self, input: &str, rows: &[&str]) {
+        for row in rows {
+            let (arguments, end) = row.split_once(" => ").expect("arguments => code error");
+            let run = finish(self.command("exosend").args(words(arguments)), input);
+            let error = run.stderr.strip_prefix("exosend: ").unwrap_or(&run.stderr);
+            let said = format!("{} {error}", run.code);
+            assert!(said.starts_with(end), "{row}\n{said}");
+        }
+        self.nobody_called();
+    }
+
     /// `sendmail` with arguments and a message. All must be well.
     pub fn sendmail(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Delivered {
         let run = finish(self.command("sendmail").args(arguments), input);
@@ -127,6 +140,27 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// As a shell takes a line apart, which has `'` for its only quote.
+pub fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted, mut begun) = (String::new(), false, false);
+    for c in line.chars() {
+        match c {
+            '\'' => (quoted, begun) = (!quoted, true),
+            ' ' if !quoted => {
+                words.extend(begun.then(|| std::mem::take(&mut word)));
+                begun = false;
+            }
+            c => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    words.extend(begun.then_some(word));
+    words
 }
 
 pub fn finish(command: &mut Command, input: impl AsRef<[u8]>) -> Run {

@@ -1,0 +1,208 @@
+//! What is said of a message: the result object, the log's line, the transcript.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::exchange::Exchange;
+use crate::machine::{Machine, finish, words};
+
+const NOTE: &str = "Subject: x\n\nhello\n";
+
+/// A machine whose Exchange does not know bob.
+fn machine() -> Machine {
+    let refuses = Exchange::builder().refuse("bob@example.com", "550 5.1.10 \"no\"");
+    Machine::with(refuses.start())
+}
+
+#[test]
+fn the_result_object() {
+    let machine = machine();
+    let object = |arguments: &str| {
+        let arguments = format!("send --json {arguments}");
+        let run = finish(machine.command("exosend").args(words(&arguments)), "hello");
+        assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+        let object: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(object["exit"], run.code);
+        (object, run.stderr)
+    };
+    let (mut sent, stderr) = object("--to ann@example.com");
+    assert_eq!(stderr, "");
+    let message_id = machine.last().header("Message-ID").unwrap();
+    let reply = sent["reply"]["text"].take();
+    assert!(reply.as_str().unwrap().starts_with("250 2.0.0 OK "));
+    let expected = json!({
+        "exit": 0, "sent": true, "in_doubt": false, "transient": false, "from": "robot@contoso.com",
+        "to": ["ann@example.com"], "size": null, "message_id": message_id,
+        "reply": { "code": 250, "enhanced": "2.0.0", "text": null }, "refused": [],
+        "kind": null, "stage": null, "error": null, "hint": null,
+    });
+    assert_eq!(sent, expected);
+
+    let (mut refused, stderr) = object("--to bob@example.com");
+    let error = "recipient <bob@example.com>: 550 5.1.10 \"no\"";
+    let hint = refused["hint"].take();
+    let lines = format!(
+        "exosend: {error}\nexosend: hint: {}\n",
+        hint.as_str().unwrap()
+    );
+    assert_eq!(stderr, lines);
+    let reply = json!({ "code": 550, "enhanced": "5.1.10", "text": "550 5.1.10 \"no\"" });
+    let refusal = json!({ "address": "bob@example.com", "reply": reply });
+    let expected = json!({
+        "exit": 67, "sent": false, "in_doubt": false, "transient": false, "from": "robot@contoso.com",
+        "to": ["bob@example.com"], "size": null, "message_id": null, "reply": reply, "refused": [refusal],
+        "kind": "refused", "stage": "recipient", "error": error, "hint": null,
+    });
+    assert_eq!(refused, expected);
+
+    let (partial, _) = object("--set partial=true --to ann@example.com,bob@example.com");
+    assert_eq!(
+        (&partial["sent"], &partial["exit"]),
+        (&true.into(), &67.into())
+    );
+    assert_eq!(partial["refused"], json!([refusal]));
+
+    let fields = |object: &Value| {
+        object
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let (usage, _) = object("--bogus");
+    assert_eq!(fields(&usage), fields(&sent), "always the same fields");
+    assert_eq!(usage["error"], "invalid option '--bogus'");
+}
+
+#[test]
+fn a_dry_run_ends_before_data() {
+    let machine = machine();
+    let run = |more: &[&str]| machine.run(&[&["send", "--dry-run"], more].concat(), "hello");
+    let accepted = run(&["--to", "ann@example.com"]);
+    let said = "dry run: accepted up to DATA, nothing sent\n";
+    assert_eq!((accepted.code, accepted.stdout.as_str()), (0, said));
+    assert_eq!(run(&["--to", "bob@example.com"]).code, 67);
+    let object = run(&["--to", "ann@example.com", "--json"]).stdout;
+    let object: Value = serde_json::from_str(&object).unwrap();
+    assert_eq!(
+        (&object["sent"], &object["exit"]),
+        (&false.into(), &0.into())
+    );
+    let transcript = machine.exchange.settle().transcript();
+    let commands = |verb: &str| {
+        transcript
+            .iter()
+            .filter(|line| line.starts_with(verb))
+            .count()
+    };
+    assert_eq!((commands("C: MAIL "), commands("C: DATA")), (3, 0));
+    assert_eq!(machine.exchange.violations(), [""; 0]);
+}
+
+#[test]
+fn a_line_in_the_log_for_each_message() {
+    let machine = machine();
+    let log = machine.path("mail.log");
+    machine.configure(&format!("log = {}", log.display()));
+    machine.sendmail(&["ann@example.com", "cid@example.com"], NOTE);
+    machine.run(&["bob@example.com"], NOTE);
+    machine.run(&["-t"], NOTE);
+    machine.run(&["send", "--to", "ann@example.com"], "hello");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .all(|(time, _)| time.len() == "2026-11-24T12:00:00Z".len())
+    );
+    let expected = [
+        (
+            "from=robot@contoso.com to=ann@example.com,cid@example.com size=1",
+            " exit=0 stage=- code=250 text=\"250 2.0.0 OK ",
+        ),
+        (
+            "from=robot@contoso.com to=bob@example.com size=1",
+            "> exit=67 stage=recipient code=550 text=\"recipient <bob@example.com>: 550 5.1.10 \\\"no\\\"\"",
+        ),
+        (
+            "from=robot@contoso.com to=- size=- message_id=- exit=65 ",
+            " stage=- code=- text=\"no recipient in To, Cc or Bcc\"",
+        ),
+        (
+            "from=robot@contoso.com to=ann@example.com size=- message_id=<",
+            " exit=0 ",
+        ),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for ((_, line), (begin, part)) in lines.iter().zip(expected) {
+        assert!(line.starts_with(begin) && line.contains(part), "{line}");
+    }
+    assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_no_mail() {
+    let machine = machine();
+    machine.configure("log = /nonexistent/mail.log");
+    let mut command = machine.command("exosend");
+    let run = finish(command.env("RUST_LOG", "info").arg("ann@example.com"), NOTE);
+    // The same line goes to stderr at info.
+    for expected in [
+        "exosend: from=robot@contoso.com to=ann@example.com ",
+        "exosend: warning: log: /nonexistent/mail.log: ",
+    ] {
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+    }
+    assert_eq!(run.code, 0);
+    assert_eq!(
+        machine.run(&["--quiet", "ann@example.com"], NOTE).stderr,
+        ""
+    );
+}
+
+#[test]
+fn the_transcript_shows_no_secret() {
+    let machine = Machine::new();
+    let run = finish(
+        machine
+            .command("exosend")
+            .env("RUST_LOG", "trace")
+            .args(["-v", "ann@example.com"]),
+        NOTE,
+    );
+    assert_eq!(run.code, 0);
+    assert!(
+        run.stderr.contains("C: RCPT TO:<ann@example.com>\n")
+            && run.stderr.contains("S: 235 2.7.0")
+    );
+    let token = machine.run(&["token"], "").stdout;
+    // A few letters of it are enough: at trace, ureq_proto dumps what it reads sixteen bytes a line.
+    for secret in [
+        token.trim(),
+        &token[..12],
+        machine.exchange.client_secret(),
+        "hello",
+    ] {
+        assert!(!run.stderr.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_filter_of_somebody_else_silences_nothing() {
+    let machine = Machine::new();
+    for filter in ["", "myapp=debug", "off"] {
+        let mut command = machine.command("exosend");
+        let run = finish(
+            command
+                .args(["-v", "ann@example.com"])
+                .env("RUST_LOG", filter),
+            NOTE,
+        );
+        assert!(run.stderr.contains("C: QUIT"), "{filter}: {}", run.stderr);
+    }
+}
