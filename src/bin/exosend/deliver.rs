@@ -65,7 +65,7 @@ pub(crate) fn conclude(
         tell(&report::object(facts, outcome.as_ref(), failure.as_ref()));
     }
     match failure {
-        Some(failure) => Err(failure.told()),
+        Some(failure) => Err(failure.printed()),
         None => Ok(()),
     }
 }

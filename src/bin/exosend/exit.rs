@@ -13,8 +13,8 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// What the library said, if it was the library.
     error: Option<Error>,
-    /// `--json` has told it already.
-    told: bool,
+    /// `--json` has written it to stdout already.
+    printed: bool,
 }
 
 pub(crate) const USAGE: u8 = 64;
@@ -36,7 +36,7 @@ impl Failure {
             what: what.into(),
             hint: None,
             error: None,
-            told: false,
+            printed: false,
         }
     }
 
@@ -75,13 +75,16 @@ impl Failure {
         Self { what, ..self }
     }
 
-    /// Said on stdout already.
-    pub(crate) fn told(self) -> Self {
-        Self { told: true, ..self }
+    /// The same failure, which stdout has already.
+    pub(crate) fn printed(self) -> Self {
+        Self {
+            printed: true,
+            ..self
+        }
     }
 
-    pub(crate) fn is_told(&self) -> bool {
-        self.told
+    pub(crate) fn is_printed(&self) -> bool {
+        self.printed
     }
 
     pub(crate) fn code(&self) -> u8 {
@@ -108,7 +111,7 @@ impl From<Error> for Failure {
             what: error.to_string(),
             hint: error.hint().map(str::to_owned),
             error: Some(error),
-            told: false,
+            printed: false,
         }
     }
 }

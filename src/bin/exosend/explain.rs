@@ -49,7 +49,11 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     match found.is_empty() {
         true => {
             let failure = Failure::new(exit::DATA, unknown).with_hint(format!("look at {page}"));
-            Err(if common.json { failure.told() } else { failure })
+            Err(if common.json {
+                failure.printed()
+            } else {
+                failure
+            })
         }
         false => Ok(()),
     }

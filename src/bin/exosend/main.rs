@@ -77,7 +77,7 @@ fn run(common: &mut Common) -> Result<(), Failure> {
 
 /// One line for what happened, one for what to do.
 fn report(failure: &Failure, json: bool) {
-    if json && !failure.is_told() {
+    if json && !failure.is_printed() {
         // Where stdout is gone, stderr and the exit code remain.
         let _ = out::say(&report::object(&Facts::default(), None, Some(failure)));
     }

@@ -38,63 +38,81 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
             "no recipient: name one, or -t to read them from the message",
         ));
     }
+    let mail = Mail::read(&flags, std::io::stdin().lock());
     let config = Config::load(common)?;
     let mut facts = Facts {
         from: config.mailbox.clone(),
         ..Facts::default()
     };
     // sendmail says nothing when all is well.
-    let result = send(&flags, common, &config, &mut facts);
+    let result = mail.and_then(|mail| mail.send(&flags, common, &config, &mut facts));
     conclude(&config, common, &facts, result)
 }
 
-fn send(
-    flags: &Flags,
-    common: &Common,
-    config: &Config,
-    facts: &mut Facts,
-) -> Result<Outcome, Failure> {
-    let input = read(std::io::stdin().lock())?;
-    let (mut head, body) = head::split(&input.start, input.is_whole())
-        .ok_or_else(|| Failure::data("the header is longer than 1 MiB"))?;
-    let mut to = flags.recipients.clone();
-    if flags.read_recipients {
-        to.extend(head.recipients().map_err(Failure::data)?);
-    }
-    if to.is_empty() {
-        return Err(Failure::data("no recipient in To, Cc or Bcc"));
-    }
-    facts.to.clone_from(&to);
-    facts.to = recipients::resolve(&to, &config.settings)?;
-    complete(&mut head, flags, config);
-    let message_id = head.get("Message-ID").map(String::from_utf8_lossy);
-    facts.message_id = message_id.map(std::borrow::Cow::into_owned);
-    let envelope = envelope(config, &facts.to)?;
-    let (size, text) = input.behind(head.text(), body);
-    facts.size = Some(size);
-    let envelope = envelope.size(size);
-    deliver(config, common, &envelope, |session| {
-        session.send_raw(&envelope, text)
-    })
+/// A message as far as it is known without the configuration: read to its end, its header mended, Bcc gone.
+struct Mail {
+    head: Head,
+    /// What was read, and where the body begins in it.
+    input: Input,
+    body: usize,
+    /// As the caller and the header write them.
+    to: Vec<String>,
 }
 
-fn read(stdin: impl Read) -> Result<Input, Failure> {
-    let input = Input::read(stdin).map_err(|error| match error {
-        NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
-        NoInput::Disk(error) => {
-            let folder = std::env::temp_dir();
-            Failure::new(exit::TRY_AGAIN, exit::file(&folder, error))
+impl Mail {
+    fn read(flags: &Flags, stdin: impl Read) -> Result<Self, Failure> {
+        let input = Input::read(stdin).map_err(|error| match error {
+            NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
+            NoInput::Disk(error) => {
+                let folder = std::env::temp_dir();
+                Failure::new(exit::TRY_AGAIN, exit::file(&folder, error))
+            }
+        })?;
+        if input.start.is_empty() {
+            return Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message"));
         }
-    })?;
-    match input.start.is_empty() {
-        true => Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message")),
-        false => Ok(input),
+        let (mut head, body) = head::split(&input.start, input.is_whole())
+            .ok_or_else(|| Failure::data("the header is longer than 1 MiB"))?;
+        let mut to = flags.recipients.clone();
+        if flags.read_recipients {
+            to.extend(head.recipients().map_err(Failure::data)?);
+        }
+        if to.is_empty() {
+            return Err(Failure::data("no recipient in To, Cc or Bcc"));
+        }
+        head.remove_bcc();
+        Ok(Self {
+            head,
+            input,
+            body,
+            to,
+        })
+    }
+
+    fn send(
+        mut self,
+        flags: &Flags,
+        common: &Common,
+        config: &Config,
+        facts: &mut Facts,
+    ) -> Result<Outcome, Failure> {
+        facts.to.clone_from(&self.to);
+        facts.to = recipients::resolve(&self.to, &config.settings)?;
+        complete(&mut self.head, flags, config);
+        let message_id = self.head.get("Message-ID").map(String::from_utf8_lossy);
+        facts.message_id = message_id.map(std::borrow::Cow::into_owned);
+        let envelope = envelope(config, &facts.to)?;
+        let (size, text) = self.input.behind(self.head.text(), self.body);
+        facts.size = Some(size);
+        let envelope = envelope.size(size);
+        deliver(config, common, &envelope, |session| {
+            session.send_raw(&envelope, text)
+        })
     }
 }
 
-/// Adds what is missing, takes out what must not go, and makes From what Exchange takes.
+/// Adds what is missing, and makes From what Exchange takes.
 fn complete(head: &mut Head, flags: &Flags, config: &Config) {
-    head.remove_bcc();
     // The library's own fields, taken off a message of its making. It fails only where the mailbox is not set or is no
     // address, and the session says that better.
     if let Some(made) = template(flags, &config.mailbox) {

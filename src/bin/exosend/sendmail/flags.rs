@@ -78,7 +78,7 @@ impl Flags {
     fn take(&mut self, flag: char, parser: &mut Parser) -> Result<(), Failure> {
         match flag {
             't' => self.read_recipients = true,
-            // Where input ends by a lone dot without it, as with the old sendmail. It never does here.
+            // A lone dot ends the input of other sendmails without it. It never does here.
             'i' => {}
             'f' | 'r' => self.sender = sender(&text(parser.value()?)?)?,
             'F' => {
@@ -140,7 +140,7 @@ fn not_here(option: &str) -> Failure {
     }
 }
 
-/// `None` for `<>`: what has no sender here is the mailbox's.
+/// `<>` means the mailbox: `None`.
 fn sender(argument: &str) -> Result<Option<String>, Failure> {
     if argument.contains(char::is_control) {
         return Err(Failure::usage("-f: a control character in the address"));
