@@ -18,8 +18,6 @@ pub(crate) use settings::Settings;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) account: Account,
-    /// The account's mailbox; empty if none is set.
-    pub(crate) mailbox: String,
     pub(crate) settings: Settings,
     /// Which line, variable or option set a key.
     origins: HashMap<String, String>,
@@ -37,18 +35,14 @@ impl Config {
                 .map_err(|what| Failure::config(format!("{}: {what}", setting.from)))?;
             origins.insert(setting.key.clone(), setting.from.clone());
         }
-        let strongest = |key| {
-            let mut all = layers.iter().flatten();
-            all.rfind(|setting| setting.key == key)
-        };
-        let mailbox = strongest("mailbox").map_or_else(String::new, |set| set.value.to_string());
-        let no_cache = strongest("token_cache").is_some_and(|set| set.value.as_str() == "none");
+        let mut all = layers.iter().flatten();
+        let cache = all.rfind(|setting| setting.key == "token_cache");
+        let no_cache = cache.is_some_and(|setting| setting.value.as_str() == "none");
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }
         Ok(Self {
             account: account(&layers)?,
-            mailbox,
             settings,
             origins,
         })

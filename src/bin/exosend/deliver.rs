@@ -29,7 +29,7 @@ pub(crate) fn deliver(
 pub(crate) fn envelope(config: &Config, to: &[String]) -> Result<Envelope, Failure> {
     let check = to.iter().fold(Message::new().subject("-"), Message::to);
     check.check()?;
-    let envelope = Envelope::new(&config.mailbox).partial(config.settings.partial);
+    let envelope = Envelope::new(config.account.mailbox()).partial(config.settings.partial);
     Ok(to.iter().fold(envelope, Envelope::to))
 }
 

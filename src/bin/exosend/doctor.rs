@@ -35,7 +35,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     if common.json {
         say(&object(&checks, code).to_string())?;
     } else {
-        let mut report = lines::report(&checks, &config.mailbox, lines::colour());
+        let mut report = lines::report(&checks, config.account.mailbox(), lines::colour());
         if common.verbose && code != 0 {
             report.push_str(&support::bundle(&checks));
         }

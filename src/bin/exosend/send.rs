@@ -34,7 +34,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     logger::start(common);
     let config = Config::load(common)?;
     let mut facts = Facts {
-        from: config.mailbox.clone(),
+        from: config.account.mailbox().to_owned(),
         ..Facts::default()
     };
     let result = send(&options, common, &config, &mut facts);

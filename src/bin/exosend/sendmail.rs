@@ -41,7 +41,7 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
     let mail = Mail::read(&flags, std::io::stdin().lock());
     let config = Config::load(common)?;
     let mut facts = Facts {
-        from: config.mailbox.clone(),
+        from: config.account.mailbox().to_owned(),
         ..Facts::default()
     };
     // sendmail says nothing when all is well.
@@ -115,7 +115,8 @@ impl Mail {
 fn complete(head: &mut Head, flags: &Flags, config: &Config) {
     // The library's own fields, taken off a message of its making. It fails only where the mailbox is not set or is no
     // address, and the session says that better.
-    if let Some(made) = template(flags, &config.mailbox) {
+    let mailbox = config.account.mailbox();
+    if let Some(made) = template(flags, mailbox) {
         let has_from = head.get("From").is_some_and(|from| !from.is_empty());
         for name in ["From", "Date", "Message-ID"] {
             add_if_missing(head, &made, name);
@@ -129,12 +130,12 @@ fn complete(head: &mut Head, flags: &Flags, config: &Config) {
     if config.settings.rewrite_from {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let author = Author {
-            mailbox: &config.mailbox,
+            mailbox,
             send_as: &config.settings.send_as,
             host: host.trim(),
         };
         if let Some(was) = head.rewrite_from(&author) {
-            log::info!("From {was}: not the mailbox, sent as {}", config.mailbox);
+            log::info!("From {was}: not the mailbox, sent as {mailbox}");
         }
     }
 }
