@@ -1,13 +1,11 @@
 //! A machine whose `/usr/sbin/sendmail` is this program, and what Debian's programs make of it. Needs root and Debian's
-//! packages, so it runs on request: `cargo test --test callers -- --ignored`.
+//! packages, so it runs on request: `cargo test --test command callers:: -- --ignored`.
 //!
 //! The machine is a mount namespace: nothing outside the test sees another sendmail, /etc or /var/cache.
-#![cfg(feature = "cli")]
 
-#[path = "cli/machine.rs"]
-mod machine;
+use crate::machine;
 
-mod exchange;
+use crate::exchange;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};

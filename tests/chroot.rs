@@ -1,7 +1,7 @@
 //! A static program needs nothing of the system but names and roots. Root, and the program in `EXOSEND_STATIC_RAW`:
 //! `examples/raw.rs`, built for musl.
 
-mod exchange;
+use crate::exchange;
 
 use std::fs;
 use std::io::Write;

@@ -1,5 +1,4 @@
 //! The command: a command line and a message in; text, an exit code and delivered bytes out.
-#![cfg(feature = "cli")]
 
 #[path = "cli/attacks.rs"]
 mod attacks;
@@ -9,8 +8,6 @@ mod configuration;
 mod exit_codes;
 #[path = "cli/explain.rs"]
 mod explain;
-#[path = "cli/machine.rs"]
-mod machine;
 #[path = "cli/recipients.rs"]
 mod recipients;
 #[path = "cli/report.rs"]
@@ -23,5 +20,3 @@ mod send;
 mod sendmail;
 #[path = "cli/tokens.rs"]
 mod tokens;
-
-mod exchange;

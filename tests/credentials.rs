@@ -12,10 +12,8 @@ mod federated;
 mod identity;
 #[path = "credentials/secrets.rs"]
 mod secrets;
-#[path = "credentials/verifier.rs"]
-mod verifier;
 
-mod exchange;
+use crate::exchange;
 
 use exchange::{Answer, Exchange, Fault, Step};
 use exosend::{Account, Cloud, Error, ErrorKind, Message, Receipt, Session, Token, send_mail};

@@ -2,7 +2,7 @@
 //!
 //! Bounds are short here, and what is asserted of the clock is generous: that it did not take what a hang takes.
 
-mod exchange;
+use crate::exchange;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};

@@ -1,15 +1,13 @@
 //! Every cause that is known, played by the stand-in: what `exosend doctor` says of it, with which commands, and its exit
 //! code. The causes are those of facts.md, up to RCPT, in both permission paths.
-#![cfg(feature = "cli")]
 
 #[path = "diagnosis/causes.rs"]
 mod causes;
-#[path = "cli/machine.rs"]
-mod machine;
+use crate::machine;
 #[path = "diagnosis/way.rs"]
 mod way;
 
-mod exchange;
+use crate::exchange;
 
 use exchange::{Builder, Exchange};
 use machine::Machine;

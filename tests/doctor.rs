@@ -1,10 +1,8 @@
 //! `exosend doctor`: the stand-in breaks in every way there is a verdict for, in both permission paths.
-#![cfg(feature = "cli")]
 
 #[path = "doctor/login.rs"]
 mod login;
-#[path = "cli/machine.rs"]
-mod machine;
+use crate::machine;
 #[path = "doctor/network.rs"]
 mod network;
 #[path = "doctor/report.rs"]
@@ -12,7 +10,7 @@ mod report;
 #[path = "doctor/token.rs"]
 mod token;
 
-mod exchange;
+use crate::exchange;
 
 use exchange::Builder;
 use machine::{Machine, Run};

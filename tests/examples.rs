@@ -1,6 +1,6 @@
 //! The examples, run as a user runs them, with the stand-in in their environment.
 
-mod exchange;
+use crate::exchange;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

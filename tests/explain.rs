@@ -1,7 +1,6 @@
 //! Lines as people quote them, and what they mean. Hosts, addresses and ids are varied.
-#![cfg(feature = "advice")]
 
-mod exchange;
+use crate::exchange;
 
 use exchange::{Exchange, Fault, Step};
 use exosend::{Explanation, Message, Token, explain, general_page, send_mail};

@@ -5,7 +5,7 @@
 //!
 //! Every seventh octet is tried, which is several in each command and each record; under `EXOSEND_FAULTS=all` every one.
 
-mod exchange;
+use crate::exchange;
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;

@@ -1,7 +1,7 @@
 //! Every string that a caller can give is attacked with what would make two lines or two addresses of one. It is refused
 //! before the first byte leaves, or goes out so that it cannot act.
 
-mod exchange;
+use crate::exchange;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What is written is read back by parsers that are not ours, byte for byte.
 
-mod exchange;
+use crate::exchange;
 
 use std::path::Path;
 use std::process::Command;

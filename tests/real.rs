@@ -1,7 +1,7 @@
 //! Through Debian's Postfix and Dovecot, as they are. Needs root and Debian's packages, so it runs on request:
-//! `cargo test --test real -- --ignored`.
+//! `cargo test --test library real:: -- --ignored`.
 
-mod exchange;
+use crate::exchange;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! `send_mail` takes `flights() + 1` round trips: TCP's handshake and the greeting are two that no flight shows, and QUIT
 //! is a flight that nobody waits for. The token's three run beside those that lead to the second EHLO.
 
-mod exchange;
+use crate::exchange;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The main job, through the stand-in: what is sent is what arrives, once, for everybody or for nobody.
 
-mod exchange;
+use crate::exchange;
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};

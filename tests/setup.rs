@@ -1,11 +1,9 @@
 //! `exosend setup`: four texts of PowerShell, as a reader sees them. `EXOSEND_GOLDEN=write cargo test --test setup` writes
 //! them anew.
-#![cfg(feature = "cli")]
 
-#[path = "cli/machine.rs"]
-mod machine;
+use crate::machine;
 
-mod exchange;
+use crate::exchange;
 
 use std::path::{Path, PathBuf};
 

@@ -14,11 +14,9 @@ mod assertion;
 mod client;
 #[path = "stand_in/credentials.rs"]
 mod credentials;
-mod exchange;
+use crate::exchange;
 #[path = "stand_in/identity.rs"]
 mod identity;
-#[path = "credentials/verifier.rs"]
-mod verifier;
 
 #[test]
 fn a_message_arrives() {

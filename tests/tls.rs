@@ -1,6 +1,6 @@
 //! Never in the clear, and never to somebody else.
 
-mod exchange;
+use crate::exchange;
 
 use exchange::{Certificate, Exchange, Fault, Step};
 use exosend::{Account, Error, ErrorKind, Message, Stage, send_mail};

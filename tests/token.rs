@@ -1,6 +1,6 @@
 //! The token request: what is asked, and every way in which it can go wrong.
 
-mod exchange;
+use crate::exchange;
 
 use std::net::TcpListener;
 use std::time::Duration;

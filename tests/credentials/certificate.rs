@@ -7,7 +7,7 @@ use exosend::{Account, ErrorKind, Token};
 use super::child::Scratch;
 use super::exchange::{ClientCertificate, Exchange};
 use super::send;
-use super::verifier::verdicts;
+use crate::verifier::verdicts;
 
 fn exchange_that_knows(certificate: &ClientCertificate) -> Exchange {
     Exchange::builder()

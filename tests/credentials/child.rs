@@ -35,7 +35,12 @@ pub(super) fn command(
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["child::child", "--exact", "--ignored", "--nocapture"])
+        .args([
+            "credentials::child::child",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
         .env_clear()
         .env("EXOSEND_MAILBOX", exchange.mailbox())
         .env(

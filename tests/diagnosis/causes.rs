@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
+use super::{Path, Verdict, examine};
 use crate::exchange::{Answer, Exchange, Fault, Step};
 use crate::machine::Machine;
-use crate::{Path, Verdict, examine};
 
 /// The stand-in's application, as `New-ServicePrincipal` wants to know it.
 const OBJECT_ID: &str = "8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55";

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::examine;
+use super::examine;
 use crate::exchange::Certificate as Cert;
 use crate::exchange::{Answer, Builder, Exchange, Fault, Step};
 use crate::machine::Machine;

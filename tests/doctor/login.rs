@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::{both_paths, doctor, is_silent_on, line, says};
 use crate::exchange::{Exchange, Fault, Step};
 use crate::machine::Machine;
-use crate::{both_paths, doctor, is_silent_on, line, says};
 
 const ID: &str = "6731de76-14a6-49ae-97bc-6eba6914391e";
 /// Of the stand-in's service principal.
@@ -286,7 +286,7 @@ fn unsuccessful_in_both_paths_leaves_out_what_the_claims_rule_out() {
             }
         }
         // The order of facts.md, "Replies".
-        let text = crate::flat(&run);
+        let text = super::flat(&run);
         let order: Vec<_> = [
             "New-ServicePrincipal",
             "SMTP AUTH is switched off for",

@@ -3,13 +3,13 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use super::{doctor, is_silent_on, line, says};
 use crate::exchange::{Certificate, Exchange, Fault, Step};
 use crate::machine::Machine;
-use crate::{doctor, is_silent_on, line, says};
 
 #[test]
 fn all_is_well_in_both_paths() {
-    for (_, machine) in crate::both_paths(&Exchange::builder()) {
+    for (_, machine) in super::both_paths(&Exchange::builder()) {
         let run = doctor(&machine, &["--to", "ann@example.com"]);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
         for name in [

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::{doctor, says};
 use crate::exchange::{Answer, Exchange, Fault, Step};
 use crate::machine::Machine;
-use crate::{doctor, says};
 
 #[test]
 fn json_holds_every_check() {
@@ -50,7 +50,7 @@ fn support_gets_its_lines_and_no_address() {
             .start(),
     );
     let run = doctor(&machine, &["-v"]);
-    let bundle = crate::flat(&run);
+    let bundle = super::flat(&run);
     let bundle = bundle.split_once("For Microsoft's support").unwrap().1;
     assert!(
         bundle.contains("AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T09:00:00.000Z"),

@@ -1,8 +1,8 @@
 //! Every answer of Entra that facts.md knows, "AADSTS codes".
 
+use super::{both_paths, doctor, is_silent_on, line, says};
 use crate::exchange::{Answer, Certificate, Exchange, Fault, Step};
 use crate::machine::Machine;
-use crate::{both_paths, doctor, is_silent_on, line, says};
 
 const ID: &str = "6731de76-14a6-49ae-97bc-6eba6914391e";
 

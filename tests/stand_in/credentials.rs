@@ -1,7 +1,7 @@
 //! What proves a client, and what does not.
 
-use crate::assertion::{Assertion, now};
-use crate::client::{assert_refused, logs_in, post};
+use super::assertion::{Assertion, now};
+use super::client::{assert_refused, logs_in, post};
 use crate::exchange::{ClientCertificate, Exchange, FederatedToken};
 use crate::verifier::verdicts;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::client::{assert_refused, get, logs_in, plain};
+use super::client::{assert_refused, get, logs_in, plain};
 use crate::exchange::{Answer, Exchange, Identity};
 
 const RESOURCE: &str = "resource=https://outlook.office365.com";

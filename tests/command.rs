@@ -1,0 +1,13 @@
+//! The command and its advice against the stand-in, a file for each subject.
+
+mod exchange;
+#[path = "cli/machine.rs"]
+mod machine;
+
+mod callers;
+mod cli;
+mod diagnosis;
+mod doctor;
+mod explain;
+mod readme;
+mod setup;
