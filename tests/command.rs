@@ -6,7 +6,6 @@ mod machine;
 
 mod callers;
 mod cli;
-mod diagnosis;
 mod doctor;
 mod explain;
 mod readme;

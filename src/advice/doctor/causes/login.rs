@@ -1,0 +1,393 @@
+//! What a refused login may come from, once what the token says of itself is set against what the server says of it.
+//!
+//! Two rules: a token without roles is never called broken, since with App RBAC that is how it has to be (facts.md,
+//! "Tokens"); and what cannot be told apart is listed, the most frequent first (facts.md, "Replies"), not guessed.
+
+use std::time::SystemTime;
+
+use crate::account::Account;
+use crate::account::cloud::Cloud;
+use crate::advice::doctor::causes::{Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_SMTP_AUTH};
+use crate::advice::doctor::check::{Advice, Cause, Place};
+use crate::advice::doctor::configuration::is_guid;
+use crate::token::claims::Claims;
+
+/// `535 5.7.3 Authentication unsuccessful`, and every other 535 that says no more.
+pub(super) fn refused(context: &Context<'_>) -> Advice {
+    let said = context
+        .claims
+        .map(|claims| Said::of(claims, context.account, SystemTime::now()));
+    let causes = causes(said, context.account.which_cloud());
+    let known = match said.map(|said| said.permission) {
+        _ if causes.len() == 1 => "",
+        Some(Permission::SendAsApp) => {
+            "The token is for Exchange and has the role SMTP.SendAsApp, so the permission and its consent are in order."
+        }
+        Some(_) => {
+            "The token is for Exchange and has no role SMTP.SendAsApp, which is right with App RBAC, and with the \
+             classic permission is not."
+        }
+        None => "The token is not readable, so less can be ruled out.",
+    };
+    let meaning = match known {
+        "" => {
+            "Entra issued the token, and Exchange refuses it; the token itself says why.".to_owned()
+        }
+        known => format!(
+            "Entra issued the token, and Exchange does not let this application into this mailbox. {known} Exchange says \
+             no more; look at these in turn:"
+        ),
+    };
+    Advice {
+        meaning,
+        causes: causes
+            .into_iter()
+            .map(|reason| cause(reason, context))
+            .collect(),
+    }
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    Exchange,
+    Graph,
+    Other,
+}
+
+/// What its holder may do, by its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Permission {
+    /// It has `scp`: a user has signed in.
+    Users,
+    /// `roles` has SMTP.SendAsApp: the classic way.
+    SendAsApp,
+    /// `roles` has others, or is absent: App RBAC, or the classic way before it is finished.
+    None,
+}
+
+/// What a token says of itself.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    audience: Audience,
+    permission: Permission,
+    expired: bool,
+    /// It is of a tenant or an application that is not the configured one.
+    foreign: bool,
+}
+
+impl Said {
+    fn of(claims: &Claims, account: &Account, now: SystemTime) -> Self {
+        let differs = |claim: &str, ours: &str| {
+            is_guid(ours) && !claim.is_empty() && !claim.eq_ignore_ascii_case(ours)
+        };
+        let permission = match claims.roles.iter().any(|role| role == "SMTP.SendAsApp") {
+            _ if !claims.scp.is_empty() => Permission::Users,
+            true => Permission::SendAsApp,
+            false => Permission::None,
+        };
+        Self {
+            audience: audience(&claims.aud),
+            permission,
+            expired: claims.exp.is_some_and(|end| end <= now),
+            foreign: differs(&claims.tid, account.tenant_id())
+                || differs(&claims.appid, account.application()),
+        }
+    }
+}
+
+/// facts.md, "Clouds" and "Tokens"; the GUIDs are the two services' own application ids.
+fn audience(aud: &str) -> Audience {
+    const EXCHANGE: [&str; 6] = [
+        "https://outlook.office365.com",
+        "https://outlook.office.com",
+        "https://outlook.office365.us",
+        "https://partner.outlook.cn",
+        "https://outlook-dod.office365.us",
+        "00000002-0000-0ff1-ce00-000000000000",
+    ];
+    const GRAPH: [&str; 5] = [
+        "https://graph.microsoft.com",
+        "https://graph.microsoft.us",
+        "https://dod-graph.microsoft.us",
+        "https://microsoftgraph.chinacloudapi.cn",
+        "00000003-0000-0000-c000-000000000000",
+    ];
+    let aud = aud.trim_end_matches('/');
+    let among = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(aud));
+    if among(&EXCHANGE) {
+        Audience::Exchange
+    } else if among(&GRAPH) {
+        Audience::Graph
+    } else {
+        Audience::Other
+    }
+}
+
+/// One thing that may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Expired,
+    Foreign,
+    ForGraph,
+    ForSomethingElse,
+    Delegated,
+    ClassicPermission,
+    ServicePrincipal,
+    /// The same, where the token already proves that permission and consent are there.
+    WrongObjectId,
+    Scope,
+    SmtpAuth,
+    Propagation,
+    Mailbox,
+    Unreadable,
+}
+
+/// `None` for a token that cannot be read.
+fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
+    use Reason::*;
+    let Some(said) = said else {
+        return vec![
+            Unreadable,
+            ClassicPermission,
+            ServicePrincipal,
+            Scope,
+            SmtpAuth,
+            Propagation,
+            Mailbox,
+        ];
+    };
+    // Each of these is reason enough. What else may be wrong shows once it is right.
+    let sure = [
+        (said.expired, Expired),
+        (said.audience == Audience::Graph, ForGraph),
+        (said.audience == Audience::Other, ForSomethingElse),
+        (said.foreign, Foreign),
+        (said.permission == Permission::Users, Delegated),
+    ];
+    let sure: Vec<Reason> = sure
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, what)| *what)
+        .collect();
+    if !sure.is_empty() {
+        return sure;
+    }
+    let mut causes = match (said.permission, cloud) {
+        (Permission::SendAsApp, _) => vec![WrongObjectId],
+        // App RBAC for SMTP is announced for the worldwide cloud only (facts.md, "Clouds").
+        (_, Cloud::Worldwide) => vec![ClassicPermission, ServicePrincipal, Scope],
+        _ => vec![ClassicPermission, ServicePrincipal],
+    };
+    causes.extend([SmtpAuth, Propagation, Mailbox]);
+    causes
+}
+
+fn cause(reason: Reason, context: &Context<'_>) -> Cause {
+    use Place::{Configuration, EntraPortal, ExchangePowerShell, Shell};
+    let empty = Claims::default();
+    let claims = context.claims.unwrap_or(&empty);
+    let aud = said(&claims.aud);
+    match reason {
+        Reason::Expired => context.cause(
+            "the token has expired: it was not fetched afresh, or this machine's clock is wrong",
+            Shell,
+            &["date -u"],
+        ),
+        Reason::Foreign => {
+            let (tid, appid) = (&claims.tid, &claims.appid);
+            let text = format!(
+                "the token is of tenant {tid} and application {appid}, which are not the configured ones"
+            );
+            let settings = [format!("tenant = {tid}"), format!("client_id = {appid}")];
+            Cause::new(text, Configuration, settings)
+        }
+        Reason::ForGraph => {
+            let text = format!(
+                "the token is for Microsoft Graph ({aud}), and Exchange takes none but its own: the scope is wrong. Graph's \
+                 Mail.Send does not help here either"
+            );
+            context.cause(text, Configuration, &[SCOPE])
+        }
+        Reason::ForSomethingElse => {
+            let text = format!("the token is for {aud}, not for Exchange: the scope is wrong");
+            context.cause(text, Configuration, &[SCOPE])
+        }
+        Reason::Delegated => {
+            let text = format!(
+                "the token is a user's (scp: {}), not the application's: get it with the client's own credential, \
+                 grant_type=client_credentials",
+                claims.scp
+            );
+            context.cause(text, Configuration, &[SECRET])
+        }
+        Reason::Unreadable => context.cause(
+            "the token is for another service, for instance Microsoft Graph: check the scope",
+            Configuration,
+            &[SCOPE],
+        ),
+        Reason::ClassicPermission => context.cause(
+            "if the application is to have the classic permission: SMTP.SendAsApp of Office 365 Exchange Online (not of \
+             Microsoft Graph) or its admin consent is missing. With App RBAC leave it out",
+            EntraPortal,
+            &[
+                "App registrations > this application > API permissions > Add a permission > APIs my organization uses > \
+                 Office 365 Exchange Online > Application permissions > SMTP.SendAsApp; then Grant admin consent. The rest: \
+                 exosend setup --classic",
+            ],
+        ),
+        Reason::ServicePrincipal => context.cause(
+            "Exchange does not know the application, or knows it by the Object ID of the App registration instead of the \
+             Enterprise application's. Look first, and remove it only if the ObjectId that is shown is the wrong one",
+            ExchangePowerShell,
+            &SERVICE_PRINCIPAL,
+        ),
+        Reason::WrongObjectId => {
+            let text = format!(
+                "Exchange does not know the application, or knows it by the Object ID of the App registration. The right \
+                 one is the Enterprise application's, {}. Look first, and remove it only if another is shown",
+                said(&claims.oid)
+            );
+            let [look, remove, new] = SERVICE_PRINCIPAL;
+            let commands = [look, remove, new, "Add-MailboxPermission"];
+            context.cause(text, ExchangePowerShell, &commands)
+        }
+        Reason::Scope => context.cause(
+            "with App RBAC: the role is not assigned, or the mailbox is outside its scope (InScope must be True)",
+            ExchangePowerShell,
+            &[
+                "Test-ServicePrincipalAuthorization",
+                "New-ManagementScope",
+                "New-ManagementRoleAssignment",
+            ],
+        ),
+        Reason::SmtpAuth => context.cause(
+            "SMTP AUTH is switched off for the mailbox, or for the organization and not switched on for the mailbox",
+            ExchangePowerShell,
+            &[SHOW_SMTP_AUTH, "Set-CASMailbox"],
+        ),
+        Reason::Propagation => context.cause(
+            "the change is too new: App RBAC takes up to 2 hours, the classic way from minutes to an hour. Wait, and look \
+             again",
+            Shell,
+            &["exosend doctor"],
+        ),
+        Reason::Mailbox => context.cause(
+            "there is no such mailbox, or by another name",
+            ExchangePowerShell,
+            &[SHOW_MAILBOX],
+        ),
+    }
+}
+
+const SERVICE_PRINCIPAL: [&str; 3] = [
+    "Get-ServicePrincipal -Identity {client}",
+    "Remove-ServicePrincipal",
+    "New-ServicePrincipal",
+];
+
+fn said(claim: &str) -> &str {
+    if claim.is_empty() {
+        "(not said)"
+    } else {
+        claim
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every combination of what a token may say is looked at for what must never be said.
+    #[test]
+    fn the_whole_table() {
+        use Reason::*;
+        let audiences = [Audience::Exchange, Audience::Graph, Audience::Other];
+        let permissions = [Permission::Users, Permission::SendAsApp, Permission::None];
+        let clouds = [Cloud::Worldwide, Cloud::GccHigh, Cloud::Dod, Cloud::China];
+        for n in 0..3 * 3 * 4 * 4 {
+            let said = Said {
+                audience: audiences[n % 3],
+                permission: permissions[n / 3 % 3],
+                expired: n / 9 % 2 > 0,
+                foreign: n / 18 % 2 > 0,
+            };
+            let cloud = clouds[n / 36];
+            let causes = causes(Some(said), cloud);
+            let says = |reason| causes.contains(&reason);
+            let users = said.permission == Permission::Users;
+            assert!(!causes.is_empty() && !says(Unreadable), "{said:?}");
+            assert_eq!(says(Expired), said.expired, "{said:?}");
+            assert_eq!(says(Foreign), said.foreign, "{said:?}");
+            assert_eq!(says(ForGraph), said.audience == Audience::Graph);
+            assert_eq!(says(ForSomethingElse), said.audience == Audience::Other);
+            assert_eq!(says(Delegated), users, "{said:?}");
+            let exchange = said.audience == Audience::Exchange;
+            let well = exchange && !said.expired && !said.foreign && !users;
+            for reason in [SmtpAuth, Propagation, Mailbox] {
+                assert_eq!(says(reason), well, "{said:?}");
+            }
+            // What the claims rule out: consent is there, and App RBAC gives no role.
+            let role = said.permission == Permission::SendAsApp;
+            assert_eq!(says(ClassicPermission), well && !role, "{said:?}");
+            assert_eq!(says(WrongObjectId), well && role, "{said:?}");
+            assert_eq!(says(ServicePrincipal), well && !role, "{said:?}");
+            let worldwide = cloud == Cloud::Worldwide;
+            assert_eq!(says(Scope), well && !role && worldwide, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn each_name_of_a_service() {
+        for (aud, expected) in [
+            ("https://outlook.office365.com", Audience::Exchange),
+            ("https://outlook.office365.com/", Audience::Exchange),
+            ("https://outlook.office.com", Audience::Exchange),
+            ("https://OUTLOOK.office365.us", Audience::Exchange),
+            ("https://partner.outlook.cn", Audience::Exchange),
+            ("00000002-0000-0ff1-ce00-000000000000", Audience::Exchange),
+            ("https://graph.microsoft.com", Audience::Graph),
+            ("https://graph.microsoft.us/", Audience::Graph),
+            ("00000003-0000-0000-c000-000000000000", Audience::Graph),
+            ("https://management.azure.com/", Audience::Other),
+            ("", Audience::Other),
+        ] {
+            assert_eq!(audience(aud), expected, "{aud}");
+        }
+    }
+
+    #[test]
+    fn the_role_is_one_among_others() {
+        let of = |roles: &[&str], scp: &str| {
+            let claims = Claims {
+                roles: roles.iter().map(|&role| role.to_owned()).collect(),
+                scp: scp.into(),
+                ..Claims::default()
+            };
+            Said::of(&claims, &Account::new("a@b.c"), SystemTime::now()).permission
+        };
+        assert_eq!(of(&[], ""), Permission::None);
+        assert_eq!(of(&["Mail.Send", "IMAP.AccessAsApp"], ""), Permission::None);
+        let role = ["IMAP.AccessAsApp", "SMTP.SendAsApp"];
+        assert_eq!(of(&role, ""), Permission::SendAsApp);
+        assert_eq!(of(&role, "SMTP.Send"), Permission::Users);
+    }
+
+    #[test]
+    fn claims_are_compared_with_the_account_only_where_both_are_ids() {
+        let id = |n| format!("6731de76-14a6-49ae-97bc-6eba6914391{n}");
+        let claims = Claims {
+            tid: id('a'),
+            appid: id('b'),
+            ..Claims::default()
+        };
+        let foreign = |tenant: &str, client: &str| {
+            let account = Account::new("a@b.c").tenant(tenant).client_id(client);
+            Said::of(&claims, &account, SystemTime::now()).foreign
+        };
+        assert!(!foreign("contoso.com", &id('b').to_uppercase()));
+        assert!(!foreign(&id('a'), ""));
+        assert!(foreign(&id('c'), &id('b')));
+        assert!(foreign("contoso.com", &id('c')));
+    }
+}

@@ -1,0 +1,73 @@
+//! What is known when something fails, and how a command or a setting is filled in with it.
+
+use crate::account::Account;
+use crate::advice::doctor::check::{Advice, Cause, Place};
+use crate::advice::powershell::Lines;
+use crate::advice::powershell::quote::shell;
+use crate::token::claims::Claims;
+
+/// What is known when something fails.
+pub(super) struct Context<'a> {
+    pub(super) account: &'a Account,
+    pub(super) claims: Option<&'a Claims>,
+    pub(super) clock_is_wrong: bool,
+}
+
+// Names in braces are filled in.
+pub(super) const SERVER: &str = "server = {server}:587";
+pub(super) const SCOPE: &str = "scope = {scope}";
+pub(super) const MAILBOX: &str = "mailbox = {mailbox}";
+pub(super) const SECRET: &str = "client_secret = ...";
+pub(super) const OPENSSL: &str = "openssl s_client -starttls smtp -connect {host}:{port} -showcerts";
+pub(super) const TRY: &str = "timeout 10 bash -c 'head -1 </dev/tcp/$0/$1' {host} {port}";
+pub(super) const AGAIN: &str = "exosend doctor";
+pub(super) const SHOW_MAILBOX: &str =
+    "Get-Mailbox -Identity {mailbox} | Format-List UserPrincipalName,PrimarySmtpAddress";
+pub(super) const SHOW_SMTP_AUTH: &str =
+    "Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled";
+
+
+impl Context<'_> {
+    /// A cause with its commands, filled in.
+    pub(super) fn cause(&self, text: impl Into<String>, place: Place, commands: &[&str]) -> Cause {
+        let filled = commands.iter().filter_map(|text| self.fill(place, text));
+        Cause::new(text, place, filled)
+    }
+
+    /// What it means, with one cause.
+    pub(super) fn advice(
+        &self,
+        meaning: impl Into<String>,
+        text: impl Into<String>,
+        place: Place,
+        commands: &[&str],
+    ) -> Advice {
+        Advice {
+            meaning: meaning.into(),
+            causes: vec![self.cause(text, place, commands)],
+        }
+    }
+
+    /// A command or a setting with this account's values. `None` where one of them cannot be quoted.
+    fn fill(&self, place: Place, text: &str) -> Option<String> {
+        let account = self.account;
+        let cloud = account.which_cloud();
+        match place {
+            Place::ExchangePowerShell | Place::AzureCli => {
+                let object = self.claims.map(|claims| claims.oid.as_str());
+                let object = object.filter(|oid| !oid.is_empty());
+                Some(Lines::new(account, object).ok()?.command(text))
+            }
+            Place::Shell => Some(
+                text.replace("{host}", &shell(account.host())?)
+                    .replace("{port}", &account.port().to_string())
+                    .replace("{endpoint}", &shell(&account.token_endpoint())?),
+            ),
+            Place::Configuration | Place::EntraPortal => Some(
+                text.replace("{scope}", cloud.scope())
+                    .replace("{server}", cloud.host())
+                    .replace("{mailbox}", account.mailbox()),
+            ),
+        }
+    }
+}

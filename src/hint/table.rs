@@ -1,0 +1,318 @@
+//! What a failure means, and what to do about it: one table for hints, `explain` and `doctor`. Advice only: nothing
+//! depends on it, since Microsoft changes its texts and codes (facts.md, "AADSTS codes"); so a wrong row costs a wrong
+//! hint and never a wrong decision.
+
+/// From each row its variant, its words, and the AADSTS numbers that mean it.
+macro_rules! conditions {
+    ($($name:ident $([$($code:literal)|+])? $words:literal)+) => {
+        /// What a failure is known to mean, from [`condition`](crate::advice::condition). Each is told as `what it means:
+        /// what to do`, in the words of [`Error::hint`](crate::Error::hint).
+        ///
+        /// Advice: Microsoft changes texts and codes. What decides whether a message may be sent again is
+        /// [`is_transient`](crate::Error::is_transient) and [`in_doubt`](crate::Error::in_doubt).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[cfg_attr(not(feature = "advice"), allow(unreachable_pub))]
+        pub enum Condition {
+            $(#[doc = concat!("`` ", $words, " ``")] $name,)+
+        }
+
+        /// The words of all rows, and where each row's end. In the smallest program an array of texts would cost 40 bytes
+        /// more a row.
+        const WORDS: &str = concat!($($words),+);
+        static ENDS: [u16; [$($words),+].len()] = ends([$($words.len()),+]);
+
+        /// For an AADSTS number of the token endpoint.
+        pub(crate) fn of_entra(code: u64) -> Option<Condition> {
+            Some(match code {
+                $($($($code)|+ => Condition::$name,)?)+
+                _ => return None,
+            })
+        }
+
+        /// Every condition, and the AADSTS numbers that mean it.
+        #[cfg(any(test, feature = "advice"))]
+        pub(crate) const ALL: &[(Condition, &[u64])] = &[$((Condition::$name, &[$($($code),+)?])),+];
+    };
+}
+
+// Sources: facts.md, "AADSTS codes", "Replies", "After DATA", "Limits", "High Volume Email", "Server and ports".
+conditions! {
+    SecretWrong [7_000_215]
+    "the secret is wrong, most often its Secret ID was taken: copy its Value (App registrations > \
+     Certificates & secrets), which is shown once, or make a new one"
+
+    SecretExpired [7_000_222]
+    "the secret has expired: make a new one (App registrations > Certificates & secrets), or use a certificate"
+
+    NoCredential [7_000_218]
+    "the request has no credential: set a client secret or a certificate"
+
+    ApplicationUnknown [700_016]
+    "the tenant does not know the application: check `client_id` (Application ID, not Object ID) and `tenant`"
+
+    // Sign-in without a service principal is being retired.
+    NoServicePrincipal [7_000_229]
+    "the application has no service principal in this tenant: az ad sp create --id <client_id>, then check its permission"
+
+    ApplicationDisabled [7_000_112]
+    "the application is disabled: check Enterprise applications > Properties > Enabled for users to sign in"
+
+    PublicClient [700_025]
+    "the application is a public client: App registrations > Authentication > Allow public client flows: No"
+
+    TenantUnknown [90_002]
+    "there is no such tenant: check `tenant` (its id, or a domain such as contoso.onmicrosoft.com) and `cloud`"
+
+    OtherCloud [90_038 | 900_432 | 900_382]
+    "the tenant is in another cloud: set `cloud` (gcc-high, dod: login.microsoftonline.us and \
+     smtp.office365.us; china: login.partner.microsoftonline.cn and smtp.partner.outlook.cn)"
+
+    // One resource with /.default.
+    ScopeWrong [70_011 | 1_002_012 | 700_022]
+    "the scope is wrong: it must be exactly https://outlook.office365.com/.default (other clouds have their own)"
+
+    ResourceUnknown [500_011]
+    "the tenant does not know the resource: check `scope` and `cloud`, and that the tenant has Exchange Online"
+
+    // App RBAC has no API permission to consent to.
+    NoConsent [65_001 | 650_057]
+    "the permission is missing or without consent: API permissions > Office 365 Exchange Online > \
+     SMTP.SendAsApp > Grant admin consent, or use App RBAC, which needs none"
+
+    CertificateUnknown [700_027 | 700_030]
+    "Entra does not know the certificate, or its key is another: upload the certificate (App registrations > \
+     Certificates & secrets), compare thumbprints, check the clock (date -u)"
+
+    AssertionTime [700_024]
+    "the assertion is too old or too new: check the clock (date -u), and that the federated token file is read anew \
+     each time"
+
+    AssertionApplication [700_021]
+    "the assertion is for another application: its `iss` and `sub` must be the client ID"
+
+    AssertionAudience [700_023]
+    "the assertion is for another address: check `tenant` and `authority`, which make its `aud`"
+
+    AssertionMalformed [50_027]
+    "the assertion is malformed: check that the token file holds one JWT and nothing else"
+
+    // Public logs name 700212, the audience, beside the others.
+    NoFederatedCredential [70_021 | 700_211 | 700_212 | 700_213]
+    "no federated credential fits: compare issuer, subject and audience byte for byte (App registrations > \
+     Certificates & secrets > Federated credentials)"
+
+    UserExpected [50_034]
+    "a user was asked for, not an application: check that the program uses client credentials, not a user name"
+
+    AccessBlocked [53_003 | 530_035]
+    "a policy blocked the login: check Conditional Access for workload identities and security defaults \
+     (Entra > Sign-in logs)"
+
+    NotAssigned [50_105]
+    "nobody is assigned to the application: Enterprise applications > Properties > Assignment required: No"
+
+    RequestMalformed [900_144 | 9_002_313]
+    "the request is malformed: check that each field is there, and the secret percent-encoded"
+
+    TooManyTokens [50_196 | 90_055]
+    "too many token requests: keep each token for its hour (`token_cache`)"
+
+    EntraBusy [90_033 | 90_024 | 50_033 | 90_006]
+    "Entra has a passing fault: try again in some minutes"
+
+    NotOnAzure
+    "nothing answered where Azure gives its machines an identity: check that this is one, and that an identity is \
+     assigned to it"
+
+    // AUTH. `$false`, for the switch has three states and `$null` inherits.
+    SmtpAuthOff
+    "SMTP AUTH is switched off, for OAuth too: in Exchange Online PowerShell, Set-CASMailbox <mailbox> \
+     -SmtpClientAuthenticationDisabled $false"
+
+    LoginPolicy
+    "a policy refused the login, most often one with a password: let the program log in with OAuth, and check \
+     Conditional Access and security defaults (Entra > Sign-in logs)"
+
+    PasswordLogin
+    "this was a login with a password, most often: let the program log in with OAuth (XOAUTH2), or send with exosend"
+
+    LoginRefused
+    "Exchange refuses the login: most often New-ServicePrincipal was not run, or had the Object ID of App \
+     registrations instead of Enterprise applications. Check also Test-ServicePrincipalAuthorization \
+     <client_id> -Resource <mailbox> (App RBAC), or SMTP.SendAsApp with admin consent and \
+     Add-MailboxPermission FullAccess (classic); that the token is for https://outlook.office365.com; the \
+     mailbox's name; and wait: a change takes up to 2 hours"
+
+    AuthBeforeTls
+    "Exchange has AUTH LOGIN and XOAUTH2 only, and only after STARTTLS: check that the program asks for both"
+
+    // High Volume Email.
+    TokenAtItsEnd
+    "the token is at its end (High Volume Email wants 10 minutes left): fetch a new one"
+
+    HighVolumePermission
+    "the token lacks a permission: for High Volume Email, API permissions > Office 365 Exchange Online > \
+     Mail.Send > Grant admin consent"
+
+    HighVolumeAccount
+    "the application may not use this High Volume Email account: Add-HVEAppAccess <account> -AppIds \
+     <its Object ID of Enterprise applications> (10 at most), then wait 5 minutes"
+
+    HighVolumeLogin
+    "High Volume Email cannot read the login: check that the mailbox is a bare address (5.5.124)"
+
+    // MAIL and RCPT.
+    NotLoggedIn
+    "nobody is logged in on this connection: check that the program logs in before MAIL, and that the server \
+     is smtp.office365.com"
+
+    BadAddress
+    "this is no address: check that it is bare (user@contoso.com), without a display name"
+
+    RecipientUnknown
+    "the recipient does not exist at its domain: check the spelling"
+
+    TooManyRecipients
+    "too many recipients for one message (500, High Volume Email 50): send several, or Set-Mailbox <mailbox> \
+     -RecipientLimits 1000"
+
+    // After DATA.
+    RepeatedFailure
+    "Exchange blocks the mailbox for repeating one failure (5.2.251 mailbox full, 252 SendAs, 253 licence, \
+     254 too many recipients, 255 invalid recipients): stop sending, mend that one, then wait"
+
+    NoMailboxAccess
+    "logged in, but without access to the mailbox yet: wait an hour after Add-MailboxPermission, \
+     then check that New-ServicePrincipal had the Enterprise application's Object ID"
+
+    SendAsDenied
+    "From is not the mailbox that logged in: leave From out, or \
+     Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs"
+
+    DailyQuota
+    "the mailbox has sent to 10,000 recipients today: wait a day, and check what sends so much"
+
+    SenderRestricted
+    "the mailbox is blocked for spam: check what it sent, then unblock it (Microsoft Defender > Email & \
+     collaboration > Review > Restricted entities)"
+
+    TenantRefused
+    "Exchange refuses the tenant (5.7.705, it sent too much) or this IP address (5.7.708), most often of a \
+     new or trial tenant: ask Microsoft's support"
+
+    TooLarge
+    "the message is larger than the mailbox may send (35 MB unless raised): Set-Mailbox <mailbox> \
+     -MaxSendSize 150MB"
+
+    TextTooLong
+    "the text is too long: send it as an attachment (base64)"
+
+    MailboxFull
+    "the mailbox is full, most often its Sent Items: empty them, or Set-Mailbox <mailbox> \
+     -MessageCopyForSMTPClientSubmissionEnabled $false"
+
+    // Limits.
+    TooManyConnections
+    "more than 3 connections at once for this mailbox: send one message after another"
+
+    TooFast
+    "more than 30 messages a minute from this mailbox: send more slowly"
+
+    Idle
+    "the connection was idle or too slow: connect again"
+
+    ExchangeBusy
+    "Exchange is busy or slows this sender down: wait some minutes, then longer each time"
+
+    // The end of a message without an answer.
+    InDoubt
+    "the message may have been delivered: look for its Message-ID in the mailbox's Sent Items or the message trace \
+     before you send it again"
+
+    // The network. Exchange has port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
+    Unanswered
+    "nothing answers, most often because of a firewall: outgoing TCP to port 587 must be allowed (and to \
+     login.microsoftonline.com port 443)"
+
+    NobodyListens
+    "nothing listens there: check the port (587) and the server's name, then the firewall"
+
+    Unreachable
+    "there is no way there: check the network, and IPv6 if the address is one (ip route)"
+
+    NameUnknown
+    "the name is unknown: check the spelling of `server`, and /etc/resolv.conf"
+
+    ImplicitTls
+    "TLS begins at the wrong moment: Exchange Online has no port 465, use 587 with STARTTLS"
+
+    // TLS.
+    NoCommonTls
+    "no common TLS: the server must speak TLS 1.2 or 1.3 with ECDHE and AES-GCM"
+
+    CertificateTime
+    "the certificate is too old or too new: check this machine's clock first (date -u)"
+
+    UnknownIssuer
+    "the certificate's issuer is unknown: check for a proxy or virus scanner that shows its own, or, if `server` is a \
+     private one, give its root with `ca_file`"
+
+    OtherName
+    "the certificate is for another name: use the name it was made for in `server`"
+}
+
+/// `what it means: what to do`.
+pub(crate) fn words(condition: Condition) -> &'static str {
+    let row = condition as usize;
+    let end = |row| ENDS.get(row).map(|&end| usize::from(end));
+    let start = row.checked_sub(1).and_then(end).unwrap_or(0);
+    let end = end(row).unwrap_or(start);
+    WORDS.get(start..end).unwrap_or("")
+}
+
+/// What it means, and what to do.
+#[cfg(feature = "advice")]
+pub(crate) fn parts(condition: Condition) -> (&'static str, &'static str) {
+    let words = words(condition);
+    words.split_once(": ").unwrap_or((words, ""))
+}
+
+#[allow(clippy::indexing_slicing)] // at compile time
+const fn ends<const N: usize>(lengths: [usize; N]) -> [u16; N] {
+    let mut ends = [0; N];
+    let (mut n, mut end) = (0, 0);
+    while n < N {
+        end += lengths[n] as u16;
+        ends[n] = end;
+        n += 1;
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `what it means: what to do`, in exosend's way to write.
+    #[test]
+    fn every_row_has_two_parts() {
+        for &(condition, codes) in ALL {
+            let text = words(condition);
+            let (means, act) = text.split_once(": ").expect(text);
+            assert!(means.len() > 10 && act.len() > 10, "{text}");
+            let count = |c| means.matches(c).count();
+            assert_eq!(count('('), count(')'), "cut within parentheses: {text}");
+            assert!(
+                !text.contains("  ") && !text.ends_with(['.', ' ']),
+                "{text}"
+            );
+            // With App RBAC a token without roles is right.
+            assert!(!text.contains("roles"), "{text}");
+            for &code in codes {
+                assert_eq!(of_entra(code), Some(condition), "{code}");
+            }
+        }
+        assert_eq!(of_entra(70_002), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! One table, read in three places: an error's hint, a line of a log, and the doctor say the same of the same code.
+#![cfg(feature = "advice")]
+
+mod exchange;
+
+use exchange::{Answer, Exchange, Fault, Step};
+use exosend::advice::{Check, Condition, condition, conditions, diagnose, explain};
+use exosend::{Error, Message, send_mail};
+
+/// What an error means, as it says itself and as its line in a log does.
+#[track_caller]
+fn told(error: &Error) -> Option<Condition> {
+    let found = explain(&error.to_string());
+    let hint = found.first().map(|found| found.hint());
+    assert_eq!(error.hint(), hint, "{error}");
+    condition(error)
+}
+
+/// The doctor says in two parts what the hint says, and knows a command or that there is none.
+#[track_caller]
+fn same_of(check: &Check, expected: Condition) {
+    let error = check.error().unwrap();
+    assert_eq!(told(error), Some(expected), "{error}");
+    let advice = check.advice().unwrap();
+    let [cause] = advice.causes() else {
+        panic!("{check:#?}")
+    };
+    let meaning = advice.meaning().trim_end_matches('.');
+    let words = format!("{meaning}: {}", cause.text());
+    assert_eq!(error.hint(), Some(words.as_str()));
+    assert!(
+        cause.commands().all(|c| !c.contains(['{', '<'])),
+        "{check:#?}"
+    );
+}
+
+#[test]
+fn every_number_of_entra() {
+    let exchange = Exchange::start();
+    let account = exchange.account();
+    for (expected, codes) in conditions() {
+        for &code in codes {
+            let number = u32::try_from(code).unwrap();
+            exchange.token(Answer::aadsts(
+                400,
+                "invalid_client",
+                number,
+                "What Entra says.",
+            ));
+            let checks = diagnose(&account, None);
+            let token = checks.iter().find(|check| check.name() == "token").unwrap();
+            let words = format!("AADSTS{code}: What Entra says.");
+            assert!(token.detail().contains(&words), "{token:#?}");
+            same_of(token, expected);
+        }
+    }
+}
+
+#[test]
+fn replies_up_to_the_recipient() {
+    for (step, reply, expected) in [
+        (
+            Step::AuthBlob,
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+            Condition::SmtpAuthOff,
+        ),
+        (
+            Step::AuthBlob,
+            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+            Condition::PasswordLogin,
+        ),
+        (
+            Step::Mail,
+            "530 5.7.57 Client not authenticated to send mail.",
+            Condition::NotLoggedIn,
+        ),
+        (
+            Step::Mail,
+            "501 5.1.7 Invalid address",
+            Condition::BadAddress,
+        ),
+        (
+            Step::Mail,
+            "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+            Condition::TooFast,
+        ),
+        (
+            Step::Mail,
+            "432 4.3.2 Concurrent connections limit exceeded.",
+            Condition::TooManyConnections,
+        ),
+        (
+            Step::Rcpt,
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found",
+            Condition::RecipientUnknown,
+        ),
+    ] {
+        let exchange = Exchange::builder().on(step, Fault::reply(reply)).start();
+        let checks = diagnose(&exchange.account(), Some("ann@example.com"));
+        let failed = checks.iter().find(|check| check.error().is_some());
+        same_of(failed.unwrap(), expected);
+    }
+}
+
+#[test]
+fn replies_to_a_message() {
+    for (step, reply, expected) in [
+        (
+            Step::AuthBlob,
+            "535 5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM]",
+            Condition::LoginRefused,
+        ),
+        (
+            Step::Accept,
+            "430 4.2.0 STOREDRV; mailbox logon failure; MapiExceptionLogonFailed",
+            Condition::NoMailboxAccess,
+        ),
+        (
+            Step::Accept,
+            "554 5.2.252 SendAsDenied; a@contoso.com not allowed to send as b@contoso.com",
+            Condition::SendAsDenied,
+        ),
+        (
+            Step::Accept,
+            "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
+            Condition::DailyQuota,
+        ),
+        (
+            Step::Accept,
+            "550 5.2.251 Sender throttled due to continuous mailbox full errors.",
+            Condition::RepeatedFailure,
+        ),
+    ] {
+        let exchange = Exchange::builder().on(step, Fault::reply(reply)).start();
+        let message = Message::new().to("ann@example.com").text("x\n");
+        let error = send_mail(&exchange.account(), &message).unwrap_err();
+        assert_eq!(told(&error), Some(expected), "{error}");
+    }
+}
+
+/// What no other program says, or not in these words.
+#[test]
+fn the_network_and_tls() {
+    let silent = Fault::disconnect();
+    let exchange = Exchange::builder().on(Step::Accept, silent).start();
+    let message = Message::new().to("ann@example.com").text("x\n");
+    let error = send_mail(&exchange.account(), &message).unwrap_err();
+    assert_eq!(told(&error), Some(Condition::InDoubt), "{error}");
+    for (server, expected) in [
+        (("127.0.0.1", 1), Condition::NobodyListens),
+        (("no-such-host.invalid", 587), Condition::NameUnknown),
+    ] {
+        let account = exchange.account().server(server.0, server.1);
+        let error = send_mail(&account, &message).unwrap_err();
+        assert_eq!(condition(&error), Some(expected), "{error}");
+    }
+    for (certificate, expected) in [
+        (exchange::Certificate::Expired, Condition::CertificateTime),
+        (
+            exchange::Certificate::UnknownIssuer,
+            Condition::UnknownIssuer,
+        ),
+        (exchange::Certificate::WrongName, Condition::OtherName),
+    ] {
+        let exchange = Exchange::builder().smtp_certificate(certificate).start();
+        let error = send_mail(&exchange.account(), &message).unwrap_err();
+        assert_eq!(told(&error), Some(expected), "{error}");
+    }
+}
