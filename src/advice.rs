@@ -1,5 +1,41 @@
-//! What went wrong with mail through Exchange Online, and which command mends it.
+//! What went wrong with mail through Exchange Online, and what mends it: for a line of any program's log, for an error,
+//! and for an account as it is configured.
+//!
+//! Advice, for people. Microsoft changes texts, codes and menus, so no program should decide anything by it. It is behind
+//! the feature `advice`, which brings no crate along.
 
 pub(crate) mod doctor;
-pub(crate) mod explain;
-pub(crate) mod powershell;
+mod explain;
+mod powershell;
+
+pub use doctor::check::{Advice, Cause, Check, CheckState, Place};
+pub use doctor::diagnose;
+pub use explain::{Explanation, explain, general_page};
+pub use powershell::Setup;
+
+pub use crate::hint::table::Condition;
+
+use crate::error::Error;
+use crate::hint::table;
+
+/// What an error is known to mean. [`Error::hint`] says it in words.
+///
+/// ```
+/// use exosend::advice::{Condition, condition};
+///
+/// # fn tell_whoever_renews_secrets() {}
+/// # fn act(error: &exosend::Error) {
+/// if condition(error) == Some(Condition::SecretExpired) {
+///     tell_whoever_renews_secrets();
+/// }
+/// # }
+/// ```
+pub fn condition(error: &Error) -> Option<Condition> {
+    error.condition()
+}
+
+/// Every condition, and the AADSTS numbers that mean it: for tests.
+#[doc(hidden)]
+pub fn conditions() -> impl Iterator<Item = (Condition, &'static [u64])> {
+    table::ALL.iter().copied()
+}

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::date;
+#[cfg(any(test, feature = "advice"))]
 use crate::text::printable;
 
 /// From when to when a certificate is valid (RFC 5280 4.1.2.5).
@@ -15,9 +16,7 @@ pub(crate) struct Validity {
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
 /// `[0]`, which holds the version of any certificate that is not of version 1.
 const VERSION: u8 = 0xa0;
 
@@ -37,6 +36,7 @@ pub(crate) fn validity(certificate: &[u8]) -> Option<Validity> {
 
 /// Who a certificate is for and who has signed it, by the names that are shown to people: the common name, else the
 /// organization; empty if there is neither. Which host it is good for is another matter, and not looked at here.
+#[cfg(any(test, feature = "advice"))]
 pub(crate) fn names(certificate: &[u8]) -> Option<(String, String)> {
     let (issuer, fields) = element(SEQUENCE, up_to_issuer(certificate)?)?;
     let (_validity, fields) = element(SEQUENCE, fields)?;
@@ -57,7 +57,10 @@ fn up_to_issuer(certificate: &[u8]) -> Option<&[u8]> {
 }
 
 /// A name is a sequence of sets of attributes, each a type and a text (RFC 5280 4.1.2.4).
+#[cfg(any(test, feature = "advice"))]
 fn shown(mut name: &[u8]) -> String {
+    const OBJECT_IDENTIFIER: u8 = 0x06;
+    const SET: u8 = 0x31;
     // 2.5.4.3 and 2.5.4.10 (X.520).
     const COMMON_NAME: [u8; 3] = [85, 4, 3];
     const ORGANIZATION: [u8; 3] = [85, 4, 10];

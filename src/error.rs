@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::time::SystemTime;
 use std::{fmt, io};
 
-use crate::hint::{self, Condition};
+use crate::hint;
+use crate::hint::table::{self, Condition};
 use crate::receipt::Refusal;
 use crate::reply::{Malformed, Reply};
 use crate::stage::{ErrorKind, Stage};
@@ -106,11 +107,11 @@ impl Error {
 
     /// What it most often means and what to do, where exosend knows.
     pub fn hint(&self) -> Option<&str> {
-        self.0.condition.map(hint::words)
+        self.0.condition.map(table::words)
     }
 
     /// What it is known to mean.
-    #[allow(dead_code)] // the doctor's
+    #[cfg(feature = "advice")]
     pub(crate) fn condition(&self) -> Option<Condition> {
         self.0.condition
     }
@@ -264,14 +265,14 @@ impl Error {
     /// Entra's numbers for what went wrong, so that nobody looks for them in a text; the first that is known says what
     /// it means.
     pub(crate) fn with_codes(mut self, codes: Vec<u64>) -> Self {
-        let known = codes.iter().find_map(|&code| hint::of_entra(code));
+        let known = codes.iter().find_map(|&code| table::of_entra(code));
         self.0.condition = known.or(self.0.condition);
         self.0.codes = codes;
         self
     }
 
     /// Entra's numbers for what went wrong; empty where another said no.
-    #[allow(dead_code)] // the doctor's
+    #[cfg(feature = "advice")]
     pub(crate) fn codes(&self) -> &[u64] {
         &self.0.codes
     }
@@ -283,6 +284,7 @@ impl Error {
     }
 
     /// When the token request was refused, by Entra's clock.
+    #[cfg(feature = "advice")]
     pub(crate) fn answered_at(&self) -> Option<SystemTime> {
         self.0.answered_at
     }

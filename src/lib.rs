@@ -18,7 +18,8 @@ compile_error!(
 );
 
 mod account;
-mod advice;
+#[cfg(feature = "advice")]
+pub mod advice;
 mod background;
 mod crypto;
 mod date;
@@ -42,9 +43,6 @@ mod token;
 
 pub use account::cloud::Cloud;
 pub use account::{Account, InitialResponse};
-pub use advice::doctor::{Advice, Cause, Check, CheckState, Place, diagnose};
-pub use advice::explain::{Explanation, explain, general_page};
-pub use advice::powershell::Setup;
 pub use error::Error;
 pub use message::Message;
 pub use message::attachment::Attachment;

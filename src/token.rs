@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod cache;
 pub(crate) mod certificate;
+#[cfg(feature = "advice")]
 pub(crate) mod claims;
 pub(crate) mod credential;
 pub(crate) mod http;

@@ -1,17 +1,15 @@
 //! One table, read in three places: an error's hint, a line of a log, and the doctor say the same of the same code.
-#![cfg(feature = "advice")]
 
-mod exchange;
-
-use exchange::{Answer, Exchange, Fault, Step};
-use exosend::advice::{Check, Condition, condition, conditions, diagnose, explain};
+use exosend::advice::{Check, Condition, Explanation, condition, conditions, diagnose, explain};
 use exosend::{Error, Message, send_mail};
+
+use crate::exchange::{Answer, Certificate, Exchange, Fault, Step};
 
 /// What an error means, as it says itself and as its line in a log does.
 #[track_caller]
 fn told(error: &Error) -> Option<Condition> {
     let found = explain(&error.to_string());
-    let hint = found.first().map(|found| found.hint());
+    let hint = found.first().map(Explanation::hint);
     assert_eq!(error.hint(), hint, "{error}");
     condition(error)
 }
@@ -155,12 +153,9 @@ fn the_network_and_tls() {
         assert_eq!(condition(&error), Some(expected), "{error}");
     }
     for (certificate, expected) in [
-        (exchange::Certificate::Expired, Condition::CertificateTime),
-        (
-            exchange::Certificate::UnknownIssuer,
-            Condition::UnknownIssuer,
-        ),
-        (exchange::Certificate::WrongName, Condition::OtherName),
+        (Certificate::Expired, Condition::CertificateTime),
+        (Certificate::UnknownIssuer, Condition::UnknownIssuer),
+        (Certificate::WrongName, Condition::OtherName),
     ] {
         let exchange = Exchange::builder().smtp_certificate(certificate).start();
         let error = send_mail(&exchange.account(), &message).unwrap_err();

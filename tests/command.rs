@@ -6,6 +6,7 @@ mod machine;
 
 mod callers;
 mod cli;
+mod codes;
 mod doctor;
 mod explain;
 mod readme;

@@ -1,93 +1,94 @@
-//! `exosend doctor`: the stand-in breaks in every way there is a verdict for, in both permission paths.
+//! The doctor: the stand-in breaks in every way that is told apart, in both permission paths.
 
-#[path = "doctor/login.rs"]
 mod login;
-use crate::machine;
-#[path = "doctor/network.rs"]
 mod network;
-#[path = "doctor/report.rs"]
 mod report;
-#[path = "doctor/token.rs"]
 mod token;
 
-use crate::exchange;
+use exosend::Account;
+use exosend::advice::{Check, CheckState, diagnose};
 
-use exchange::Builder;
-use machine::{Machine, Run};
+use crate::exchange::{Builder, Exchange};
 
 /// Both permission paths: the classic one, whose token has the role, and App RBAC, whose token has none.
-fn both_paths(builder: &Builder) -> [(&'static str, Machine); 2] {
+fn both_paths(builder: &Builder) -> [(&'static str, Exchange); 2] {
     [
-        ("classic", Machine::with(builder.clone().start())),
-        (
-            "app rbac",
-            Machine::with(builder.clone().without_roles().start()),
-        ),
+        ("classic", builder.clone().start()),
+        ("app rbac", builder.clone().without_roles().start()),
     ]
 }
 
-/// Runs the doctor. Whatever it finds: nothing is delivered, no rule is broken, no secret is told, lines have 80 columns.
-fn doctor(machine: &Machine, arguments: &[&str]) -> Run {
-    let arguments = [&["doctor"], arguments].concat();
-    let run = machine.run(&arguments, "");
-    let exchange = &machine.exchange;
-    assert_eq!(exchange.settle().delivered().len(), 0);
-    assert_eq!(exchange.violations(), [""; 0], "{}", run.stdout);
+/// What was found.
+#[derive(Debug)]
+struct Diagnosis(Vec<Check>);
+
+/// Whatever is found: nothing is delivered, no rule is broken, and no secret is told.
+#[track_caller]
+fn examine_with(exchange: &Exchange, account: &Account, to: Option<&str>) -> Diagnosis {
+    let checks = diagnose(account, to);
+    assert_eq!(exchange.settle().delivered().len(), 0, "a message was sent");
+    assert_eq!(exchange.violations(), [""; 0], "{checks:#?}");
+    let printed = format!("{checks:?}");
+    // What every JWT begins with: `{"`.
     for secret in [exchange.client_secret(), "eyJ"] {
-        let told = run.stdout.contains(secret) || run.stderr.contains(secret);
-        assert!(!told, "{}\n{}", run.stdout, run.stderr);
+        assert!(!printed.contains(secret), "{checks:#?}");
     }
-    if !arguments.contains(&"--json") {
-        // Commands are copied, and words like ids are not cut.
-        let is_command = |line: &str| line.starts_with("   ") && line.contains(" -");
-        for line in run.stdout.lines().filter(|line| !is_command(line)) {
-            let long_word = line.split_whitespace().any(|word| word.len() > 45);
-            assert!(line.chars().count() <= 80 || long_word, "{line}");
+    Diagnosis(checks)
+}
+
+#[track_caller]
+fn examine(exchange: &Exchange) -> Diagnosis {
+    examine_with(exchange, &exchange.account(), Some("ann@example.com"))
+}
+
+impl Diagnosis {
+    #[track_caller]
+    fn check(&self, name: &str) -> &Check {
+        let check = self.0.iter().find(|check| check.name() == name);
+        check.unwrap_or_else(|| panic!("no check {name}: {self:#?}"))
+    }
+
+    #[track_caller]
+    fn is(&self, state: CheckState, names: &[&str]) -> &Self {
+        for name in names {
+            assert_eq!(self.check(name).state(), state, "{name}: {self:#?}");
         }
+        self
     }
-    run
-}
 
-/// The line of a check and those it goes on in, as one.
-fn line(run: &Run, state: &str, name: &str) -> String {
-    let head = format!("{state:<4}  {name:<13} ");
-    let mut lines = run
-        .stdout
-        .lines()
-        .skip_while(|line| !line.starts_with(&head));
-    let first = lines
-        .next()
-        .unwrap_or_else(|| panic!("no `{head}` in\n{}", run.stdout));
-    let more = lines.take_while(|line| line.starts_with(&" ".repeat(30)));
-    std::iter::once(first)
-        .chain(more)
-        .flat_map(str::split_whitespace)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// The output without its line breaks.
-fn flat(run: &Run) -> String {
-    run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[track_caller]
-fn says(run: &Run, expected: &[&str]) {
-    let text = flat(run);
-    for part in expected {
-        assert!(
-            text.contains(part),
-            "no `{part}` in\n{}\n{}",
-            run.stdout,
-            run.stderr
-        );
+    fn failed(&self) -> Vec<&str> {
+        let failed = |check: &&Check| check.state() == CheckState::Failed;
+        self.0.iter().filter(failed).map(Check::name).collect()
     }
-}
 
-#[track_caller]
-fn is_silent_on(run: &Run, forbidden: &[&str]) {
-    let text = flat(run);
-    for part in forbidden {
-        assert!(!text.contains(part), "`{part}` in\n{}", run.stdout);
+    /// What is said of a check: its detail, what it means, the causes and their commands, a line each.
+    fn of(&self, name: &str) -> String {
+        let check = self.check(name);
+        let mut text = check.detail().to_owned();
+        if let Some(advice) = check.advice() {
+            text += &format!("\n{}", advice.meaning());
+            for cause in advice.causes() {
+                text += &format!("\n{}", cause.text());
+                for command in cause.commands() {
+                    text += &format!("\n{command}");
+                }
+            }
+        }
+        text
+    }
+
+    /// This check alone failed; that is said of it, and that is not.
+    #[track_caller]
+    fn fails(&self, name: &str, says: &[&str], is_silent_on: &[&str]) {
+        assert_eq!(self.failed(), [name], "{self:#?}");
+        let text = self.of(name);
+        for part in says {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        for part in is_silent_on {
+            assert!(!text.contains(part), "`{part}` in\n{text}");
+        }
+        // With App RBAC a token without roles is right.
+        assert!(!text.contains("broken"), "{text}");
     }
 }

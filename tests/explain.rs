@@ -1,6 +1,6 @@
 //! Lines as people quote them, and what they mean. That no code is missing: tests/codes.rs and the table's own tests.
 
-use exosend::advice::{Condition, conditions, explain, general_page};
+use exosend::advice::{Condition, Explanation, conditions, explain, general_page};
 use proptest::prelude::*;
 
 /// `lines.txt`: conditions on a line of their own, and indented below them the lines that mean them.
@@ -20,7 +20,7 @@ fn lines_that_people_quote() {
             None => expected = line.split(' ').map(of_name).collect(),
             Some(line) => {
                 let found = explain(line);
-                let told: Vec<_> = found.iter().map(|found| found.condition()).collect();
+                let told: Vec<_> = found.iter().map(Explanation::condition).collect();
                 assert_eq!(told, expected, "{line}\n{found:#?}");
                 for found in &found {
                     let whole = format!("{}: {}", found.meaning(), found.advice());

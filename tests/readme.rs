@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use exosend::{Account, explain, general_page};
+use exosend::Account;
+use exosend::advice::{explain, general_page};
 
 /// The lines that people search for.
 const SECTIONS: &[(&str, &[&str])] = &[

@@ -207,7 +207,7 @@ fn no_debug_shows_a_secret() {
 #[cfg(feature = "advice")]
 #[test]
 fn no_advice_shows_a_secret() {
-    use exosend::{Setup, diagnose, explain};
+    use exosend::advice::{Setup, diagnose, explain};
     let exchange = Exchange::builder().client_secret(SECRET).start();
     let account = exchange.account();
     let token = Token::fetch(&account).unwrap();

@@ -8,7 +8,8 @@ use crate::exchange;
 use std::path::{Path, PathBuf};
 
 use exchange::Exchange;
-use exosend::{Account, Cloud, ErrorKind, Setup};
+use exosend::advice::Setup;
+use exosend::{Account, Cloud, ErrorKind};
 use machine::{Machine, Run};
 use serde_json::Value;
 

@@ -1,40 +1,32 @@
 //! The path of a message, walked up to DATA and told step by step.
 
-mod advice;
-mod check;
+mod causes;
+pub(crate) mod check;
 mod clock;
 mod configuration;
-mod entra;
+mod context;
 mod network;
-mod prescribe;
-pub(crate) mod probe;
-mod verdict;
+mod probe;
 
 use std::time::{Duration, Instant, SystemTime};
 
-pub use advice::{Advice, Cause, Place};
-pub use check::{Check, CheckState};
-
 use crate::account::Account;
-use crate::advice::doctor::check::Checks;
+use crate::advice::doctor::check::{Check, Checks};
 use crate::advice::doctor::clock::Skew;
-use crate::advice::doctor::network::Connected;
-use crate::advice::doctor::prescribe::Patient;
-use crate::advice::doctor::verdict::Bearer;
+use crate::advice::doctor::context::Context;
 use crate::date;
 use crate::error::Error;
 use crate::smtp::dialogue::Dialogue;
-use crate::smtp::login::LoggedIn;
+use crate::smtp::login::{LoggedIn, Secured};
 use crate::smtp::wire::Wire;
 use crate::stage::Stage;
-use crate::timeouts::{Deadline, Timeouts};
+use crate::timeouts::Deadline;
 use crate::token::Token;
 use crate::token::claims::Claims;
 
 /// What the checks are called, in their order.
 const TOKEN: &str = "token";
 const CLAIMS: &str = "claims";
-const CLOCK: &str = "clock";
 const LOGIN: &str = "login";
 const SENDER: &str = "sender";
 const RECIPIENT: &str = "recipient";
@@ -47,63 +39,64 @@ const END: &str = "end";
 /// one [`Check`] each, in that order. A check that fails stops only those that depend on it. One that fails says what it
 /// most likely means and which commands mend it, with the ids of this account filled in.
 ///
-/// Nothing secret is in what it returns. It takes as long as the account's [`Timeouts`] allow, and no command more
-/// than a minute: somebody is waiting.
+/// Nothing secret is in what it returns. It takes as long as the account's [`Timeouts`](crate::Timeouts) allow, and no
+/// command more than a minute: somebody is waiting.
 ///
 /// ```no_run
-/// use exosend::{Account, CheckState, diagnose};
+/// use exosend::Account;
+/// use exosend::advice::{CheckState, diagnose};
 ///
 /// for check in diagnose(&Account::from_env()?, Some("ann@example.com")) {
 ///     println!("{:?} {}: {}", check.state(), check.name(), check.detail());
 ///     if check.state() == CheckState::Failed {
 ///         for cause in check.advice().map(|advice| advice.causes()).unwrap_or_default() {
-///             println!("{}: {}", cause.text(), cause.commands().join("; "));
+///             println!("{}: {}", cause.text(), cause.commands().collect::<Vec<_>>().join("; "));
 ///         }
 ///     }
 /// }
 /// # Ok::<(), exosend::Error>(())
 /// ```
 pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
-    let mut dates = Dates::default();
-    let account = patient_account(account);
+    let account = &hurried(account);
     let total = Deadline::total(&account.timeouts);
     let mut checks = Checks::new();
+    let mut context = Context {
+        account,
+        claims: None,
+        clock_is_wrong: false,
+    };
 
-    configuration::check(&mut checks, &account);
+    configuration::check(&mut checks, &context);
     // The token comes first and is told later: its answer's date is the second witness of the clock, and a server that
     // has greeted is not kept waiting.
-    let (token, asking) = fetch(&account);
-    dates.token(token.as_ref());
-    let connected = network::check(&mut checks, &account, total, |checks, greeting| {
-        dates.greeting(greeting);
-        check_clock(checks, &dates)
-    });
-    let clock_is_wrong = dates.skew().is_some_and(|(skew, _)| skew.is_bad());
-    let token = tell_token(&mut checks, &account, token, asking, clock_is_wrong);
+    let fetched = fetch(account);
+    let greeting = network::greet(&mut checks, &context, total);
+    let by_server = greeting
+        .as_ref()
+        .and_then(|greeting| date::find(&greeting.text))
+        .map(|there| Skew::between(SystemTime::now(), there));
+    context.clock_is_wrong = clock::check(&mut checks, by_server, fetched.by_entra);
+    let secured = network::encrypt(&mut checks, &context, greeting);
+    let token = tell_token(&mut checks, &context, fetched);
     let claims = tell_claims(&mut checks, token.as_ref());
 
-    let known_as = known_as(&account, claims.as_ref());
-    let patient = Patient {
-        account: &known_as,
+    let known = known_as(account, claims.as_ref());
+    let context = Context {
+        account: &known,
         claims: claims.as_ref(),
-        bearer: claims
-            .as_ref()
-            .map(|claims| Bearer::of(claims, &account, SystemTime::now())),
+        ..context
     };
-    let session = log_in(&mut checks, connected, token, &patient);
-    envelope(&mut checks, session, recipient, &patient);
+    let session = log_in(&mut checks, &context, secured, token);
+    envelope(&mut checks, &context, session, recipient);
     checks.into_vec()
 }
 
 /// The same account, which does not wait five minutes for a word.
-fn patient_account(account: &Account) -> Account {
+fn hurried(account: &Account) -> Account {
     const LONGEST: Duration = Duration::from_secs(60);
     let limits = account.timeouts.clone();
-    let timeouts = Timeouts {
-        command: limits.command.min(LONGEST),
-        ..limits
-    };
-    account.clone().timeouts(timeouts)
+    let command = limits.command.min(LONGEST);
+    account.clone().timeouts(limits.command(command))
 }
 
 /// Where the application's id is not configured, as for a managed identity, the token tells it.
@@ -116,88 +109,55 @@ fn known_as(account: &Account, claims: Option<&Claims>) -> Account {
     }
 }
 
-/// `None` where there is nothing to ask with.
-fn fetch(account: &Account) -> (Option<Result<Token, Error>>, Duration) {
+/// The answer to a token request.
+struct Fetched {
+    /// `None` where there is nothing to ask with.
+    token: Option<Result<Token, Error>>,
+    took: Duration,
+    by_entra: Option<Skew>,
+}
+
+fn fetch(account: &Account) -> Fetched {
     let start = Instant::now();
     let token = account
         .check_application()
         .is_ok()
         .then(|| Token::fetch(account));
-    (token, start.elapsed())
-}
-
-/// What servers have said the time is, with what the time was here: the mail server, Entra.
-#[derive(Clone, Copy, Default)]
-struct Dates([Option<Skew>; 2]);
-
-impl Dates {
-    fn token(&mut self, answer: Option<&Result<Token, Error>>) {
-        let there = match answer {
-            Some(Ok(token)) => token.answered_at,
-            Some(Err(error)) => error.answered_at(),
-            None => None,
-        };
-        self.0[1] = there.map(|there| Skew::between(SystemTime::now(), there));
-    }
-
-    fn greeting(&mut self, text: &str) {
-        self.0[0] = date::find(text).map(|there| Skew::between(SystemTime::now(), there));
-    }
-
-    /// By the witness that is nearer to this machine's time: a wrong clock is wrong for both, a wrong server for itself.
-    fn skew(&self) -> Option<(Skew, &'static str)> {
-        self.0
-            .into_iter()
-            .zip(["the mail server", "Entra"])
-            .filter_map(|(skew, witness)| Some((skew?, witness)))
-            .min_by_key(|(skew, _)| skew.by)
+    let date = match &token {
+        Some(Ok(token)) => token.answered_at,
+        Some(Err(error)) => error.answered_at(),
+        None => None,
+    };
+    Fetched {
+        by_entra: date.map(|there| Skew::between(SystemTime::now(), there)),
+        took: start.elapsed(),
+        token,
     }
 }
 
-/// Named before the certificate is blamed. Whether it is bad.
-fn check_clock(checks: &mut Checks, dates: &Dates) -> bool {
-    match dates.skew() {
-        None => checks.skip(CLOCK, "no server has said what time it is"),
-        Some((skew, witness)) if skew.is_bad() => {
-            checks.fail(CLOCK, skew.error(witness), Some(clock::advice()));
-            return true;
-        }
-        Some((skew, witness)) => checks.ok(CLOCK, format!("{}, by {witness}'s", skew.text())),
-    }
-    false
-}
-
-fn tell_token(
-    checks: &mut Checks,
-    account: &Account,
-    token: Option<Result<Token, Error>>,
-    asking: Duration,
-    clock_is_wrong: bool,
-) -> Option<Token> {
-    let token = match token {
+fn tell_token(checks: &mut Checks, context: &Context<'_>, fetched: Fetched) -> Option<Token> {
+    let token = match fetched.token {
         None => {
             checks.skip(TOKEN, "the configuration has to be right first");
             return None;
         }
         Some(Err(error)) => {
-            let advice = entra::advice(&error, account, clock_is_wrong);
+            let advice = causes::of(&error, context);
             checks.fail(TOKEN, error, advice);
-            checks.took(asking);
+            checks.took(fetched.took);
             return None;
         }
         Some(Ok(token)) => token,
     };
     let length = token.secret().len();
-    let ready = account
-        .credential
-        .as_ref()
-        .is_some_and(|c| c.ready().is_some());
+    let credential = context.account.credential.as_ref();
+    let ready = credential.is_some_and(|c| c.ready().is_some());
     let detail = match (ready, token.expires_in().as_secs() / 60) {
         (true, _) => format!("{length} bytes, the configured access_token as it is"),
         (false, minutes) => format!("{length} bytes, fetched afresh, good for {minutes} min"),
     };
     checks.ok(TOKEN, detail);
-    checks.took(asking);
+    checks.took(fetched.took);
     Some(token)
 }
 
@@ -240,12 +200,12 @@ fn tell_claims(checks: &mut Checks, token: Option<&Token>) -> Option<Claims> {
 
 fn log_in(
     checks: &mut Checks,
-    connected: Option<Connected>,
+    context: &Context<'_>,
+    secured: Option<Secured>,
     token: Option<Token>,
-    patient: &Patient<'_>,
 ) -> Option<LoggedIn> {
-    let account = patient.account;
-    let (Some(Connected(secured)), Some(token)) = (connected, token) else {
+    let account = context.account;
+    let (Some(secured), Some(token)) = (secured, token) else {
         checks.skip(LOGIN, "it needs the token and the encrypted connection");
         return None;
     };
@@ -260,7 +220,7 @@ fn log_in(
             Some(session)
         }
         Err(error) => {
-            let advice = prescribe::refused(&error, patient);
+            let advice = causes::of(&error, context);
             checks.fail(LOGIN, error, advice);
             None
         }
@@ -270,9 +230,9 @@ fn log_in(
 /// MAIL, RCPT, and back: RSET and QUIT.
 fn envelope(
     checks: &mut Checks,
+    context: &Context<'_>,
     session: Option<LoggedIn>,
     recipient: Option<&str>,
-    patient: &Patient<'_>,
 ) {
     let recipient = recipient.map(configuration::recipient);
     let Some(mut session) = session else {
@@ -284,15 +244,9 @@ fn envelope(
         }
         return checks.skip(END, "it needs the login");
     };
-    let from = patient.account.mailbox();
-    let addresses = [
-        Some(from),
-        recipient.as_ref().and_then(|r| r.as_deref().ok()),
-    ];
-    let international = addresses
-        .iter()
-        .flatten()
-        .any(|address| !address.is_ascii());
+    let from = context.account.mailbox();
+    let to = recipient.as_ref().and_then(|to| to.as_deref().ok());
+    let international = !from.is_ascii() || to.is_some_and(|to| !to.is_ascii());
     let parameter = match international && session.offers.smtp_utf8 {
         true => " SMTPUTF8",
         false => "",
@@ -300,12 +254,11 @@ fn envelope(
     let mail = format!("MAIL FROM:<{from}>{parameter}");
     let accepted = ask(
         checks,
+        context,
         &mut session.wire,
-        SENDER,
         Stage::Sender,
         &mail,
         from,
-        patient,
     );
     match recipient {
         None => checks.skip(RECIPIENT, "none was given"),
@@ -315,24 +268,54 @@ fn envelope(
             let rcpt = format!("RCPT TO:<{to}>");
             ask(
                 checks,
+                context,
                 &mut session.wire,
-                RECIPIENT,
                 Stage::Recipient,
                 &rcpt,
                 &to,
-                patient,
             );
         }
     }
+    take_back(checks, context, &mut session.wire, accepted);
+    let total = session.wire.total();
+    Dialogue::new(session).quit(total);
+}
+
+/// One question about an address. Whether the answer was yes.
+fn ask(
+    checks: &mut Checks,
+    context: &Context<'_>,
+    wire: &mut Wire,
+    stage: Stage,
+    command: &str,
+    address: &str,
+) -> bool {
+    let name = match stage {
+        Stage::Sender => SENDER,
+        _ => RECIPIENT,
+    };
     checks.start();
-    match session
-        .wire
-        .command(Stage::Reset, "RSET")
-        .and_then(|reply| reply.expect(Stage::Reset, 2))
-    {
+    let answer = wire
+        .command(stage, command)
+        .and_then(|reply| reply.expect(stage, 2));
+    match answer.map_err(|error| error.about(&format!("<{address}>"))) {
+        Ok(reply) => checks.ok(name, format!("<{address}>: {reply}")),
+        Err(error) => {
+            let advice = causes::of(&error, context);
+            checks.fail(name, error, advice);
+            return false;
+        }
+    }
+    true
+}
+
+fn take_back(checks: &mut Checks, context: &Context<'_>, wire: &mut Wire, accepted: bool) {
+    checks.start();
+    let reply = wire.command(Stage::Reset, "RSET");
+    match reply.and_then(|reply| reply.expect(Stage::Reset, 2)) {
         Ok(_) => checks.ok(END, "taken back by RSET, and QUIT: no message was sent"),
         Err(error) if accepted => {
-            let advice = prescribe::general(&error);
+            let advice = causes::of(&error, context);
             checks.fail(END, error, advice);
         }
         // A server that has hung up after its refusal has nothing to take back.
@@ -341,31 +324,4 @@ fn envelope(
             "the server has ended the connection: no message was sent",
         ),
     }
-    let total = session.wire.total();
-    Dialogue::new(session).quit(total);
-}
-
-/// One question about an address. Whether the answer was yes.
-fn ask(
-    checks: &mut Checks,
-    wire: &mut Wire,
-    name: &'static str,
-    stage: Stage,
-    command: &str,
-    address: &str,
-    patient: &Patient<'_>,
-) -> bool {
-    checks.start();
-    let answer = wire
-        .command(stage, command)
-        .and_then(|reply| reply.expect(stage, 2));
-    match answer.map_err(|error| error.about(&format!("<{address}>"))) {
-        Ok(reply) => checks.ok(name, format!("<{address}>: {reply}")),
-        Err(error) => {
-            let advice = prescribe::refused(&error, patient);
-            checks.fail(name, error, advice);
-            return false;
-        }
-    }
-    true
 }

@@ -5,13 +5,13 @@
 mod conditions;
 mod reply;
 
-use crate::hint::{self, Condition};
+use crate::hint::table::{self, Condition};
 
 /// What one pasted line means, from [`explain`].
 ///
 /// ```
 /// let line = "smtplib.SMTPAuthenticationError: (535, b'5.7.3 Authentication unsuccessful [AM0PR01CA0001]')";
-/// let found = &exosend::explain(line)[0];
+/// let found = &exosend::advice::explain(line)[0];
 /// assert_eq!(found.recognised(), "535 5.7.3");
 /// assert!(found.advice().contains("New-ServicePrincipal"));
 /// ```
@@ -29,19 +29,24 @@ impl Explanation {
         &self.recognised
     }
 
+    /// What it most often means, for programs.
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+
     /// What it most often means.
     pub fn meaning(&self) -> &str {
-        hint::parts(self.condition).0
+        table::parts(self.condition).0
     }
 
     /// What to do, with the step in PowerShell or the portal. Names in `<...>` are yours.
     pub fn advice(&self) -> &str {
-        hint::parts(self.condition).1
+        table::parts(self.condition).1
     }
 
     /// Meaning and advice as [`Error::hint`](crate::Error::hint) gives them for the same reply.
     pub fn hint(&self) -> &str {
-        hint::words(self.condition)
+        table::words(self.condition)
     }
 
     /// The page about it, a URL.
@@ -57,10 +62,10 @@ impl Explanation {
 /// know gives nothing: see [`general_page`]. It is advice, as [`Error::hint`](crate::Error::hint) is.
 ///
 /// ```
-/// for found in exosend::explain("Invalid login: 535 5.7.3 Authentication unsuccessful") {
+/// for found in exosend::advice::explain("Invalid login: 535 5.7.3 Authentication unsuccessful") {
 ///     println!("{}: {}\n  {}\n  {}", found.recognised(), found.meaning(), found.advice(), found.documented());
 /// }
-/// assert!(exosend::explain("queue file write error").is_empty());
+/// assert!(exosend::advice::explain("queue file write error").is_empty());
 /// ```
 pub fn explain(line: &str) -> Vec<Explanation> {
     let text = line.to_ascii_lowercase();
@@ -69,7 +74,7 @@ pub fn explain(line: &str) -> Vec<Explanation> {
     let of_entra = codes.iter().filter_map(|&code| {
         Some(Explanation {
             recognised: format!("AADSTS{code}"),
-            condition: hint::of_entra(code)?,
+            condition: table::of_entra(code)?,
             documented: page_of_code(code),
         })
     });
@@ -89,7 +94,7 @@ pub fn explain(line: &str) -> Vec<Explanation> {
 /// page about SMTP AUTH.
 ///
 /// ```
-/// assert_eq!(exosend::general_page("AADSTS1234567: news"), "https://login.microsoftonline.com/error?code=1234567");
+/// assert_eq!(exosend::advice::general_page("AADSTS1234567: news"), "https://login.microsoftonline.com/error?code=1234567");
 /// ```
 pub fn general_page(line: &str) -> String {
     match codes(&line.to_ascii_lowercase()).first() {

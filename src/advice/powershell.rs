@@ -23,7 +23,8 @@ const NO_CLIENT_ID: &str = "PUT-THE-APPLICATION-ID-HERE";
 /// account in another one the script is the classic one.
 ///
 /// ```
-/// use exosend::{Account, Setup};
+/// use exosend::Account;
+/// use exosend::advice::Setup;
 ///
 /// let account = Account::new("robot@contoso.com").client_id("6731de76-14a6-49ae-97bc-6eba6914391e");
 /// let script = Setup::new(&account).object_id("8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55").script()?;

@@ -1,6 +1,6 @@
 //! Replies of Exchange Online and of High Volume Email: facts.md, "Replies", "After DATA", "Limits", "High Volume Email".
 
-use crate::hint::Condition;
+use crate::hint::table::Condition;
 use crate::stage::Stage;
 
 /// A reply, whole or as far as a line of a log tells it.
@@ -67,7 +67,8 @@ pub(crate) fn of_reply(seen: &Seen<'_>) -> Option<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint::{ALL, of_own_reply};
+    use crate::hint::of_own_reply;
+    use crate::hint::table::ALL;
     use crate::reply::Parser;
 
     fn own(stage: Stage, text: &str) -> Option<Condition> {

@@ -49,11 +49,13 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync {
     }
 
     /// The file that holds it, if that is our user's to protect.
+    #[cfg_attr(not(feature = "advice"), allow(dead_code))] // the doctor's
     fn file(&self) -> Option<&Path> {
         None
     }
 
     /// The client secret, for those who look at its form.
+    #[cfg_attr(not(feature = "advice"), allow(dead_code))] // the doctor's
     fn secret(&self) -> Option<Secret> {
         None
     }

@@ -7,7 +7,7 @@ use ureq::http::Request;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::hint::Condition;
+use crate::hint::table::Condition;
 use crate::secret::{Secret, read_file};
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;

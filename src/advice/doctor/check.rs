@@ -1,11 +1,10 @@
-//! What a doctor found at one step.
+//! What a doctor found at one step, what it means, and the commands that mend it.
 
 use std::time::{Duration, Instant};
 
-use crate::advice::doctor::advice::Advice;
 use crate::error::Error;
 
-/// One step of a [diagnosis](crate::diagnose): what was looked at, and what was found.
+/// One step of a [diagnosis](crate::advice::diagnose): what was looked at, and what was found.
 #[derive(Debug)]
 pub struct Check {
     name: &'static str,
@@ -57,6 +56,88 @@ impl Check {
     /// What it means and what to do.
     pub fn advice(&self) -> Option<&Advice> {
         self.advice.as_ref()
+    }
+}
+
+/// What a failed [`Check`] most likely means, and what to do about it.
+///
+/// Advice: Microsoft changes texts and codes, so no program should decide anything by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    pub(super) meaning: String,
+    pub(super) causes: Vec<Cause>,
+}
+
+/// One thing that may be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub(super) text: String,
+    pub(super) place: Place,
+    pub(super) commands: Vec<String>,
+}
+
+/// Where commands are to be run, or settings to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Place {
+    /// The configuration of exosend.
+    Configuration,
+    /// A shell on this machine.
+    Shell,
+    /// A shell with the Azure CLI, signed in by `az login` as an administrator of Entra.
+    AzureCli,
+    /// Exchange Online PowerShell, connected as an administrator of Exchange.
+    ExchangePowerShell,
+    /// The Entra admin center, <https://entra.microsoft.com>.
+    EntraPortal,
+}
+
+impl Advice {
+    /// What it means, in a sentence or two.
+    pub fn meaning(&self) -> &str {
+        &self.meaning
+    }
+
+    /// What may be wrong. Where that cannot be told apart there is more than one, those that are met most often first.
+    pub fn causes(&self) -> &[Cause] {
+        &self.causes
+    }
+
+    pub(super) fn new(meaning: impl Into<String>, causes: Vec<Cause>) -> Self {
+        Self {
+            meaning: meaning.into(),
+            causes,
+        }
+    }
+}
+
+impl Cause {
+    pub(super) fn new(
+        text: impl Into<String>,
+        place: Place,
+        commands: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self {
+            text: text.into(),
+            place,
+            commands: commands.into_iter().collect(),
+        }
+    }
+
+    /// What may be wrong.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the commands belong.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What to run there, filled in for this account; settings for [`Place::Configuration`], and where to click for
+    /// [`Place::EntraPortal`].
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.commands.iter().map(String::as_str)
     }
 }
 

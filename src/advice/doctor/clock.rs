@@ -2,18 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::advice::doctor::advice::{Advice, Place};
+use crate::advice::doctor::check::{Advice, Cause, Checks, Place};
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 
 /// Entra's assertions live for ten minutes and begin to be valid now; half of that is what a clock may be off.
-pub(super) const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// How far this machine's clock is ahead or behind, as a server has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Skew {
-    pub(super) by: Duration,
-    pub(super) ahead: bool,
+    by: Duration,
+    ahead: bool,
 }
 
 impl Skew {
@@ -27,11 +27,11 @@ impl Skew {
         }
     }
 
-    pub(super) fn is_bad(self) -> bool {
+    fn is_bad(self) -> bool {
         self.by > TOLERANCE
     }
 
-    pub(super) fn text(self) -> String {
+    fn text(self) -> String {
         let seconds = self.by.as_secs();
         let amount = match seconds {
             0..=299 => format!("{seconds} s"),
@@ -46,20 +46,38 @@ impl Skew {
         }
     }
 
-    pub(super) fn error(self, witness: &str) -> Error {
+    fn error(self, witness: &str) -> Error {
         let what = format!("this machine's clock is {} of {witness}'s", self.text());
         Error::new(ErrorKind::Input, Stage::Account, what).about("clock")
     }
 }
 
+/// By the witness that is nearer to this machine's time: a wrong clock is wrong for both, a wrong server for itself.
+/// Whether it is bad; then it is named before anything that it explains.
+pub(super) fn check(checks: &mut Checks, by_server: Option<Skew>, by_entra: Option<Skew>) -> bool {
+    const NAME: &str = "clock";
+    let witnesses = [(by_server, "the mail server"), (by_entra, "Entra")];
+    let nearest = witnesses
+        .into_iter()
+        .filter_map(|(skew, witness)| Some((skew?, witness)))
+        .min_by_key(|(skew, _)| skew.by);
+    match nearest {
+        None => checks.skip(NAME, "no server has said what time it is"),
+        Some((skew, witness)) if skew.is_bad() => {
+            checks.fail(NAME, skew.error(witness), Some(advice()));
+            return true;
+        }
+        Some((skew, witness)) => checks.ok(NAME, format!("{}, by {witness}'s", skew.text())),
+    }
+    false
+}
+
 pub(super) fn advice() -> Advice {
     let what = "With a wrong clock good certificates look expired or not yet valid, and what this machine signs is \
                 refused as too old or too new. Set the clock first, then look again at whatever else failed.";
-    Advice::new(what).cause(
-        "the clock is not kept by NTP",
-        Place::Shell,
-        ["timedatectl set-ntp true", "date -u"].map(str::to_owned),
-    )
+    let commands = ["timedatectl set-ntp true", "date -u"].map(str::to_owned);
+    let cause = Cause::new("the clock is not kept by NTP", Place::Shell, commands);
+    Advice::new(what, vec![cause])
 }
 
 #[cfg(test)]

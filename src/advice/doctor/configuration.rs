@@ -5,94 +5,76 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::account::Account;
-use crate::advice::doctor::advice::{Advice, Place};
-use crate::advice::doctor::check::Checks;
+use crate::advice::doctor::check::{Advice, Cause, Checks, Place};
+use crate::advice::doctor::context::{Context, SECRET};
 use crate::advice::powershell::quote::shell;
+use crate::error::Error;
 use crate::message::address;
+use crate::stage::Stage;
 
 const NAME: &str = "configuration";
 const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What is wrong for sure fails; what is often wrong is remarked on.
-pub(super) fn check(checks: &mut Checks, account: &Account) {
+pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
+    let account = context.account;
     if let Err(error) = account.check() {
         let meaning = "The account cannot be used as it is configured: nothing was sent anywhere for what depends on it.";
-        let key = error.to_string();
-        let key = key
-            .strip_prefix("account ")
-            .and_then(|rest| rest.split_once(": "));
-        let advice = Advice::new(meaning).cause(
-            error.to_string(),
-            Place::Configuration,
-            key.map(|(key, _)| {
-                key.split(", ")
-                    .map(|key| format!("{key} = ..."))
-                    .collect::<Vec<_>>()
-            })
-            .unwrap_or_default(),
-        );
+        let keys = error.field().unwrap_or_default().split(", ");
+        let settings: Vec<String> = keys.map(|key| format!("{key} = ...")).collect();
+        let cause = Cause::new(error.to_string(), Place::Configuration, settings);
+        let advice = Advice::new(meaning, vec![cause]);
         return checks.fail(NAME, error, Some(advice));
     }
-    let credential = account
-        .credential
-        .as_ref()
-        .map_or("none", |credential| credential.key());
+    let credential = account.credential.as_ref().map_or("none", |c| c.key());
     let tenant = match account.tenant.as_str() {
         "" => String::new(),
         tenant => format!(", tenant {tenant}"),
     };
     let detail = format!("{}{tenant}, by {credential}", account.mailbox());
-    let doubts = doubts(account);
-    let advice = (!doubts.causes().is_empty()).then_some(doubts);
+    let remarks = remarks(context);
+    let meaning = "Nothing here keeps a message from being sent by itself.";
+    let advice = (!remarks.is_empty()).then(|| Advice::new(meaning, remarks));
     checks.remark(NAME, detail, advice);
 }
 
 /// What need not be wrong, and most often is.
-fn doubts(account: &Account) -> Advice {
-    let mut doubts = Advice::new("Nothing here keeps a message from being sent by itself.");
+fn remarks(context: &Context<'_>) -> Vec<Cause> {
+    let account = context.account;
+    let mut remarks = Vec::new();
     let tenant = account.tenant.as_str();
     if !tenant.is_empty() && !is_guid(tenant) && !tenant.contains('.') {
-        doubts = doubts.cause(
-            format!("tenant is neither a GUID nor a domain: {tenant}"),
-            Place::Configuration,
-            ["tenant = contoso.onmicrosoft.com".to_owned()],
-        );
+        let text = format!("tenant is neither a GUID nor a domain: {tenant}");
+        let setting = "tenant = contoso.onmicrosoft.com";
+        remarks.push(context.cause(text, Place::Configuration, &[setting]));
     }
     if secret_is_guid(account) {
-        doubts = doubts.cause(
-            secret_id(),
-            Place::Configuration,
-            ["client_secret = ...".to_owned()],
-        );
+        remarks.push(context.cause(SECRET_ID, Place::Configuration, &[SECRET]));
     }
     if let Ok(Some(end)) = account.certificate_expires() {
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
         if left < NEAR {
             let days = left.as_secs() / 86_400;
-            doubts = doubts.cause(
-                format!("the client certificate ends in {days} days: register a new one beside it"),
-                Place::AzureCli,
-                [format!(
-                    "az ad app credential reset --id {} --cert @new.pem --append",
-                    shell(&account.client_id).unwrap_or_default()
-                )],
-            );
+            let text =
+                format!("the client certificate ends in {days} days: register a new one beside it");
+            let register =
+                "az ad app credential reset --id {shell_client} --cert @new.pem --append";
+            remarks.push(context.cause(text, Place::AzureCli, &[register]));
         }
     }
     if let Some((path, mode)) = secret_file(account).and_then(readable_by_all) {
         let path = shell(&path.display().to_string()).unwrap_or_default();
-        doubts = doubts.cause(
-            format!("everybody on this machine can read {path} (mode {mode:04o})"),
+        let text = format!("everybody on this machine can read {path} (mode {mode:04o})");
+        remarks.push(Cause::new(
+            text,
             Place::Shell,
             [format!("chmod o-rwx {path}")],
-        );
+        ));
     }
-    doubts
+    remarks
 }
 
-pub(super) fn secret_id() -> String {
-    "the client secret has the form of a GUID: that is most often the Secret ID, take the Value instead".into()
-}
+pub(super) const SECRET_ID: &str = "the client secret has the form of a GUID: that is most often the Secret ID, take the Value instead";
 
 /// Entra's secrets are no GUIDs, their ids are (facts.md, "AADSTS codes").
 pub(super) fn secret_is_guid(account: &Account) -> bool {
@@ -119,8 +101,8 @@ pub(super) fn is_guid(text: &str) -> bool {
 }
 
 /// The address to ask for, without a display name.
-pub(super) fn recipient(text: &str) -> Result<String, crate::Error> {
-    let wrong = |what: String| crate::Error::input(crate::Stage::Message, "to", what);
+pub(super) fn recipient(text: &str) -> Result<String, Error> {
+    let wrong = |what: String| Error::input(Stage::Message, "to", what);
     address::checked_spec(text.trim()).map_err(wrong)
 }
 

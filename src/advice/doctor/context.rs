@@ -18,14 +18,14 @@ pub(super) const SERVER: &str = "server = {server}:587";
 pub(super) const SCOPE: &str = "scope = {scope}";
 pub(super) const MAILBOX: &str = "mailbox = {mailbox}";
 pub(super) const SECRET: &str = "client_secret = ...";
-pub(super) const OPENSSL: &str = "openssl s_client -starttls smtp -connect {host}:{port} -showcerts";
+pub(super) const OPENSSL: &str =
+    "openssl s_client -starttls smtp -connect {host}:{port} -showcerts";
 pub(super) const TRY: &str = "timeout 10 bash -c 'head -1 </dev/tcp/$0/$1' {host} {port}";
 pub(super) const AGAIN: &str = "exosend doctor";
 pub(super) const SHOW_MAILBOX: &str =
     "Get-Mailbox -Identity {mailbox} | Format-List UserPrincipalName,PrimarySmtpAddress";
 pub(super) const SHOW_SMTP_AUTH: &str =
     "Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled";
-
 
 impl Context<'_> {
     /// A cause with its commands, filled in.
@@ -42,16 +42,13 @@ impl Context<'_> {
         place: Place,
         commands: &[&str],
     ) -> Advice {
-        Advice {
-            meaning: meaning.into(),
-            causes: vec![self.cause(text, place, commands)],
-        }
+        Advice::new(meaning, vec![self.cause(text, place, commands)])
     }
 
     /// A command or a setting with this account's values. `None` where one of them cannot be quoted.
     fn fill(&self, place: Place, text: &str) -> Option<String> {
         let account = self.account;
-        let cloud = account.which_cloud();
+        let cloud = account.cloud;
         match place {
             Place::ExchangePowerShell | Place::AzureCli => {
                 let object = self.claims.map(|claims| claims.oid.as_str());
@@ -61,7 +58,7 @@ impl Context<'_> {
             Place::Shell => Some(
                 text.replace("{host}", &shell(account.host())?)
                     .replace("{port}", &account.port().to_string())
-                    .replace("{endpoint}", &shell(&account.token_endpoint())?),
+                    .replace("{endpoint}", &shell(&account.application().endpoint)?),
             ),
             Place::Configuration | Place::EntraPortal => Some(
                 text.replace("{scope}", cloud.scope())

@@ -1,6 +1,6 @@
 //! Failures of TLS and of the network, in the words of other programs.
 
-use crate::hint::Condition;
+use crate::hint::table::Condition;
 
 type Words = &'static [&'static str];
 

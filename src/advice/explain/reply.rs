@@ -1,6 +1,7 @@
 //! SMTP replies in a line of a log: `535 5.7.3`, `(535, b'5.7.3 ...')`, `535: 5.7.3`, `535-5.7.3`, or the words alone.
 
-use crate::hint::{self, Condition, Seen};
+use crate::hint::exchange::{Seen, of_reply};
+use crate::hint::table::Condition;
 
 /// Words that are Exchange's alone, with the status that the table wants for them. .NET, for one, drops the code.
 const WORDS: &[(&str, &str)] = &[
@@ -24,7 +25,7 @@ const WORDS: &[(&str, &str)] = &[
 pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     let look_up = |code, status, text| {
         let stage = None;
-        hint::of_reply(&Seen {
+        of_reply(&Seen {
             stage,
             code,
             status,

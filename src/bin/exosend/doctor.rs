@@ -3,7 +3,8 @@
 mod lines;
 mod support;
 
-use exosend::{Advice, Cause, Check, CheckState, Error, Place, diagnose};
+use exosend::Error;
+use exosend::advice::{Advice, Cause, Check, CheckState, Place, diagnose};
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
@@ -108,7 +109,7 @@ fn advice(advice: &Advice) -> Value {
                 Place::ExchangePowerShell => "exchange-powershell",
                 _ => "portal",
             },
-            "commands": cause.commands(),
+            "commands": cause.commands().collect::<Vec<_>>(),
         })
     };
     json!({

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use exosend::{Explanation, explain, general_page};
+use exosend::advice::{Explanation, explain, general_page};
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! `exosend setup`: the PowerShell that lets this application send as this mailbox. It is printed, not run.
 
-use exosend::{Setup, Token};
+use exosend::Token;
+use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
 use serde_json::json;
 

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use crate::account::Account;
 use crate::account::cloud::Cloud;
-use crate::advice::doctor::causes::{Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_SMTP_AUTH};
 use crate::advice::doctor::check::{Advice, Cause, Place};
 use crate::advice::doctor::configuration::is_guid;
+use crate::advice::doctor::context::{Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_SMTP_AUTH};
 use crate::token::claims::Claims;
 
 /// `535 5.7.3 Authentication unsuccessful`, and every other 535 that says no more.
@@ -17,7 +17,7 @@ pub(super) fn refused(context: &Context<'_>) -> Advice {
     let said = context
         .claims
         .map(|claims| Said::of(claims, context.account, SystemTime::now()));
-    let causes = causes(said, context.account.which_cloud());
+    let causes = causes(said, context.account.cloud);
     let known = match said.map(|said| said.permission) {
         _ if causes.len() == 1 => "",
         Some(Permission::SendAsApp) => {
@@ -38,13 +38,8 @@ pub(super) fn refused(context: &Context<'_>) -> Advice {
              no more; look at these in turn:"
         ),
     };
-    Advice {
-        meaning,
-        causes: causes
-            .into_iter()
-            .map(|reason| cause(reason, context))
-            .collect(),
-    }
+    let causes = causes.into_iter().map(|reason| cause(reason, context));
+    Advice::new(meaning, causes.collect())
 }
 
 /// What a token is for.
@@ -90,8 +85,8 @@ impl Said {
             audience: audience(&claims.aud),
             permission,
             expired: claims.exp.is_some_and(|end| end <= now),
-            foreign: differs(&claims.tid, account.tenant_id())
-                || differs(&claims.appid, account.application()),
+            foreign: differs(&claims.tid, &account.tenant)
+                || differs(&claims.appid, &account.client_id),
         }
     }
 }

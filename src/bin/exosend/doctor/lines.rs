@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use exosend::{Advice, Check, CheckState, Place};
+use exosend::advice::{Advice, Check, CheckState, Place};
 
 use crate::wrap::wrap;
 
@@ -81,7 +81,7 @@ fn explain(out: &mut String, name: &str, advice: &Advice) {
             true => wrap(out, cause.text(), &format!("{}. ", n + 1), "   "),
             false => wrap(out, cause.text(), "-> ", "   "),
         }
-        if cause.commands().is_empty() {
+        if cause.commands().next().is_none() {
             continue;
         }
         out.push_str(match cause.place() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use exosend::{Check, CheckState};
+use exosend::advice::{Check, CheckState};
 
 use crate::date::rfc3339;
 use crate::wrap::wrap;
