@@ -111,21 +111,26 @@ const HEAD: &str = "\
 # Application {client}
 # Tenant      {tenant}
 # Once: Install-Module ExchangeOnlineManagement
+# (in PowerShell 7.6, or Windows PowerShell 5.1; in 7.4 and 7.5 with -RequiredVersion 3.9.2)
 Connect-ExchangeOnline{environment}
 ";
 
 /// Where the Object ID is not known.
 const OBJECT_HELP: &str = "\
 # The Object ID is that of the Enterprise application, NOT of the App registration:
-# Entra admin center, Enterprise applications, this application, Object ID; or
+# Entra admin center, Enterprise apps, this application, Object ID; or
 # az ad sp show --id {shell_client} --query id
 ";
 
 const RBAC: &str = "\
 # App RBAC: Exchange holds the permission. Give the application none in Entra.
+# To be run by a member of the role group Organization Management.
 {head}
 {object_help}# Makes the application known to Exchange.
 New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
+
+# Once for each organization, before its first role assignment.
+if ((Get-OrganizationConfig).IsDehydrated) { Enable-OrganizationCustomization }
 
 # Lets it send, as this mailbox and no other.
 New-ManagementScope -Name {scope} -RecipientRestrictionFilter {filter}
@@ -134,7 +139,7 @@ New-ManagementRoleAssignment -Name {scope} -Role 'Application SMTP.SendAsApp' -A
 # SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
 Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false
 
-# InScope: True means done. It takes up to 2 hours until the servers know.
+# InScope: True means done. The servers know 30 minutes after the last try to log in, or within 2 hours.
 Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}
 ";
 
@@ -144,7 +149,8 @@ const CLASSIC: &str = "\
 # In the Entra admin center first: App registrations, this application,
 # API permissions, Add a permission, APIs my organization uses,
 # Office 365 Exchange Online, Application permissions, SMTP.SendAsApp;
-# then Grant admin consent. Without that the login is refused.
+# then a Global Administrator's Grant admin consent. A managed identity is given it so:
+# https://learn.microsoft.com/powershell/entra-powershell/grant-api-permissions-managed-identity
 #
 {head}
 {object_help}# Makes the application known to Exchange.
@@ -167,7 +173,7 @@ Remove-ManagementScope -Identity {scope}
 # SMTP AUTH of the mailbox as the organization has it.
 Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
 
-# Only if no other mailbox is sent from by this application.
+# Only if this application sends from no other mailbox.
 Remove-ServicePrincipal -Identity {client}
 ";
 
@@ -180,7 +186,7 @@ Remove-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAc
 # SMTP AUTH of the mailbox as the organization has it.
 Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
 
-# Only if no other mailbox is sent from by this application.
+# Only if this application sends from no other mailbox.
 Remove-ServicePrincipal -Identity {client}
 
 # In the Entra admin center: App registrations, this application,
@@ -202,7 +208,12 @@ impl Lines {
             "" => NO_CLIENT_ID,
             id => id,
         };
-        let filter = format!("UserPrincipalName -eq {}", opath(mailbox));
+        // Each finds mailboxes that the other does not.
+        let filter = format!(
+            "UserPrincipalName -eq {} -or EmailAddresses -eq {}",
+            opath(mailbox),
+            opath(&format!("smtp:{mailbox}")),
+        );
         let environment = match account.cloud {
             Cloud::Worldwide => "",
             Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
@@ -247,11 +258,13 @@ impl Lines {
         while let Some((before, behind)) = rest.split_once('{') {
             let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
             filled.push_str(before);
-            for (_, value) in self.values.iter().filter(|(key, _)| *key == name) {
-                match name {
-                    "head" | "object_help" => filled.push_str(&self.fill(value)),
-                    _ => filled.push_str(value),
+            match self.values.iter().find(|(key, _)| *key == name) {
+                Some((_, text)) if ["head", "object_help"].contains(&name) => {
+                    filled.push_str(&self.fill(text));
                 }
+                Some((_, value)) => filled.push_str(value),
+                // PowerShell's own.
+                None => filled.extend(["{", name, "}"]),
             }
             rest = after;
         }
@@ -279,7 +292,8 @@ mod tests {
         let lines = Lines::new(&account, None).unwrap();
         assert_eq!(
             lines.fill("{filter} {client}"),
-            "'UserPrincipalName -eq ''o''''brien@contoso.com''' '{mailbox}'"
+            "'UserPrincipalName -eq ''o''''brien@contoso.com'' -or EmailAddresses -eq ''smtp:o''''brien@contoso.com''' \
+             '{mailbox}'"
         );
     }
 

@@ -3,12 +3,14 @@
 # In the Entra admin center first: App registrations, this application,
 # API permissions, Add a permission, APIs my organization uses,
 # Office 365 Exchange Online, Application permissions, SMTP.SendAsApp;
-# then Grant admin consent. Without that the login is refused.
+# then a Global Administrator's Grant admin consent. A managed identity is given it so:
+# https://learn.microsoft.com/powershell/entra-powershell/grant-api-permissions-managed-identity
 #
 # Mailbox     'robot@contoso.com'
 # Application '6731de76-14a6-49ae-97bc-6eba6914391e'
 # Tenant      'contoso.onmicrosoft.com'
 # Once: Install-Module ExchangeOnlineManagement
+# (in PowerShell 7.6, or Windows PowerShell 5.1; in 7.4 and 7.5 with -RequiredVersion 3.9.2)
 Connect-ExchangeOnline
 
 # Makes the application known to Exchange.
