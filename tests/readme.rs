@@ -1,10 +1,10 @@
-//! What is told twice stays in step: hints, keys, exit codes, cited facts, promises and their guards.
-//! `EXOSEND_GOLDEN=write cargo test --all-features readme` writes the README's hints anew.
+//! What is told twice stays in step: hints, the commands of the set-up, keys, fields, exit codes, cited facts, promises and
+//! their guards. `EXOSEND_GOLDEN=write cargo test --all-features readme` writes the first two of the README anew.
 
 use std::path::Path;
 
 use exosend::Account;
-use exosend::advice::{explain, general_page};
+use exosend::advice::{Setup, explain, general_page};
 
 /// The lines that people search for.
 const SECTIONS: &[(&str, &[&str])] = &[
@@ -61,20 +61,40 @@ const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn the_troubleshooting_section_is_the_table() {
+fn what_is_made_from_tables_is_as_they_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once("readme -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- end -->").unwrap();
-    let made = format!("{before}readme -->\n{}<!-- end -->{after}", section());
+    let made = between(&readme, "readme -->\n", "<!-- end -->", &section());
+    let made = between(&made, "**3a.", "**3b.", &commands(&made, "**3a.", false));
+    let made = between(&made, "**3b.", "**4.", &commands(&made, "**3b.", true));
     if std::env::var_os("EXOSEND_GOLDEN").is_some() {
         std::fs::write(&path, &made).unwrap();
     }
     let readme = std::fs::read_to_string(&path).unwrap();
-    assert!(
-        readme == made,
-        "README.md is not what the table says; EXOSEND_GOLDEN=write makes it so"
-    );
+    assert!(readme == made, "EXOSEND_GOLDEN=write makes it so");
+}
+
+/// A text with another piece between these two.
+fn between(text: &str, before: &str, after: &str, piece: &str) -> String {
+    let (start, rest) = text.split_once(before).unwrap();
+    let (_, end) = rest.split_once(after).unwrap();
+    format!("{start}{before}{piece}{after}{end}")
+}
+
+/// The step that begins so, with the commands that `exosend setup` prints, but for its comments.
+fn commands(readme: &str, step: &str, classic: bool) -> String {
+    let account =
+        Account::new("robot@contoso.com").client_id("6731de76-14a6-49ae-97bc-6eba6914391e");
+    let setup = Setup::new(&account).object_id("8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55");
+    let script = setup.classic(classic).script().unwrap();
+    let commands: String = script
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let (_, text) = readme.split_once(step).unwrap();
+    let (text, _) = text.split_once("\n**").unwrap();
+    between(text, "```powershell\n", "```", &commands) + "\n"
 }
 
 fn section() -> String {
@@ -202,7 +222,6 @@ fn rows<'a>(text: &'a str, head: &str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-#[cfg(feature = "cli")]
 fn run(arguments: &[&str]) -> String {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_exosend"));
     let output = command.args(arguments).env_clear().output().unwrap();
@@ -210,7 +229,18 @@ fn run(arguments: &[&str]) -> String {
 }
 
 #[test]
-#[cfg(feature = "cli")]
+fn fields_are_those_that_are_printed() {
+    let object = run(&["send", "--json", "--config", "/dev/null"]);
+    let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+    let mut told: Vec<_> = rows(include_str!("../README.md"), "| field | type |").collect();
+    told.sort_unstable();
+    assert!(
+        object.as_object().unwrap().keys().eq(told.iter().copied()),
+        "{told:?}, {object}"
+    );
+}
+
+#[test]
 fn exit_codes_are_the_same_in_help_and_manual() {
     let codes = |text: &str| {
         let numbers = text.split(|c: char| !c.is_ascii_digit());
@@ -269,42 +299,32 @@ fn every_fact_that_is_cited_can_be_opened() {
 /// A promise is as good as the test that guards it.
 #[test]
 fn the_guards_of_what_is_promised_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let lib = include_str!("../src/lib.rs");
     let security = include_str!("../SECURITY.md");
     let (_, table) = security.split_once("| guarded by |\n|---|---|\n").unwrap();
-    let table = table.split("\n\n").next().unwrap();
-    for row in table.lines() {
-        let guards: Vec<_> = row
-            .rsplit(" | ")
-            .next()
-            .unwrap()
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .collect();
+    for row in table.split("\n\n").next().unwrap().lines() {
+        let (_, guards) = row.rsplit_once(" | ").unwrap();
+        let guards: Vec<_> = guards.split('`').skip(1).step_by(2).collect();
         assert!(!guards.is_empty(), "{row}");
         for guard in guards {
-            let (suite, parts) = guard.split_once(" -- ").unwrap_or((guard, ""));
-            for part in parts.split(' ').filter(|part| !part.is_empty()) {
-                let there = match suite {
-                    "--lib" => {
-                        holds(&root.join("src"), part) || lib.contains(&format!("mod {part};"))
-                    }
-                    suite => holds(&root.join("tests").join(suite), part),
-                };
-                assert!(there, "{guard}");
-            }
-            let file = root.join("tests").join(suite).with_extension("rs");
+            let (suite, modules) = guard.split_once(" -- ").unwrap_or((guard, ""));
+            let folder = if suite == "--lib" { "src" } else { "tests" };
+            let file = Path::new("tests").join(suite).with_extension("rs");
             assert!(suite == "--lib" || file.exists(), "{guard}");
+            for module in modules.split_whitespace() {
+                assert!(declares(Path::new(folder), module), "{guard}");
+            }
         }
     }
 }
 
-/// Whether a module of that name is in this folder, however deep.
-fn holds(folder: &Path, module: &str) -> bool {
+/// Whether a file in this folder, however deep, has the module.
+fn declares(folder: &Path, module: &str) -> bool {
     std::fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();
-        path.file_stem().is_some_and(|stem| stem == module) || path.is_dir() && holds(&path, module)
+        let declared = |text: String| text.contains(&format!("mod {module};"));
+        match path.is_dir() {
+            true => declares(&path, module),
+            false => std::fs::read_to_string(&path).is_ok_and(declared),
+        }
     })
 }
