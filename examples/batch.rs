@@ -4,7 +4,7 @@
 //! printf 'ann@example.com\nbob@example.com\n' | cargo run --example batch     # account from EXOSEND_* variables
 //! ```
 
-use exosend::{Account, Error, Message, Session};
+use exosend::{Account, Message, Session};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut session = Session::open(&Account::from_env()?)?;
@@ -16,15 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .text("It is ready.\n");
         match session.send(&message) {
             Ok(receipt) => println!("{address}: {receipt}"),
-            // This one is refused, the next may not be. Any other error ends the session, and `send` says so at once.
-            Err(error) if is_refusal(&error) => eprintln!("{address}: {error:?}"),
-            Err(error) => return Err(error.into()),
+            Err(error) if session.is_over() => return Err(error.into()),
+            // This one is refused, the next may not be.
+            Err(error) => eprintln!("{address}: {error:?}"),
         }
     }
     session.quit();
     Ok(())
-}
-
-fn is_refusal(error: &Error) -> bool {
-    !error.refused().is_empty()
 }

@@ -235,9 +235,10 @@ impl Error {
         .with_source(error)
     }
 
-    /// The connection was given up at an earlier call.
-    pub(crate) fn broken(kind: ErrorKind, stage: Stage, earlier: &str) -> Self {
-        Self::new(kind, stage, format!("the session ended earlier: {earlier}"))
+    /// The session ended at an earlier call. Nothing of this message was sent, and a new session may take it.
+    pub(crate) fn broken(stage: Stage, earlier: &str) -> Self {
+        let what = format!("the session ended earlier: {earlier}");
+        Self::new(ErrorKind::Network, stage, what).transient()
     }
 
     /// Names what the stage was about.

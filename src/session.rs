@@ -22,9 +22,10 @@ use crate::token::Token;
 /// [`send_raw`](Self::send_raw), then [`quit`](Self::quit). Exchange Online ends a connection that is idle for long, and
 /// takes 30 messages a minute and 3 connections at once from a mailbox.
 ///
-/// After a refusal (kinds [`Refused`](ErrorKind::Refused) and [`Deferred`](ErrorKind::Deferred)) the session goes on
-/// with the next message. After any other error, and after a 421, it [is over](Self::is_over): each further `send` returns
-/// an error of the same kind at once.
+/// After a refusal (kinds [`Refused`](ErrorKind::Refused) and [`Deferred`](ErrorKind::Deferred)), and after a message that
+/// cannot be sent as it is ([`Input`](ErrorKind::Input)), the session goes on with the next one. After any other error, and
+/// after a 421, it [is over](Self::is_over): each further `send` returns a transient error at once, for nothing of its
+/// message was sent, and a new session may take it.
 ///
 /// ```no_run
 /// use exosend::{Account, Message, Session};

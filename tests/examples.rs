@@ -116,7 +116,7 @@ fn batch() {
         &exchange,
         "batch",
         &[],
-        "ann@example.com\nbob@example.com\ncid@example.com\n",
+        "ann@example.com\nbob@example.com\nno address\ncid@example.com\n",
     );
     let to: Vec<_> = exchange
         .settle()

@@ -178,7 +178,7 @@ fn a_reader_that_fails_ends_the_message_and_nothing_is_delivered() {
     let again = session.send(&note()).unwrap_err();
     assert_eq!(
         (again.kind(), again.is_transient()),
-        (ErrorKind::Body, false)
+        (ErrorKind::Network, true)
     );
 }
 

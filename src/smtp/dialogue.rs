@@ -11,7 +11,7 @@ use crate::smtp::dots::DotWriter;
 use crate::smtp::flight::{Accepted, Command, Next, Over, Stop, judge};
 use crate::smtp::login::{Extensions, LoggedIn};
 use crate::smtp::wire::Wire;
-use crate::stage::{ErrorKind, Stage};
+use crate::stage::Stage;
 use crate::timeouts::{Deadline, Timeouts};
 
 /// Most commands in one flight. Their replies are read before the next goes out, so that neither side's buffers can fill
@@ -85,13 +85,12 @@ impl Dialogue {
         content: Content<'_>,
         total: Deadline,
     ) -> Result<String, Error> {
-        if let Some(Over { kind, stage, text }) = &self.over {
-            return Err(Error::broken(*kind, *stage, text));
+        if let Some(Over { stage, text }) = &self.over {
+            return Err(Error::broken(*stage, text));
         }
         self.wire.set_total(total);
         let mail = self.mail_command(route, content)?;
         self.over = Some(Over {
-            kind: ErrorKind::Body,
             stage: Stage::Body,
             text: "a panic in the middle of a message".into(),
         });

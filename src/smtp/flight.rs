@@ -85,7 +85,6 @@ pub(crate) enum Next {
 /// Why a session can take no further message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Over {
-    pub(crate) kind: ErrorKind,
     pub(crate) stage: Stage,
     pub(crate) text: String,
 }
@@ -93,7 +92,6 @@ pub(crate) struct Over {
 impl From<&Error> for Over {
     fn from(why: &Error) -> Self {
         Self {
-            kind: why.kind(),
             stage: why.stage(),
             text: why.to_string(),
         }
