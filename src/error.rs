@@ -83,7 +83,8 @@ impl Error {
     }
 
     /// The same call may succeed later, and no byte of the message was accepted: 4yz replies; failures of names (but not
-    /// a name that does not exist), connections, reads and writes before the message's end; timeouts, 429 and 5xx of the token request.
+    /// a name that does not exist), connections, reads and writes before the message's end; TLS, but for a certificate that
+    /// is wrong and a server that has no TLS in common with us; timeouts, 429 and 5xx of the token request.
     ///
     /// Never true together with [`in_doubt`](Self::in_doubt). Repeat with pauses: Exchange blocks a mailbox that
     /// repeats the same failure (550 5.2.251 to 5.2.255).
@@ -220,6 +221,7 @@ impl Error {
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
         // It may quote names out of a certificate.
         let mut made = Self::new(ErrorKind::Tls, stage, printable(&error.to_string()));
+        made.0.transient = !is_settled(&error);
         made.0.condition = hint::of_tls(stage, &error);
         made.0.source = Some(Box::new(error));
         made
@@ -308,6 +310,30 @@ impl Error {
         self.0.in_doubt = true;
         self.0.condition = Some(Condition::InDoubt);
         self
+    }
+}
+
+/// Whether a handshake would fail again: for a certificate that time does not mend, or for want of a common TLS. Anything
+/// else may be one machine of many, something on the way, or a clock that is not set yet.
+fn is_settled(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
+    use rustls::CertificateError as Bad;
+    match error {
+        rustls::Error::InvalidCertificate(bad) => !matches!(
+            bad,
+            Bad::Expired
+                | Bad::ExpiredContext { .. }
+                | Bad::NotValidYet
+                | Bad::NotValidYetContext { .. }
+        ),
+        rustls::Error::PeerIncompatible(_) => true,
+        rustls::Error::AlertReceived(alert) => {
+            matches!(
+                alert,
+                HandshakeFailure | ProtocolVersion | InsufficientSecurity
+            )
+        }
+        _ => false,
     }
 }
 
@@ -440,6 +466,24 @@ mod tests {
         assert_eq!(error.field(), Some("tenant"));
         let error = Error::protocol(Stage::Auth, "x").about("robot@contoso.com");
         assert_eq!(error.field(), None);
+    }
+
+    #[test]
+    fn tls_is_settled_by_a_wrong_certificate_or_no_common_version() {
+        use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
+        for (error, permanent) in [
+            (Tls::InvalidCertificate(Bad::UnknownIssuer), true),
+            (Tls::InvalidCertificate(Bad::NotValidForName), true),
+            (Tls::InvalidCertificate(Bad::Expired), false),
+            (Tls::InvalidCertificate(Bad::NotValidYet), false),
+            (Tls::AlertReceived(Alert::ProtocolVersion), true),
+            (Tls::AlertReceived(Alert::InternalError), false),
+            (Tls::DecryptError, false),
+        ] {
+            let made = Error::io(Stage::Sender, io::Error::other(error.clone()));
+            assert_eq!(made.is_permanent(), permanent, "{error}");
+            assert_eq!(made.kind(), ErrorKind::Tls, "{error}");
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn every_exit_code() {
     let says = |step, reply: &str| on(step, Fault::reply(reply));
     let refuses = |reply: &str| Exchange::builder().refuse("ann@example.com", reply);
     let secret = Answer::aadsts(401, "invalid_client", 7_000_215, "Invalid client secret");
-    let expired = Exchange::builder().smtp_certificate(Certificate::Expired);
+    let mistaken = Exchange::builder().smtp_certificate(Certificate::WrongName);
     for (exchange, expected) in [
         (Exchange::builder(), "0 "),
         (on(Step::Accept, Fault::disconnect()), "74 accept: "),
@@ -55,7 +55,7 @@ fn every_exit_code() {
             "76 greeting: ",
         ),
         (Exchange::builder().auth("LOGIN"), "76 auth: "),
-        (expired, "76 "),
+        (mistaken, "76 "),
         (
             says(Step::AuthBlob, "535 5.7.3 Authentication unsuccessful"),
             "77 auth robot@contoso.com: 535 5.7.3",
