@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -89,8 +90,27 @@ pub(crate) fn connect(
         })
 }
 
+/// The addresses of a name; [`NotFound`](io::ErrorKind::NotFound) if there is no such name.
 pub(crate) fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    (host, port).to_socket_addrs().map(Iterator::collect)
+    match (host, port).to_socket_addrs() {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) if is_no_such_name(&error) => {
+            // glibc says the same where it had no descriptor left to ask with.
+            drop(UnixDatagram::unbound()?);
+            Err(io::Error::new(io::ErrorKind::NotFound, error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the resolver has said no, and would again (EAI_NONAME). std keeps getaddrinfo's code to itself, so this goes by
+/// the words of glibc and musl. Anything else is transient: no name server answers (EAI_AGAIN), or one of them fails for
+/// one family and knows no address of the other (EAI_NODATA).
+fn is_no_such_name(error: &io::Error) -> bool {
+    let text = error.to_string();
+    ["Name or service not known", "Name does not resolve"]
+        .iter()
+        .any(|words| text.ends_with(words))
 }
 
 pub(crate) fn resolve(
@@ -105,35 +125,24 @@ pub(crate) fn resolve(
     }
     let failed = |error| Error::io(Stage::Resolve, error).about(host);
     let (name, found) = (host.to_owned(), events.clone());
-    spawn(Box::new(move || {
+    let asked = spawn(Box::new(move || {
         found.put(Event::Resolved(lookup(&name, port)));
-    }))?;
+    }));
+    if asked.is_err() {
+        // No thread to be had: the resolver's own timeouts have to do.
+        events.put(Event::Resolved(lookup(host, port)));
+    }
     match events.take(deadline.remaining().map_err(failed)?) {
-        Some(Event::Resolved(Ok(addresses))) if addresses.is_empty() => Err(failed(
-            io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
-        )
-        .permanent()),
-        Some(Event::Resolved(Err(error))) if is_no_such_name(&error) => {
+        Some(Event::Resolved(Ok(addresses))) if addresses.is_empty() => {
+            Err(failed(io::Error::other("the name has no address")))
+        }
+        Some(Event::Resolved(Err(error))) if error.kind() == io::ErrorKind::NotFound => {
             Err(failed(error).permanent())
         }
         Some(Event::Resolved(addresses)) => addresses.map(in_turns).map_err(failed),
         Some(Event::Interrupted | Event::Tried(..)) => Err(interrupted()),
         None => Err(failed(deadline.passed())),
     }
-}
-
-/// Whether the resolver has said no, and would again. std keeps getaddrinfo's code to itself, so this goes by the words of
-/// glibc and musl for EAI_NONAME and EAI_NODATA. Anything else is transient, as when no name server answers (EAI_AGAIN).
-fn is_no_such_name(error: &io::Error) -> bool {
-    let text = error.to_string();
-    [
-        "Name or service not known",
-        "No address associated with hostname",
-        "Name does not resolve",
-        "Name has no usable address",
-    ]
-    .iter()
-    .any(|words| text.ends_with(words))
 }
 
 /// Families by turns, beginning with the resolver's favourite (RFC 8305 section 4).
@@ -159,21 +168,28 @@ fn race(
     attempt: fn(&SocketAddr, Duration) -> io::Result<TcpStream>,
     events: &Inbox<Event>,
 ) -> Result<TcpStream, Error> {
-    let failed = |error| Error::io(Stage::Connect, error);
     let mut untried = addresses.iter().copied();
     let mut running = 0;
-    let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
+    let mut failures = Vec::new();
+    let this_race = Arc::new(());
     loop {
-        let left = deadline.remaining().map_err(failed)?;
-        let next = untried.next();
-        if let Some(address) = next {
-            let tried = events.clone();
-            spawn(Box::new(move || {
-                tried.put(Event::Tried(address, attempt(&address, left)));
-            }))?;
+        let Ok(left) = deadline.remaining() else {
+            return Err(all_failed(failures, Some(deadline.passed())));
+        };
+        if let Some(address) = untried.next() {
+            let (tried, race) = (events.clone(), Arc::downgrade(&this_race));
+            let begun = spawn(Box::new(move || {
+                let result = persist(deadline, &race, |time| attempt(&address, time));
+                tried.put(Event::Tried(address, result));
+            }));
+            if begun.is_err() {
+                // No thread to be had: one after the other, each with its share of the time.
+                let share = left / u32::try_from(untried.len() + 1).unwrap_or(u32::MAX);
+                events.put(Event::Tried(address, attempt(&address, share)));
+            }
             running += 1;
         } else if running == 0 {
-            return Err(all_failed(failures));
+            return Err(all_failed(failures, None));
         }
         let patience = if untried.len() > 0 {
             left.min(HEAD_START)
@@ -184,34 +200,58 @@ fn race(
             Some(Event::Tried(_, Ok(tcp))) => return Ok(tcp),
             Some(Event::Tried(address, Err(error))) => {
                 log::debug!("connect {address}: {error}");
-                failures.push((address, error));
                 running -= 1;
+                // Whoever ends with the race has not failed by itself.
+                if deadline.remaining().is_ok() {
+                    failures.push((address, error));
+                }
             }
             Some(Event::Interrupted | Event::Resolved(_)) => return Err(interrupted()),
-            None if untried.len() > 0 => {}
-            None => return Err(failed(deadline.passed())),
+            None => {}
         }
     }
 }
 
-/// `connection refused (os error 111) (40.99.1.1:587), network is unreachable (os error 101) ([2603::1]:587)`
-fn all_failed(failures: Vec<(SocketAddr, io::Error)>) -> Error {
+/// Attempts until the deadline, or as long as the race goes on. Each is given up and begun anew where the kernel would
+/// repeat its SYN, after 1, 2, 4 seconds (RFC 6298): so the losers, whose waiting nothing else ends, soon follow the winner.
+fn persist(
+    deadline: Deadline,
+    race: &Weak<()>,
+    mut attempt: impl FnMut(Duration) -> io::Result<TcpStream>,
+) -> io::Result<TcpStream> {
+    let mut time = Duration::from_secs(1);
+    loop {
+        match attempt(deadline.remaining()?.min(time)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && race.strong_count() > 0 => {
+                time *= 2;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// `connection refused (os error 111) (40.99.1.1:587), network is unreachable (os error 101) ([2603::1]:587)`, and what
+/// ended the wait for the others.
+fn all_failed(failures: Vec<(SocketAddr, io::Error)>, late: Option<io::Error>) -> Error {
     let mut failures = failures.into_iter();
     let Some((address, error)) = failures.next() else {
-        return Error::io(Stage::Connect, io::ErrorKind::NotFound.into());
+        let late = late.unwrap_or_else(|| io::ErrorKind::NotFound.into());
+        return Error::io(Stage::Connect, late);
     };
     let mut made = Error::io(Stage::Connect, error).with(&format!(" ({address})"));
     for (address, error) in failures {
         made = made.with(&format!(", {error} ({address})"));
     }
-    made
+    match late {
+        Some(late) => made.with(&format!(", {late}")),
+        None => made,
+    }
 }
 
-fn spawn(work: background::Work) -> Result<(), Error> {
-    let thread = thread::Builder::new()
-        .name("exosend connect".into())
-        .stack_size(128 * 1024);
-    background::spawn(thread, work).map_err(|e| Error::io(Stage::Connect, e))
+/// The stack is as large as any: getaddrinfo loads modules that nobody here has written.
+fn spawn(work: background::Work) -> io::Result<()> {
+    let thread = thread::Builder::new().name("exosend connect".into());
+    background::spawn(thread, work)
 }
 
 /// An error for a stream that was given up because something else failed first.
@@ -321,11 +361,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_only_address_costs_the_bound() {
+    fn a_dead_address_does_not_hide_why_another_failed() {
+        let refused = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let addresses = [refused, "127.0.0.1:1".parse().unwrap()];
         let events = Inbox::default();
         let deadline = Deadline::after(Duration::from_millis(50), "connect");
-        let error = race(&["127.0.0.1:1".parse().unwrap()], deadline, dead, &events).unwrap_err();
-        assert!(error.to_string().contains("(timeout `connect`)"), "{error}");
+        let error = race(&addresses, deadline, dead, &events)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("connection refused"), "{error}");
+        assert!(error.ends_with("(timeout `connect`)"), "{error}");
     }
 
     #[test]
@@ -349,12 +397,32 @@ mod tests {
         for (words, none) in [
             ("Name or service not known", true),
             ("Name does not resolve", true),
+            ("No address associated with hostname", false),
+            ("Name has no usable address", false),
             ("Temporary failure in name resolution", false),
             ("Try again", false),
         ] {
             let text = format!("failed to lookup address information: {words}");
             assert_eq!(is_no_such_name(&io::Error::other(text)), none, "{words}");
         }
+    }
+
+    /// What is still on its way when the race is over is given up where its SYN would have been repeated.
+    #[test]
+    fn the_losers_end_with_the_race() {
+        let mut race = Some(Arc::new(()));
+        let alive = race.as_ref().map(Arc::downgrade).unwrap();
+        let deadline = Deadline::after(Duration::from_secs(60), "connect");
+        let mut times = Vec::new();
+        let error = persist(deadline, &alive, |time| {
+            times.push(time.as_secs());
+            if times.len() == 3 {
+                race = None;
+            }
+            Err(io::ErrorKind::TimedOut.into())
+        });
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(times, [1, 2, 4]);
     }
 
     #[test]

@@ -47,7 +47,12 @@ pub(crate) fn connect(
         &account.timeouts,
         total,
         interrupt,
-    )?;
+    )
+    // The clouds' own servers exist, whatever a resolver without a network says.
+    .map_err(|error| match account.server {
+        None => error.transient(),
+        Some(_) => error,
+    })?;
     let ehlo_name = account
         .ehlo_name
         .clone()
