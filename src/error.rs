@@ -487,6 +487,44 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_is_not_taken_for_what_it_resembles() {
+        use rustls::{AlertDescription, InvalidMessage};
+        let network = |stage, kind: io::ErrorKind| Error::io(stage, kind.into()).condition();
+        let tls = |error| Error::tls(Stage::StartTls, error).condition();
+        for (found, condition) in [
+            (
+                network(Stage::Resolve, io::ErrorKind::NotFound),
+                Some(Condition::NameUnknown),
+            ),
+            (
+                network(Stage::Resolve, io::ErrorKind::Other),
+                Some(Condition::NoNameServer),
+            ),
+            (network(Stage::Greeting, io::ErrorKind::TimedOut), None),
+            (
+                tls(rustls::Error::AlertReceived(
+                    AlertDescription::HandshakeFailure,
+                )),
+                Some(Condition::NoCommonTls),
+            ),
+            (
+                tls(rustls::Error::AlertReceived(
+                    AlertDescription::InternalError,
+                )),
+                None,
+            ),
+            (
+                tls(rustls::Error::InvalidMessage(
+                    InvalidMessage::InvalidContentType,
+                )),
+                None,
+            ),
+        ] {
+            assert_eq!(found, condition);
+        }
+    }
+
+    #[test]
     fn debug_is_display_and_the_hint() {
         let error = Error::io(Stage::Accept, io::ErrorKind::UnexpectedEof.into()).doubtful();
         let debug = format!("{error:?}");

@@ -24,23 +24,29 @@ pub(crate) fn of_own_reply(stage: Stage, reply: &Reply) -> Option<Condition> {
 pub(crate) fn of_network(stage: Stage, error: &io::Error) -> Option<Condition> {
     use io::ErrorKind as Is;
     match (stage, error.kind()) {
-        (Stage::Resolve, _) => Some(Condition::NameUnknown),
+        (Stage::Resolve, Is::NotFound) => Some(Condition::NameUnknown),
+        (Stage::Resolve, _) => Some(Condition::NoNameServer),
         (Stage::Connect, Is::TimedOut | Is::WouldBlock) => Some(Condition::Unanswered),
         (Stage::Connect, Is::ConnectionRefused) => Some(Condition::NobodyListens),
         (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => {
             Some(Condition::Unreachable)
         }
-        // A server that waits for TLS never greets.
-        (Stage::Greeting, Is::TimedOut | Is::WouldBlock) => Some(Condition::ImplicitTls),
         _ => None,
     }
 }
 
 /// For a handshake that failed.
 pub(crate) fn of_tls(stage: Stage, error: &rustls::Error) -> Option<Condition> {
+    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
     use rustls::CertificateError as Bad;
-    let rustls::Error::InvalidCertificate(bad) = error else {
-        return (stage == Stage::StartTls).then_some(Condition::NoCommonTls);
+    let bad = match error {
+        rustls::Error::InvalidCertificate(bad) => bad,
+        rustls::Error::PeerIncompatible(_)
+        | rustls::Error::AlertReceived(HandshakeFailure | InsufficientSecurity | ProtocolVersion) =>
+        {
+            return (stage == Stage::StartTls).then_some(Condition::NoCommonTls);
+        }
+        _ => return None,
     };
     match bad {
         Bad::Expired

@@ -230,6 +230,7 @@ mod tests {
             NobodyListens,
             Unreachable,
             NameUnknown,
+            NoNameServer,
             ImplicitTls,
             NoCommonTls,
             CertificateTime,

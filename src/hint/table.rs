@@ -244,6 +244,9 @@ conditions! {
     NameUnknown
     "the name is unknown: check the spelling of `server`, and /etc/resolv.conf"
 
+    NoNameServer
+    "no name server answers: check the network and /etc/resolv.conf"
+
     ImplicitTls
     "TLS begins at the wrong moment: Exchange Online has no port 465, use 587 with STARTTLS"
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::account::{Account, InitialResponse};
 use crate::error::Error;
+use crate::hint::table::Condition;
 use crate::reply::Reply;
 use crate::smtp::dial::{self, Interrupt};
 use crate::smtp::tls;
@@ -32,7 +33,9 @@ pub(crate) fn open(
     let (wire, ehlo_name) = connect(account, total, interrupt)?;
     let config = tls::config(account)?;
     let handshake = |socket| tls::handshake(socket, account.host(), config);
-    Greeted::greet(wire, &ehlo_name)?.start_tls(handshake, &ehlo_name)
+    Greeted::greet(wire, &ehlo_name)
+        .map_err(|error| ungreeted(error, account.port()))?
+        .start_tls(handshake, &ehlo_name)
 }
 
 /// A connection on which nothing has been said, and the name to say in EHLO.
@@ -70,6 +73,15 @@ fn literal(local: Option<SocketAddr>) -> String {
             None => format!("[IPv6:{}]", v6.ip()),
         },
         None => "[127.0.0.1]".into(),
+    }
+}
+
+/// What it most often means that a server on this port does not greet: port 465 waits for TLS from the first byte.
+pub(crate) fn ungreeted(error: Error, port: u16) -> Error {
+    let waits = error.stage() == Stage::Greeting && error.kind() == ErrorKind::Network;
+    match waits && port == 465 {
+        true => error.with_condition(Condition::ImplicitTls),
+        false => error,
     }
 }
 
@@ -258,5 +270,18 @@ impl Extensions {
             }
         }
         offers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_waits_for_tls_is_port_465() {
+        let silent = || Error::io(Stage::Greeting, std::io::ErrorKind::TimedOut.into());
+        let condition = |port| ungreeted(silent(), port).condition();
+        assert_eq!(condition(465), Some(Condition::ImplicitTls));
+        assert_eq!(condition(587), None);
     }
 }

@@ -229,7 +229,7 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
             (Shell, &[AGAIN])
         }
         Unanswered | NobodyListens | Unreachable => (Shell, &[TRY]),
-        NameUnknown => (Shell, &["getent ahosts {host}"]),
+        NameUnknown | NoNameServer => (Shell, &["getent ahosts {host}"]),
         NoCommonTls | CertificateTime | UnknownIssuer | OtherName => (Shell, &[OPENSSL]),
         AssertionMalformed | NotOnAzure | TextTooLong | InDoubt => (Shell, &[]),
     }

@@ -44,7 +44,8 @@ pub(super) fn greet(
         return None;
     }
     let hello = |(mut wire, name): (Wire, String)| {
-        let reply = login::greeting(&mut wire)?;
+        let reply = login::greeting(&mut wire)
+            .map_err(|error| login::ungreeted(error, context.account.port()))?;
         let greeted = Greeted::hello(wire, &name)?;
         let text = reply.to_string();
         Ok(Greeting {
