@@ -16,5 +16,6 @@ mod real;
 mod round_trips;
 mod send;
 mod stand_in;
+mod surface;
 mod tls;
 mod token;
