@@ -4,8 +4,11 @@
 use crate::exchange;
 
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exchange::Exchange;
@@ -13,7 +16,7 @@ use exosend::{Account, Envelope, ErrorKind, Message, Session, Stage, send_mail};
 
 /// Postfix, and Dovecot's submission service in front of it. Both ask the stand-in about tokens.
 struct Real {
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
     folder: PathBuf,
     postfix: u16,
     dovecot: u16,
@@ -21,12 +24,12 @@ struct Real {
 
 impl Real {
     fn start() -> Self {
-        let exchange = Exchange::start();
+        let exchange = Arc::new(Exchange::start());
         // Postfix's delivery agent has to get in, so it is not below a home directory.
         let folder = std::env::temp_dir().join(format!("exosend-real-{}", std::process::id()));
         let start = Command::new(script("start"))
             .arg(&folder)
-            .env("INTROSPECTION_URL", exchange.introspect_url())
+            .env("INTROSPECTION_URL", introspection(&exchange))
             .env("MAILBOX", exchange.mailbox())
             .output()
             .unwrap();
@@ -78,6 +81,48 @@ impl Real {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Where Dovecot asks about tokens (RFC 7662): good is what the stand-in has issued.
+fn introspection(exchange: &Arc<Exchange>) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    let exchange = Arc::clone(exchange);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            introspect(client.unwrap(), &exchange).unwrap();
+        }
+    });
+    url
+}
+
+fn introspect(client: TcpStream, exchange: &Exchange) -> io::Result<()> {
+    let mut client = BufReader::new(client);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        client.read_line(&mut line)?;
+        let line = line.trim_end().to_ascii_lowercase();
+        match line.strip_prefix("content-length: ") {
+            Some(octets) => length = octets.parse().unwrap(),
+            None if line.is_empty() => break,
+            None => (),
+        }
+    }
+    let mut form = vec![0; length];
+    client.read_exact(&mut form)?;
+    let form = String::from_utf8(form).unwrap();
+    let mut fields = form.split('&');
+    let token = fields.find_map(|field| field.strip_prefix("token="));
+    let mailbox = exchange.mailbox();
+    let answer = match token.is_some_and(|token| exchange.knows(token)) {
+        true => format!(r#"{{"active":true,"username":"{mailbox}","email":"{mailbox}"}}"#),
+        false => r#"{"active":false}"#.to_owned(),
+    };
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+    let length = answer.len();
+    let answer = format!("{head}\r\nContent-Length: {length}\r\n\r\n{answer}");
+    client.get_mut().write_all(answer.as_bytes())
 }
 
 impl Drop for Real {

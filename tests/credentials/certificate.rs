@@ -10,9 +10,7 @@ use super::send;
 use crate::verifier::verdicts;
 
 fn exchange_that_knows(certificate: &ClientCertificate) -> Exchange {
-    Exchange::builder()
-        .certificate(certificate.certificate_pem())
-        .start()
+    Exchange::builder().certificate(certificate).start()
 }
 
 fn account(exchange: &Exchange, pem: impl Into<Vec<u8>>) -> Account {
@@ -71,8 +69,8 @@ fn in_either_order_and_in_every_form_of_key() {
 fn a_file_is_read_anew_for_each_request() {
     let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
     let exchange = Exchange::builder()
-        .certificate(one.der())
-        .certificate(two.der())
+        .certificate(&one)
+        .certificate(&two)
         .start();
     let scratch = Scratch::new();
     let path = scratch.file("client.pem", one.pem());

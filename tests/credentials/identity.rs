@@ -1,7 +1,7 @@
 //! The identity that Azure gives a machine. Which machine this is the environment says, so each is a process of its own.
 
 use super::child::{Scratch, command, outcome};
-use super::exchange::{Answer, Exchange, Identity};
+use super::exchange::{Answer, Exchange};
 
 /// Sends with the machine's own identity, on a machine with these variables.
 fn send(exchange: &Exchange, variables: &[(&str, &str)]) -> String {
@@ -44,13 +44,13 @@ fn a_virtual_machine() {
     assert!(sent.starts_with("sent: 250"), "{sent}");
     let requests = exchange.identity_requests();
     assert_eq!(requests.len(), 1);
-    assert_eq!(requests[0].identity, Identity::Imds);
+    assert_eq!(requests[0].path(), "/metadata/identity/oauth2/token");
     assert_eq!(requests[0].header("Metadata"), Some("true"));
     assert_eq!(
-        requests[0].query("resource"),
+        requests[0].field("resource"),
         Some("https://outlook.office365.com")
     );
-    assert_eq!(requests[0].query("client_id"), None);
+    assert_eq!(requests[0].field("client_id"), None);
     assert!(exchange.token_requests().is_empty(), "no tenant is asked");
     assert_eq!(exchange.settle().delivered().len(), 1);
     assert_eq!(exchange.violations(), [""; 0]);
@@ -83,10 +83,7 @@ fn app_service() {
     let exchange = Exchange::start();
     let sent = with(&exchange, exchange.app_service_env());
     assert!(sent.starts_with("sent: 250"), "{sent}");
-    assert_eq!(
-        exchange.identity_requests()[0].identity,
-        Identity::AppService
-    );
+    assert_eq!(exchange.identity_requests()[0].path(), "/MSI/token/");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn of_a_secret() {
 #[test]
 fn of_a_certificate() {
     let certificate = ClientCertificate::ends_in_days(20);
-    let exchange = Exchange::builder().certificate(certificate.der()).start();
+    let exchange = Exchange::builder().certificate(&certificate).start();
     let scratch = Scratch::new();
     let (cache, pem) = (
         scratch.path("tokens"),

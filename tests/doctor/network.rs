@@ -141,7 +141,7 @@ fn what_is_most_often_wrong_is_remarked_on() {
     );
 
     let certificate = ClientCertificate::ends_in_days(10);
-    let registered = Exchange::builder().certificate(certificate.der()).start();
+    let registered = Exchange::builder().certificate(&certificate).start();
     let account = registered.account().client_certificate(certificate.pem());
     let diagnosis = examine_with(&registered, &account, None);
     diagnosis.is(Ok, &ALL[..11]);

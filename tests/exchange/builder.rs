@@ -4,23 +4,18 @@ use std::path::PathBuf;
 
 use super::Exchange;
 use super::certificates::Certificate;
+use super::client_certificate::ClientCertificate;
 use super::config::{Config, keyword};
-use super::entra::{Answer, Registered};
-use super::fault::{Ends, Fault, Faults, Sequence, Step};
-use super::federated::FederatedTokens;
-use super::tcp::End;
+use super::entra::Answer;
+use super::fault::{Fault, Step};
+use super::shared::Orders;
 
 /// Builds an [`Exchange`].
 #[must_use]
 #[derive(Clone, Default)]
 pub struct Builder {
     pub(super) config: Config,
-    pub(super) faults: Faults,
-    pub(super) answers: Sequence<Answer>,
-    pub(super) refused: Vec<(String, String)>,
-    pub(super) ends: Ends,
-    pub(super) federated: FederatedTokens,
-    pub(super) identity_answers: Sequence<Answer>,
+    pub(super) orders: Orders,
 }
 
 /// Who the account is.
@@ -35,21 +30,16 @@ impl Builder {
         self.with(|config| config.client_secret = secret.into())
     }
 
-    /// A certificate, PEM or DER, with whose key the application may sign an assertion. Several may be registered.
-    pub fn certificate(self, certificate: impl AsRef<[u8]>) -> Self {
-        let registered = Registered::new(certificate.as_ref());
-        self.with(|config| config.certificates.push(registered))
-    }
-
-    /// Assertions may be signed with RS256 too. Entra takes it; a client that can do PS256 has no need of it.
-    pub fn allow_rs256(self) -> Self {
-        self.with(|config| config.rs256 = true)
+    /// A certificate with whose key the application may sign an assertion. Several may be registered.
+    pub fn certificate(self, certificate: &ClientCertificate) -> Self {
+        let certificate = certificate.clone();
+        self.with(|config| config.certificates.push(certificate))
     }
 
     /// A federated token that proves the application, usually a [`FederatedToken`](super::FederatedToken)'s text.
     /// Others are refused from now on.
     pub fn federated_token(mut self, text: impl Into<String>) -> Self {
-        self.federated.add(text.into());
+        self.orders.federated.add(text.into());
         self
     }
 
@@ -58,20 +48,10 @@ impl Builder {
         self.with(|config| config.user_assigned.push(client_id.into()))
     }
 
-    /// The machine has no identity of its own.
-    pub fn without_system_assigned(self) -> Self {
-        self.with(|config| config.system_assigned = false)
-    }
-
     /// Where the agent of Azure Arc writes its key files: a directory of the test's.
     pub fn arc_tokens(self, directory: impl Into<PathBuf>) -> Self {
         let directory = directory.into();
         self.with(|config| config.arc_tokens = Some(directory))
-    }
-
-    /// The resource whose `/.default` is the scope: `https://outlook.office365.com`.
-    pub fn resource(self, resource: &str) -> Self {
-        self.with(|config| config.resource = resource.into())
     }
 
     /// Another address that the mailbox has `SendAs` rights for. Without them Exchange refuses a message
@@ -87,12 +67,7 @@ impl Builder {
 
     /// Tokens of 43 octets that are no JWT.
     pub fn short_token(self) -> Self {
-        self.token_length(43)
-    }
-
-    /// Tokens of that many octets; they are JWTs if there is room for one. 2,012 by default.
-    pub fn token_length(self, octets: usize) -> Self {
-        self.with(|config| config.token_length = octets)
+        self.with(|config| config.token_length = 43)
     }
 
     /// What Entra says in `expires_in`: 3599.
@@ -106,24 +81,21 @@ impl Builder {
     /// EHLO offers this too, or instead of the line with the same keyword: `SIZE 1000`.
     pub fn extension(self, line: &str) -> Self {
         self.with(|config| {
-            match config
-                .extensions
+            let offered = &mut config.extensions;
+            match offered
                 .iter_mut()
                 .find(|offered| keyword(offered) == keyword(line))
             {
                 Some(offered) => *offered = line.into(),
-                None => config.extensions.push(line.into()),
+                None => offered.push(line.into()),
             }
         })
     }
 
     /// EHLO does not offer this, and the server does not know it.
     pub fn without(self, extension: &str) -> Self {
-        self.with(|config| {
-            config
-                .extensions
-                .retain(|offered| keyword(offered) != extension);
-        })
+        let stays = |offered: &String| keyword(offered) != extension;
+        self.with(|config| config.extensions.retain(stays))
     }
 
     /// The mechanisms that EHLO offers after TLS: `LOGIN XOAUTH2`.
@@ -166,31 +138,31 @@ impl Builder {
 impl Builder {
     /// At this step, every time.
     pub fn on(mut self, step: Step, fault: Fault) -> Self {
-        self.faults.tell(step, 1..=usize::MAX, fault);
+        self.orders.faults.tell(step, 1..=usize::MAX, fault);
         self
     }
 
     /// At the `n`th occurrence of this step, counted from 1 over the stand-in's life.
     pub fn on_nth(mut self, step: Step, n: usize, fault: Fault) -> Self {
-        self.faults.tell(step, n..=n, fault);
+        self.orders.faults.tell(step, n..=n, fault);
         self
     }
 
     /// RCPT refuses this address with this reply.
     pub fn refuse(mut self, address: &str, reply: &str) -> Self {
-        self.refused.push((address.into(), reply.into()));
+        self.orders.refused.push((address.into(), reply.into()));
         self
     }
 
     /// The token endpoint's answer to every request.
     pub fn token(mut self, answer: Answer) -> Self {
-        self.answers.tell(1..=usize::MAX, answer);
+        self.orders.answers.tell(1..=usize::MAX, answer);
         self
     }
 
     /// The token endpoint's answer to the `n`th request, counted from 1.
     pub fn nth_token(mut self, n: usize, answer: Answer) -> Self {
-        self.answers.tell(n..=n, answer);
+        self.orders.answers.tell(n..=n, answer);
         self
     }
 
@@ -198,43 +170,19 @@ impl Builder {
     ///
     /// Arc's challenge is one, too: `Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd")`.
     pub fn identity(mut self, answer: Answer) -> Self {
-        self.identity_answers.tell(1..=usize::MAX, answer);
+        self.orders.identity_answers.tell(1..=usize::MAX, answer);
         self
     }
 
     /// Its answer to each of the first `n` requests.
     pub fn first_identities(mut self, n: usize, answer: Answer) -> Self {
-        self.identity_answers.tell(1..=n, answer);
+        self.orders.identity_answers.tell(1..=n, answer);
         self
     }
 
     /// Its answer to the `n`th request, counted from 1.
     pub fn nth_identity(mut self, n: usize, answer: Answer) -> Self {
-        self.identity_answers.tell(n..=n, answer);
-        self
-    }
-
-    /// FIN instead of the octet behind the first `n` that the server says on each connection.
-    ///
-    /// Octets are those of SMTP in plaintext, before TLS and in it. `n` may run from 0 to
-    /// `server_bytes() - 1` of an undisturbed run.
-    pub fn cut_server_at(self, n: u64) -> Self {
-        self.end_server_at(n, End::Disconnect)
-    }
-
-    /// As [`Builder::cut_server_at`], with RST (FIN if the client has not said anything yet).
-    pub fn reset_server_at(self, n: u64) -> Self {
-        self.end_server_at(n, End::Reset)
-    }
-
-    /// As [`Builder::cut_server_at`], with silence.
-    pub fn silent_server_at(self, n: u64) -> Self {
-        self.end_server_at(n, End::Silent)
-    }
-
-    /// On each connection the server reads `n` octets of the client's SMTP, then nothing any more.
-    pub fn stop_reading_at(mut self, n: u64) -> Self {
-        self.ends.client = Some(n);
+        self.orders.identity_answers.tell(n..=n, answer);
         self
     }
 
@@ -246,11 +194,6 @@ impl Builder {
     /// Starts it.
     pub fn start(self) -> Exchange {
         Exchange::launch(self)
-    }
-
-    fn end_server_at(mut self, n: u64, end: End) -> Self {
-        self.ends.server = Some((n, end));
-        self
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

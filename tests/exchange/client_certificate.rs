@@ -25,6 +25,10 @@ pub struct ClientCertificate {
     der: CertificateDer<'static>,
     pem: String,
     key: &'static str,
+    pub(super) public_key: Vec<u8>,
+    /// Seconds since 1970.
+    pub(super) from: i64,
+    pub(super) until: i64,
 }
 
 /// The kinds.
@@ -74,9 +78,8 @@ impl ClientCertificate {
 
     fn make(key: &'static str, dates: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "exosend test");
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CommonName, "exosend test");
         dates(&mut params);
         let pair = KeyPair::from_pem(key).expect("a readable key");
         let certificate = params.self_signed(&pair).expect("a certificate");
@@ -84,6 +87,9 @@ impl ClientCertificate {
             der: certificate.der().clone(),
             pem: certificate.pem(),
             key,
+            public_key: pair.public_key_raw().to_vec(),
+            from: params.not_before.unix_timestamp(),
+            until: params.not_after.unix_timestamp(),
         }
     }
 }
@@ -126,17 +132,8 @@ impl ClientCertificate {
         RSA_PKCS1_ENCRYPTED
     }
 
-    /// The certificate in DER.
-    pub fn der(&self) -> &[u8] {
-        &self.der
-    }
-
     /// `x5t#S256`: the SHA-256 of the certificate in base64url (RFC 7515 4.1.8).
     pub fn thumbprint(&self) -> String {
-        thumbprint(&self.der)
+        BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &self.der))
     }
-}
-
-pub(super) fn thumbprint(der: &[u8]) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, der))
 }

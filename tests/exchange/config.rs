@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rustls::SupportedProtocolVersion;
 
 use super::certificates::Certificate;
-use super::entra::Registered;
+use super::client_certificate::ClientCertificate;
 
 #[derive(Clone)]
 pub(super) struct Config {
@@ -14,9 +14,7 @@ pub(super) struct Config {
     pub(super) tenant_id: String,
     pub(super) client_id: String,
     pub(super) client_secret: String,
-    pub(super) certificates: Vec<Registered>,
-    pub(super) rs256: bool,
-    pub(super) system_assigned: bool,
+    pub(super) certificates: Vec<ClientCertificate>,
     pub(super) user_assigned: Vec<String>,
     pub(super) arc_tokens: Option<PathBuf>,
     pub(super) resource: String,
@@ -46,8 +44,6 @@ impl Default for Config {
             client_id: "6731de76-14a6-49ae-97bc-6eba6914391e".into(),
             client_secret: "Stand8Q~in&secret+value=with%odd~letters".into(),
             certificates: Vec::new(),
-            rs256: false,
-            system_assigned: true,
             user_assigned: Vec::new(),
             arc_tokens: None,
             resource: "https://outlook.office365.com".into(),

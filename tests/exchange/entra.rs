@@ -1,14 +1,13 @@
-//! The token side: Entra's v2.0 token endpoint over HTTPS, and token introspection for other servers.
+//! The token side: Entra's v2.0 token endpoint over HTTPS.
 
 use super::channel::Channel;
 use super::http::{Request, Requests};
-use super::record::{Issued, TokenRequest};
+use super::record::Issued;
 use super::shared::Shared;
 use super::tcp::End;
 
 pub use answer::Answer;
 
-pub(super) use assertion::Registered;
 pub(super) use refusal::Refusal;
 
 mod answer;
@@ -24,7 +23,7 @@ pub(super) fn serve(mut channel: Channel, shared: &Shared) {
         return channel.tcp.end(End::Silent);
     }
     match channel.handshake(&shared.entra_tls) {
-        Ok(()) => serve_plain(channel, shared),
+        Ok(()) => answer(channel, shared),
         Err(failure) => {
             shared.handshake_failure("entra", &failure);
             channel.tcp.end(End::Disconnect);
@@ -32,19 +31,12 @@ pub(super) fn serve(mut channel: Channel, shared: &Shared) {
     }
 }
 
-/// Serves one connection whose TLS, if any, is done.
-pub(super) fn serve_plain(channel: Channel, shared: &Shared) {
+fn answer(channel: Channel, shared: &Shared) {
     let mut requests = Requests::new(channel);
     while let Some(request) = requests.next() {
         shared.count_token_turns(&mut requests.channel.tcp);
-        let path = request.target.split('?').next().unwrap_or_default();
-        let (usual, answer) = match path {
-            "/introspect" => (introspect(&request, shared), Answer::usual()),
-            _ => (
-                token(&request, shared),
-                shared.next_answer().unwrap_or_else(Answer::usual),
-            ),
-        };
+        let usual = token(&request, shared);
+        let answer = shared.next_answer().unwrap_or_else(Answer::usual);
         if !perform(&answer, &usual, &mut requests.channel) {
             return;
         }
@@ -54,18 +46,9 @@ pub(super) fn serve_plain(channel: Channel, shared: &Shared) {
 
 /// `POST /{tenant}/oauth2/v2.0/token`.
 fn token(request: &Request, shared: &Shared) -> Answer {
-    let form = request.form();
-    let secret_as_length = |(name, value): (String, String)| match name.as_str() {
-        "client_secret" | "client_assertion" => (name, format!("[{} octets]", value.len())),
-        _ => (name, value),
-    };
-    shared.record().token_requests.push(TokenRequest {
-        method: request.method.clone(),
-        target: request.target.clone(),
-        headers: request.headers.clone(),
-        form: form.iter().cloned().map(secret_as_length).collect(),
-    });
-    match check(request, &form, shared) {
+    let shown = request.without(&["client_secret", "client_assertion"]);
+    shared.record().token_requests.push(shown);
+    match check(request, shared) {
         Ok(audience) => {
             let token = shared.issue(audience);
             let expires_in = shared.config.expires_in;
@@ -81,28 +64,24 @@ fn token(request: &Request, shared: &Shared) -> Answer {
 }
 
 /// Entra's checks in Entra's order; the audience of the token if all is well.
-fn check<'a>(
-    request: &Request,
-    form: &'a [(String, String)],
-    shared: &Shared,
-) -> Result<&'a str, Refusal> {
+fn check<'a>(request: &'a Request, shared: &Shared) -> Result<&'a str, Refusal> {
     let config = &shared.config;
-    let field = |name: &str| {
-        form.iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.as_str())
+    let needed = |name| {
+        let field = request.field(name);
+        field.ok_or_else(|| Refusal::missing_parameter(name))
     };
-    let needed = |name| field(name).ok_or_else(|| Refusal::missing_parameter(name));
 
     let Some(tenant) = request
         .target
         .strip_prefix('/')
         .and_then(|path| path.strip_suffix("/oauth2/v2.0/token"))
     else {
-        return Err(Refusal::not_found());
+        return Err(Refusal::new(90_023, "No such endpoint."));
     };
     if request.method != "POST" {
-        return Err(Refusal::not_post(&request.method));
+        let method = &request.method;
+        let text = format!("The endpoint only accepts POST requests. Received a {method} request.");
+        return Err(Refusal::new(900_561, text));
     }
     if ![&config.tenant, &config.tenant_id]
         .iter()
@@ -112,7 +91,8 @@ fn check<'a>(
     }
     let grant_type = needed("grant_type")?;
     if grant_type != "client_credentials" {
-        return Err(Refusal::unsupported_grant(grant_type));
+        let text = format!("The app requested an unsupported grant type '{grant_type}'.");
+        return Err(Refusal::new(70_003, text));
     }
     let client_id = needed("client_id")?;
     if client_id != config.client_id {
@@ -126,30 +106,32 @@ fn check<'a>(
     if ![&config.resource, GRAPH].contains(&resource) {
         return Err(Refusal::unknown_resource(resource, tenant));
     }
-    check_credential(request, field, shared)?;
+    check_credential(request, shared)?;
     Ok(resource)
 }
+
+const NO_CREDENTIAL: &str =
+    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+/// RFC 6749 2.3: no more than one way to prove who one is in a request.
+const MALFORMED: &str = "Invalid request. Request is malformed or invalid.";
 
 pub(super) const GRAPH: &str = "https://graph.microsoft.com";
 
 /// What proves the client: a secret or an assertion, not both.
-fn check_credential<'a>(
-    request: &Request,
-    field: impl Fn(&str) -> Option<&'a str>,
-    shared: &Shared,
-) -> Result<(), Refusal> {
+fn check_credential(request: &Request, shared: &Shared) -> Result<(), Refusal> {
     let config = &shared.config;
-    match (field("client_secret"), field("client_assertion")) {
-        (None, None) => Err(Refusal::no_credential()),
-        (Some(_), Some(_)) => Err(Refusal::malformed()),
+    let (secret, assertion) = ("client_secret", "client_assertion");
+    match (request.field(secret), request.field(assertion)) {
+        (None, None) => Err(Refusal::new(7_000_218, NO_CREDENTIAL)),
+        (Some(_), Some(_)) => Err(Refusal::new(9_002_313, MALFORMED)),
         (Some(secret), None) if secret == config.client_secret => Ok(()),
         (Some(_), None) => Err(Refusal::wrong_secret(&config.client_id)),
         (None, Some(assertion)) => {
             shared.record().assertions.push(assertion.to_owned());
-            match field("client_assertion_type") {
+            match request.field("client_assertion_type") {
                 None => return Err(Refusal::missing_parameter("client_assertion_type")),
                 Some(assertion::TYPE) => (),
-                Some(_) => return Err(Refusal::malformed()),
+                Some(_) => return Err(Refusal::new(9_002_313, MALFORMED)),
             }
             if shared.orders().federated.any() && !assertion::names_certificate(assertion) {
                 return federation::check(assertion, shared);
@@ -158,33 +140,6 @@ fn check_credential<'a>(
             let endpoint = format!("https://{host}{}", request.target);
             assertion::check(assertion, &endpoint, shared)
         }
-    }
-}
-
-/// RFC 7662, as Dovecot's `introspection_mode` auth, get and post ask for it.
-fn introspect(request: &Request, shared: &Shared) -> Answer {
-    let bearer = request
-        .header("Authorization")
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let parameters = [request.query(), request.form()].concat();
-    let parameter = parameters
-        .iter()
-        .find(|(name, _)| name == "token")
-        .map(|(_, value)| value.as_str());
-    let good = bearer
-        .or(parameter)
-        .is_some_and(|token| shared.is_good_for_exchange(token));
-    if good {
-        let mailbox = &shared.config.mailbox;
-        return Answer::json(
-            &serde_json::json!({ "active": true, "username": mailbox, "email": mailbox }),
-        );
-    }
-    let answer = Answer::json(&serde_json::json!({ "active": false }));
-    if bearer.is_some() {
-        answer.with_status(401)
-    } else {
-        answer
     }
 }
 

@@ -92,7 +92,10 @@ impl Fault {
 
     /// The usual reply, but late.
     pub fn delay(time: Duration) -> Self {
-        Self::usual().after(time)
+        Self {
+            after: time,
+            ..Self::usual()
+        }
     }
 
     /// The usual reply, `n` octets at a time in writes of their own. In plaintext the client's kernel may
@@ -104,14 +107,6 @@ impl Fault {
     /// The usual reply, one octet at a time with `rest` before each.
     pub fn trickle(rest: Duration) -> Self {
         Self::usual().paced(1, rest)
-    }
-
-    /// Waits before it happens.
-    pub fn after(self, time: Duration) -> Self {
-        Self {
-            after: time,
-            ..self
-        }
     }
 
     /// Sent `piece` octets at a time, with `rest` before each piece.

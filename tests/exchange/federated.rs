@@ -47,16 +47,6 @@ impl FederatedToken {
         self.claim("sub", subject)
     }
 
-    /// For another audience.
-    pub fn audience(self, audience: &str) -> Self {
-        self.claim("aud", audience)
-    }
-
-    /// Over since a minute.
-    pub fn expired(self) -> Self {
-        self.claim("exp", clock::unix() - 60)
-    }
-
     /// The token as the file holds it.
     pub fn text(&self) -> String {
         let header = json!({ "alg": "RS256", "kid": random::base64url(20) });

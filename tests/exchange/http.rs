@@ -10,20 +10,57 @@ pub(super) struct Requests {
     input: Vec<u8>,
 }
 
-/// One request, whole.
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) target: String,
-    pub(super) headers: Vec<(String, String)>,
-    body: Vec<u8>,
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method: `POST` to Entra, `GET` to a managed identity's endpoint.
+    pub method: String,
+    /// The path and query.
+    pub target: String,
+    /// All header fields.
+    pub headers: Vec<(String, String)>,
+    /// The fields of the form; of the query, if the body is none.
+    pub form: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A field of the form or of the query.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let named = self.form.iter().find(|(field, _)| field == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// A header field.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let named = headers.find(|(field, _)| field.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// The path alone.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The request with the length of its secrets, as `[40 octets]`, in their place.
+    pub(super) fn without(&self, secrets: &[&str]) -> Self {
+        let mut shown = self.clone();
+        for (name, value) in shown.headers.iter_mut().chain(&mut shown.form) {
+            if secrets
+                .iter()
+                .any(|secret| name.eq_ignore_ascii_case(secret))
+            {
+                *value = format!("[{} octets]", value.len());
+            }
+        }
+        shown
+    }
 }
 
 impl Requests {
     pub(super) fn new(channel: Channel) -> Self {
-        Self {
-            channel,
-            input: Vec::new(),
-        }
+        let input = Vec::new();
+        Self { channel, input }
     }
 
     /// The next one, or `None` when the client went or does not speak HTTP.
@@ -35,13 +72,16 @@ impl Requests {
                 Err(_) => return None,
             }
         };
-        let length = request
-            .header("Content-Length")
-            .map_or(Some(0), |length| length.trim().parse().ok())?;
+        let length = request.header("Content-Length");
+        let length = length.map_or(Some(0), |length| length.trim().parse().ok())?;
         while self.input.len() < head + length {
             self.fill()?;
         }
-        request.body = self.input.drain(..head + length).skip(head).collect();
+        let body: Vec<u8> = self.input.drain(..head + length).skip(head).collect();
+        let media_type = request.header("Content-Type").unwrap_or_default();
+        if media_type.starts_with("application/x-www-form-urlencoded") {
+            request.form = fields(&String::from_utf8_lossy(&body));
+        }
         Some(request)
     }
 
@@ -60,45 +100,37 @@ fn parse(input: &[u8]) -> Result<Option<(Request, usize)>, httparse::Error> {
     let httparse::Status::Complete(head) = parsed.parse(input)? else {
         return Ok(None);
     };
-    let field = |header: &httparse::Header<'_>| {
-        (
-            header.name.to_owned(),
-            String::from_utf8_lossy(header.value).into_owned(),
-        )
-    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = parsed.headers.iter();
+    let target = parsed.path.unwrap_or_default();
+    let query = target.split_once('?').map_or("", |(_, query)| query);
     let request = Request {
         method: parsed.method.unwrap_or_default().to_owned(),
-        target: parsed.path.unwrap_or_default().to_owned(),
-        headers: parsed.headers.iter().map(field).collect(),
-        body: Vec::new(),
+        target: target.to_owned(),
+        headers: headers
+            .map(|h| (h.name.to_owned(), text(h.value)))
+            .collect(),
+        form: fields(query),
     };
     Ok(Some((request, head)))
 }
 
-impl Request {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let named = self
-            .headers
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_str())
-    }
+fn fields(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
+}
 
-    /// The fields of the body; none if it is not said to be a form.
-    pub(super) fn form(&self) -> Vec<(String, String)> {
-        let content_type = self.header("Content-Type").unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Vec::new();
-        }
-        form_urlencoded::parse(&self.body).into_owned().collect()
+/// `+` is a space, `%41` an A.
+fn decoded(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    let mut parts = spaced.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).expect("two digits behind a %");
+        bytes.push(u8::from_str_radix(digits, 16).expect("hexadecimal digits"));
+        bytes.extend_from_slice(rest.as_bytes());
     }
-
-    /// The fields behind the `?`.
-    pub(super) fn query(&self) -> Vec<(String, String)> {
-        let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect()
-    }
+    String::from_utf8(bytes).expect("UTF-8")
 }

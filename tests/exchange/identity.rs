@@ -19,29 +19,23 @@ mod app_service;
 mod arc;
 mod imds;
 
-/// Who gives the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// A virtual machine's metadata service.
-    Imds,
-    /// App Service, Functions and Container Apps.
-    AppService,
-    /// The agent of Azure Arc.
-    Arc,
-}
-
-/// Where they are. Each starts when it is asked for.
+/// Where they are: one server, which starts when it is asked for.
 impl Exchange {
     /// The metadata service without its path: `http://127.0.0.1:12345` in the place of `http://169.254.169.254`.
     pub fn imds_url(&self) -> String {
-        self.identity_url(Identity::Imds)
+        let server = self.machine.get_or_init(|| {
+            let shared = Arc::clone(&self.shared);
+            Server::start(vec![loopback()], None, move |channel| {
+                serve(channel, &shared);
+            })
+        });
+        format!("http://127.0.0.1:{}", server.port())
     }
 
     /// `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` as App Service sets them.
     pub fn app_service_env(&self) -> [(&'static str, String); 2] {
-        let url = self.identity_url(Identity::AppService);
         [
-            ("IDENTITY_ENDPOINT", url + app_service::PATH),
+            ("IDENTITY_ENDPOINT", self.imds_url() + app_service::PATH),
             ("IDENTITY_HEADER", app_service::SECRET.into()),
         ]
     }
@@ -49,68 +43,35 @@ impl Exchange {
     /// `IDENTITY_ENDPOINT` and `IMDS_ENDPOINT` as the agent of Arc sets them. The test has to name a directory with
     /// [`Builder::arc_tokens`](super::Builder::arc_tokens).
     pub fn arc_env(&self) -> [(&'static str, String); 2] {
-        let url = self.identity_url(Identity::Arc);
         [
-            ("IDENTITY_ENDPOINT", url.clone() + imds::PATH),
-            ("IMDS_ENDPOINT", url),
+            ("IDENTITY_ENDPOINT", self.imds_url() + imds::PATH),
+            ("IMDS_ENDPOINT", self.imds_url()),
         ]
     }
 
-    fn identity_url(&self, identity: Identity) -> String {
-        let server = self.identities[identity as usize].get_or_init(|| {
-            let shared = Arc::clone(&self.shared);
-            Server::start(vec![loopback()], None, move |channel| {
-                serve(identity, channel, &shared);
-            })
-        });
-        format!("http://127.0.0.1:{}", server.port())
-    }
-
-    /// The requests for a managed identity's token, the challenged ones of Arc included.
-    pub fn identity_requests(&self) -> Vec<IdentityRequest> {
+    /// The requests for a managed identity's token without their secrets, the challenged ones of Arc included.
+    pub fn identity_requests(&self) -> Vec<Request> {
         self.shared.record().identity_requests.clone()
     }
 }
 
-/// A request that came to one of them.
-#[derive(Clone, Debug)]
-pub struct IdentityRequest {
-    /// To which.
-    pub identity: Identity,
-    /// The method, `GET` if all is well.
-    pub method: String,
-    /// The path and query.
-    pub target: String,
-    /// All header fields. Of a secret only the length is kept, as `[40 octets]`.
-    pub headers: Vec<(String, String)>,
-    parameters: Vec<(String, String)>,
-}
-
-impl IdentityRequest {
-    /// A header field.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let named = self
-            .headers
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_str())
-    }
-
-    /// A field of the query.
-    pub fn query(&self, name: &str) -> Option<&str> {
-        value(&self.parameters, name)
-    }
-}
-
 /// Serves one connection.
-fn serve(identity: Identity, channel: Channel, shared: &Shared) {
+fn serve(channel: Channel, shared: &Shared) {
     let mut requests = Requests::new(channel);
     while let Some(request) = requests.next() {
-        note(identity, &request, shared);
-        let usual = match identity {
-            Identity::Imds => imds::answer(&request, shared),
-            Identity::AppService => app_service::answer(&request, shared),
-            Identity::Arc => arc::answer(&request, shared),
+        let shown = request.without(&["authorization", app_service::HEADER]);
+        shared.record().identity_requests.push(shown);
+        if request.method != "GET" {
+            shared.violation(format!("identity: {} instead of GET", request.method));
+        }
+        // The mark of a request that was relayed: it may come from outside the machine.
+        if request.header("X-Forwarded-For").is_some() {
+            shared.violation("identity: asked through a proxy");
+        }
+        let usual = match (request.path(), request.field("api-version")) {
+            (app_service::PATH, _) => app_service::answer(&request, shared),
+            (_, Some(arc::VERSION)) => arc::answer(&request, shared),
+            _ => imds::answer(&request, shared),
         };
         let answer = shared.orders().identity_answers.next();
         let answer = answer.unwrap_or_else(Answer::usual);
@@ -119,34 +80,6 @@ fn serve(identity: Identity, channel: Channel, shared: &Shared) {
         }
     }
     requests.channel.close();
-}
-
-fn note(identity: Identity, request: &Request, shared: &Shared) {
-    let secret_as_length = |(name, value): &(String, String)| {
-        let secret = ["authorization", app_service::HEADER]
-            .iter()
-            .any(|secret| name.eq_ignore_ascii_case(secret));
-        let shown = if secret {
-            format!("[{} octets]", value.len())
-        } else {
-            value.clone()
-        };
-        (name.clone(), shown)
-    };
-    shared.record().identity_requests.push(IdentityRequest {
-        identity,
-        method: request.method.clone(),
-        target: request.target.clone(),
-        headers: request.headers.iter().map(secret_as_length).collect(),
-        parameters: request.query(),
-    });
-    if request.method != "GET" {
-        shared.violation(format!("{identity:?}: {} instead of GET", request.method));
-    }
-    // The mark of a request that was relayed: it may come from outside the machine.
-    if request.header("X-Forwarded-For").is_some() {
-        shared.violation(format!("{identity:?}: asked through a proxy"));
-    }
 }
 
 /// A token as the three give it, with every member that one of them has. All are strings.
@@ -166,37 +99,25 @@ fn token(resource: &str, client_id: &str, shared: &Shared) -> Value {
 }
 
 /// The identity that is asked for, by its client ID; `None` if the machine has no such one.
-fn identity<'a>(parameters: &'a [(String, String)], shared: &'a Shared) -> Option<&'a str> {
+fn identity<'a>(request: &Request, shared: &'a Shared) -> Option<&'a str> {
     let config = &shared.config;
-    if ["object_id", "principal_id", "msi_res_id", "mi_res_id"]
-        .iter()
-        .any(|name| value(parameters, name).is_some())
-    {
+    let others = ["object_id", "principal_id", "msi_res_id", "mi_res_id"];
+    if others.iter().any(|name| request.field(name).is_some()) {
         return None;
     }
-    match value(parameters, "client_id") {
-        None => config.system_assigned.then_some(config.client_id.as_str()),
-        Some(asked) => config
-            .user_assigned
-            .iter()
-            .find(|known| *known == asked)
-            .map(String::as_str),
-    }
+    let known = match request.field("client_id") {
+        None => Some(&config.client_id),
+        Some(asked) => config.user_assigned.iter().find(|known| *known == asked),
+    };
+    known.map(String::as_str)
 }
 
 /// The resource that is asked for, if the tenant has it.
-fn resource<'a>(parameters: &'a [(String, String)], shared: &Shared) -> Result<&'a str, &'a str> {
-    let asked = value(parameters, "resource").unwrap_or_default();
+fn resource<'a>(request: &'a Request, shared: &Shared) -> Result<&'a str, &'a str> {
+    let asked = request.field("resource").unwrap_or_default();
     if [&*shared.config.resource, GRAPH].contains(&asked) {
         Ok(asked)
     } else {
         Err(asked)
     }
-}
-
-fn value<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    parameters
-        .iter()
-        .find(|(field, _)| field == name)
-        .map(|(_, value)| value.as_str())
 }

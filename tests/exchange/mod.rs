@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use fault::Ends;
 use server::{Server, Tap};
-use shared::{Orders, Shared};
+use shared::Shared;
 
 pub use builder::Builder;
 pub use certificates::Certificate;
@@ -36,8 +36,8 @@ pub use client_certificate::ClientCertificate;
 pub use entra::Answer;
 pub use fault::{Fault, Step};
 pub use federated::FederatedToken;
-pub use identity::{Identity, IdentityRequest};
-pub use record::{Delivered, TokenRequest};
+pub use http::Request;
+pub use record::Delivered;
 pub use tcp::End;
 
 mod account;
@@ -64,8 +64,7 @@ pub struct Exchange {
     shared: Arc<Shared>,
     smtp: Server,
     entra: Server,
-    introspection: OnceLock<Server>,
-    identities: [OnceLock<Server>; 3],
+    machine: OnceLock<Server>,
 }
 
 impl Exchange {
@@ -90,14 +89,7 @@ impl Exchange {
         let shared = Arc::new(Shared {
             smtp_tls: config.smtp_certificate.config(&config.tls_versions),
             entra_tls: config.entra_certificate.config(&config.tls_versions),
-            orders: Mutex::new(Orders {
-                faults: builder.faults,
-                answers: builder.answers,
-                refused: builder.refused,
-                ends: builder.ends,
-                federated: builder.federated,
-                identity_answers: builder.identity_answers,
-            }),
+            orders: Mutex::new(builder.orders),
             config: builder.config,
             record: Mutex::default(),
             smtp_flights: AtomicUsize::new(0),
@@ -111,8 +103,7 @@ impl Exchange {
             entra: Server::start(vec![loopback()], None, move |channel| {
                 entra::serve(channel, &for_entra);
             }),
-            introspection: OnceLock::new(),
-            identities: Default::default(),
+            machine: OnceLock::new(),
             shared,
         }
     }
@@ -138,18 +129,6 @@ impl Exchange {
     /// The token endpoint.
     pub fn token_url(&self) -> String {
         format!("{}/{}/oauth2/v2.0/token", self.authority(), self.tenant())
-    }
-
-    /// Token introspection in plain HTTP, for a Dovecot on the same machine. Over HTTPS it is at
-    /// `{authority}/introspect`.
-    pub fn introspect_url(&self) -> String {
-        let server = self.introspection.get_or_init(|| {
-            let shared = Arc::clone(&self.shared);
-            Server::start(vec![loopback()], None, move |channel| {
-                entra::serve_plain(channel, &shared);
-            })
-        });
-        format!("http://127.0.0.1:{}/introspect", server.port())
     }
 
     /// The root certificate that a client has to trust.
@@ -186,6 +165,11 @@ impl Exchange {
     pub fn issue_token(&self) -> String {
         self.shared.issue(&self.shared.config.resource)
     }
+
+    /// Whether it has issued this token, for Exchange.
+    pub fn knows(&self, token: &str) -> bool {
+        self.shared.is_good_for_exchange(token)
+    }
 }
 
 /// Orders to one that runs, as in [`Builder`].
@@ -203,59 +187,37 @@ impl Exchange {
         self.shared.orders().faults.tell(step, n..=n, fault);
     }
 
-    /// From now on RCPT refuses this address.
-    pub fn refuse(&self, address: &str, reply: &str) {
-        self.shared
-            .orders()
-            .refused
-            .push((address.into(), reply.into()));
-    }
-
-    /// Connections that begin from now on end behind the first `n` octets of SMTP that the server says, as by
-    /// [`Builder::cut_server_at`] and its kin.
+    /// Connections that begin from now on end in this way behind the first `n` octets of SMTP that the server says, in
+    /// plaintext and within TLS: `n` may be any below the `server_bytes` of an undisturbed run.
     pub fn end_server_at(&self, n: u64, how: End) {
-        self.shared.orders().ends = Ends {
-            server: Some((n, how)),
-            ..Ends::default()
-        };
+        self.end(|ends| ends.server = Some((n, how)));
     }
 
     /// The same for all octets that the server sends over TCP: handshake and records of TLS among them. Each
     /// handshake has its own length, by some octets.
     pub fn end_tcp_at(&self, n: u64, how: End) {
-        self.shared.orders().ends = Ends {
-            tcp: Some((n, how)),
-            ..Ends::default()
-        };
+        self.end(|ends| ends.tcp = Some((n, how)));
     }
 
     /// The same for the token side.
     pub fn end_entra_at(&self, n: u64, how: End) {
-        self.shared.orders().ends = Ends {
-            entra: Some((n, how)),
-            ..Ends::default()
-        };
+        self.end(|ends| ends.entra = Some((n, how)));
     }
 
-    /// As [`Builder::stop_reading_at`], for connections that begin from now on.
+    /// On such connections the server reads `n` octets of the client's SMTP, then nothing any more.
     pub fn stop_reading_at(&self, n: u64) {
-        self.shared.orders().ends = Ends {
-            client: Some(n),
-            ..Ends::default()
-        };
+        self.end(|ends| ends.client = Some(n));
+    }
+
+    fn end(&self, set: impl FnOnce(&mut Ends)) {
+        let ends = &mut self.shared.orders().ends;
+        *ends = Ends::default();
+        set(ends);
     }
 
     /// From now on the token endpoint's answer.
     pub fn token(&self, answer: Answer) {
         self.shared.orders().answers.tell(1..=usize::MAX, answer);
-    }
-
-    /// From now on the answer of the managed identity's endpoint.
-    pub fn identity(&self, answer: Answer) {
-        self.shared
-            .orders()
-            .identity_answers
-            .tell(1..=usize::MAX, answer);
     }
 
     /// From now on this federated token is good, and those before it are stale.

@@ -1,13 +1,13 @@
-//! Random identifiers, from the generator that rustls has anyway.
+//! Random identifiers.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
 
 /// `n` random octets.
 pub(super) fn bytes(n: usize) -> Vec<u8> {
     let mut bytes = vec![0; n];
-    let generator = rustls::crypto::ring::default_provider().secure_random;
-    generator.fill(&mut bytes).expect("random bytes");
+    SystemRandom::new().fill(&mut bytes).expect("random bytes");
     bytes
 }
 
@@ -24,12 +24,7 @@ pub(super) fn hex(n: usize) -> String {
 /// "7f9a2c54-…", the form of Entra's trace and correlation identifiers.
 pub(super) fn guid() -> String {
     let hex = hex(16).to_lowercase();
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    [0..8, 8..12, 12..16, 16..20, 20..32]
+        .map(|part| &hex[part])
+        .join("-")
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Exchange;
-use super::identity::{ArcKey, IdentityRequest};
+use super::http::Request;
+use super::identity::ArcKey;
 
 /// What it has seen.
 impl Exchange {
@@ -47,24 +48,14 @@ impl Exchange {
         self.shared.record().delivered.last().cloned()
     }
 
-    /// How many messages it accepted.
-    pub fn accepted(&self) -> usize {
-        self.shared.record().delivered.len()
-    }
-
-    /// Requests to the token endpoint.
-    pub fn token_requests(&self) -> Vec<TokenRequest> {
+    /// Requests to the token endpoint, without their secrets.
+    pub fn token_requests(&self) -> Vec<Request> {
         self.shared.record().token_requests.clone()
     }
 
     /// The assertions that came to the token endpoint, whole: for a verifier that is not ours.
     pub fn assertions(&self) -> Vec<String> {
         self.shared.record().assertions.clone()
-    }
-
-    /// TLS handshakes that failed, with the client's alert if it sent one.
-    pub fn handshake_failures(&self) -> Vec<String> {
-        self.shared.record().handshake_failures.clone()
     }
 
     /// How often the client spoke on the SMTP side after the server had spoken: one for each command or
@@ -137,38 +128,6 @@ impl Delivered {
     }
 }
 
-/// A request that came to the token endpoint.
-#[derive(Clone, Debug)]
-pub struct TokenRequest {
-    /// The method, `POST` if all is well.
-    pub method: String,
-    /// The path and query.
-    pub target: String,
-    /// All header fields.
-    pub headers: Vec<(String, String)>,
-    /// The form's fields. Of a secret or an assertion only the length is kept, as `[40 octets]`.
-    pub form: Vec<(String, String)>,
-}
-
-impl TokenRequest {
-    /// A field of the form.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.form
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// A header field.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let named = self
-            .headers
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_str())
-    }
-}
-
 /// A token that was given out.
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
@@ -182,12 +141,11 @@ pub(super) struct Issued {
 pub(super) struct Record {
     pub(super) transcript: Vec<String>,
     pub(super) violations: Vec<String>,
-    pub(super) handshake_failures: Vec<String>,
     pub(super) delivered: Vec<Delivered>,
-    pub(super) token_requests: Vec<TokenRequest>,
+    pub(super) token_requests: Vec<Request>,
     pub(super) assertions: Vec<String>,
     pub(super) assertion_ids: HashSet<String>,
-    pub(super) identity_requests: Vec<IdentityRequest>,
+    pub(super) identity_requests: Vec<Request>,
     pub(super) arc_keys: Vec<ArcKey>,
     pub(super) issued: Vec<Issued>,
 }

@@ -26,6 +26,7 @@ pub(super) struct Shared {
 }
 
 /// What goes wrong, and where.
+#[derive(Clone, Default)]
 pub(super) struct Orders {
     pub(super) faults: Faults,
     pub(super) answers: Sequence<Answer>,
@@ -86,9 +87,7 @@ impl Shared {
     }
 
     pub(super) fn handshake_failure(&self, side: &str, failure: &io::Error) {
-        let failure = format!("{side}: {failure}");
-        self.note(format!("-- handshake failed: {failure}"));
-        self.record().handshake_failures.push(failure);
+        self.note(format!("-- handshake failed: {side}: {failure}"));
     }
 
     pub(super) fn count_smtp_turns(&self, tcp: &mut Tcp) {

@@ -12,21 +12,20 @@ use super::refusal::Refusal;
 #[derive(Clone, Debug)]
 pub struct Answer {
     what: What,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
     pub(in super::super) after: Duration,
     pub(in super::super) pace: Pace,
     pub(in super::super) end: Option<End>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum What {
     Usual,
     /// The usual answer, of which the last half never comes.
     HalfOfUsual,
-    Http {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-    },
+    This,
     Nothing,
 }
 
@@ -34,11 +33,8 @@ impl Answer {
     /// This status, with an empty body.
     pub fn status(status: u16) -> Self {
         Self {
-            what: What::Http {
-                status,
-                headers: Vec::new(),
-                body: Vec::new(),
-            },
+            what: What::This,
+            status,
             ..Self::usual()
         }
     }
@@ -49,11 +45,12 @@ impl Answer {
     /// Answer::aadsts(401, "invalid_client", 7000222, "The provided client secret keys are expired.")
     /// ```
     pub fn aadsts(status: u16, error: &'static str, code: u32, text: &str) -> Self {
+        let text = text.to_owned();
         Refusal {
             status,
             error,
             code,
-            text: text.to_owned(),
+            text,
         }
         .answer()
     }
@@ -73,80 +70,68 @@ impl Answer {
 
     /// The connection ends without an answer.
     pub fn disconnect() -> Self {
-        Self {
-            end: Some(End::Disconnect),
-            what: What::Nothing,
-            ..Self::usual()
-        }
+        Self::ends(What::Nothing, End::Disconnect)
     }
 
     /// The connection is reset without an answer.
     pub fn reset() -> Self {
-        Self {
-            end: Some(End::Reset),
-            what: What::Nothing,
-            ..Self::usual()
-        }
+        Self::ends(What::Nothing, End::Reset)
     }
 
     /// No answer until the client goes.
     pub fn silent() -> Self {
-        Self {
-            end: Some(End::Silent),
-            what: What::Nothing,
-            ..Self::usual()
-        }
+        Self::ends(What::Nothing, End::Silent)
     }
 
     /// The usual answer, but the connection ends amid its body.
     pub fn cut_short() -> Self {
+        Self::ends(What::HalfOfUsual, End::Disconnect)
+    }
+
+    fn ends(what: What, end: End) -> Self {
+        let end = Some(end);
         Self {
-            end: Some(End::Disconnect),
-            what: What::HalfOfUsual,
+            what,
+            end,
             ..Self::usual()
         }
     }
 
     /// The usual answer, but late.
-    pub fn delay(time: Duration) -> Self {
-        Self::usual().after(time)
+    pub fn delay(after: Duration) -> Self {
+        Self {
+            after,
+            ..Self::usual()
+        }
     }
 
     /// The usual answer, one octet at a time with `rest` before each.
     pub fn trickle(rest: Duration) -> Self {
+        let pace = Pace { piece: 1, rest };
         Self {
-            pace: Pace { piece: 1, rest },
+            pace,
             ..Self::usual()
         }
     }
 
     /// With this header field. `Content-Length` is there already.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let What::Http { headers, .. } = &mut self.what {
-            headers.push((name.into(), value.into()));
-        }
+        self.headers.push((name.into(), value.into()));
         self
     }
 
     /// With this body.
     pub fn body(mut self, text: impl Into<Vec<u8>>) -> Self {
-        if let What::Http { body, .. } = &mut self.what {
-            *body = text.into();
-        }
+        self.body = text.into();
         self
-    }
-
-    /// Waits before it answers.
-    pub fn after(self, time: Duration) -> Self {
-        Self {
-            after: time,
-            ..self
-        }
     }
 
     pub(in super::super) fn usual() -> Self {
         Self {
             what: What::Usual,
+            status: 200,
+            headers: Vec::new(),
+            body: Vec::new(),
             after: Duration::ZERO,
             pace: Pace::default(),
             end: None,
@@ -159,20 +144,17 @@ impl Answer {
             .body(value.to_string())
     }
 
-    pub(in super::super) fn with_status(mut self, code: u16) -> Self {
-        if let What::Http { status, .. } = &mut self.what {
-            *status = code;
-        }
-        self
+    pub(in super::super) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// The answer as it goes over the wire.
     pub(in super::super) fn bytes(&self, usual: &Self) -> Vec<u8> {
-        let mut bytes = match &self.what {
+        let mut bytes = match self.what {
             What::Usual => return usual.http(),
             What::Nothing => return Vec::new(),
+            What::This => return self.http(),
             What::HalfOfUsual => usual.http(),
-            What::Http { .. } => return self.http(),
         };
         let head = bytes
             .windows(4)
@@ -183,23 +165,15 @@ impl Answer {
     }
 
     fn http(&self) -> Vec<u8> {
-        let What::Http {
-            status,
-            headers,
-            body,
-        } = &self.what
-        else {
-            return Vec::new();
-        };
-        let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(*status));
-        for (name, value) in headers {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str(&format!(
             "Cache-Control: no-store, no-cache\r\nContent-Length: {}\r\n\r\n",
-            body.len()
+            self.body.len()
         ));
-        [head.as_bytes(), body].concat()
+        [head.as_bytes(), &self.body].concat()
     }
 }
 

@@ -3,15 +3,10 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
-};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use ring::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
 use serde_json::Value;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::super::client_certificate::thumbprint;
+use super::super::ClientCertificate;
 use super::super::clock;
 use super::super::shared::Shared;
 use super::refusal::Refusal;
@@ -21,31 +16,6 @@ pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-b
 
 /// The longest life of an assertion, and what a slow clock tick may add.
 const LIFE: i64 = 600 + 2;
-
-/// A certificate that is registered with the application.
-#[derive(Clone)]
-pub(in super::super) struct Registered {
-    thumbprint: String,
-    public_key: Vec<u8>,
-    from: i64,
-    until: i64,
-}
-
-impl Registered {
-    /// Reads PEM or DER, as the portal does.
-    pub(in super::super) fn new(certificate: &[u8]) -> Self {
-        let der = CertificateDer::from_pem_slice(certificate)
-            .unwrap_or_else(|_| CertificateDer::from(certificate.to_vec()));
-        let (_, parsed) = X509Certificate::from_der(&der).expect("a certificate");
-        let validity = parsed.validity();
-        Self {
-            thumbprint: thumbprint(&der),
-            public_key: parsed.public_key().subject_public_key.data.to_vec(),
-            from: validity.not_before.timestamp(),
-            until: validity.not_after.timestamp(),
-        }
-    }
-}
 
 /// Whether this assertion, sent to this `endpoint`, proves the application.
 pub(super) fn check(assertion: &str, endpoint: &str, shared: &Shared) -> Result<(), Refusal> {
@@ -57,20 +27,20 @@ pub(super) fn check(assertion: &str, endpoint: &str, shared: &Shared) -> Result<
     let signature = decode(signature)?;
 
     let certificate = certificate_of(&header, shared)?;
-    let algorithm = algorithm_of(&header, shared)?;
+    let algorithm = algorithm_of(&header)?;
     UnparsedPublicKey::new(algorithm, &certificate.public_key)
         .verify(signed.as_bytes(), &signature)
-        .map_err(|_| wrong_signature(&certificate.thumbprint))?;
+        .map_err(|_| wrong_signature(&certificate.thumbprint()))?;
 
     let client = &shared.config.client_id;
     if [&claims["iss"], &claims["sub"]]
         .iter()
         .any(|claim| *claim != client)
     {
-        return Err(wrong_client());
+        return Err(Refusal::new(700_021, WRONG_CLIENT));
     }
     if claims["aud"] != endpoint {
-        return Err(wrong_audience());
+        return Err(Refusal::new(700_023, WRONG_AUDIENCE));
     }
     check_times(&claims)?;
     // Entra is not known to look at it. RFC 7523 3 lets a server do so, and a client that repeats itself is caught here.
@@ -94,14 +64,20 @@ pub(super) fn names_certificate(assertion: &str) -> bool {
 }
 
 /// The certificate that the header names by its SHA-256, in its time.
-fn certificate_of<'a>(header: &Value, shared: &'a Shared) -> Result<&'a Registered, Refusal> {
+fn certificate_of<'a>(
+    header: &Value,
+    shared: &'a Shared,
+) -> Result<&'a ClientCertificate, Refusal> {
     let Some(named) = header["x5t#S256"].as_str() else {
         return Err(invalid_jwt(
             "Invalid JWT token. No certificate thumbprint specified in token header.",
         ));
     };
     let certificates = &shared.config.certificates;
-    let Some(certificate) = certificates.iter().find(|known| known.thumbprint == named) else {
+    let Some(certificate) = certificates
+        .iter()
+        .find(|known| known.thumbprint() == named)
+    else {
         return Err(not_registered(named, &shared.config.client_id));
     };
     let now = clock::unix();
@@ -111,16 +87,12 @@ fn certificate_of<'a>(header: &Value, shared: &'a Shared) -> Result<&'a Register
     Ok(certificate)
 }
 
-fn algorithm_of(
-    header: &Value,
-    shared: &Shared,
-) -> Result<&'static dyn VerificationAlgorithm, Refusal> {
+fn algorithm_of(header: &Value) -> Result<&'static dyn VerificationAlgorithm, Refusal> {
     if header["typ"] != "JWT" {
         return Err(invalid_jwt("Invalid JWT token. The typ is not JWT."));
     }
     match header["alg"].as_str() {
         Some("PS256") => Ok(&RSA_PSS_2048_8192_SHA256),
-        Some("RS256") if shared.config.rs256 => Ok(&RSA_PKCS1_2048_8192_SHA256),
         _ => Err(invalid_jwt(
             "Invalid JWT token. The algorithm is not PS256.",
         )),
@@ -160,70 +132,49 @@ fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
 }
 
 fn invalid_jwt(text: &str) -> Refusal {
-    Refusal {
-        status: 400,
-        error: "invalid_request",
-        code: 50_027,
-        text: text.into(),
-    }
+    Refusal::new(50_027, text)
 }
 
 fn not_registered(thumbprint: &str, client: &str) -> Refusal {
     let key = hex(thumbprint);
-    Refusal::invalid_client(
-        700_027,
-        format!(
-            "The certificate with identifier used to sign the client assertion is not registered on application. \
-             [Reason - The key was not found., Thumbprint of key used by client: '{key}', Please visit the Azure \
-             Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '{client}'.]"
-        ),
-    )
+    let text = format!(
+        "The certificate with identifier used to sign the client assertion is not registered on application. \
+         [Reason - The key was not found., Thumbprint of key used by client: '{key}', Please visit the Azure \
+         Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '{client}'.]"
+    );
+    Refusal::new(700_027, text)
 }
 
 fn expired_key(thumbprint: &str) -> Refusal {
     let key = hex(thumbprint);
-    Refusal::invalid_client(
-        700_027,
-        format!(
-            "Client assertion contains an invalid signature. [Reason - The key used is expired., Thumbprint of key \
-             used by client: '{key}'.]"
-        ),
-    )
+    let text = format!(
+        "Client assertion contains an invalid signature. [Reason - The key used is expired., Thumbprint of key \
+         used by client: '{key}'.]"
+    );
+    Refusal::new(700_027, text)
 }
 
 fn wrong_signature(thumbprint: &str) -> Refusal {
     let key = hex(thumbprint);
-    Refusal::invalid_client(
-        700_027,
-        format!(
-            "Client assertion failed signature validation. [Reason - The provided signature value did not match the \
-             expected signature value., Thumbprint of key used by client: '{key}'.]"
-        ),
-    )
+    let text = format!(
+        "Client assertion failed signature validation. [Reason - The provided signature value did not match the \
+         expected signature value., Thumbprint of key used by client: '{key}'.]"
+    );
+    Refusal::new(700_027, text)
 }
 
-fn wrong_client() -> Refusal {
-    let text = "Client assertion application identifier doesn't match 'client_id' parameter. Review the documentation \
-                at https://learn.microsoft.com/entra/identity-platform/certificate-credentials .";
-    Refusal::invalid_client(700_021, text.into())
-}
-
-fn wrong_audience() -> Refusal {
-    let text = "Client assertion audience claim does not match Realm issuer. Review the documentation at \
-                https://learn.microsoft.com/entra/identity-platform/certificate-credentials .";
-    Refusal::invalid_client(700_023, text.into())
-}
+const WRONG_CLIENT: &str = "Client assertion application identifier doesn't match 'client_id' parameter. Review the \
+    documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials .";
+const WRONG_AUDIENCE: &str = "Client assertion audience claim does not match Realm issuer. Review the documentation at \
+    https://learn.microsoft.com/entra/identity-platform/certificate-credentials .";
 
 pub(super) fn not_in_its_time(expiry: i64) -> Refusal {
     let (now, expiry) = (clock::iso8601(), clock::iso8601_at(expiry));
-    Refusal::invalid_client(
-        700_024,
-        format!(
-            "Client assertion is not within its valid time range. Current time: {now}, expiry time of assertion \
-             {expiry}. Review the documentation at \
-             https://learn.microsoft.com/entra/identity-platform/certificate-credentials ."
-        ),
-    )
+    let text = format!(
+        "Client assertion is not within its valid time range. Current time: {now}, expiry time of assertion {expiry}. \
+         Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials ."
+    );
+    Refusal::new(700_024, text)
 }
 
 /// A thumbprint as Entra shows it.

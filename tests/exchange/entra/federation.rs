@@ -49,7 +49,7 @@ fn no_match(claims: &Value) -> Refusal {
              federated identity credential Subject, Audience and Issuer against the presented assertion. \
              https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
         );
-        Refusal::invalid_client(code, text)
+        Refusal::new(code, text)
     };
     if issuer != ISSUER {
         refusal(700_211, "issuer", &issuer)
@@ -62,11 +62,6 @@ fn no_match(claims: &Value) -> Refusal {
             "No matching federated identity record found for presented assertion. Assertion Issuer: '{issuer}'. \
              Assertion Subject: '{subject}'. Assertion Audience: '{audience}'."
         );
-        Refusal {
-            status: 400,
-            error: "invalid_request",
-            code: 70_021,
-            text,
-        }
+        Refusal::new(70_021, text)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::entra::Answer;
 use super::super::http::Request;
 use super::super::shared::Shared;
-use super::{identity, resource, token, value};
+use super::{identity, resource, token};
 
 pub(super) const PATH: &str = "/MSI/token/";
 pub(super) const HEADER: &str = "X-IDENTITY-HEADER";
@@ -16,24 +16,20 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Answer {
 }
 
 fn checked(request: &Request, shared: &Shared) -> Result<Answer, Answer> {
-    if request.target.split('?').next() != Some(PATH) {
-        return Err(Answer::status(404));
-    }
     if request.method != "GET" {
         return Err(Answer::status(405));
     }
     if request.header(HEADER) != Some(SECRET) {
         return Err(refusal(401, "The X-IDENTITY-HEADER is missing or wrong."));
     }
-    let parameters = request.query();
-    if value(&parameters, "api-version") != Some("2019-08-01") {
+    if request.field("api-version") != Some("2019-08-01") {
         return Err(refusal(400, "The api-version is missing or not supported."));
     }
-    let Some(client_id) = identity(&parameters, shared) else {
+    let Some(client_id) = identity(request, shared) else {
         let text = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.";
         return Err(refusal(400, text));
     };
-    let resource = resource(&parameters, shared)
+    let resource = resource(request, shared)
         .map_err(|unknown| refusal(400, &format!("The resource '{unknown}' was not found.")))?;
 
     let token = token(resource, client_id, shared);
@@ -45,12 +41,8 @@ fn checked(request: &Request, shared: &Shared) -> Result<Answer, Answer> {
         "resource",
         "token_type",
     ];
-    Ok(Answer::json(
-        &members
-            .iter()
-            .map(|name| ((*name).to_owned(), token[*name].clone()))
-            .collect(),
-    ))
+    let member = |name: &&str| ((*name).to_owned(), token[*name].clone());
+    Ok(Answer::json(&members.iter().map(member).collect()))
 }
 
 fn refusal(status: u16, text: &str) -> Answer {

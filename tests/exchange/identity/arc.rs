@@ -7,7 +7,9 @@ use super::super::entra::Answer;
 use super::super::http::Request;
 use super::super::random;
 use super::super::shared::Shared;
-use super::{imds, value};
+use super::imds;
+
+pub(super) const VERSION: &str = "2020-06-01";
 
 /// A key that was written into a file, until it is used.
 pub(in super::super) struct Key {
@@ -17,10 +19,10 @@ pub(in super::super) struct Key {
 
 pub(super) fn answer(request: &Request, shared: &Shared) -> Answer {
     // It has the machine's own identity and no other.
-    if value(&request.query(), "client_id").is_some() {
+    if request.field("client_id").is_some() {
         return imds::refusal("invalid_request", "Identity not found");
     }
-    let token = match imds::checked(request, "2020-06-01", shared) {
+    let token = match imds::checked(request, VERSION, shared) {
         Ok(token) => token,
         Err(refusal) => return refusal,
     };

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::entra::{Answer, Refusal};
 use super::super::http::Request;
 use super::super::shared::Shared;
-use super::{identity, resource, token, value};
+use super::{identity, resource, token};
 
 pub(super) const PATH: &str = "/metadata/identity/oauth2/token";
 
@@ -15,7 +15,7 @@ pub(super) fn answer(request: &Request, shared: &Shared) -> Answer {
 
 /// What Arc's agent has in common with it.
 pub(super) fn checked(request: &Request, version: &str, shared: &Shared) -> Result<Answer, Answer> {
-    if request.target.split('?').next() != Some(PATH) {
+    if request.path() != PATH {
         return Err(Answer::status(404));
     }
     if request.method != "GET" {
@@ -30,15 +30,14 @@ pub(super) fn checked(request: &Request, version: &str, shared: &Shared) -> Resu
             "Required metadata header not specified",
         ));
     }
-    let parameters = request.query();
-    if value(&parameters, "api-version") != Some(version) {
+    if request.field("api-version") != Some(version) {
         let text = "api-version is invalid or was not specified in the request";
         return Err(refusal("invalid_request", text));
     }
-    let Some(client_id) = identity(&parameters, shared) else {
+    let Some(client_id) = identity(request, shared) else {
         return Err(refusal("invalid_request", "Identity not found"));
     };
-    let resource = resource(&parameters, shared).map_err(|unknown| {
+    let resource = resource(request, shared).map_err(|unknown| {
         let refusal = Refusal::unknown_resource(unknown, &shared.config.tenant);
         refusal.answer()
     })?;

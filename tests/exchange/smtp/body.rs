@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use rustls::crypto::hash::Context;
-use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use ring::digest::{Context, SHA256};
 
 /// As much as is looked at for header fields.
 const HEAD: usize = 256 * 1024;
@@ -15,7 +14,7 @@ pub(super) struct Body {
     /// The message without its transparency dots; only its beginning, if bodies are discarded.
     data: Vec<u8>,
     length: u64,
-    hash: Box<dyn Context>,
+    hash: Context,
     line: Vec<u8>,
     /// The last line ended in CRLF, so that a dot here is special. After a bare LF it is not: that
     /// would be SMTP smuggling.
@@ -35,12 +34,11 @@ pub(super) struct Taken {
 
 impl Body {
     pub(super) fn new(discard: bool) -> Self {
-        let tls13 = TLS13_AES_128_GCM_SHA256.tls13().expect("a TLS 1.3 suite");
         Self {
             keep: if discard { HEAD } else { usize::MAX },
             data: Vec::new(),
             length: 0,
-            hash: tls13.common.hash_provider.start(),
+            hash: Context::new(&SHA256),
             line: Vec::new(),
             at_start: true,
             only_ascii: true,
