@@ -5,18 +5,24 @@ use crate::exchange;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Once;
 
 use exchange::Exchange;
 
-/// `cargo test` builds the examples beside the tests.
+/// An example's program. `cargo test` builds them all, `cargo test --test library` none: it would be an old one.
 fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples")
-        .join(name)
+    static BUILT: Once = Once::new();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--examples", "--target-dir"]);
+        cargo.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if cfg!(feature = "cli") {
+            cargo.arg("--all-features");
+        }
+        assert!(cargo.status().unwrap().success());
+    });
+    target.join("debug/examples").join(name)
 }
 
 /// Everything that an account needs, as EXOSEND_* variables.
