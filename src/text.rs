@@ -16,38 +16,40 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
-/// What a peer said, safe to print: control characters, and those that reorder or hide text, become `?`.
+/// The same text, safe for a terminal and a line of a log: what [is unprintable](is_unprintable) becomes `?`.
 pub(crate) fn printable(text: &str) -> String {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|c| if hostile(c) { '?' } else { c })
-        .collect()
+    let shown = |c| if is_unprintable(c) { '?' } else { c };
+    text.chars().map(shown).collect()
 }
 
-/// Line breaks and NUL, with which one line could become two; every other control; and what is invisible.
+/// What begins another line, moves a cursor, or reorders and hides text: Unicode's categories Cc, Cf, Zl and Zp.
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
-/// The word that a misspelt one is most like: the least letters to change, by Levenshtein.
+/// The word that a misspelt one is most like. One that is a part of the other comes first: `log` for `logfile`.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
-    let distance = |known: &&str| {
-        let mut row: Vec<usize> = (0..=known.len()).collect();
-        for (i, a) in word.bytes().enumerate() {
-            let mut diagonal = i;
-            let mut left = i + 1;
-            for (cell, b) in row.iter_mut().skip(1).zip(known.bytes()) {
-                left = (diagonal + usize::from(a != b))
-                    .min(left + 1)
-                    .min(*cell + 1);
-                diagonal = std::mem::replace(cell, left);
-            }
+    let apart = |known: &str| !(word.contains(known) || known.contains(word));
+    let nearest = known.min_by_key(|known| (apart(known), distance(word, known)));
+    nearest.unwrap_or_default()
+}
+
+/// The least letters to change, by Levenshtein.
+pub(crate) fn distance(word: &str, known: &str) -> usize {
+    let mut row: Vec<usize> = (0..=known.len()).collect();
+    for (i, a) in word.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(known.bytes()) {
+            left = (diagonal + usize::from(a != b))
+                .min(left + 1)
+                .min(*cell + 1);
+            diagonal = std::mem::replace(cell, left);
         }
-        row.last().copied().unwrap_or_default()
-    };
-    known.min_by_key(distance).unwrap_or_default()
+    }
+    row.last().copied().unwrap_or_default()
 }

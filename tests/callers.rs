@@ -537,7 +537,7 @@ fn a_web_server_that_may_not_read_the_configuration() {
         "exosend: /etc/exosend.conf: cannot be read: Permission denied (os error 13)"
     );
     assert!(
-        lines[1].contains("chown root:mail, chmod 0640"),
+        lines[1].contains("chown root:exosend, chmod 0640, adduser www-data exosend"),
         "{lines:?}"
     );
 
@@ -546,4 +546,43 @@ fn a_web_server_that_may_not_read_the_configuration() {
                   setpriv --reuid=33 --regid=33 --groups=8 /usr/sbin/sendmail -t";
     self::run(&machine, script, message);
     assert_eq!(arrived(&machine)[0].to, ["ann@example.com"]);
+}
+
+/// As Debian had msmtp for three years: any user could have had the secret.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn installed_with_rights_of_its_own_it_refuses_to_run() {
+    let machine = machine();
+    let script = "chmod 711 \"$BOX\" && cp \"$EXOSEND\" \"$BOX/exosend\" && chgrp mail \"$BOX/exosend\" && \
+                  chmod 2755 \"$BOX/exosend\" && setpriv --reuid=33 --regid=33 --clear-groups \"$BOX/exosend\" token";
+    let run = finish(&mut shell(&machine, script), "");
+    assert_eq!((run.code, run.stdout.as_str()), (78, ""));
+    let error = "exosend: set-user-id or set-group-id: refused\nexosend: hint: chmod u-s,g-s ";
+    assert!(run.stderr.starts_with(error), "{}", run.stderr);
+}
+
+/// www-data's home is what a web server shows, and root's HOME may be another user's, as under sudo.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn a_home_decides_for_people_only() {
+    let evil = Exchange::start();
+    let script = format!(
+        "chmod 711 \"$BOX\" && chmod 644 /etc/exosend.conf && \
+         printf 'authority = {}\\nserver = localhost:{}\\n' >\"$HOME/.config/exosend.conf\" && chown -R 33 \"$HOME\" && \
+         setpriv --reuid=AS --regid=AS --clear-groups /usr/sbin/sendmail -t",
+        evil.authority(),
+        evil.port()
+    );
+    for (user, warning) in [("33", "a system user's home"), ("0", "not believed")] {
+        let machine = machine();
+        let script = script.replace("AS", user);
+        let run = finish(
+            &mut shell(&machine, &script),
+            "To: ann@example.com\n\nhello\n",
+        );
+        assert!(run.code == 0 && run.stderr.contains(warning), "{run:?}");
+        assert!(!machine.path("home/.cache/exosend").exists());
+        assert_eq!(arrived(&machine).len(), 1);
+    }
+    assert_eq!(evil.token_requests().len(), 0);
 }

@@ -7,7 +7,7 @@ use crate::exchange;
 
 use std::path::{Path, PathBuf};
 
-use exchange::Exchange;
+use exchange::{Answer, Exchange};
 use exosend::advice::Setup;
 use exosend::{Account, Cloud, ErrorKind};
 use machine::{Machine, Run};
@@ -161,15 +161,20 @@ fn control_characters_are_refused() {
 #[test]
 fn the_object_id_is_the_tokens_else_the_given_one_else_marked() {
     let given = "11111111-2222-3333-4444-555555555555";
-    let wrong = "client_secret=wrong";
     for exchange in [Exchange::builder(), Exchange::builder().without_roles()] {
         let machine = Machine::with(exchange.start());
         let setup = |arguments: &[&str]| machine.run(&[&["setup"], arguments].concat(), "");
         // The one that is given may be the wrong one of two.
         has(&setup(&[]), OBJECT_ID);
         has(&setup(&["--object-id", given]), OBJECT_ID);
-        has(&setup(&["--object-id", given, "--set", wrong]), given);
-        let unknown = setup(&["--set", wrong]);
+        machine
+            .exchange
+            .token(Answer::aadsts(401, "invalid_client", 7_000_215, "no"));
+        has(
+            &setup(&["--object-id", given, "--set", "token_cache=none"]),
+            given,
+        );
+        let unknown = setup(&["--set", "token_cache=none"]);
         let told = &unknown.stderr;
         assert!(told.contains("the Object ID is not known: token"), "{told}");
         has(&unknown, "PUT-THE-OBJECT-ID-HERE");

@@ -34,11 +34,9 @@ fn each_layer_is_stronger_than_the_one_before() {
         0
     );
     assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "wrong")], &[]).0, 77);
-    let secret = format!("client_secret={}", machine.exchange.client_secret());
-    assert_eq!(
-        from(&[("EXOSEND_CLIENT_SECRET", "wrong")], &["--set", &secret]).0,
-        0
-    );
+    let tenant = format!("tenant={}", machine.exchange.tenant());
+    assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], &[]).0, 78);
+    assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], &["--set", &tenant]).0, 0);
     // A variable that is set and empty counts as not set.
     assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "")], &[]).0, 0);
     // The command's own keys are variables too.
@@ -47,7 +45,7 @@ fn each_layer_is_stronger_than_the_one_before() {
         (code, stderr.as_str()),
         (
             78,
-            "exosend: EXOSEND_LOG: takes syslog, none, or a file with its path\n"
+            "exosend: EXOSEND_LOG: takes syslog, none, or a file with its path\nexosend: more: exosend doctor\n"
         )
     );
     // Somebody else's variables are somebody else's.
@@ -90,7 +88,7 @@ fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
             (run.code, run.stderr.as_str()),
             (
                 78,
-                "exosend: nowhere: cannot be read: No such file or directory (os error 2)\n"
+                "exosend: nowhere: cannot be read: No such file or directory (os error 2)\nexosend: more: exosend doctor\n"
             )
         );
     }
@@ -142,7 +140,7 @@ fn a_mistake_is_named_with_its_line() {
         (
             78,
             format!(
-                "exosend: {}:2: tenant: neither an id nor a domain\n",
+                "exosend: {}:2: tenant: neither an id nor a domain\nexosend: more: exosend doctor\n",
                 file.display()
             )
         )
@@ -206,7 +204,7 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
         (
             78,
             format!(
-                "exosend: {}: cannot be read: Is a directory (os error 21)\n",
+                "exosend: {}: cannot be read: not a regular file\nexosend: more: exosend doctor\n",
                 file.display()
             )
         )
@@ -240,7 +238,7 @@ fn systemds_credentials() {
         assert_eq!(run.code, 78);
         assert!(
             run.stderr
-                .contains("exosend.conf:9: client_secret_file: CREDENTIALS_DIRECTORY is not set"),
+                .contains("exosend.conf:10: client_secret_file: CREDENTIALS_DIRECTORY is not set"),
             "{}",
             run.stderr
         );
@@ -285,4 +283,67 @@ fn the_token_is_kept_between_runs_unless_told_otherwise() {
     // A home that cannot be written is no reason not to send.
     let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], &[]);
     assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 5));
+}
+
+/// A FIFO that nobody writes to, or reads.
+fn fifo(machine: &Machine, name: &str) -> String {
+    let path = machine.path(name).display().to_string();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    path
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let machine = Machine::new();
+    let fifo = fifo(&machine, "fifo");
+    let refused = "cannot be read: not a regular file";
+    let rows = [
+        format!("send --to a@b.c --config {fifo} => 78 {fifo}: {refused}"),
+        format!("send --to a@b.c --text x --attach {fifo} => 66 {fifo}: not a regular file"),
+        format!("send --to a@b.c --text x --html {fifo} => 66 {fifo}: not a regular file"),
+        format!("send --to root --text x --set aliases={fifo} => 78 {fifo}: {refused}"),
+    ];
+    machine.ends("", &rows.each_ref().map(String::as_str));
+    // After delivery: whoever is held up there would send again.
+    machine.configure(&format!("log = {fifo}"));
+    let run = machine.run(&["ann@example.com"], "x: y\n\nz\n");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let warning = format!("exosend: warning: log: {fifo}: ");
+    assert!(run.stderr.starts_with(&warning), "{}", run.stderr);
+    machine.last();
+}
+
+#[test]
+fn a_file_that_others_may_write_is_not_believed() {
+    let machine = Machine::new();
+    let file = machine.path("home/.config/exosend.conf");
+    let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o620);
+    let what = "not believed, for others may write it (mode 0620): chmod go-w";
+    let row = format!("send --to a@b.c => 78 {}: {what}\n", file.display());
+    machine.ends("", &[&row]);
+    let named = format!("send --to a@b.c --config {}", file.display());
+    machine.ends(
+        "",
+        &[&format!("{named} => 78 {}: {what}\n", file.display())],
+    );
+    // What else is known may be enough.
+    mode(0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    mode(0o602);
+    let variables: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(key, value)| {
+            (
+                format!("EXOSEND_{}", key.to_uppercase()),
+                value.trim_matches('\''),
+            )
+        })
+        .collect();
+    let variables: Vec<_> = variables.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+    let run = send(&machine, &variables, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("warning: ") && run.stderr.contains("not believed"));
 }

@@ -8,23 +8,27 @@ use crate::machine::{Machine, end, finish, start, words};
 
 const NOTE: &str = "Subject: x\n\nhello\n";
 
-/// How a send through a stand-in ends that is not well: the exit code and the first line of stderr. The second line, if
-/// there is one, is a hint.
+/// How a send through a stand-in ends that is not well: the exit code and the first line of stderr. Behind it stand at
+/// most a hint and where to find out more.
 fn outcome(exchange: Exchange, more: &str) -> String {
     let machine = Machine::with(exchange);
     machine.configure(more);
     let run = machine.run(&["ann@example.com"], NOTE);
-    let mut lines = run.stderr.lines();
-    let error = lines.next().unwrap_or_default();
-    assert!(
-        lines
-            .next()
-            .is_none_or(|l| l.starts_with("exosend: hint: "))
-            && lines.next().is_none(),
+    let doctor = run.stderr.ends_with("exosend: more: exosend doctor\n");
+    assert_eq!(
+        doctor,
+        matches!(run.code, 68 | 69 | 75..=78),
         "{}",
         run.stderr
     );
-    format!("{} {}", run.code, error.trim_start_matches("exosend: "))
+    let more =
+        |line: &&str| line.starts_with("exosend: hint: ") || line.starts_with("exosend: more: ");
+    let mut lines = run.stderr.lines().filter(|line| !more(line));
+    let error = lines
+        .next()
+        .map_or("", |line| line.trim_start_matches("exosend: "));
+    assert_eq!(lines.next(), None);
+    format!("{} {error}", run.code)
 }
 
 #[test]
@@ -91,7 +95,15 @@ fn nothing_and_nonsense_have_codes_of_their_own() {
             "send --to a@b.c --set send_us=x => 78 --set send_us: unknown key, did you mean `send_as`?",
         ],
     );
-    machine.ends("", &["ann@example.com => 66 stdin: empty, no message"]);
+    machine.ends(
+        "",
+        &[
+            "-t => 66 stdin: empty, no message",
+            "docter => 64 no subcommand `docter`, did you mean `doctor`?",
+            "send --to a@b.c --set client_secret=x => 64 --set client_secret: others can read arguments",
+            "token --set access_token=x => 64 --set access_token: others can read arguments",
+        ],
+    );
     // A folder can be opened, and not read.
     let folder = std::fs::File::open("/").unwrap();
     let mut command = machine.command("exosend");
@@ -130,7 +142,7 @@ fn full() -> std::fs::File {
 #[test]
 fn where_nobody_reads_stderr_the_exit_code_is_still_told() {
     let machine = Machine::new();
-    for (argument, code) in [("root", 66), ("-Z", 64)] {
+    for (argument, code) in [("-t", 66), ("-Z", 64)] {
         let mut command = machine.command("exosend");
         command.arg(argument).stdin(Stdio::null()).stderr(full());
         assert_eq!(command.status().unwrap().code(), Some(code), "{argument}");
@@ -160,7 +172,7 @@ fn a_writer_is_heard_out_whatever_is_wrong() {
     let machine = Machine::new();
     machine.configure("tiemout = 3");
     for (arguments, code) in [
-        ("-Z", 64),
+        ("-Z ann@example.com", 64),
         ("ann@example.com", 78),
         ("send --to root --config /dev/null", 67),
         ("send --to ann@example.com --config /nonexistent", 78),

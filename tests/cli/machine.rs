@@ -53,9 +53,15 @@ impl Machine {
         } else {
             "timeout = 20\n"
         };
+        // Not into this machine's own syslog.
+        let log = if more.contains("log =") {
+            ""
+        } else {
+            "log = none\n"
+        };
         let text = format!(
             "mailbox = {}\ntenant = {}\nclient_id = {}\nclient_secret = '{}'\nserver = localhost:{}\nauthority = {}\n\
-             ca_file = {}\n{more}\n{timeout}",
+             ca_file = {}\n{more}\n{timeout}{log}",
             exchange.mailbox(),
             exchange.tenant(),
             exchange.client_id(),
@@ -84,6 +90,7 @@ impl Machine {
     pub fn command(&self, name: &str) -> Command {
         let program = match name {
             "exosend" => Path::new(env!("CARGO_BIN_EXE_exosend")).to_owned(),
+            "sh" => "/bin/sh".into(),
             name => self.path(name),
         };
         let mut command = Command::new(program);

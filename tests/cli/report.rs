@@ -1,6 +1,6 @@
 //! What is said of a message: the result object, the log's line, the transcript.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::{Value, json};
 
@@ -107,7 +107,8 @@ fn a_line_in_the_log_for_each_message() {
     let log = machine.path("mail.log");
     machine.configure(&format!("log = {}", log.display()));
     machine.sendmail(&["ann@example.com", "cid@example.com"], NOTE);
-    machine.run(&["bob@example.com"], NOTE);
+    let strange = format!("From: ann@shop.example\n{NOTE}");
+    machine.run(&["bob@example.com"], strange);
     machine.run(&["-t"], NOTE);
     machine.run(&["send", "--to", "ann@example.com"], "hello");
     let text = std::fs::read_to_string(&log).unwrap();
@@ -120,27 +121,29 @@ fn a_line_in_the_log_for_each_message() {
             .iter()
             .all(|(time, _)| time.len() == "2026-11-24T12:00:00Z".len())
     );
+    let uid = std::fs::metadata(&log).unwrap().uid();
     let expected = [
         (
-            "from=robot@contoso.com to=ann@example.com,cid@example.com size=1",
-            " exit=0 stage=- code=250 text=\"250 2.0.0 OK ",
+            "exit=0 stage=- code=250 uid=? from=robot@contoso.com original_from=- to=ann@example.com,cid@example.com size=1",
+            "text=\"250 2.0.0 OK ",
         ),
         (
-            "from=robot@contoso.com to=bob@example.com size=1",
-            "> exit=67 stage=recipient code=550 text=\"recipient <bob@example.com>: 550 5.1.10 \\\"no\\\"\"",
+            "exit=67 stage=recipient code=550 uid=? from=robot@contoso.com original_from=ann@shop.example to=bob@example.com ",
+            "> text=\"recipient <bob@example.com>: 550 5.1.10 \\\"no\\\"\" hint=\"",
         ),
         (
-            "from=robot@contoso.com to=- size=- message_id=- exit=65 ",
-            " stage=- code=- text=\"no recipient in To, Cc or Bcc\"",
+            "exit=65 stage=- code=- uid=? from=robot@contoso.com original_from=- to=- ",
+            "size=- message_id=- text=\"no recipient in To, Cc or Bcc\" hint=-",
         ),
         (
-            "from=robot@contoso.com to=ann@example.com size=- message_id=<",
-            " exit=0 ",
+            "exit=0 stage=- code=250 uid=? from=robot@contoso.com original_from=- to=ann@example.com ",
+            " size=- message_id=<",
         ),
     ];
     assert_eq!(lines.len(), expected.len(), "{text}");
     for ((_, line), (begin, part)) in lines.iter().zip(expected) {
-        assert!(line.starts_with(begin) && line.contains(part), "{line}");
+        let begin = begin.replace("uid=?", &format!("uid={uid}"));
+        assert!(line.starts_with(&begin) && line.contains(part), "{line}");
     }
     assert_eq!(log.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -153,7 +156,7 @@ fn a_log_that_cannot_be_written_stops_no_mail() {
     let run = finish(command.env("RUST_LOG", "info").arg("ann@example.com"), NOTE);
     // The same line goes to stderr at info.
     for expected in [
-        "exosend: from=robot@contoso.com to=ann@example.com ",
+        "exosend: exit=0 stage=- code=250 uid=",
         "exosend: warning: log: /nonexistent/mail.log: ",
     ] {
         assert!(run.stderr.contains(expected), "{}", run.stderr);
@@ -205,4 +208,65 @@ fn a_filter_of_somebody_else_silences_nothing() {
         );
         assert!(run.stderr.contains("C: QUIT"), "{filter}: {}", run.stderr);
     }
+}
+
+/// Text of a caller, of a message and of a token acts on no terminal and begins no line of a log.
+#[test]
+fn what_others_write_acts_on_nothing() {
+    let machine = machine();
+    let log = machine.path("mail.log");
+    machine.configure(&format!("log = {}", log.display()));
+    let hostile = "\u{1b}c\u{9b}31m\u{202e}\u{2028}\u{85}\u{ad}\u{e0041}";
+    let id = format!("<1{}@x>", "\n 2\u{2028}3".repeat(300));
+    let message = format!("Message-ID: {id}\nTo: a{hostile}b\nSubject: x\n\nx\n");
+    let rows = [
+        (vec!["-t"], message.as_str()),
+        (vec!["bob@example.com"], message.as_str()),
+        (
+            vec![
+                "send",
+                "--to",
+                "ann@example.com",
+                "--attach",
+                hostile,
+                "--text",
+                "x",
+            ],
+            "",
+        ),
+        (vec!["send", "--to", hostile, "--text", "x", "--json"], ""),
+        (
+            vec![
+                "send",
+                "--to",
+                "ann@example.com",
+                "--subject",
+                hostile,
+                "--text",
+                "x",
+                "--json",
+            ],
+            "",
+        ),
+        (vec!["explain", hostile], ""),
+        (vec!["explain", "--json", hostile], ""),
+    ];
+    for (arguments, input) in rows {
+        let run = machine.run(&arguments, input);
+        for text in [&run.stdout, &run.stderr] {
+            let acts =
+                |c: char| c != '\n' && (c.is_control() || hostile.contains(c) && !c.is_ascii());
+            assert!(!text.chars().any(acts), "{arguments:?}: {text:?}");
+        }
+    }
+    let text = std::fs::read_to_string(log).unwrap();
+    assert!(
+        !text
+            .chars()
+            .any(|c| c != '\n' && (c.is_control() || "\u{2028}\u{202e}".contains(c)))
+    );
+    for line in text.lines() {
+        assert!(line.contains(" exit=") && line.len() < 4000, "{line}");
+    }
+    assert!(text.contains("[cut]"));
 }

@@ -116,6 +116,12 @@ fn flags_that_callers_use() {
         "-R hdrs -t",
         "-V abc123 -t",
         "-X /dev/null -t",
+        // sSMTP, busybox, msmtp
+        "-4 -6 -E -t",
+        "-t -auUSER -apPASS -amLOGIN",
+        "-S mail.example.org -t",
+        "-a default --read-recipients",
+        "--read-envelope-from --from ann@example.org -t",
         "-t --quiet",
     ] {
         let flags: Vec<_> = flags.split(' ').collect();
@@ -358,4 +364,128 @@ fn mending() {
             .collect();
         assert_eq!(format!("{}|{body}", head.concat()), expected, "{input:?}");
     }
+}
+
+#[test]
+fn what_only_decorates_stops_no_message() {
+    let machine = Machine::new();
+    for (words, from, warning) in [
+        (
+            "-f '\"x@y'",
+            "robot@contoso.com",
+            "-f \"x@y: no address, left out",
+        ),
+        (
+            "-f 'a@b\nBcc: x'",
+            "robot@contoso.com",
+            "-f a@b?Bcc: x: no address, left out",
+        ),
+        ("-F 'ann\u{200b}\u{202e}'", "ann <robot@contoso.com>", ""),
+    ] {
+        let run = finish(
+            machine
+                .command("sendmail")
+                .args(crate::machine::words(words))
+                .arg("ann@example.com"),
+            "Subject: x\n\nx\n",
+        );
+        let expected = match warning {
+            "" => String::new(),
+            warning => format!("exosend: warning: {warning}\n"),
+        };
+        assert_eq!((run.code, run.stderr), (0, expected), "{words}");
+        let arrived = machine.last();
+        assert_eq!(arrived.header("From").as_deref(), Some(from), "{words}");
+        assert!(arrived.header("Date").is_some() && arrived.header("Message-ID").is_some());
+    }
+    let latin = std::os::unix::ffi::OsStrExt::from_bytes(b"-FJ\xf6rg");
+    let latin: &std::ffi::OsStr = latin;
+    let mut command = machine.command("sendmail");
+    let run = finish(
+        command.arg(latin).arg("ann@example.com"),
+        "Subject: x\n\nx\n",
+    );
+    assert_eq!(run.code, 0);
+    let warning = "exosend: warning: -F: not UTF-8; what is not is sent as U+FFFD\n";
+    assert_eq!(run.stderr, warning);
+}
+
+#[test]
+fn recipients_may_stand_in_one_argument() {
+    let machine = Machine::new();
+    for argument in [
+        "ann@example.com bob@example.com",
+        "ann@example.com, bob@example.com",
+    ] {
+        let to = machine.sendmail(&[argument], NOTE).to;
+        assert_eq!(to, ["ann@example.com", "bob@example.com"], "{argument}");
+    }
+}
+
+#[test]
+fn an_empty_stdin_is_an_empty_message_where_it_is_known_for_whom() {
+    let machine = Machine::new();
+    let run = machine.run(&["ann@example.com"], "");
+    let warning = "exosend: warning: stdin: empty, so the message is\n";
+    assert_eq!((run.code, run.stderr.as_str()), (0, warning));
+    let arrived = machine.last();
+    assert!(arrived.header("From").is_some() && arrived.text().ends_with("\r\n\r\n"));
+}
+
+/// Where a message is not on its way, nobody waits for one.
+#[test]
+fn what_sends_nothing_does_not_wait_for_stdin() {
+    let machine = Machine::new();
+    for words in ["-bv root", "-bd", "--nonsense", "", "-bp", "-q"] {
+        let mut child = start(
+            machine
+                .command("sendmail")
+                .args(crate::machine::words(words)),
+        );
+        let stdin = child.stdin.take();
+        let run = end(child);
+        assert!([0, 64].contains(&run.code), "{words}: {}", run.stderr);
+        drop(stdin);
+    }
+}
+
+/// A signal behind the delivery would let the caller send again.
+#[test]
+fn a_limit_on_files_costs_a_line_of_the_log_and_no_message() {
+    let machine = Machine::new();
+    let log = machine.write("mail.log", &"x".repeat(1000));
+    machine.configure(&format!("log = {}", log.display()));
+    let limited = |input: String| {
+        let mut command = machine.command("sh");
+        command.args(["-c", "ulimit -f 2 && exec \"$0\" ann@example.com"]);
+        finish(command.arg(env!("CARGO_BIN_EXE_exosend")), input)
+    };
+    let run = limited(NOTE.into());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let warning = "longer than this process may make a file";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
+    machine.last();
+    let run = limited(format!("{NOTE}{}", "x\n".repeat(600_000)));
+    assert_eq!(run.code, 75, "{}", run.stderr);
+}
+
+#[test]
+fn a_process_leaves_no_core() {
+    let machine = Machine::new();
+    let child = start(machine.command("exosend").arg("-t"));
+    let limits = format!("/proc/{}/limits", child.id());
+    // The shell's limit, until the program begins.
+    let none = || {
+        std::fs::read_to_string(&limits)
+            .unwrap()
+            .lines()
+            .any(|line| {
+                let mut words = line.split_whitespace().skip(4);
+                line.starts_with("Max core file size") && words.next() == Some("0")
+            })
+    };
+    while !none() {
+        std::thread::yield_now();
+    }
+    assert_eq!(end(child).code, 66);
 }

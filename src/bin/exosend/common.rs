@@ -1,6 +1,7 @@
 //! The options that every subcommand takes.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -25,6 +26,10 @@ pub(crate) struct Common {
     pub(crate) json: bool,
     /// The message, or its text, comes on stdin.
     pub(crate) takes_stdin: bool,
+    /// The first word is no subcommand, but almost: which.
+    pub(crate) almost: Option<&'static str>,
+    /// Where this fails, the doctor finds out more.
+    pub(crate) doctor_helps: bool,
 }
 
 /// One of them, taken off the parser.
@@ -55,6 +60,17 @@ impl Shared {
 }
 
 impl Common {
+    /// To somebody at a terminal, who would else wonder what the program waits for.
+    pub(crate) fn reading(&self, what: &str) {
+        if !self.quiet {
+            let mut stderr = std::io::stderr().lock();
+            let _ = writeln!(
+                stderr,
+                "exosend: reading {what} from the terminal, end with Ctrl-D"
+            );
+        }
+    }
+
     /// Takes one option, and its value off the parser.
     pub(crate) fn take(&mut self, option: Shared, parser: &mut Parser) -> Result<(), Failure> {
         match option {

@@ -10,9 +10,13 @@ use exosend::{Account, Stage};
 
 use crate::common::Common;
 use crate::exit::Failure;
+use crate::process;
 use sources::{Layer, Setting};
 
 pub(crate) use settings::Settings;
+
+/// What a file of tokens may become: where none may, a write would end the process.
+const LONGEST_CACHE: u64 = 1024 * 1024;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -37,7 +41,8 @@ impl Config {
         }
         let mut all = layers.iter().flatten();
         let cache = all.rfind(|setting| setting.key == "token_cache");
-        let no_cache = cache.is_some_and(|setting| setting.value.as_str() == "none");
+        let no_cache = cache.is_some_and(|setting| setting.value.as_str() == "none")
+            || process::longest_file() < LONGEST_CACHE;
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }

@@ -5,7 +5,8 @@ use exosend::{Envelope, Error, Message, Session};
 use crate::common::Common;
 use crate::config::Config;
 use crate::exit::{self, Failure};
-use crate::out::tell;
+use crate::maillog::{self, LogTo};
+use crate::out::{say, say_json, tell};
 use crate::report::{self, Facts, Outcome};
 
 /// Opens a session for one message, or for the questions before it.
@@ -36,7 +37,7 @@ pub(crate) fn envelope(config: &Config, to: &[String]) -> Result<Envelope, Failu
 /// Says on stdout what the server said.
 pub(crate) fn announce(common: &Common, outcome: &Outcome) {
     if !common.quiet && !common.json {
-        tell(&outcome.text());
+        tell(say(&outcome.text()));
     }
 }
 
@@ -54,19 +55,48 @@ pub(crate) fn conclude(
         }
         Err(failure) => (None, Some(config.blame(failure))),
     };
-    let failure = failure.map(|failure| match config.settings.retry_in_doubt {
-        true => failure.retried_in_doubt(),
-        false => failure,
+    let failure = failure.map(|failure| {
+        let failure = failure.naming(facts.message_id.as_deref());
+        match config.settings.retry_in_doubt {
+            true => failure.retried_in_doubt(),
+            false => failure,
+        }
     });
-    let line = report::line(facts, outcome.as_ref(), failure.as_ref());
+    publish(
+        &config.settings.log,
+        common,
+        facts,
+        outcome.as_ref(),
+        failure.as_ref(),
+    );
+    failure.map_or(Ok(()), |failure| Err(failure.printed()))
+}
+
+/// The same where no configuration could be loaded, which names the log: a machine whose mail has stopped says so in
+/// syslog.
+pub(crate) fn unconfigured(common: &Common, failure: Failure) -> Failure {
+    publish(
+        &LogTo::Usual,
+        common,
+        &Facts::default(),
+        None,
+        Some(&failure),
+    );
+    failure.printed()
+}
+
+fn publish(
+    log: &LogTo,
+    common: &Common,
+    facts: &Facts,
+    outcome: Option<&Outcome>,
+    failure: Option<&Failure>,
+) {
+    let line = report::line(facts, outcome, failure);
     log::info!("{line}");
-    report::write(&config.settings.log, &line, failure.is_some());
+    maillog::write(log, &line, failure.is_some());
     if common.json {
-        tell(&report::object(facts, outcome.as_ref(), failure.as_ref()));
-    }
-    match failure {
-        Some(failure) => Err(failure.printed()),
-        None => Ok(()),
+        tell(say_json(report::object(facts, outcome, failure)));
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::common::{self, Common, Shared};
 use crate::config::Config;
 use crate::exit::{self, Failure};
-use crate::out::say;
+use crate::out::{say_json, show};
 use crate::{addresses, help, logger, recipients};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -34,13 +34,13 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     let checks = diagnose(&config.account, to.as_deref());
     let code = code(&checks);
     if common.json {
-        say(&object(&checks, code).to_string())?;
+        say_json(object(&checks, code))?;
     } else {
         let mut report = lines::report(&checks, config.account.mailbox(), lines::colour());
         if common.verbose && code != 0 {
             report.push_str(&support::bundle(&checks));
         }
-        say(report.trim_end())?;
+        show(report.trim_end())?;
     }
     // All has been said: no line on stderr as for a message that failed.
     match code {

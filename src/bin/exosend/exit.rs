@@ -70,6 +70,20 @@ impl Failure {
         self
     }
 
+    /// The same failure; where it is in doubt, with the Message-ID to look for.
+    pub(crate) fn naming(mut self, message_id: Option<&str>) -> Self {
+        let in_doubt = self.error.as_ref().is_some_and(Error::in_doubt);
+        if let (true, Some(id), Some(hint)) = (in_doubt, message_id, &mut self.hint) {
+            hint.push_str(&format!(" It is {id}."));
+        }
+        self
+    }
+
+    /// Whether the doctor finds out more: what is wrong is neither the arguments nor the message.
+    pub(crate) fn is_for_the_doctor(&self) -> bool {
+        matches!(self.code, NO_HOST | UNAVAILABLE | TRY_AGAIN..=CONFIG)
+    }
+
     /// The same failure in other words.
     pub(crate) fn with_what(self, what: String) -> Self {
         Self { what, ..self }
@@ -134,7 +148,7 @@ pub(crate) fn code(error: &Error) -> u8 {
         (ErrorKind::Input, Stage::Account) => CONFIG,
         (ErrorKind::Input, _) => DATA,
         (ErrorKind::Body, _) => NO_INPUT,
-        (_, Stage::Recipient) => NO_USER,
+        (ErrorKind::Refused, Stage::Recipient) => NO_USER,
         (ErrorKind::Network, _) => NO_HOST,
         (ErrorKind::Tls | ErrorKind::Protocol, _) => PROTOCOL,
         (ErrorKind::Token | ErrorKind::Auth, _) => NO_PERMISSION,

@@ -1,6 +1,6 @@
 //! `exosend explain`: what a line from any program's log means. No network.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use exosend::advice::{Explanation, explain, general_page};
 use lexopt::{Arg, Parser};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{self, Common, Shared};
 use crate::exit::{self, Failure};
-use crate::out::say;
+use crate::out::{say, say_json};
 use crate::{help, wrap};
 
 /// Some lines of a log, not a log.
@@ -28,7 +28,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
         }
     }
     let line = match words.is_empty() {
-        true => input()?,
+        true => input(common)?,
         // Unquoted, the shell has made words of it.
         false => words.join(" "),
     };
@@ -42,7 +42,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     let unknown = "nothing is known of this line";
     if common.json {
         let explanations: Vec<_> = found.iter().map(object).collect();
-        say(&json!({ "explanations": explanations, "page": page }).to_string())?;
+        say_json(json!({ "explanations": explanations, "page": page }))?;
     } else if !found.is_empty() {
         say(shown(&found).trim_end())?;
     }
@@ -59,10 +59,13 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
 }
 
-fn input() -> Result<String, Failure> {
+fn input(common: &Common) -> Result<String, Failure> {
+    let stdin = std::io::stdin().lock();
+    if stdin.is_terminal() {
+        common.reading("the line");
+    }
     let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
+    stdin
         .take(MAX_INPUT)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::new(exit::NO_INPUT, format!("stdin: {error}")))?;

@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use memchr::memchr2_iter;
 
+use crate::process;
+
 /// What is kept in memory. A header that is longer than this is none.
 const IN_MEMORY: usize = 1024 * 1024;
 
@@ -35,7 +37,7 @@ impl Input {
             .read_to_end(&mut start)
             .map_err(NoInput::Stdin)?;
         let mut block = vec![0; 64 * 1024];
-        let mut rest = None;
+        let (mut rest, mut written) = (None, 0);
         loop {
             let length = match from.read(&mut block) {
                 Ok(0) => break,
@@ -51,6 +53,11 @@ impl Input {
                     rest.insert((file, Length::behind(&start)))
                 }
             };
+            written += length as u64;
+            if written > process::longest_file() {
+                let error = io::Error::other("longer than this process may make a file");
+                return Err(NoInput::Disk(error));
+            }
             file.write_all(bytes).map_err(NoInput::Disk)?;
             counted.feed(bytes);
         }

@@ -5,6 +5,7 @@ use std::io::Write;
 use log::{Level, LevelFilter};
 
 use crate::common::Common;
+use crate::text::printable;
 
 /// `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows what Entra answers, the token included.
 pub(crate) fn start(common: &Common) {
@@ -29,10 +30,13 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
         builder.parse_filters(filter);
     }
     builder
-        .format(move |out, record| match (record.target(), record.level()) {
-            ("exosend::wire", _) => writeln!(out, "{}", shown(&record.args().to_string())),
-            (_, Level::Warn) => writeln!(out, "exosend: warning: {}", record.args()),
-            _ => writeln!(out, "exosend: {}", record.args()),
+        .format(move |out, record| {
+            let text = printable(&record.args().to_string());
+            match (record.target(), record.level()) {
+                ("exosend::wire", _) => writeln!(out, "{}", shown(&text)),
+                (_, Level::Warn) => writeln!(out, "exosend: warning: {text}"),
+                _ => writeln!(out, "exosend: {text}"),
+            }
         })
         .init();
     log::set_max_level(log::max_level().min(LevelFilter::Debug));

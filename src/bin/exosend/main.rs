@@ -15,6 +15,7 @@ mod deliver;
 mod doctor;
 mod exit;
 mod explain;
+mod files;
 mod head;
 mod help;
 mod input;
@@ -22,7 +23,9 @@ mod input;
 #[path = "../../../tests/fuzz/command.rs"]
 mod invariants;
 mod logger;
+mod maillog;
 mod out;
+mod process;
 mod recipients;
 mod report;
 mod send;
@@ -42,6 +45,7 @@ use common::Common;
 use exit::Failure;
 use lexopt::Parser;
 use report::Facts;
+use text::printable;
 
 fn main() -> ExitCode {
     let mut common = Common::default();
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
-    report(&failure, common.json);
+    report(&failure, &common);
     if common.takes_stdin {
         drain();
     }
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn run(common: &mut Common) -> Result<(), Failure> {
+    process::guard()?;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
@@ -71,21 +76,27 @@ fn run(common: &mut Common) -> Result<(), Failure> {
             let rest = arguments.iter().skip(1);
             subcommand(Parser::from_args(rest), common)
         }
-        None => sendmail::run("exosend", &arguments, common),
+        None => {
+            common.almost = word.and_then(almost);
+            sendmail::run("exosend", &arguments, common)
+        }
     }
 }
 
-/// One line for what happened, one for what to do.
-fn report(failure: &Failure, json: bool) {
-    if json && !failure.is_printed() {
+/// One line for what happened, one for what to do, and one for where to find out more.
+fn report(failure: &Failure, common: &Common) {
+    if common.json && !failure.is_printed() {
         // Where stdout is gone, stderr and the exit code remain.
-        let _ = out::say(&report::object(&Facts::default(), None, Some(failure)));
+        let _ = out::say_json(report::object(&Facts::default(), None, Some(failure)));
     }
     // Not `eprintln!`: where stderr is gone too, that panics, and the exit code is all that is left.
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "exosend: {}", failure.what());
+    let _ = writeln!(stderr, "exosend: {}", printable(failure.what()));
     if let Some(hint) = failure.hint() {
-        let _ = writeln!(stderr, "exosend: hint: {hint}");
+        let _ = writeln!(stderr, "exosend: hint: {}", printable(hint));
+    }
+    if common.doctor_helps && failure.is_for_the_doctor() {
+        let _ = writeln!(stderr, "exosend: more: exosend doctor");
     }
 }
 
@@ -100,13 +111,22 @@ fn drain() {
 /// Each reads the rest of the arguments itself.
 type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 
-fn subcommand(name: &str) -> Option<Subcommand> {
-    match name {
-        "doctor" => Some(doctor::run),
-        "explain" => Some(explain::run),
-        "send" => Some(send::run),
-        "setup" => Some(setup::run),
-        "token" => Some(token::run),
-        _ => None,
-    }
+const SUBCOMMANDS: [(&str, Subcommand); 5] = [
+    ("doctor", doctor::run),
+    ("explain", explain::run),
+    ("send", send::run),
+    ("setup", setup::run),
+    ("token", token::run),
+];
+
+fn subcommand(word: &str) -> Option<Subcommand> {
+    let mut all = SUBCOMMANDS.into_iter();
+    all.find_map(|(name, run)| (name == word).then_some(run))
+}
+
+/// The one that somebody meant and mistyped.
+fn almost(word: &str) -> Option<&'static str> {
+    let names = SUBCOMMANDS.map(|(name, _)| name);
+    let nearest = text::nearest(word, names.into_iter());
+    (text::distance(word, nearest) <= 2).then_some(nearest)
 }

@@ -3,6 +3,7 @@
 use crate::addresses;
 use crate::config::Settings;
 use crate::exit::{self, Failure};
+use crate::files;
 
 /// How many names may stand for each other in a row; sendmail's figure is 10.
 const MOST_STEPS: usize = 10;
@@ -74,8 +75,7 @@ impl Local<'_> {
         };
         let wrong = |what: String| Failure::config(exit::file(path, what));
         if self.aliases.is_none() {
-            let text =
-                std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+            let (text, _) = files::read_trusted(path).map_err(|why| wrong(why.what))?;
             self.aliases = Some(parse(&String::from_utf8_lossy(&text)));
         }
         let mut aliases = self.aliases.iter().flatten();

@@ -1,21 +1,18 @@
 //! What became of a message: a line for logs, an object for programs.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
 use exosend::{Receipt, Refusal, Reply};
 use serde_json::{Value, json};
 
-use crate::date::rfc3339;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+use crate::process;
+use crate::text::printable;
 
 /// The message, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) from: String,
+    /// What stood in From, if the mailbox took its place.
+    pub(crate) original_from: Option<String>,
     pub(crate) to: Vec<String>,
     pub(crate) size: Option<u64>,
     pub(crate) message_id: Option<String>,
@@ -45,56 +42,54 @@ impl Outcome {
     }
 }
 
-/// `from=robot@contoso.com to=ann@example.com size=1234 message_id=<...> exit=0 stage=- code=250 text="..."`: the same
-/// fields each time, `-` for what is not known.
+/// `exit=0 stage=- code=250 from=robot@contoso.com to=ann@example.com size=1234 ... text="..." hint=-`: the same fields
+/// each time, `-` for what is not known. What others have written comes last, and is cut: a syslog takes no line of any
+/// length.
 pub(crate) fn line(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Failure>) -> String {
     const SHOWN: usize = 20;
-    let mut to: Vec<String> = facts.to.iter().take(SHOWN).cloned().collect();
+    let mut to: Vec<_> = facts.to.iter().take(SHOWN).map(|to| address(to)).collect();
     if facts.to.len() > SHOWN {
         to.push(format!("+{}", facts.to.len() - SHOWN));
     }
-    let error = failure.and_then(Failure::error);
-    let reply = match outcome {
-        Some(Outcome::Sent(receipt)) => Some(receipt.reply()),
-        _ => error.and_then(exosend::Error::reply),
-    };
     let text = match (failure, outcome) {
         (Some(failure), _) => failure.what().to_owned(),
         (None, Some(outcome)) => outcome.text(),
         (None, None) => String::new(),
     };
+    let or_nothing = |value: Option<String>| value.unwrap_or_default();
+    let code = reply_of(outcome, failure).map(|reply| reply.code().to_string());
+    let hint = failure.and_then(Failure::hint).map(str::to_owned);
     let fields = [
-        ("from", facts.from.clone()),
-        ("to", to.join(",")),
+        ("exit", failure.map_or(0, Failure::code).to_string(), 3),
+        ("stage", or_nothing(stage(failure)), 20),
+        ("code", or_nothing(code), 3),
+        ("uid", process::uid().to_string(), 10),
+        ("from", address(&facts.from), 320),
+        (
+            "original_from",
+            or_nothing(facts.original_from.as_deref().map(address)),
+            320,
+        ),
+        ("to", to.join(","), 1000),
         (
             "size",
-            facts.size.map(|size| size.to_string()).unwrap_or_default(),
+            or_nothing(facts.size.map(|size| size.to_string())),
+            20,
         ),
-        ("message_id", facts.message_id.clone().unwrap_or_default()),
-        ("exit", failure.map_or(0, Failure::code).to_string()),
-        (
-            "stage",
-            error
-                .map(|error| error.stage().to_string())
-                .unwrap_or_default(),
-        ),
-        (
-            "code",
-            reply
-                .map(|reply| reply.code().to_string())
-                .unwrap_or_default(),
-        ),
-        ("text", text),
+        ("message_id", or_nothing(facts.message_id.clone()), 250),
+        ("text", text, 1000),
+        ("hint", or_nothing(hint), 600),
     ];
-    let fields = fields.map(|(name, value)| format!("{name}={}", quoted(&value)));
+    let fields = fields.map(|(name, value, most)| format!("{name}={}", quoted(&value, most)));
     fields.join(" ")
 }
 
-fn quoted(value: &str) -> String {
-    let value: String = value
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
+fn quoted(value: &str, most: usize) -> String {
+    let mut value = printable(value);
+    if let Some((end, _)) = value.char_indices().nth(most) {
+        value.truncate(end);
+        value.push_str(" [cut]");
+    }
     match value.contains([' ', '"', '=']) {
         true => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
         false if value.is_empty() => "-".into(),
@@ -102,20 +97,37 @@ fn quoted(value: &str) -> String {
     }
 }
 
+/// Text that is no address, such as a page's code, is quoted in no log.
+fn address(text: &str) -> String {
+    let allowed = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@[]:\"".contains(c);
+    match text.chars().all(allowed) {
+        true => text.to_owned(),
+        false => "?".into(),
+    }
+}
+
+fn reply_of<'a>(outcome: Option<&'a Outcome>, failure: Option<&'a Failure>) -> Option<&'a Reply> {
+    match outcome {
+        Some(Outcome::Sent(receipt)) => Some(receipt.reply()),
+        _ => failure.and_then(Failure::error)?.reply(),
+    }
+}
+
+/// Where it failed; the configuration is a stage of the command.
+fn stage(failure: Option<&Failure>) -> Option<String> {
+    let failure = failure?;
+    match failure.error() {
+        Some(error) => Some(error.stage().to_string()),
+        None => (failure.code() == exit::CONFIG).then(|| "configuration".into()),
+    }
+}
+
 /// The result object of `--json`: the same fields each time, `null` for what is not known.
-pub(crate) fn object(
-    facts: &Facts,
-    outcome: Option<&Outcome>,
-    failure: Option<&Failure>,
-) -> String {
+pub(crate) fn object(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Failure>) -> Value {
     let error = failure.and_then(Failure::error);
     let refused = match outcome {
         Some(outcome) => outcome.refused(),
         None => error.map(exosend::Error::refused).unwrap_or_default(),
-    };
-    let reply = match outcome {
-        Some(Outcome::Sent(receipt)) => Some(receipt.reply()),
-        _ => error.and_then(exosend::Error::reply),
     };
     json!({
         "exit": failure.map_or(0, Failure::code),
@@ -126,14 +138,13 @@ pub(crate) fn object(
         "to": facts.to,
         "size": facts.size,
         "message_id": facts.message_id,
-        "reply": reply.map(self::reply),
+        "reply": reply_of(outcome, failure).map(reply),
         "refused": refused.iter().map(refusal).collect::<Vec<_>>(),
-        "kind": error.map(|error| format!("{:?}", error.kind()).to_lowercase()),
-        "stage": error.map(|error| error.stage().to_string()),
+        "kind": error.map(|error| error.kind().to_string()),
+        "stage": stage(failure),
         "error": failure.map(Failure::what),
         "hint": failure.and_then(Failure::hint),
     })
-    .to_string()
 }
 
 fn text(text: &str) -> Value {
@@ -151,43 +162,6 @@ fn refusal(refusal: &Refusal) -> Value {
     json!({ "address": refusal.address(), "reply": reply(refusal.reply()) })
 }
 
-/// Where the line about each message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum LogTo {
-    Nowhere,
-    Syslog,
-    File(PathBuf),
-}
-
-/// Writes the line where the configuration wants it. A log that is full or gone stops no mail.
-pub(crate) fn write(log: &LogTo, line: &str, failed: bool) {
-    let (name, written) = match log {
-        LogTo::Nowhere => return,
-        LogTo::Syslog => ("syslog", syslog(Path::new("/dev/log"), line, failed)),
-        LogTo::File(path) => (path.to_str().unwrap_or("the log"), append(path, line)),
-    };
-    if let Err(error) = written {
-        log::warn!("log: {name}: {error}");
-    }
-}
-
-fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    // Who writes to whom is nobody else's business.
-    let mut file = options.append(true).create(true).mode(0o600).open(path)?;
-    // One write, so that the lines of two processes do not mix.
-    file.write_all(format!("{} {line}\n", rfc3339(SystemTime::now())).as_bytes())
-}
-
-/// RFC 3164 without a time, which every syslogd then adds itself. Facility mail, severity info or err.
-fn syslog(socket: &Path, line: &str, failed: bool) -> std::io::Result<()> {
-    let priority = 2 * 8 + if failed { 3 } else { 6 };
-    let message = format!("<{priority}>exosend[{}]: {line}", std::process::id());
-    let log = UnixDatagram::unbound()?;
-    log.set_write_timeout(Some(Duration::from_secs(1)))?;
-    log.send_to(message.as_bytes(), socket).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +170,7 @@ mod tests {
     fn a_line_of_fields() {
         let facts = Facts {
             from: "robot@contoso.com".into(),
+            original_from: Some("root@web1".into()),
             to: (1..=22).map(|n| format!("{n}@x.org")).collect(),
             size: Some(5),
             message_id: None,
@@ -212,23 +187,5 @@ mod tests {
             ),
             "{line}"
         );
-    }
-
-    #[test]
-    fn syslog_gets_one_datagram() {
-        let path = std::env::temp_dir().join(format!("exosend-log-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let socket = UnixDatagram::bind(&path).unwrap();
-        syslog(&path, "exit=0", false).unwrap();
-        syslog(&path, "exit=75", true).unwrap();
-        let mut buffer = [0; 100];
-        for expected in ["<22>", "<19>"] {
-            let length = socket.recv(&mut buffer).unwrap();
-            let text = std::str::from_utf8(&buffer[..length]).unwrap();
-            let id = std::process::id();
-            let exit = if expected == "<22>" { 0 } else { 75 };
-            assert_eq!(text, format!("{expected}exosend[{id}]: exit={exit}"));
-        }
-        std::fs::remove_file(path).unwrap();
     }
 }

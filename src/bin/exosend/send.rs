@@ -8,10 +8,10 @@ use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
-use crate::deliver::{announce, conclude, deliver, envelope};
+use crate::deliver::{announce, conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::report::{Facts, Outcome};
-use crate::{addresses, help, logger, recipients};
+use crate::{addresses, files, help, logger, recipients};
 
 /// What the arguments ask for.
 #[derive(Debug, Default)]
@@ -31,8 +31,9 @@ struct Options {
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let options = Options::parse(parser, common)?;
     common.takes_stdin = options.text.is_none();
+    common.doctor_helps = true;
     logger::start(common);
-    let config = Config::load(common)?;
+    let config = Config::load(common).map_err(|why| unconfigured(common, why))?;
     let mut facts = Facts {
         from: config.account.mailbox().to_owned(),
         ..Facts::default()
@@ -74,7 +75,7 @@ impl Options {
     }
 
     /// The message, its recipients resolved, and everybody it goes to.
-    fn message(&self, config: &Config) -> Result<(Message, Vec<String>), Failure> {
+    fn message(&self, common: &Common, config: &Config) -> Result<(Message, Vec<String>), Failure> {
         let mut message = Message::new().partial(config.settings.partial);
         let mut everybody = Vec::new();
         for (list, add) in [
@@ -98,12 +99,12 @@ impl Options {
         if let Some(html) = &self.html {
             message = message.html(lossy(read(html)?, &html.display().to_string()));
         }
-        if let Some(text) = self.body()? {
+        if let Some(text) = self.body(common)? {
             message = message.text(text);
         }
         for file in &self.attach {
             // Opened here, because the session would find out after the login.
-            std::fs::File::open(file).map_err(|error| no_input(file, &error))?;
+            files::open(file).map_err(|error| no_input(file, &error))?;
             message = message.attach(Attachment::file(file));
         }
         for (name, value) in &self.headers {
@@ -113,7 +114,7 @@ impl Options {
         Ok((message, everybody))
     }
 
-    fn body(&self) -> Result<Option<String>, Failure> {
+    fn body(&self, common: &Common) -> Result<Option<String>, Failure> {
         if let Some(text) = &self.text {
             return Ok(Some(text.clone()));
         }
@@ -121,6 +122,9 @@ impl Options {
         // Somebody who gives the HTML and sits at a terminal has said it all.
         if self.html.is_some() && stdin.is_terminal() {
             return Ok(None);
+        }
+        if stdin.is_terminal() {
+            common.reading("the text");
         }
         let mut bytes = Vec::new();
         stdin
@@ -138,7 +142,7 @@ fn send(
     config: &Config,
     facts: &mut Facts,
 ) -> Result<Outcome, Failure> {
-    let (message, everybody) = options.message(config)?;
+    let (message, everybody) = options.message(common, config)?;
     facts.to = everybody;
     let envelope = envelope(config, &facts.to)?;
     let outcome = deliver(config, common, &envelope, |session| session.send(&message))?;
@@ -183,7 +187,11 @@ fn lossy(bytes: Vec<u8>, from: &str) -> String {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| no_input(path, &error))
+    let mut bytes = Vec::new();
+    files::open(path)
+        .and_then(|(mut file, _)| file.read_to_end(&mut bytes))
+        .map_err(|error| no_input(path, &error))?;
+    Ok(bytes)
 }
 
 fn no_input(path: &Path, error: &std::io::Error) -> Failure {

@@ -3,33 +3,32 @@
 mod flags;
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use exosend::Message;
 
 use crate::common::Common;
 use crate::config::Config;
-use crate::deliver::{conclude, deliver, envelope};
+use crate::deliver::{conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::head::{self, Author, Head};
 use crate::input::{Input, NoInput};
-use crate::out::say;
+use crate::out::{say, show};
 use crate::report::{Facts, Outcome};
 use crate::{logger, recipients};
 use flags::{Flags, Mode};
 
 pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
-    common.takes_stdin = true;
     let flags = Flags::parse(name, arguments, common)?;
-    common.takes_stdin = flags.mode == Mode::Deliver;
     logger::start(common);
+    flags.warnings.iter().for_each(|what| log::warn!("{what}"));
     match flags.mode {
         Mode::Deliver => {}
         // There is no queue, no daemon and no table of aliases: empty, done, and not here.
         Mode::PrintQueue => return say("Mail queue is empty"),
         Mode::RunQueue | Mode::Aliases => return Ok(()),
         Mode::Smtp => {
-            say("421 4.3.2 exosend does not take SMTP on stdin; call it with -t\r")?;
+            show("421 4.3.2 exosend does not take SMTP on stdin; call it with -t\r")?;
             return Err(Failure::usage("-bs: no SMTP on stdin; call it with -t"));
         }
     }
@@ -38,8 +37,16 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
             "no recipient: name one, or -t to read them from the message",
         ));
     }
-    let mail = Mail::read(&flags, std::io::stdin().lock());
-    let config = Config::load(common)?;
+    common.doctor_helps = true;
+    let stdin = std::io::stdin().lock();
+    if stdin.is_terminal() {
+        common
+            .almost
+            .map_or(Ok(()), |meant| Err(mistyped(&flags, meant)))?;
+        common.reading("the message");
+    }
+    let mail = Mail::read(&flags, common, stdin);
+    let config = Config::load(common).map_err(|why| unconfigured(common, why))?;
     let mut facts = Facts {
         from: config.account.mailbox().to_owned(),
         ..Facts::default()
@@ -47,6 +54,13 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
     // sendmail says nothing when all is well.
     let result = mail.and_then(|mail| mail.send(&flags, common, &config, &mut facts));
     conclude(&config, common, &facts, result)
+}
+
+/// `exosend docter`, at a terminal or with nothing on stdin.
+fn mistyped(flags: &Flags, meant: &str) -> Failure {
+    let word = flags.recipients.first().map_or("", String::as_str);
+    let what = format!("no subcommand `{word}`, did you mean `{meant}`?");
+    Failure::usage(what).with_hint(format!("to send to that user: exosend -- {word}"))
 }
 
 /// A message as far as it is known without the configuration: read to its end, its header mended, Bcc gone.
@@ -60,16 +74,23 @@ struct Mail {
 }
 
 impl Mail {
-    fn read(flags: &Flags, stdin: impl Read) -> Result<Self, Failure> {
+    fn read(flags: &Flags, common: &Common, stdin: impl Read) -> Result<Self, Failure> {
         let input = Input::read(stdin).map_err(|error| match error {
             NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
             NoInput::Disk(error) => {
                 let folder = std::env::temp_dir();
-                Failure::new(exit::TRY_AGAIN, exit::file(&folder, error))
+                let hint = "a message of more than 1 MiB waits in a file there: TMPDIR names another folder";
+                Failure::new(exit::TRY_AGAIN, exit::file(&folder, error)).with_hint(hint)
             }
         })?;
-        if input.start.is_empty() {
-            return Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message"));
+        match (input.start.is_empty(), common.almost) {
+            (true, Some(meant)) => return Err(mistyped(flags, meant)),
+            (true, None) if flags.recipients.is_empty() => {
+                return Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message"));
+            }
+            // As Postfix and msmtp, for programs whose report may be empty.
+            (true, None) => log::warn!("stdin: empty, so the message is"),
+            (false, _) => {}
         }
         let (mut head, body) = head::split(&input.start, input.is_whole())
             .ok_or_else(|| Failure::data("the header is longer than 1 MiB"))?;
@@ -98,7 +119,7 @@ impl Mail {
     ) -> Result<Outcome, Failure> {
         facts.to.clone_from(&self.to);
         facts.to = recipients::resolve(&self.to, &config.settings)?;
-        complete(&mut self.head, flags, config);
+        facts.original_from = complete(&mut self.head, flags, config);
         let message_id = self.head.get("Message-ID").map(String::from_utf8_lossy);
         facts.message_id = message_id.map(std::borrow::Cow::into_owned);
         let envelope = envelope(config, &facts.to)?;
@@ -111,12 +132,16 @@ impl Mail {
     }
 }
 
-/// Adds what is missing, and makes From what Exchange takes.
-fn complete(head: &mut Head, flags: &Flags, config: &Config) {
-    // The library's own fields, taken off a message of its making. It fails only where the mailbox is not set or is no
-    // address, and the session says that better.
+/// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
+fn complete(head: &mut Head, flags: &Flags, config: &Config) -> Option<String> {
+    // The library's own fields, taken off a message of its making. A name that it refuses is left out. Then it fails only
+    // where the mailbox is not set or is no address, and the session says that better.
     let mailbox = config.account.mailbox();
-    if let Some(made) = template(flags, mailbox) {
+    let named = flags
+        .full_name
+        .as_deref()
+        .and_then(|name| template(Some(name), mailbox));
+    if let Some(made) = named.or_else(|| template(None, mailbox)) {
         let has_from = head.get("From").is_some_and(|from| !from.is_empty());
         for name in ["From", "Date", "Message-ID"] {
             add_if_missing(head, &made, name);
@@ -127,17 +152,18 @@ fn complete(head: &mut Head, flags: &Flags, config: &Config) {
             None => {}
         }
     }
-    if config.settings.rewrite_from {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let author = Author {
-            mailbox,
-            send_as: &config.settings.send_as,
-            host: host.trim(),
-        };
-        if let Some(was) = head.rewrite_from(&author) {
-            log::info!("From {was}: not the mailbox, sent as {mailbox}");
-        }
+    if !config.settings.rewrite_from {
+        return None;
     }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let author = Author {
+        mailbox,
+        send_as: &config.settings.send_as,
+        host: host.trim(),
+    };
+    let was = head.rewrite_from(&author)?;
+    log::info!("From {was}: not the mailbox, sent as {mailbox}");
+    Some(was)
 }
 
 fn add_if_missing(head: &mut Head, made: &Head, name: &str) {
@@ -148,8 +174,8 @@ fn add_if_missing(head: &mut Head, made: &Head, name: &str) {
 }
 
 /// From, Date and Message-ID as the library writes them.
-fn template(flags: &Flags, mailbox: &str) -> Option<Head> {
-    let from = match &flags.full_name {
+fn template(name: Option<&str>, mailbox: &str) -> Option<Head> {
+    let from = match name {
         Some(name) => {
             let name = name.replace('\\', "\\\\").replace('"', "\\\"");
             format!("\"{name}\" <{mailbox}>")

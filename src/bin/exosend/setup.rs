@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::common::{self, Common, Shared};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::say;
+use crate::out::{say, say_json};
 use crate::{help, logger};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     let script = setup.script().map_err(|error| config.blame(error.into()))?;
     match common.json {
-        true => say(&json!({ "script": script }).to_string()),
+        true => say_json(json!({ "script": script })),
         false => say(script.trim_end()),
     }
 }

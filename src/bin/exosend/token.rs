@@ -4,11 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use exosend::Token;
 use lexopt::{Arg, Parser};
+use serde_json::json;
 
 use crate::common::{Common, Shared};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::say;
+use crate::out::{say, say_json};
 use crate::{exit, help, logger};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -24,16 +25,17 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
             _ => return Err(argument.unexpected().into()),
         }
     }
+    common.doctor_helps = true;
     logger::start(common);
     let config = Config::load(common)?;
     let token = Token::get(&config.account).map_err(|error| config.blame(error.into()))?;
+    common.doctor_helps = false;
     match claims {
-        false if common.json => say(&serde_json::json!({
+        false if common.json => say_json(json!({
             "access_token": token.secret(),
             "expires_in": token.expires_in().as_secs(),
-        })
-        .to_string()),
-        true => say(&self::claims(token.secret()).ok_or_else(opaque)?),
+        })),
+        true => say_json(self::claims(token.secret()).ok_or_else(opaque)?),
         false => say(token.secret()),
     }
 }

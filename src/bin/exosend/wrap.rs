@@ -1,5 +1,7 @@
 //! Text for people, 80 columns wide.
 
+use crate::text::printable;
+
 const WIDTH: usize = 80;
 
 /// Words in lines of 80 columns. A word that fits none stands alone, and is not cut: it may be copied.
@@ -19,7 +21,7 @@ pub(crate) fn wrap(out: &mut String, text: &str, first: &str, indent: &str) {
             out.push(' ');
             column += 1;
         }
-        out.push_str(word);
+        out.push_str(&printable(word));
         column += length;
         empty = false;
     }

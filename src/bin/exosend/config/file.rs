@@ -3,13 +3,16 @@
 //! `key = value` lines and `#` comments. What systemd reads as an `EnvironmentFile` means the same here: an `EXOSEND_`
 //! prefix and upper case, `;` comments, quotes. A value that the two would read differently is an error.
 
+use zeroize::Zeroizing;
+
 const PREFIX: &str = "exosend_";
 
 /// A key in lower case and without prefix, its value, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) key: String,
-    pub(crate) value: String,
+    /// It may be a secret.
+    pub(crate) value: Zeroizing<String>,
     pub(crate) line: usize,
 }
 
@@ -56,7 +59,7 @@ pub(crate) fn key(written: &str) -> String {
     key.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(key)
 }
 
-fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
+fn assignment(line: &str) -> Result<Option<(String, Zeroizing<String>)>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with(['#', ';']) {
         return Ok(None);
@@ -78,16 +81,17 @@ fn assignment(line: &str) -> Result<Option<(String, String)>, String> {
 }
 
 /// systemd.exec(5): a backslash counts only in double quotes, and there only before `"`, `\`, `$` and a backtick.
-fn value(text: &str) -> Result<String, String> {
+fn value(text: &str) -> Result<Zeroizing<String>, String> {
     let mut chars = text.chars();
     let Some(quote @ ('"' | '\'')) = chars.next() else {
         // systemd takes the backslash away, people expect it to stay.
         return match text.contains('\\') {
             true => Err("a backslash: put the value into 'single quotes'".into()),
-            false => Ok(text.to_owned()),
+            false => Ok(text.to_owned().into()),
         };
     };
-    let mut value = String::new();
+    // Room for all of it: a text that grows leaves copies behind.
+    let mut value = Zeroizing::new(String::with_capacity(text.len()));
     while let Some(c) = chars.next() {
         match c {
             '\\' if quote == '"' => match chars.next() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use exosend::Account;
 
-use crate::report::LogTo;
+use crate::maillog::LogTo;
 use crate::text::nearest;
 
 /// The keys of the command only.
@@ -32,7 +32,7 @@ impl Default for Settings {
             send_as: Vec::new(),
             local_recipient: None,
             aliases: None,
-            log: LogTo::Nowhere,
+            log: LogTo::Usual,
             retry_in_doubt: false,
             partial: false,
         }

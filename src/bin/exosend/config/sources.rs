@@ -2,15 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::common::Common;
 use crate::config::{file, settings};
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+use crate::files::{self, Unread};
+use crate::process;
 
 /// Settings from one place, all of the same strength.
 pub(super) type Layer = Vec<Setting>;
@@ -26,22 +27,45 @@ pub(super) struct Setting {
 /// All of them, the weakest first.
 pub(super) fn layers(common: &Common) -> Result<Vec<Layer>, Failure> {
     let mut layers = vec![default_cache()];
+    // Why a file that is there is not read. Another one may do: root's secret is no business of who has his own.
+    let mut unread = Vec::new();
     match common.config.clone().or_else(|| variable(CONFIG)) {
-        Some(path) => layers.push(from_file(&path)?),
+        Some(path) if path == Path::new("/dev/null") => {}
+        Some(path) => layers.push(from_file(&path)?.map_err(left_out)?),
         None => {
             for path in usual_files().iter().filter(|path| may_be_there(path)) {
-                layers.push(from_file(path)?);
+                match from_file(path)? {
+                    Ok(layer) => layers.push(layer),
+                    Err(why) => unread.push((path.clone(), why)),
+                }
             }
         }
     }
     layers.push(from_environment()?);
-    let set = common.set.iter().map(|(key, value)| Setting {
-        key: file::key(key),
-        value: value.clone().into(),
-        from: format!("--set {key}"),
-    });
-    layers.push(set.collect());
+    layers.push(from_arguments(&common.set)?);
+    let mut known = layers.iter().flatten();
+    let enough = known.any(|setting| setting.key == "mailbox");
+    for (path, why) in unread {
+        match enough {
+            false => return Err(left_out(why)),
+            true if why.denied && path == Path::new(MACHINES) => log::debug!("{}", why.what),
+            true => log::warn!("{}", why.what),
+        }
+    }
     Ok(layers)
+}
+
+/// Nothing else says enough.
+fn left_out(why: Unread) -> Failure {
+    let failure = Failure::config(why.what);
+    match why.denied {
+        true => failure.with_hint(format!(
+            "who sends mail has to be able to read it: chown root:exosend, chmod 0640, adduser {} exosend, \
+             and restart what sends",
+            process::user()
+        )),
+        false => failure,
+    }
 }
 
 /// Where somebody may put what is missing.
@@ -58,13 +82,29 @@ fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     value.map(PathBuf::from)
 }
 
+/// The machine's file.
+const MACHINES: &str = "/etc/exosend.conf";
+
 /// The machine's, then the user's.
 fn usual_files() -> Vec<PathBuf> {
-    let user =
-        variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
-    let mut files = vec![PathBuf::from("/etc/exosend.conf")];
+    let user = variable("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")));
+    let mut files = vec![PathBuf::from(MACHINES)];
     files.extend(user.map(|folder| folder.join("exosend.conf")));
     files
+}
+
+/// A person's home. That of www-data and its like is what a web server shows, and where its visitors may upload to.
+fn home() -> Option<PathBuf> {
+    let home = variable("HOME")?;
+    if !process::is_system_user() {
+        return Some(home);
+    }
+    let there = home.join(".config/exosend.conf");
+    if may_be_there(&there) {
+        let there = there.display();
+        log::warn!("{there}: not read, for this is a system user's home: name it by {CONFIG}");
+    }
+    None
 }
 
 /// The variable that stands for `--config` where callers add arguments of their own: it names a file, and is no key.
@@ -72,11 +112,10 @@ const CONFIG: &str = "EXOSEND_CONFIG";
 
 /// A program that is started for each message would ask Entra for a token each time.
 fn default_cache() -> Layer {
-    // The owner of this process, as the kernel sees it: std has no geteuid.
-    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let folder = match variable("XDG_CACHE_HOME") {
         Some(folder) => Some(folder),
-        None if root => Some(PathBuf::from("/var/cache")),
+        None if process::uid() == 0 => Some(PathBuf::from("/var/cache")),
+        None if process::is_system_user() => None,
         None => variable("HOME").map(|home| home.join(".cache")),
     };
     let Some(folder) = folder.map(|folder| folder.join("exosend")) else {
@@ -105,44 +144,54 @@ fn may_be_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn from_file(path: &Path) -> Result<Layer, Failure> {
-    let unreadable = |error: io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "who sends mail has to be able to read it: chown root:mail, chmod 0640, and the sender in group mail"
-            }
-            _ => "",
-        };
-        let failure = Failure::config(format!("{}: cannot be read: {error}", path.display()));
-        match hint {
-            "" => failure,
-            hint => failure.with_hint(hint),
+/// What a file says, or why it is not read; and an error for a line that cannot be right.
+fn from_file(path: &Path) -> Result<Result<Layer, Unread>, Failure> {
+    let (text, mode) = match files::read_trusted(path) {
+        Ok(read) => read,
+        Err(mut why) => {
+            why.what = exit::file(path, why.what);
+            return Ok(Err(why));
         }
     };
-    let text = Zeroizing::new(std::fs::read(path).map_err(unreadable)?);
     let entries = file::parse(&text).map_err(|wrong| {
-        Failure::config(format!("{}:{}: {}", path.display(), wrong.line, wrong.what))
+        let file::Wrong { line, what } = wrong;
+        Failure::config(format!("{}:{line}: {what}", path.display()))
     })?;
     let secret = |key: &str| matches!(key, "client_secret" | "access_token");
-    if let Some(entry) = entries.iter().find(|entry| secret(&entry.key)) {
-        warn_if_everybody_can_read(path, &entry.key);
+    let secret = entries.iter().find(|entry| secret(&entry.key));
+    if let Some(entry) = secret.filter(|_| mode & 0o004 != 0) {
+        log::warn!(
+            "{}: holds the {} and everybody can read it (mode {mode:04o}): chmod 0640",
+            path.display(),
+            entry.key
+        );
     }
     let settings = entries.into_iter().map(|entry| Setting {
         from: format!("{}:{}: {}", path.display(), entry.line, entry.key),
         key: entry.key,
-        value: entry.value.into(),
+        value: entry.value,
     });
-    Ok(settings.collect())
+    Ok(Ok(settings.collect()))
 }
 
-fn warn_if_everybody_can_read(path: &Path, key: &str) {
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.mode() & 0o7777);
-    if mode & 0o004 != 0 {
-        log::warn!(
-            "{}: holds the {key} and everybody can read it (mode {mode:04o}): chmod 0640",
-            path.display()
-        );
-    }
+/// What `--set` says.
+fn from_arguments(set: &[(String, String)]) -> Result<Layer, Failure> {
+    let setting = |(key, value): &(String, String)| {
+        let key = file::key(key);
+        // Every user of the machine can read the arguments of a process.
+        if matches!(key.as_str(), "client_secret" | "access_token") {
+            let what =
+                format!("--set {key}: others can read arguments, so no secret is taken from them");
+            let hint = format!("EXOSEND_{} in the environment", key.to_uppercase());
+            return Err(Failure::usage(what).with_hint(hint));
+        }
+        Ok(Setting {
+            from: format!("--set {key}"),
+            value: value.clone().into(),
+            key,
+        })
+    };
+    set.iter().map(setting).collect()
 }
 
 /// The `EXOSEND_*` variables.

@@ -8,6 +8,7 @@ use crate::addresses;
 use crate::common::{Common, text};
 use crate::exit::Failure;
 use crate::help;
+use crate::text::is_unprintable;
 
 /// What the arguments ask for.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Flags {
     /// `-F`
     pub(crate) full_name: Option<String>,
     pub(crate) recipients: Vec<String>,
+    /// What was given and does not count.
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,42 +40,63 @@ pub(crate) enum Mode {
 }
 
 impl Flags {
+    /// What `common` learns counts for an error, too: whether a message is on its way to stdin.
     pub(crate) fn parse(
         name: &str,
         arguments: &[OsString],
         common: &mut Common,
     ) -> Result<Self, Failure> {
-        let mut flags = Flags::default();
-        match name {
-            "mailq" => flags.mode = Mode::PrintQueue,
-            "newaliases" => flags.mode = Mode::Aliases,
-            _ => {}
-        }
         // Only alone: behind `-t` they would print something, end with 0, and the message would be gone.
         match arguments {
             [only] if only == "--help" || only == "-h" => help::print(help::SENDMAIL),
             [only] if only == "--version" => help::print(help::VERSION),
             _ => {}
         }
+        let mut flags = Flags::default();
+        match name {
+            "mailq" => flags.mode = Mode::PrintQueue,
+            "newaliases" => flags.mode = Mode::Aliases,
+            _ => {}
+        }
         let mut parser = Parser::from_args(arguments);
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Arg::Value(value) => {
-                    let specs = specs("recipient", &text(value)?)?;
-                    flags.recipients.extend(specs);
-                }
-                Arg::Short('v') | Arg::Long("verbose") => common.verbose = true,
-                Arg::Long("quiet") => common.quiet = true,
-                Arg::Long(option) => return Err(not_here(option)),
-                Arg::Short(flag) => flags.take(flag, &mut parser)?,
+        let mut wrong = None;
+        loop {
+            // Read on behind an error: who names a recipient there writes a message all the same.
+            match flags.next(&mut parser, common) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure) => drop(wrong.get_or_insert(failure)),
             }
         }
-        // As Postfix: a message that came with it would be gone, and all would look well.
-        if flags.mode != Mode::Deliver && (flags.read_recipients || !flags.recipients.is_empty()) {
-            let what = "recipients, and a mode that sends nothing: -bi, -bp, -bs, -I or -q";
-            return Err(Failure::usage(what));
+        let asked_to_send = flags.read_recipients || !flags.recipients.is_empty();
+        common.takes_stdin = asked_to_send && flags.mode == Mode::Deliver;
+        match wrong {
+            Some(failure) => Err(failure),
+            // As Postfix: a message that came with it would be gone, and all would look well.
+            None if asked_to_send && flags.mode != Mode::Deliver => Err(Failure::usage(
+                "recipients, and a mode that sends nothing: -bi, -bp, -bs, -I or -q",
+            )),
+            None => Ok(flags),
         }
-        Ok(flags)
+    }
+
+    /// Takes one argument; `false` behind the last.
+    fn next(&mut self, parser: &mut Parser, common: &mut Common) -> Result<bool, Failure> {
+        let Some(argument) = parser.next()? else {
+            return Ok(false);
+        };
+        match argument {
+            Arg::Value(value) => self.recipients.extend(recipients(&text(value)?)?),
+            Arg::Short('v') | Arg::Long("verbose") => common.verbose = true,
+            Arg::Long("quiet") => common.quiet = true,
+            // msmtp's words for -t and -f.
+            Arg::Long("read-recipients") => self.read_recipients = true,
+            Arg::Long("from") => self.sender(parser)?,
+            Arg::Long("read-envelope-from") => {}
+            Arg::Long(option) => return Err(not_here(option)),
+            Arg::Short(flag) => self.take(flag, parser)?,
+        }
+        Ok(true)
     }
 
     fn take(&mut self, flag: char, parser: &mut Parser) -> Result<(), Failure> {
@@ -80,35 +104,16 @@ impl Flags {
             't' => self.read_recipients = true,
             // A lone dot ends the input of other sendmails without it. It never does here.
             'i' => {}
-            'f' | 'r' => self.sender = sender(&text(parser.value()?)?)?,
-            'F' => {
-                let name = text(parser.value()?)?.replace(char::is_control, " ");
-                self.full_name = Some(name).filter(|name| !name.trim().is_empty());
-            }
-            'b' => {
-                self.mode = match text(parser.value()?)?.as_str() {
-                    "m" => Mode::Deliver,
-                    "p" => Mode::PrintQueue,
-                    "i" => Mode::Aliases,
-                    "s" => Mode::Smtp,
-                    "d" | "D" => {
-                        return Err(Failure::usage("-bd: there is no daemon; nothing listens"));
-                    }
-                    "v" | "t" => {
-                        return Err(Failure::usage(
-                            "-bv, -bt: not here; --dry-run asks the server",
-                        ));
-                    }
-                    other => return Err(Failure::usage(format!("-b{other}: no such mode"))),
-                };
-            }
+            'f' | 'r' => self.sender(parser)?,
+            'F' => self.name(&parser.value()?),
+            'b' => self.mode(&text(parser.value()?)?)?,
             'q' => {
+                self.mode = Mode::RunQueue;
                 // `-q@example.com` is a recipient that begins with a hyphen.
                 let which = parser.optional_value().unwrap_or_default();
                 if which.to_string_lossy().contains('@') {
                     return Err(Failure::usage("-q: a recipient like this stands behind --"));
                 }
-                self.mode = Mode::RunQueue;
             }
             'I' => self.mode = Mode::Aliases,
             // DSN: Exchange sends its bounces to the mailbox, and takes no orders about them from here.
@@ -117,11 +122,65 @@ impl Flags {
             'A' | 'B' | 'C' | 'D' | 'e' | 'h' | 'L' | 'M' | 'O' | 'o' | 'p' | 'X' => {
                 parser.value()?;
             }
+            // msmtp's account, and the server and login of sSMTP and busybox. Not quoted: it may be a password.
+            'a' | 'S' => {
+                parser.value()?;
+                let what = "ignored: the configuration says where mail goes, and EXOSEND_CONFIG names another";
+                self.warnings.push(format!("-{flag}: {what}"));
+            }
             'd' | 'Q' => drop(parser.optional_value()),
-            'c' | 'G' | 'm' | 'n' | 's' | 'T' | 'U' | 'x' => {}
+            '4' | '6' | 'c' | 'E' | 'G' | 'm' | 'n' | 's' | 'T' | 'U' | 'x' => {}
             flag => return Err(Arg::Short(flag).unexpected().into()),
         }
         Ok(())
+    }
+
+    fn mode(&mut self, mode: &str) -> Result<(), Failure> {
+        // Whatever is not here reads no message.
+        self.mode = Mode::Aliases;
+        self.mode = match mode {
+            "m" => Mode::Deliver,
+            "p" => Mode::PrintQueue,
+            "i" => Mode::Aliases,
+            "s" => Mode::Smtp,
+            "d" | "D" => return Err(Failure::usage("-bd: there is no daemon; nothing listens")),
+            "v" | "t" => {
+                let what = "-bv, -bt: not here; exosend doctor --to asks the server";
+                return Err(Failure::usage(what));
+            }
+            other => return Err(Failure::usage(format!("-b{other}: no such mode"))),
+        };
+        Ok(())
+    }
+
+    /// Decorates only: one that cannot be right stops no message. `<>` means the mailbox.
+    fn sender(&mut self, parser: &mut Parser) -> Result<(), Failure> {
+        let value = parser.value()?;
+        let written = value.to_string_lossy();
+        let parsed = addresses::parse(written.as_bytes());
+        let first = parsed.map(|mailboxes| mailboxes.into_iter().next());
+        self.sender = match first {
+            Ok(first) if !written.contains(is_unprintable) => first.map(|mailbox| mailbox.spec),
+            _ => {
+                let what = format!("-f {written}: no address, left out");
+                self.warnings.push(what);
+                None
+            }
+        };
+        self.sender.take_if(|sender| sender.is_empty());
+        Ok(())
+    }
+
+    fn name(&mut self, name: &OsString) {
+        if name.to_str().is_none() {
+            self.warnings
+                .push("-F: not UTF-8; what is not is sent as U+FFFD".into());
+        }
+        // These two join letters and emoji, and are no more than that.
+        let joins = |c| matches!(c, '\u{200c}' | '\u{200d}');
+        let name = name.to_string_lossy();
+        let name = name.replace(|c| is_unprintable(c) && !joins(c), " ");
+        self.full_name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
     }
 }
 
@@ -140,18 +199,17 @@ fn not_here(option: &str) -> Failure {
     }
 }
 
-/// `<>` means the mailbox: `None`.
-fn sender(argument: &str) -> Result<Option<String>, Failure> {
-    if argument.contains(char::is_control) {
-        return Err(Failure::usage("-f: a control character in the address"));
+/// The recipients in one argument, with commas between them or, as people write, with blanks.
+fn recipients(argument: &str) -> Result<Vec<String>, Failure> {
+    let words = || argument.split_ascii_whitespace();
+    let plain = |word: &str| word.contains('@') && !word.contains(['"', '<', '>', '(', ')', '\\']);
+    if words().count() > 1 && words().all(plain) {
+        return words()
+            .map(recipients)
+            .collect::<Result<Vec<_>, _>>()
+            .map(|all| all.concat());
     }
-    let sender = specs("-f", argument)?.into_iter().next();
-    Ok(sender.filter(|sender| !sender.is_empty()))
-}
-
-/// The addresses in one argument.
-fn specs(what: &str, argument: &str) -> Result<Vec<String>, Failure> {
     let mailboxes = addresses::parse(argument.as_bytes())
-        .map_err(|why| Failure::usage(format!("{what} {argument}: {why}")))?;
+        .map_err(|why| Failure::usage(format!("recipient {argument}: {why}")))?;
     Ok(mailboxes.into_iter().map(|mailbox| mailbox.spec).collect())
 }

@@ -1,0 +1,107 @@
+//! Files that somebody names: opened without waiting, and believed only where nobody else could have written them.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use crate::process;
+
+/// More than any text that people write.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
+/// The flag with which a FIFO is opened at once, so that it can be looked at and refused.
+pub(crate) fn without_waiting() -> i32 {
+    i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default()
+}
+
+/// A regular file, to be read. It is looked at once it is open: by its name it could have become another.
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(without_waiting())
+        .open(path)?;
+    let found = file.metadata()?;
+    match found.is_file() {
+        true => Ok((file, found)),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}
+
+/// Why a file is left out.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) what: String,
+    /// It is there, and this user may not read it.
+    pub(crate) denied: bool,
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self {
+            denied: error.kind() == io::ErrorKind::PermissionDenied,
+            what: format!("cannot be read: {error}"),
+        }
+    }
+}
+
+/// A file that decides where mail or secrets go, and its mode.
+pub(crate) fn read_trusted(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Unread> {
+    let (file, found) = open(path)?;
+    if let Some(what) = distrust(found.uid(), found.mode(), process::uid()) {
+        let denied = false;
+        return Err(Unread { what, denied });
+    }
+    // As much room as it needs: one that grows leaves copies of a secret behind.
+    let room = found.len().min(LONGEST) + 1;
+    let mut text = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(room).unwrap_or_default(),
+    ));
+    file.take(LONGEST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other("longer than 4 MiB").into());
+    }
+    Ok((text, found.mode() & 0o7777))
+}
+
+/// Why a file is not believed, as sshd and cron would have it: root who keeps HOME of another user, as under sudo, would
+/// else send the machine's secret wherever that user's file says.
+fn distrust(owner: u32, mode: u32, me: u32) -> Option<String> {
+    if owner != me && owner != 0 {
+        return Some(format!(
+            "not believed, for it is of user {owner}: chown {me}, or let that user send"
+        ));
+    }
+    (mode & 0o022 != 0).then(|| {
+        let mode = mode & 0o7777;
+        format!("not believed, for others may write it (mode {mode:04o}): chmod go-w")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_believed() {
+        for (owner, mode, me, believed) in [
+            (0, 0o100644, 33, true),
+            (33, 0o100600, 33, true),
+            (0, 0o100640, 0, true),
+            (1000, 0o100600, 0, false),
+            (1000, 0o100644, 33, false),
+            (33, 0o100664, 33, false),
+            (0, 0o100602, 0, false),
+        ] {
+            assert_eq!(
+                distrust(owner, mode, me).is_none(),
+                believed,
+                "{owner} {mode:o} {me}"
+            );
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the line about each message goes. A log that is full or gone stops no mail, and is not waited for.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::date::rfc3339;
+use crate::files::without_waiting;
+use crate::process;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogTo {
+    /// Syslog, where there is one.
+    #[default]
+    Usual,
+    Nowhere,
+    Syslog,
+    File(PathBuf),
+}
+
+const SYSLOG: &str = "/dev/log";
+
+/// Writes the line where the configuration wants it.
+pub(crate) fn write(log: &LogTo, line: &str, failed: bool) {
+    let to_syslog = || syslog(Path::new(SYSLOG), line, failed);
+    let written = match log {
+        LogTo::Nowhere => return,
+        LogTo::Usual => return to_syslog().unwrap_or_else(|e| log::debug!("{SYSLOG}: {e}")),
+        LogTo::Syslog => to_syslog().map_err(|error| format!("syslog: {error}")),
+        LogTo::File(path) => append(path, line).map_err(|error| {
+            // It may be another user's: who wrote first has made it.
+            let instead = to_syslog().map_or("", |()| "; written to syslog instead");
+            format!("{}: {error}{instead}", path.display())
+        }),
+    };
+    if let Err(what) = written {
+        log::warn!("log: {what}");
+    }
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let line = format!("{} {line}\n", rfc3339(SystemTime::now()));
+    let mut options = OpenOptions::new();
+    // Who writes to whom is nobody else's business.
+    options.append(true).create(true).mode(0o600);
+    let mut file = options.custom_flags(without_waiting()).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() && !found.file_type().is_char_device() {
+        return Err(io::Error::other("neither a file nor a terminal"));
+    }
+    if found.is_file() && found.len() + line.len() as u64 > process::longest_file() {
+        return Err(io::Error::other("longer than this process may make a file"));
+    }
+    // One write, so that the lines of two processes do not mix.
+    file.write_all(line.as_bytes())
+}
+
+/// RFC 3164 without a time, which every syslogd then adds itself. Facility mail, severity info or err.
+fn syslog(socket: &Path, line: &str, failed: bool) -> io::Result<()> {
+    let priority = 2 * 8 + if failed { 3 } else { 6 };
+    let message = format!("<{priority}>exosend[{}]: {line}", std::process::id());
+    let log = UnixDatagram::unbound()?;
+    log.set_write_timeout(Some(Duration::from_secs(1)))?;
+    log.send_to(message.as_bytes(), socket).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syslog_gets_one_datagram() {
+        let path = std::env::temp_dir().join(format!("exosend-log-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        syslog(&path, "exit=0", false).unwrap();
+        syslog(&path, "exit=75", true).unwrap();
+        let mut buffer = [0; 100];
+        for expected in ["<22>", "<19>"] {
+            let length = socket.recv(&mut buffer).unwrap();
+            let text = std::str::from_utf8(&buffer[..length]).unwrap();
+            let id = std::process::id();
+            let exit = if expected == "<22>" { 0 } else { 75 };
+            assert_eq!(text, format!("{expected}exosend[{id}]: exit={exit}"));
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,100 @@
+//! What this process is and what it may leave behind. Judged before anything is read.
+
+use rustix::process::{self, Resource, Rlimit};
+
+use crate::exit::Failure;
+
+/// Refuses to run with rights that its caller has not, and keeps secrets out of a core.
+///
+/// Installed set-user-id or set-group-id, as Debian had msmtp for three years, it would hand secret and token to any
+/// local user: their environment and their files say where both go.
+pub(crate) fn guard() -> Result<(), Failure> {
+    let user = process::getuid() == process::geteuid();
+    if !user || process::getgid() != process::getegid() {
+        let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
+        let hint = format!("chmod u-s,g-s {}", program.display());
+        return Err(Failure::config("set-user-id or set-group-id: refused").with_hint(hint));
+    }
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = process::setrlimit(Resource::Core, none);
+    // A program that takes cores through a pipe minds no limit.
+    #[cfg(target_os = "linux")]
+    let _ = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);
+    let limit = process::getrlimit(Resource::Fsize);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let _ = process::setrlimit(Resource::Fsize, raised);
+    Ok(())
+}
+
+/// How long a file may become. Whoever writes more is killed by SIGXFSZ, and a message that has been delivered would be
+/// sent again.
+pub(crate) fn longest_file() -> u64 {
+    let limit = process::getrlimit(Resource::Fsize).current;
+    limit.unwrap_or(u64::MAX)
+}
+
+/// Who runs this.
+pub(crate) fn uid() -> u32 {
+    process::geteuid().as_raw()
+}
+
+/// The name of who runs this; the number where passwd(5) has none.
+pub(crate) fn user() -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_in(&users, &uid().to_string())
+}
+
+fn name_in(users: &str, uid: &str) -> String {
+    let mut users = users.lines().map(|line| line.split(':'));
+    let mine = users.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1) == Some(uid)).then_some(name)
+    });
+    mine.unwrap_or(uid).to_owned()
+}
+
+/// Whether nobody logs in as this user: www-data and its like, whose home may be what a web server shows or what a
+/// visitor may upload to.
+pub(crate) fn is_system_user() -> bool {
+    let defs = std::fs::read_to_string("/etc/login.defs").unwrap_or_default();
+    (1..least_login(&defs)).contains(&uid())
+}
+
+/// `UID_MIN` of login.defs(5).
+fn least_login(defs: &str) -> u32 {
+    let mut words = defs.lines().map(str::split_whitespace);
+    let value = words.find_map(|mut line| match line.next() {
+        Some("UID_MIN") => line.next()?.parse().ok(),
+        _ => None,
+    });
+    value.unwrap_or(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_by_their_numbers() {
+        let users = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\n";
+        for (uid, name) in [("0", "root"), ("33", "www-data"), ("3", "3")] {
+            assert_eq!(name_in(users, uid), name);
+        }
+    }
+
+    #[test]
+    fn where_people_begin() {
+        assert_eq!(least_login(""), 1000);
+        assert_eq!(
+            least_login("# UID_MIN 7\nUID_MAX 9\nUID_MIN\t\t  500\n"),
+            500
+        );
+        assert_eq!(least_login("UID_MIN many\n"), 1000);
+    }
+}
