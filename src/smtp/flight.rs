@@ -140,12 +140,11 @@ pub(crate) fn judge(
         .collect();
     let data = heard.next();
 
-    let recipients_answered = lost.as_ref().is_none_or(|lost| lost.stage() == Stage::Data);
     let nobody = refused.len() == route.to.len() || !(refused.is_empty() || route.partial);
     let no = match sender {
         // What was said to the recipients of a refused sender follows from that.
         Some(reply) => Some(Error::reply_to(Stage::Sender, reply)),
-        None if nobody && recipients_answered => Some(Error::recipients(refused.clone())),
+        None if nobody => Some(Error::recipients(refused.clone())),
         None => None,
     };
     if let Some(why) = no {
@@ -234,6 +233,7 @@ mod tests {
         let to = &to[..to.len().min(recipients)];
         let no: Vec<u16> = to.iter().copied().filter(|&code| code != 250).collect();
         let data = answers.get(1 + recipients).copied();
+        // Refusals in hand decide, even if the connection is lost before the other recipients have theirs.
         let enough = match partial {
             true => no.len() < recipients,
             false => no.is_empty(),
@@ -241,7 +241,7 @@ mod tests {
         let sender = answers.first().copied();
         let deciding = match sender {
             Some(code) if code != 250 => Some(code),
-            _ if !enough && to.len() == recipients => Some(no.iter().copied().max().unwrap()),
+            _ if !enough => no.iter().copied().max(),
             _ => None,
         };
         let what = format!("{said:?} {recipients} {partial}: {result:?}");
