@@ -19,6 +19,8 @@ use crate::timeouts::Deadline;
 pub(crate) struct Socket {
     tcp: TcpStream,
     deadline: Deadline,
+    /// Whether it was looked once more behind the deadline.
+    looked: bool,
 }
 
 type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
@@ -28,7 +30,11 @@ impl Socket {
         // Each step leaves in one write. Nagle's algorithm would hold it back until the peer has acknowledged the one
         // before, and peers delay that.
         tcp.set_nodelay(true)?;
-        Ok(Self { tcp, deadline })
+        Ok(Self {
+            tcp,
+            deadline,
+            looked: false,
+        })
     }
 
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
@@ -56,11 +62,26 @@ fn until_deadline<T>(
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut tcp = &self.tcp;
-        until_deadline(
+        let read = until_deadline(
             &self.deadline,
             |timeout| tcp.set_read_timeout(timeout),
             || tcp.read(buffer),
-        )
+        );
+        match read {
+            Err(late) if late.kind() == io::ErrorKind::TimedOut && !self.looked => {
+                // A process that was stopped finds the deadline passed, and the reply there. Once: a peer that never
+                // stops speaking has had its time.
+                self.looked = true;
+                tcp.set_nonblocking(true)?;
+                let found = tcp.read(buffer);
+                tcp.set_nonblocking(false)?;
+                match found {
+                    Err(none) if none.kind() == io::ErrorKind::WouldBlock => Err(late),
+                    found => found,
+                }
+            }
+            read => read,
+        }
     }
 }
 
@@ -95,6 +116,7 @@ impl Write for Socket {
 impl Stream for Socket {
     fn set_deadline(&mut self, deadline: Deadline) {
         self.deadline = deadline;
+        self.looked = false;
     }
 
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -201,6 +223,22 @@ mod tests {
         };
         let result = until_deadline(&deadline, set, || answers.next().unwrap());
         assert_eq!(result.unwrap(), 7);
+    }
+
+    /// As in a process that was stopped while the reply came: it is there, the deadline has passed.
+    #[test]
+    fn what_came_in_time_is_read_behind_the_deadline() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"250 OK").unwrap();
+        assert_eq!(tcp.peek(&mut [0; 6]).unwrap(), 6);
+        let passed = Deadline::after(Duration::ZERO, "accept");
+        let mut socket = Socket::new(tcp, passed).unwrap();
+        let mut buffer = [0; 3];
+        assert_eq!(socket.read(&mut buffer).unwrap(), 3);
+        let error = socket.read(&mut buffer).unwrap_err();
+        assert_eq!(error.to_string(), "timed out after 0ns (timeout `accept`)");
     }
 
     #[test]
