@@ -182,6 +182,11 @@ impl Dialogue {
         // Whatever stops a message on its way: the server may still take a command for a line of it.
         self.write_body(write).map_err(Stop::for_good)?;
         let reply = self.wire.reply(Stage::Accept).map_err(Error::doubtful)?;
+        if let Some(more) = self.wire.surplus() {
+            // One of them was said before the final dot was read, and nobody can tell which.
+            let what = format!("two replies to one message: {reply}, and {more}");
+            return Err(Error::protocol(Stage::Accept, what).doubtful().into());
+        }
         match reply.class() {
             3 => Err(Error::reply_to(Stage::Accept, reply).doubtful().into()),
             _ => Ok(reply.expect(Stage::Accept, 2)?),
@@ -210,16 +215,18 @@ impl Dialogue {
         if let Some(error) = blocks.failure.take().or(total.remaining().err()) {
             return Err(self
                 .wire
-                .last_words(Stage::Body)
+                .last_words(Stage::Body, &error)
                 .unwrap_or_else(|| Error::io(Stage::Body, error)));
         }
         // No final dot: the server throws away what it has.
         written.map_err(Error::body)?;
+        // A reply that stands there already would be taken for the one to the final dot.
+        self.wire.look_for_silence(Stage::Body)?;
 
         // From here until the reply, a lost connection leaves the outcome unknown.
         if let Err(error) = self.wire.send_block(&last) {
-            let unknown = || Error::io(Stage::Accept, error).doubtful();
-            return Err(self.wire.last_words(Stage::Accept).unwrap_or_else(unknown));
+            let refusal = self.wire.last_words(Stage::Accept, &error);
+            return Err(refusal.unwrap_or_else(|| Error::io(Stage::Accept, error).doubtful()));
         }
         self.wire.sent_message(length);
         Ok(())

@@ -1,6 +1,7 @@
 //! A command out, a reply in, over any [`Stream`]. Bounds what is read, writes the transcript, and keeps secrets out of it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -104,7 +105,7 @@ impl Wire {
             .set_deadline(self.total.step(self.timeouts.command, "command"));
         let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
         write_now(self.io.get_mut(), &flight).map_err(|e| {
-            self.last_words(stage)
+            self.last_words(stage, &e)
                 .unwrap_or_else(|| Error::io(stage, e))
         })
     }
@@ -144,12 +145,16 @@ impl Wire {
         }
     }
 
-    /// The refusal that the server sent before it hung up, if there is one. It has come by now or never will: two seconds.
-    pub(crate) fn last_words(&mut self, stage: Stage) -> Option<Error> {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+    /// The refusal that the server sent before a write failed, if there is one. It has come or is about to: two seconds,
+    /// and none where the write has had its time.
+    pub(crate) fn last_words(&mut self, stage: Stage, failure: &io::Error) -> Option<Error> {
+        let patience = match failure.kind() {
+            io::ErrorKind::TimedOut => Duration::ZERO,
+            _ => Duration::from_secs(2),
+        };
         self.io
             .get_mut()
-            .set_deadline(self.total.step(PATIENCE, "last words"));
+            .set_deadline(self.total.step(patience, "last words"));
         let mut late = BufReader::new(Late(self.io.get_mut().as_mut()));
         let mut parser = Parser::default();
         loop {
@@ -230,6 +235,26 @@ impl Wire {
             4 | 5 => Error::reply_to(stage, reply),
             _ => Error::protocol(stage, format!("the server spoke out of turn: {reply}")),
         })
+    }
+
+    /// Fails if the server has spoken, or is gone, before it was asked. Looks at the socket, and waits for nothing.
+    pub(crate) fn look_for_silence(&mut self, stage: Stage) -> Result<(), Error> {
+        self.io
+            .get_mut()
+            .set_deadline(Deadline::after(Duration::ZERO, "look"));
+        match self.io.fill_buf() {
+            Ok([]) => Err(Error::io(stage, io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => self.expect_silence(stage),
+            Err(nothing) if nothing.kind() == io::ErrorKind::TimedOut => Ok(()),
+            Err(error) => Err(Error::io(stage, error)),
+        }
+    }
+
+    /// What has come with the last reply and was not asked for. A 421 may come at any time, and is the next command's.
+    pub(crate) fn surplus(&self) -> Option<String> {
+        let more = self.io.buffer();
+        let hangs_up = more.iter().zip(b"421").all(|(said, code)| said == code);
+        (!hangs_up).then(|| self.quoted(more.trim_ascii_end()))
     }
 
     /// Withholds the secrets that a server may repeat in a reply, and writes it to the transcript.

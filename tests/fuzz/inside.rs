@@ -401,6 +401,8 @@ struct Script {
     hangs_up: bool,
     said: Vec<u8>,
     closed: bool,
+    /// The deadline has passed: nothing is waited for.
+    late: bool,
 }
 
 impl Canned {
@@ -411,6 +413,7 @@ impl Canned {
             hangs_up: false,
             said: Vec::new(),
             closed: false,
+            late: false,
         })))
     }
 
@@ -422,10 +425,13 @@ impl Canned {
 impl Read for Canned {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut script = self.0.lock().unwrap();
-        let piece = script.piece;
+        let (piece, late) = (script.piece, script.late);
         let Some(turn) = script.turns.front_mut() else {
             return Ok(0);
         };
+        if turn.is_empty() && late {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let n = turn.len().min(buffer.len()).min(piece);
         buffer[..n].copy_from_slice(&turn[..n]);
         turn.drain(..n);
@@ -454,7 +460,9 @@ impl Write for Canned {
 }
 
 impl Stream for Canned {
-    fn set_deadline(&mut self, _: Deadline) {}
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.0.lock().unwrap().late = deadline.remaining().is_err();
+    }
 
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.read(buffer)

@@ -95,6 +95,7 @@ fn open(account: &Account, token: &Token, script: &Arc<Mutex<Script>>) -> Result
         Box::new(Memory {
             script: script.clone(),
             closed: false,
+            late: false,
         })
     };
     let wire = Wire::new(
@@ -161,6 +162,8 @@ impl Script {
 struct Memory {
     script: Arc<Mutex<Script>>,
     closed: bool,
+    /// Nothing is waited for.
+    late: bool,
 }
 
 impl Write for Memory {
@@ -200,13 +203,16 @@ impl Read for Memory {
                 Ok(n)
             }
             Some(Step::Close) => Ok(0),
+            _ if self.late => Err(io::ErrorKind::TimedOut.into()),
             other => panic!("{name}: waits for the server, whose turn it is not: {other:?}"),
         }
     }
 }
 
 impl Stream for Memory {
-    fn set_deadline(&mut self, _: Deadline) {}
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.late = deadline.remaining().is_err();
+    }
 
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.script.lock().unwrap().steps.front() {
