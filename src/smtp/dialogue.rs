@@ -1,7 +1,6 @@
 //! MAIL, RCPT, DATA for each message, RSET between, QUIT at the end.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use crate::error::Error;
 use crate::message::envelope::{Content, Route};
@@ -266,17 +265,9 @@ impl Dialogue {
         self.reset()
     }
 
-    /// QUIT. "Waiting for the QUIT response is just too ridiculous" (qmail-remote): every message has had its own.
+    /// QUIT, which the wire says when it is dropped, before `total`.
     pub(crate) fn quit(mut self, total: Deadline) {
-        const PATIENCE: Duration = Duration::from_secs(2);
-        // A server that has begun to say something else gets no QUIT: one does not wait to hear it out.
-        if self.over.is_none() && self.wire.is_silent() {
-            self.wire.set_total(total.step(PATIENCE, "quit"));
-            let _ = self
-                .wire
-                .say(Stage::Reset, "QUIT")
-                .and_then(|()| self.wire.send(Stage::Reset));
-        }
+        self.wire.set_total(total);
     }
 }
 

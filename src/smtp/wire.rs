@@ -36,6 +36,12 @@ pub(crate) trait Stream: Read + Write + Send {
 /// The stream is boxed: with a type parameter the whole conversation would be compiled for TCP and again for TLS.
 pub(crate) struct Wire {
     io: BufReader<Box<dyn Stream>>,
+    /// How many replies the server owes, but for a 3yz, with which it asks for more. With none it waits for a command.
+    owed: usize,
+    /// Nothing more is said.
+    closed: bool,
+    /// Whose connection it is: the child of a fork has a copy.
+    process: u32,
     /// Commands that leave together at the next [`send`](Self::send).
     flight: Vec<u8>,
     timeouts: Timeouts,
@@ -50,6 +56,9 @@ impl Wire {
         let io = BufReader::with_capacity(4 * 1024, stream);
         Self {
             io,
+            owed: 0,
+            closed: false,
+            process: std::process::id(),
             flight: Vec::new(),
             timeouts,
             total,
@@ -103,6 +112,9 @@ impl Wire {
         self.io
             .get_mut()
             .set_deadline(self.total.step(self.timeouts.command, "command"));
+        if self.owed == 0 {
+            self.owed = self.flight.iter().filter(|&&b| b == b'\n').count();
+        }
         let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
         write_now(self.io.get_mut(), &flight).map_err(|e| {
             self.last_words(stage, &e)
@@ -127,6 +139,16 @@ impl Wire {
 
     /// Reads one reply.
     pub(crate) fn reply(&mut self, stage: Stage) -> Result<Reply, Error> {
+        let reply = self.read_reply(stage);
+        match &reply {
+            Ok(reply) if reply.class() == 3 => {}
+            Ok(reply) if reply.code() != 421 => self.owed = self.owed.saturating_sub(1),
+            _ => self.closed = true,
+        }
+        reply
+    }
+
+    fn read_reply(&mut self, stage: Stage) -> Result<Reply, Error> {
         let (bound, name) = match stage {
             Stage::Accept => (self.timeouts.accept, "accept"),
             _ => (self.timeouts.command, "command"),
@@ -170,9 +192,12 @@ impl Wire {
 
     /// Gives the stream back for TLS, unless the server spoke out of turn: bytes that came in the clear would be read as if
     /// they had come through TLS.
-    pub(crate) fn into_inner(self, stage: Stage) -> Result<Box<dyn Stream>, Error> {
+    pub(crate) fn into_inner(mut self, stage: Stage) -> Result<Box<dyn Stream>, Error> {
         match self.io.buffer() {
-            [] => Ok(self.io.into_inner()),
+            [] => {
+                self.closed = true;
+                Ok(std::mem::replace(self.io.get_mut(), Box::new(io::empty())))
+            }
             early => Err(Error::protocol(
                 stage,
                 format!("the server spoke out of turn: {}", excerpt(early)),
@@ -207,6 +232,7 @@ impl Wire {
     }
 
     pub(crate) fn close(&mut self) {
+        self.closed = true;
         self.io.get_mut().close();
     }
 
@@ -231,6 +257,7 @@ impl Wire {
             return Ok(());
         }
         let reply = self.reply(stage)?;
+        self.closed = true;
         Err(match reply.class() {
             4 | 5 => Error::reply_to(stage, reply),
             _ => Error::protocol(stage, format!("the server spoke out of turn: {reply}")),
@@ -271,6 +298,34 @@ impl Wire {
         drop(lines);
         reply
     }
+}
+
+/// "The sender-SMTP MUST NOT intentionally close the transmission channel until it sends a QUIT command" (RFC 5321 4.1.1.10).
+/// "Waiting for the QUIT response is just too ridiculous" (qmail-remote): every message has had its own reply.
+impl Drop for Wire {
+    fn drop(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let mine = self.process == std::process::id();
+        if self.closed || self.owed > 0 || !self.is_silent() || !mine {
+            return;
+        }
+        self.total = self.total.step(PATIENCE, "quit");
+        self.flight.clear();
+        let _ = self
+            .say(Stage::Reset, "QUIT")
+            .and_then(|()| self.send(Stage::Reset));
+    }
+}
+
+/// In the place of a stream that was taken for TLS.
+impl Stream for io::Empty {
+    fn set_deadline(&mut self, _: Deadline) {}
+
+    fn read_late(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn close(&mut self) {}
 }
 
 /// The base64 of what a login says.

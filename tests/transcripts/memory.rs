@@ -174,7 +174,7 @@ impl Write for Memory {
             .steps
             .iter()
             .find(|step| !matches!(step, Step::Server(_)))
-            .is_none_or(|s| *s == Step::Close);
+            .is_some_and(|step| *step == Step::Close);
         if self.closed || hangs_up {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
