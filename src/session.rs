@@ -27,6 +27,8 @@ use crate::token::Token;
 /// after a 421, it [is over](Self::is_over): each further `send` returns a transient error at once, for nothing of its
 /// message was sent, and a new session may take it.
 ///
+/// A session belongs to the process that opened it: the child of a `fork` can drop its copy, and use it for nothing.
+///
 /// ```no_run
 /// use exosend::{Account, Message, Session};
 ///
@@ -198,7 +200,7 @@ impl Session {
         self.dialogue.is_over()
     }
 
-    /// Says QUIT, and does not wait for the answer: every message has had its own.
+    /// Says QUIT, and does not wait for the answer: every message has had its own. A session that is dropped does the same.
     pub fn quit(self) {
         let timeouts = self.dialogue.timeouts();
         let total = Deadline::total(timeouts);

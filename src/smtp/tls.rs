@@ -21,6 +21,8 @@ pub(crate) struct Socket {
     deadline: Deadline,
     /// Whether it was looked once more behind the deadline.
     looked: bool,
+    /// Whose connection it is: the child of a fork has a copy, and dropping that must not end it.
+    process: u32,
 }
 
 type Tls = StreamOwned<ClientConnection, Box<dyn Stream>>;
@@ -34,6 +36,7 @@ impl Socket {
             tcp,
             deadline,
             looked: false,
+            process: std::process::id(),
         })
     }
 
@@ -125,7 +128,9 @@ impl Stream for Socket {
 
     fn close(&mut self) {
         // An `Interrupt` may hold a duplicate, with which the connection would outlive this descriptor.
-        let _ = self.tcp.shutdown(Shutdown::Both);
+        if self.process == std::process::id() {
+            let _ = self.tcp.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -239,6 +244,20 @@ mod tests {
         assert_eq!(socket.read(&mut buffer).unwrap(), 3);
         let error = socket.read(&mut buffer).unwrap_err();
         assert_eq!(error.to_string(), "timed out after 0ns (timeout `accept`)");
+    }
+
+    #[test]
+    fn a_copy_in_another_process_ends_nothing() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let late = Deadline::after(Duration::from_secs(60), "command");
+        let mut socket = Socket::new(tcp.try_clone().unwrap(), late).unwrap();
+        let mut copy = Socket::new(tcp, late).unwrap();
+        copy.process = 0;
+        drop(copy);
+        server.write_all(b"250").unwrap();
+        assert_eq!(socket.read(&mut [0; 3]).unwrap(), 3);
     }
 
     #[test]
