@@ -122,7 +122,7 @@ mod tests {
         let entries: Vec<_> = parse(text.as_bytes())
             .unwrap()
             .into_iter()
-            .map(|entry| (entry.key, entry.value, entry.line))
+            .map(|entry| (entry.key, entry.value.to_string(), entry.line))
             .collect();
         let expected = [
             ("mailbox", "robot@contoso.com", 2),
