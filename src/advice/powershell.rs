@@ -173,7 +173,7 @@ Remove-ManagementScope -Identity {scope}
 # SMTP AUTH of the mailbox as the organization has it.
 Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
 
-# Only if this application sends from no other mailbox.
+# Only if this application sends from no other mailbox. Deleting it in Entra does that too, but leaves the scope.
 Remove-ServicePrincipal -Identity {client}
 ";
 

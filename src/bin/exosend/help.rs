@@ -93,7 +93,8 @@ mailbox, filled in for both; it changes nothing
 
  --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
 
-An administrator of Exchange runs it, in PowerShell on any machine.";
+A member of Exchange's role group Organization Management runs it, on any
+machine: in PowerShell 7.6, or Windows PowerShell 5.1.";
 
 pub(crate) const TOKEN: &str = "\
 exosend token: prints the access token, for msmtp, mutt, isync, curl and others
