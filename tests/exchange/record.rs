@@ -33,19 +33,12 @@ impl Exchange {
         self.shared.record().transcript.clone()
     }
 
-    /// The same from the `n`th line on.
-    pub fn transcript_since(&self, n: usize) -> Vec<String> {
-        self.shared.record().transcript[n..].to_vec()
-    }
-
-    /// How many lines the transcript has.
-    pub fn lines(&self) -> usize {
-        self.shared.record().transcript.len()
-    }
-
-    /// The message that it accepted last.
-    pub fn last_delivered(&self) -> Option<Delivered> {
-        self.shared.record().delivered.last().cloned()
+    /// Forgets deliveries, dialogue and token requests. Tokens stay good.
+    pub fn forget(&self) {
+        let record = &mut *self.shared.record();
+        record.delivered.clear();
+        record.transcript.clear();
+        record.token_requests.clear();
     }
 
     /// Requests to the token endpoint, without their secrets.
