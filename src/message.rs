@@ -7,6 +7,7 @@ mod encode;
 pub(crate) mod envelope;
 mod header;
 
+use std::fmt;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -40,7 +41,7 @@ use crate::stage::Stage;
 /// message.check()?;
 /// # Ok::<(), exosend::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message {
     from: Option<String>,
     to: Vec<String>,
@@ -53,8 +54,25 @@ pub struct Message {
     attachments: Vec<Attachment>,
     headers: Vec<(String, String)>,
     partial: bool,
+    marks: Marks,
+}
+
+/// What tells a message from every other. Drawn anew with each change, so that no text can hold what it is not to hold.
+#[derive(Clone, Debug)]
+struct Marks {
     /// The random part of the Message-ID.
-    unique: String,
+    id: String,
+    /// That of the boundaries between parts. Whoever has read one message must not know another's.
+    boundary: String,
+}
+
+impl Marks {
+    fn draw() -> Self {
+        Self {
+            id: crypto::random::<16>(),
+            boundary: crypto::random::<16>(),
+        }
+    }
 }
 
 /// Fields the message makes itself, or that have no place in it.
@@ -75,6 +93,25 @@ const OURS: &[&str] = &[
 /// Fields the message makes, unless the caller gives them.
 const REPLACED: &[&str] = &["Message-ID", "Date"];
 
+/// Texts and attachments by their lengths: they are long, and nobody else's to read.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = |text: &Option<String>| text.as_ref().map(String::len);
+        f.debug_struct("Message")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("cc", &self.cc)
+            .field("bcc", &self.bcc)
+            .field("reply_to", &self.reply_to)
+            .field("subject", &self.subject)
+            .field("text_bytes", &length(&self.text))
+            .field("html_bytes", &length(&self.html))
+            .field("attachments", &self.attachments)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for Message {
     fn default() -> Self {
         Self::new()
@@ -82,8 +119,9 @@ impl Default for Message {
 }
 
 impl Message {
-    /// An empty message. Draws the random part of its `Message-ID`, which clones keep: the same message sent twice, after
-    /// an error that was [in doubt](crate::Error::in_doubt), can be recognised as the same.
+    /// An empty message. It draws a `Message-ID`, and each change draws another; a clone keeps it. So the same message sent
+    /// twice, after an error that was [in doubt](crate::Error::in_doubt), can be recognised as the same, and copies of a
+    /// template that differ are not taken for one.
     pub fn new() -> Self {
         Self {
             from: None,
@@ -97,70 +135,76 @@ impl Message {
             attachments: Vec::new(),
             headers: Vec::new(),
             partial: false,
-            unique: crypto::random::<16>(),
+            marks: Marks::draw(),
         }
+    }
+
+    /// A message that says something else is another (RFC 5322 3.6.4).
+    fn changed(mut self) -> Self {
+        self.marks = Marks::draw();
+        self
     }
 
     /// The author. By default the account's mailbox; another address needs the permission to send as it, and Exchange says
     /// so only when it has the whole message (`554 5.2.252 SendAsDenied`). A display name alone needs none.
     pub fn from(mut self, address: impl Into<String>) -> Self {
         self.from = Some(address.into());
-        self
+        self.changed()
     }
 
     /// A recipient; repeat for more.
     pub fn to(mut self, address: impl Into<String>) -> Self {
         self.to.push(address.into());
-        self
+        self.changed()
     }
 
     /// A recipient of a copy; repeat for more.
     pub fn cc(mut self, address: impl Into<String>) -> Self {
         self.cc.push(address.into());
-        self
+        self.changed()
     }
 
     /// A recipient whom no other sees; repeat for more. Never appears in the text of the message.
     pub fn bcc(mut self, address: impl Into<String>) -> Self {
         self.bcc.push(address.into());
-        self
+        self.changed()
     }
 
     /// Where answers go; repeat for more.
     pub fn reply_to(mut self, address: impl Into<String>) -> Self {
         self.reply_to.push(address.into());
-        self
+        self.changed()
     }
 
     /// The subject.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
-        self
+        self.changed()
     }
 
     /// The text. Any line endings; a missing last one is added.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
-        self
+        self.changed()
     }
 
     /// The text in HTML. With [`text`](Self::text) too, each reader's program shows the one it prefers.
     pub fn html(mut self, html: impl Into<String>) -> Self {
         self.html = Some(html.into());
-        self
+        self.changed()
     }
 
     /// A file or bytes; repeat for more.
     pub fn attach(mut self, attachment: Attachment) -> Self {
         self.attachments.push(attachment);
-        self
+        self.changed()
     }
 
     /// One more header field; repeat for more. `Message-ID` (angle brackets included) and `Date` replace those made
     /// here; the other fields that the message makes itself are refused.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
-        self
+        self.changed()
     }
 
     /// Whether to deliver to those who are accepted if others are refused, and to list these in the
@@ -216,7 +260,7 @@ impl Message {
         self.check_headers()?;
         let body = self.body()?;
         let message_id = self.given("Message-ID").map_or_else(
-            || format!("<{}@{}>", self.unique, parties.from.domain()),
+            || format!("<{}@{}>", self.marks.id, parties.from.domain()),
             str::to_owned,
         );
         Ok(Letter {
@@ -257,7 +301,12 @@ impl Message {
             return Err(Error::input(Stage::Message, "text", what));
         }
         let text = self.text.as_deref().or(nothing.then_some(""));
-        Part::of(text, self.html.as_deref(), &self.attachments, &self.unique)
+        Part::of(
+            text,
+            self.html.as_deref(),
+            &self.attachments,
+            &self.marks.boundary,
+        )
     }
 
     /// The header, but for the fields that say what the body is made of.
@@ -308,6 +357,10 @@ impl Message {
             if is_any(name, &["Message-ID"]) && !is_message_id(value) {
                 return Err(wrong(name, "must look like <unique@example.com>".into()));
             }
+            if is_any(name, &["Date"]) && date::find(value).is_none() {
+                let what = "must look like Tue, 24 Nov 2026 09:00:00 +0000";
+                return Err(wrong(name, what.into()));
+            }
         }
         Ok(())
     }
@@ -354,7 +407,9 @@ fn is_field_name(name: &str) -> bool {
 fn is_message_id(value: &str) -> bool {
     let fits = |b: u8| b.is_ascii_graphic() && b != b'<' && b != b'>';
     let inside = value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
-    value.len() <= 900 && inside.is_some_and(|id| id.bytes().all(fits))
+    let halves = inside.and_then(|id| id.split_once('@'));
+    let half = |text: &str| !text.is_empty() && !text.contains('@') && text.bytes().all(fits);
+    value.len() <= 900 && halves.is_some_and(|(left, right)| half(left) && half(right))
 }
 
 fn parse(field: &str, text: &str) -> Result<Address, Error> {
@@ -451,7 +506,35 @@ mod tests {
         let id = |message: &Message| message.letter("robot@contoso.com").unwrap().message_id;
         assert_eq!(id(&message), id(&message.clone()));
         assert_ne!(id(&message), id(&note()));
+        assert_ne!(id(&message), id(&message.clone().cc("bob@example.com")));
+        assert_eq!(id(&message), id(&message.clone().partial(true)));
         assert!(id(&message).ends_with("@contoso.com>"));
+    }
+
+    /// Whoever got one message must not be able to write a part into the next.
+    #[test]
+    fn a_boundary_is_in_no_other_message_and_no_id() {
+        let message = note().html("x");
+        let boundary = |message: &Message| {
+            let text = text(message);
+            text.split_once("boundary=\"=_1_").unwrap().1[..32].to_owned()
+        };
+        let one = boundary(&message);
+        assert_eq!(one, boundary(&message.clone()));
+        assert!(!message.letter("").unwrap().message_id.contains(&one));
+        let another = message.clone().text(format!("--=_1_{one}--\n"));
+        assert_ne!(one, boundary(&another));
+    }
+
+    #[test]
+    fn debug_tells_lengths_and_no_content() {
+        let attachment = Attachment::bytes("a.bin", vec![0; 10_000_000]);
+        let debug = format!("{:?}", note().text("hush").html("hush!").attach(attachment));
+        assert!(
+            debug.contains("ann@example.com") && debug.contains("Bytes(10000000 bytes)"),
+            "{debug}"
+        );
+        assert!(debug.len() < 500 && !debug.contains("hush"), "{debug}");
     }
 
     #[test]
@@ -503,8 +586,19 @@ mod tests {
                 wrong(&note().header(name.to_lowercase(), "x")).contains("makes this field itself")
             );
         }
-        assert!(wrong(&note().header("Date", "x").header("date", "y")).contains("given twice"));
-        for id in ["1@contoso.com", "<1@x> <2@x>", "<a b@x>", ""] {
+        assert!(wrong(&note().header("X", "x").header("Date", "")).contains("must look like Tue"));
+        let date = "Tue, 24 Nov 2026 09:00:00 +0000";
+        assert!(wrong(&note().header("Date", date).header("date", date)).contains("given twice"));
+        for id in [
+            "1@contoso.com",
+            "<1>",
+            "<1@>",
+            "<@x>",
+            "<1@x@y>",
+            "<1@x> <2@x>",
+            "<a b@x>",
+            "",
+        ] {
             assert!(
                 wrong(&note().header("Message-ID", id)).contains("must look like"),
                 "{id}"

@@ -1,5 +1,6 @@
 //! A file or some bytes that travel with a message.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,11 +31,20 @@ pub struct Attachment {
     content_id: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     File(PathBuf),
     /// Not `Arc<[u8]>`, which would copy what the caller hands over.
     Bytes(Arc<Vec<u8>>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => write!(f, "File({path:?})"),
+            Source::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+        }
+    }
 }
 
 impl Attachment {

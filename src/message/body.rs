@@ -28,7 +28,7 @@ impl<'m> Part<'m> {
         text: Option<&'m str>,
         html: Option<&'m str>,
         attachments: &'m [Attachment],
-        unique: &str,
+        boundary: &str,
     ) -> Result<Self, Error> {
         let wrong = |what: String| Error::input(Stage::Message, "attach", what);
         let mut ids: Vec<&str> = attachments
@@ -44,20 +44,24 @@ impl<'m> Part<'m> {
         {
             return Err(wrong(format!("the content id {twice} is used twice")));
         }
-        // Without HTML nothing shows them, so they are attachments like others.
         let (shown, attached): (Vec<_>, Vec<_>) = attachments
             .iter()
             .partition(|attachment| html.is_some() && attachment.content_id().is_some());
-        let part =
-            |attachment: &'m Attachment| attachment.prepare().map(Self::attachment).map_err(wrong);
+        let part = |attachment: &'m Attachment, shown| {
+            let prepared = attachment.prepare().map_err(wrong)?;
+            Ok(Self::attachment(prepared, shown))
+        };
 
-        let mut boundaries = Boundaries { unique, used: 0 };
+        let mut boundaries = Boundaries {
+            unique: boundary,
+            used: 0,
+        };
         let html = match html {
             None => None,
             Some(html) => {
                 let mut parts = vec![Self::text("html", html)];
                 for attachment in shown {
-                    parts.push(part(attachment)?);
+                    parts.push(part(attachment, true)?);
                 }
                 Some(boundaries.group("related", parts))
             }
@@ -70,7 +74,7 @@ impl<'m> Part<'m> {
         }
         let alone = attached.is_empty();
         for attachment in attached {
-            parts.push(part(attachment)?);
+            parts.push(part(attachment, false)?);
         }
         Ok(if alone {
             boundaries.group("mixed", parts)
@@ -94,17 +98,15 @@ impl<'m> Part<'m> {
         }
     }
 
-    fn attachment(prepared: Prepared<'m>) -> Self {
+    /// What no HTML shows is an attachment like others.
+    fn attachment(prepared: Prepared<'m>, shown: bool) -> Self {
         let mut head = String::new();
         header::content_type(&mut head, &prepared.content_type, &prepared.name);
         header::fixed(&mut head, "Content-Transfer-Encoding", "base64");
-        let disposition = match prepared.attachment.content_id() {
-            Some(id) => {
-                header::fixed(&mut head, "Content-ID", &format!("<{id}>"));
-                "inline"
-            }
-            None => "attachment",
-        };
+        if let Some(id) = prepared.attachment.content_id() {
+            header::fixed(&mut head, "Content-ID", &format!("<{id}>"));
+        }
+        let disposition = if shown { "inline" } else { "attachment" };
         header::disposition(&mut head, disposition, &prepared.name);
         Self {
             head,
@@ -160,8 +162,8 @@ enum Piece<'a> {
     Attachment(&'a Prepared<'a>),
 }
 
-/// Boundaries of one message. The random part of its Message-ID is in them, which no text of its own can hold; `=_` is in
-/// no line of base64 or quoted-printable (RFC 2045 6.7).
+/// Boundaries of one message. They were drawn after every text it holds, and `=_` is in no line of base64 or
+/// quoted-printable (RFC 2045 6.7).
 struct Boundaries<'u> {
     unique: &'u str,
     used: u8,
@@ -183,10 +185,16 @@ impl Boundaries<'_> {
         self.used += 1;
         let boundary = format!("=_{}_{}", self.used, self.unique);
         let mut head = String::new();
+        // RFC 2387 3.1: what the first part is, and readers begin with.
+        let root = if subtype == "related" {
+            " type=\"text/html\";"
+        } else {
+            ""
+        };
         // Writing into a String does not fail.
         let _ = write!(
             head,
-            "Content-Type: multipart/{subtype};\r\n boundary=\"{boundary}\"\r\n"
+            "Content-Type: multipart/{subtype};{root}\r\n boundary=\"{boundary}\"\r\n"
         );
         Part {
             head,
