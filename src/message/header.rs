@@ -36,9 +36,12 @@ pub(super) fn addresses(out: &mut String, name: &str, list: &[Address]) {
                 writer.folding().write_str(&address.spec)?;
                 continue;
             };
-            // Two atoms and an equals sign could pass for an encoded word, and be shown as something else.
-            if name.contains("=?") {
+            let is_atom = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            if !is_plain(name) {
                 rfc2047::encode(name, writer)?;
+            } else if name.contains('.') && name.bytes().all(|b| is_atom(b) || b == b'.') {
+                // A dot outside quotes is obsolete (RFC 5322 4.1), and some readers stop there.
+                write!(writer, "\"{name}\"")?;
             } else {
                 quoted_string::encode(name, writer)?;
             }
@@ -55,7 +58,7 @@ pub(super) fn fixed(out: &mut String, name: &str, value: &str) {
 }
 
 /// `Content-Type: image/png; name="chart.png"`. The `name` is what old Outlook reads. It has ASCII only, an underscore for
-/// what is not: the true name stands in Content-Disposition, and a `name*` beside a `name`, or an encoded word within
+/// what is not and for what looks like an encoded word: the true name stands in Content-Disposition, and a `name*` beside a `name`, or an encoded word within
 /// quotes, is a defect to strict parsers.
 pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
     let plain: String = name
@@ -68,6 +71,7 @@ pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
             }
         })
         .collect();
+    let plain = plain.replace("=?", "__");
     field(out, "Content-Type", |writer| {
         writer.folding().write_str(content_type)?;
         if plain.len() > LONGEST_WORD {
@@ -86,18 +90,36 @@ pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
     field(out, "Content-Disposition", |writer| {
         writer.write_str(disposition)?;
         writer.write_char(';')?;
+        // Many readers decode what looks like an encoded word, in quotes too.
+        if name.is_ascii() && name.contains("=?") {
+            return percent_encoded(name, writer);
+        }
         writer.space();
         rfc2231::encode("filename", name, writer)
     });
 }
 
-/// Whether a value can go out as it is and be read back as it is.
+/// RFC 2231 for a name that its encoder would leave as it is.
+fn percent_encoded(name: &str, writer: &mut EmailWriter<'_>) -> std::fmt::Result {
+    for (n, piece) in name.as_bytes().chunks(16).enumerate() {
+        let encoded: String = piece.iter().map(|byte| format!("%{byte:02X}")).collect();
+        let (before, charset) = if n == 0 { ("", "utf-8''") } else { (";", "") };
+        writer.write_str(before)?;
+        writer.new_line()?;
+        write!(writer, " filename*{n}*={charset}{encoded}")?;
+    }
+    Ok(())
+}
+
+/// Whether a value can go out as it is and be read back as it is. A line is folded at spaces, but not within a run of
+/// them.
 fn is_plain(value: &str) -> bool {
     value.bytes().all(|b| (b' '..=b'~').contains(&b))
         && !value.contains("=?")
         && !value.starts_with(' ')
         && !value.ends_with(' ')
         && value.split(' ').all(|word| word.len() < LONGEST_WORD)
+        && !value.contains(&" ".repeat(64))
 }
 
 fn field(
@@ -158,11 +180,26 @@ mod tests {
         let words = "word ".repeat(300) + "end";
         let long = "x".repeat(5000);
         let japanese = "\u{30d0}\u{30c3}\u{30af}".repeat(100);
-        for value in [words.as_str(), long.as_str(), japanese.as_str()] {
-            for line in subject(value).lines() {
+        let spaces = format!("a{}b", " ".repeat(2000));
+        for value in [words.as_str(), &long, &japanese, &spaces] {
+            let quoted = format!("\"{value}\" <ann@example.com>");
+            for line in [subject(value), to(&[&quoted])].concat().lines() {
                 assert!(line.len() <= 78, "{} bytes: {line}", line.len());
             }
         }
+    }
+
+    #[test]
+    fn a_file_name_that_looks_encoded_is_not_decoded() {
+        let mut out = String::new();
+        content_type(&mut out, "text/plain", "=?utf-8?Q?x?=.txt");
+        disposition(&mut out, "attachment", "=?utf-8?Q?x?=.txt");
+        assert_eq!(
+            out,
+            "Content-Type: text/plain;\r\n name=\"__utf-8?Q?x?=.txt\"\r\n\
+             Content-Disposition: attachment;\r\n \
+             filename*0*=utf-8''%3D%3F%75%74%66%2D%38%3F%51%3F%78%3F%3D%2E%74%78;\r\n filename*1*=%74\r\n"
+        );
     }
 
     #[test]
@@ -171,6 +208,10 @@ mod tests {
         assert_eq!(
             to(&["Ann Other <ann@example.com>"]),
             "To: \"Ann Other\" <ann@example.com>\r\n"
+        );
+        assert_eq!(
+            to(&["\"web1.example.com\" <ann@example.com>"]),
+            "To: \"web1.example.com\" <ann@example.com>\r\n"
         );
         assert_eq!(
             to(&["\"Schmidt, J\u{f6}rg\" <j@example.com>", "bob@example.com"]),

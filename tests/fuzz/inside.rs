@@ -234,7 +234,7 @@ pub fn address(text: &str) {
         return;
     };
     let spec = &address.spec;
-    assert!(spec.len() <= 254);
+    assert!(spec.len() <= 482);
     assert!(!spec.contains(['\r', '\n', '\0', '<', '>']), "{spec:?}");
     assert_printable(spec);
     let bare = Address::parse(spec).expect("what was taken is taken again");
