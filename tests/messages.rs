@@ -1,5 +1,12 @@
 //! What is written is read back by parsers that are not ours, byte for byte.
 
+#[path = "../src/message/head.rs"]
+mod head;
+mod heads;
+#[path = "../src/message/list.rs"]
+mod list;
+mod lists;
+
 use crate::exchange;
 
 use std::path::Path;

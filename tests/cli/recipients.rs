@@ -1,5 +1,6 @@
 //! Names without a domain, aliases, and delivery to some.
 
+use super::rewriting::host;
 use crate::exchange::Exchange;
 use crate::machine::Machine;
 
@@ -23,6 +24,10 @@ fn a_name_needs_somewhere_to_go() {
         &["root"],
         &["www-data@localhost"],
         &["Root <root@LOCALHOST.localdomain>"],
+        &["root@localhost6"],
+        &["root@ip6-localhost"],
+        &[&format!("root@{}", host())],
+        &[&format!("root@{}.localdomain", host())],
     ] {
         assert_eq!(
             machine.sendmail(arguments, NOTE).to,
@@ -30,62 +35,111 @@ fn a_name_needs_somewhere_to_go() {
             "{arguments:?}"
         );
     }
-    machine.configure("local_recipient = ops");
-    let run = machine.run(&["-t"], NOTE);
-    assert_eq!(
-        (run.code, run.stderr.as_str()),
-        (
-            78,
-            "exosend: local_recipient: ops: needs a domain\nexosend: more: exosend doctor\n"
-        )
+    machine.configure(
+        "local_domains = office.example\nlocal_recipient = Ops <ops@example.com>, it@example.com",
     );
+    let arrived = machine.sendmail(&["root@Office.Example"], NOTE);
+    assert_eq!(arrived.to, ["ops@example.com", "it@example.com"]);
+    // Noticed at every start, and not at root's first mail.
+    for (value, error) in [
+        ("ops", "`ops` needs a domain"),
+        (
+            "ops@example.com, not an address",
+            "`not an address` is no address",
+        ),
+        (
+            "ops@-x",
+            "message to: `ops@-x`: what stands behind the @ is no domain",
+        ),
+    ] {
+        machine.configure(&format!("local_recipient = {value}"));
+        let run = machine.run(&["ann@example.com"], NOTE);
+        let first = run.stderr.lines().next().unwrap();
+        let (place, what) = first.split_once(": local_recipient: ").unwrap();
+        assert_eq!((run.code, what), (78, error), "{}", run.stderr);
+        assert!(place.ends_with("home/.config/exosend.conf:8"), "{place}");
+    }
 }
 
+/// Each as it stands in somebody's /etc/aliases.
 #[test]
 fn aliases() {
     let machine = Machine::new();
-    let aliases = machine.write(
+    let chain = |n: usize| {
+        (0..n)
+            .map(|n| format!("a{n}: a{}\n", n + 1))
+            .collect::<String>()
+    };
+    let wide: String = (0..9)
+        .map(|n| format!("w{n}:{}\n", format!(" w{},", n + 1).repeat(8)))
+        .collect();
+    let path = machine.write(
         "aliases",
-        "# comment\npostmaster:    root\nroot: ann@example.com,\n  \"Bob B\" <bob@example.com>, admin\nadmin: Postmaster, cid@example.com\n\
-         loop: pool\npool: loop\nprocmail: \"|/usr/bin/procmail\"\nfile: /var/mail/x\nlist: :include:/etc/list\nempty:\n",
+        &format!(
+            "# comment\npostmaster:    root\nroot: ann@example.com,\n  \"Bob, B\" <bob@example.com>, admin\nadmin: Postmaster, cid@example.com\n\
+             me: me, ann@example.com\nself: \\self, ann@example.com\nnobody: /dev/null\nsome: /dev/null, ann@example.com\n\
+             procmail: \"|/usr/bin/procmail\"\nfile: /var/mail/x\nlist: :include:/etc/list\n\
+             short: a2\na10: ann@example.com\n{}{wide}w9: ann@example.com\n",
+            chain(10)
+        ),
     );
-    machine.configure(&format!(
-        "aliases = {}\nlocal_recipient = ops@example.com",
-        aliases.display()
-    ));
-    let run = machine.run(&["ROOT"], NOTE);
-    assert_eq!(
-        (run.code, run.stderr.as_str()),
-        (
-            67,
-            "exosend: recipient <ROOT>: its aliases go round in a circle\n"
-        )
-    );
-    machine.write("aliases", "postmaster: root\nroot: ann@example.com,\n bob@example.com, nobody\n\nprocmail: \"|/usr/bin/procmail\"\nfile: /var/mail/x\nlist: :include:/etc/list\n");
-    let arrived = machine.sendmail(&["Postmaster@localhost"], NOTE);
-    assert_eq!(
-        arrived.to,
-        ["ann@example.com", "bob@example.com", "ops@example.com"]
-    );
-    assert_eq!(machine.sendmail(&["unknown"], NOTE).to, ["ops@example.com"]);
+    let configure =
+        |more: &str| machine.configure(&format!("aliases = {}\n{more}", path.display()));
+    configure("local_recipient = ops@example.com");
+    let (ann, ops) = ("ann@example.com", "ops@example.com");
+    let roots = [ann, "bob@example.com", "cid@example.com", ops];
+    for (name, expected) in [
+        // A name that leads to itself is the user.
+        ("ROOT", &roots[..]),
+        ("Postmaster@localhost", &roots[..]),
+        ("me", &[ann, ops]),
+        ("self", &[ann, ops]),
+        ("some", &[ann]),
+        ("unknown", &[ops]),
+        ("short", &[ann]),
+        // Each name is looked up once: 8 to the 9th power would be too many.
+        ("w0", &[ann]),
+    ] {
+        assert_eq!(machine.sendmail(&[name], NOTE).to, expected, "{name}");
+    }
+    let before = machine.exchange.settle().delivered().len();
+    let run = machine.run(&["nobody"], NOTE);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!(machine.exchange.settle().delivered().len(), before);
     for (name, line, member) in [
-        ("procmail", 5, "\"|/usr/bin/procmail\""),
-        ("file", 6, "/var/mail/x"),
-        ("list", 7, ":include:"),
+        ("procmail", 10, "\"|/usr/bin/procmail\""),
+        ("file", 11, "/var/mail/x"),
+        ("list", 12, ":include:/etc/list"),
     ] {
         let run = machine.run(&[name], NOTE);
         let expected = format!(
-            "exosend: {}:{line}: {name}: `{member}`: only addresses and other aliases are possible here\nexosend: more: exosend doctor\n",
-            aliases.display()
+            "exosend: {}:{line}: {name}: `{member}`: only addresses and other aliases are possible here\n\
+             exosend: more: exosend doctor\n",
+            path.display()
         );
         assert_eq!((run.code, run.stderr), (78, expected));
     }
+    configure("");
+    assert_eq!(machine.sendmail(&["me"], NOTE).to, [ann]);
+    let unset = "exosend: recipient <unknown>: a name without a domain: set `local_recipient` to where its mail goes\n";
+    let run = machine.run(&["unknown"], NOTE);
+    assert_eq!((run.code, run.stderr.as_str()), (67, unset));
+    let run = machine.run(&["a0"], NOTE);
+    let deep = "exosend: recipient <a0>: its aliases lead over 10 steps or 1000 names\n";
+    assert_eq!((run.code, run.stderr.as_str()), (67, deep));
+    for all in ["default", "*"] {
+        machine.write(
+            "aliases",
+            &format!("root: ann@example.com\n{all}: ops@example.com\nme: me\n"),
+        );
+        assert_eq!(machine.sendmail(&["root", "www-data"], NOTE).to, [ann, ops]);
+        assert_eq!(machine.run(&["me"], NOTE).code, 67);
+    }
     machine.configure("aliases = /nonexistent/aliases");
     let run = machine.run(&["root"], NOTE);
-    assert_eq!(run.code, 78);
+    let expected = "exosend: /nonexistent/aliases: cannot be read: ";
     assert!(
-        run.stderr
-            .starts_with("exosend: /nonexistent/aliases: cannot be read: "),
+        run.code == 78 && run.stderr.starts_with(expected),
         "{}",
         run.stderr
     );
@@ -133,13 +187,32 @@ fn one_refusal_stops_the_message_unless_partial_is_set() {
 fn what_is_no_address_is_found_before_anything_connects() {
     let machine = Machine::new();
     for (arguments, message, code, error) in [
-        (&["ann@exa mple.com"][..], NOTE, 65, "message to: "),
-        (&["ann@example.com\r\nDATA"], NOTE, 65, "message to: "),
         (
-            &["\"ann@example.com"],
+            &["ann@exa mple.com"][..],
             NOTE,
-            64,
-            "recipient \"ann@example.com: a quote is not closed",
+            65,
+            "recipient: `ann@exa mple.com` is no address",
+        ),
+        (&["ann@example.com\r\nDATA"], NOTE, 65, "recipient: `ann@"),
+        (&["\"ann@x"], NOTE, 65, "recipient: a quote is not closed"),
+        (&["ann@exa..mple"], NOTE, 65, "message to: `ann@exa..mple`"),
+        (
+            &["-t"],
+            "To: Undisclosed recipients\n\nx",
+            65,
+            "To: `Undisclosed recipients` is no address",
+        ),
+        (
+            &["-t"],
+            "To: =?utf-8?q?ann=40example=2Ecom?=\n\nx",
+            65,
+            "To: `=?utf-8?q?ann=40example=2Ecom?=` is no address",
+        ),
+        (
+            &["-t"],
+            "To: victim@example.com: eve@example.org\n\nx",
+            65,
+            "To: `victim@example.com:` is no name of a group",
         ),
         (
             &["-t"],
@@ -152,13 +225,13 @@ fn what_is_no_address_is_found_before_anything_connects() {
             &["-t"],
             "To: \"Ann\" <ann@example.com> bob@example.com\n\nx",
             65,
-            "To: two addresses without a comma",
+            "To: `\"Ann\" <ann@example.com> bob@example.com`: two addresses",
         ),
         (
             &["<ann@example.com> bob@example.com"],
             NOTE,
-            64,
-            "recipient <ann@example.com> bob@example.com: two addresses",
+            65,
+            "recipient: `<ann@example.com> bob@example.com`: two addresses",
         ),
         (
             &["-t"],
@@ -177,6 +250,34 @@ fn what_is_no_address_is_found_before_anything_connects() {
         );
     }
     machine.nobody_called();
+}
+
+#[test]
+fn a_name_may_hold_what_separates_others() {
+    let machine = Machine::new();
+    let message = "To: Smith, John <john@example.com>, =?UTF-8?Q?M=C3=BCller;_J?= <j@example.com>,\n \
+                   [Ticket 5 <t@example.com>\n\nx\n";
+    let to = ["john", "j", "t"].map(|name| format!("{name}@example.com"));
+    assert_eq!(machine.sendmail(&["-t"], message).to, to);
+}
+
+#[test]
+fn with_partial_delivery_one_that_is_no_address_stops_nobody_else() {
+    let machine = Machine::new();
+    let message = "To: ann@example.com, broken@@y, cid@example.com\nCc: bob@exa..mple\n\nx\n";
+    assert_eq!(machine.run(&["-t"], message).code, 65);
+    machine.nobody_called();
+    machine.configure("partial = true");
+    let run = machine.run(&["-t"], message);
+    assert_eq!(run.code, 67, "{}", run.stderr);
+    assert!(
+        run.stderr
+            .starts_with("exosend: recipient To: `broken@@y` is no address (and 1 more refused)\n"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(machine.last().to, ["ann@example.com", "cid@example.com"]);
+    assert_eq!(machine.run(&["-t"], "To: broken@@y\n\nx\n").code, 65);
 }
 
 #[test]

@@ -64,11 +64,29 @@ fn whoever_turns_it_off_is_refused_by_exchange() {
     );
 }
 
+/// The machine's name, up to its first dot.
+pub(super) fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    name.trim().split('.').next().unwrap().to_owned()
+}
+
+/// Who runs the tests.
+pub(super) fn user() -> String {
+    let output = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+pub(super) fn on_host(user: &str) -> String {
+    format!("{user} on {}", host())
+}
+
 #[test]
 fn the_machines_own_addresses_are_nobodys_reply_to() {
     let machine = Machine::new();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    let host = host.trim();
+    let host = host();
     for address in [
         format!("www-data@{host}"),
         format!("www-data@{host}.example.com"),
@@ -82,4 +100,80 @@ fn the_machines_own_addresses_are_nobodys_reply_to() {
         assert_eq!(arrived.header("From").unwrap(), "Web <robot@contoso.com>");
         assert_eq!(arrived.header("Reply-To"), None, "{address}");
     }
+}
+
+#[test]
+fn one_sees_who_wrote_where_from_had_no_name() {
+    let machine = Machine::new();
+    for (more, from, name) in [
+        ("", "root@web1", on_host("root")),
+        ("", "cron@localhost (Cron Daemon)", "Cron Daemon".into()),
+        ("", "", on_host(&user())),
+        ("from_name = %u: ops", "root", "\"root: ops\"".into()),
+    ] {
+        machine.configure(more);
+        let arrived = machine.sendmail(&["ann@example.com"], format!("From: {from}\n\nhello\n"));
+        let expected = format!("{name} <robot@contoso.com>");
+        assert_eq!(arrived.header("From").unwrap(), expected, "{from}");
+    }
+    machine.configure("from_name = none");
+    let arrived = machine.sendmail(&["ann@example.com"], "From: root\n\nhello\n");
+    assert_eq!(arrived.header("From").unwrap(), "robot@contoso.com");
+}
+
+#[test]
+fn raw_bytes_become_what_every_reader_shows() {
+    let machine = Machine::new();
+    let message = b"From: J\xf6rg <root@box>\nTo: ann@example.com\nSubject: Gr\xc3\xbc\xc3\x9fe\n\nSch\xc3\xb6n\n";
+    let arrived = machine.sendmail(&["-t"], message);
+    let head = "From: =?utf-8?b?SsO2cmc=?= <robot@contoso.com>\r\nTo: ann@example.com\r\n\
+                Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\n";
+    assert!(arrived.text().starts_with(head), "{}", arrived.text());
+    let tail = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
+                Sch\u{f6}n\r\n";
+    assert!(arrived.text().ends_with(tail), "{}", arrived.text());
+    assert_eq!(arrived.parameters[0], format!("SIZE={}", arrived.length));
+    let arrived = machine.sendmail(&["ann@example.com"], b"Subject: x\n\nSch\xf6n\n");
+    assert_eq!(
+        arrived.header("Content-Type").unwrap(),
+        "text/plain; charset=windows-1252"
+    );
+    assert!(arrived.data.ends_with(b"\r\n\r\nSch\xf6n\r\n"));
+}
+
+#[test]
+fn a_bcc_gets_its_copy_or_nobody_gets_one() {
+    let machine = Machine::new();
+    let arrived = machine.sendmail(
+        &["-t"],
+        "\u{feff}To: a@example.com\r\r\nSubject: s\r\r\nBcc: hidden@example.com\r\r\n\r\r\nbody",
+    );
+    assert_eq!(arrived.to, ["a@example.com", "hidden@example.com"]);
+    assert!(!arrived.text().contains("hidden"));
+    assert!(arrived.text().ends_with("\r\n\r\nbody\r\n"));
+    let run = machine.run(
+        &["a@example.com"],
+        "Subject: s\nhello\nBcc: hidden@example.com\n",
+    );
+    assert_eq!(run.code, 65, "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("exosend: line 3: a Bcc, or not? "),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_user_in_to_can_become_who_gets_the_mail() {
+    let machine = Machine::new();
+    machine.configure("local_recipient = Ops <ops@example.com>, it@example.com\nrewrite_to = yes");
+    let arrived = machine.sendmail(&["-t"], "To: root, \"Ann O.\" <ann@example.com>\n\nhello\n");
+    assert_eq!(
+        arrived.to,
+        ["ops@example.com", "it@example.com", "ann@example.com"]
+    );
+    assert_eq!(
+        arrived.header("To").unwrap(),
+        "root <ops@example.com>, root <it@example.com>, \"Ann O.\" <ann@example.com>"
+    );
 }

@@ -25,13 +25,27 @@ pub(crate) fn deliver(
     Ok(outcome?)
 }
 
-/// An envelope from the mailbox, whose addresses could be right. They are checked here and not by the session because
-/// that would be after the login.
-pub(crate) fn envelope(config: &Config, to: &[String]) -> Result<Envelope, Failure> {
-    let check = to.iter().fold(Message::new().subject("-"), Message::to);
-    check.check()?;
-    let envelope = Envelope::new(config.account.mailbox()).partial(config.settings.partial);
-    Ok(to.iter().fold(envelope, Envelope::to))
+/// An envelope from the mailbox to all whose addresses could be right. They are checked here and not by the session
+/// because that would be after the login. With partial delivery those that cannot be right are no reason to stop.
+pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, Failure> {
+    let partial = config.settings.partial;
+    let mut envelope = Envelope::new(config.account.mailbox()).partial(partial);
+    let mut to = Vec::new();
+    for address in facts.to.drain(..) {
+        match Message::new().subject("-").to(&address).check() {
+            Ok(()) => to.push(address),
+            Err(error) if !partial => return Err(error.into()),
+            Err(error) => facts.wrong.push(error.to_string()),
+        }
+    }
+    facts.to = to;
+    match (facts.to.as_slice(), facts.wrong.first()) {
+        ([], Some(what)) => return Err(Failure::data(what)),
+        (_, Some(what)) if !partial => return Err(Failure::data(what)),
+        _ => {}
+    }
+    envelope = facts.to.iter().fold(envelope, Envelope::to);
+    Ok(envelope)
 }
 
 /// Says on stdout what the server said.
@@ -50,7 +64,7 @@ pub(crate) fn conclude(
 ) -> Result<(), Failure> {
     let (outcome, failure) = match result {
         Ok(outcome) => {
-            let failure = refused_some(&outcome);
+            let failure = refused_some(&outcome, facts);
             (Some(outcome), failure)
         }
         Err(failure) => (None, Some(config.blame(failure))),
@@ -101,8 +115,9 @@ fn publish(
 }
 
 /// Partial delivery. Whatever the reason, trying the whole again would deliver twice to the others, so it is not 75.
-fn refused_some(outcome: &Outcome) -> Option<Failure> {
-    let refused = outcome.refused();
+fn refused_some(outcome: &Outcome, facts: &Facts) -> Option<Failure> {
+    let refused = outcome.refused().iter().map(ToString::to_string);
+    let refused: Vec<_> = refused.chain(facts.wrong.iter().cloned()).collect();
     let first = refused.first()?;
     let more = match refused.len() {
         1 => String::new(),
@@ -111,7 +126,9 @@ fn refused_some(outcome: &Outcome) -> Option<Failure> {
     let what = format!("recipient {first}{more}");
     let hint = match outcome {
         Outcome::Checked { .. } => "the other recipients would get the message (partial = true)",
-        Outcome::Sent(_) => "the other recipients get the message (partial = true)",
+        Outcome::Sent(_) | Outcome::ThrownAway => {
+            "the other recipients get the message (partial = true)"
+        }
     };
     Some(Failure::new(exit::NO_USER, what).with_hint(hint))
 }

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use crate::common::{self, Common, Shared};
 use crate::config::Config;
 use crate::exit::{self, Failure};
+use crate::local::Here;
 use crate::out::{say_json, show};
-use crate::{addresses, help, logger, recipients};
+use crate::recipients::Recipients;
+use crate::{help, list, logger};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut to = None;
@@ -51,7 +53,10 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
 
 /// Where mail to this address goes, as `sendmail` and `send` would have it.
 fn recipient(written: &str, config: &Config) -> Result<String, Failure> {
-    let reached = recipients::resolve(&[addresses::spec_of(written)], &config.settings)?;
+    let mailboxes = list::parse(written).map_err(|what| Failure::data(format!("--to: {what}")))?;
+    let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+    let specs: Vec<_> = mailboxes.into_iter().map(|mailbox| mailbox.spec).collect();
+    let reached = Recipients::new(config, &here).resolve(&specs)?;
     Ok(reached.into_iter().next().unwrap_or_default())
 }
 

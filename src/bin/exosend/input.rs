@@ -18,7 +18,7 @@ pub(crate) struct Input {
     /// The first piece, all of it unless there is a rest.
     pub(crate) start: Vec<u8>,
     /// In a file that has no name any more.
-    rest: Option<(File, Length)>,
+    rest: Option<(File, Length, Charset)>,
 }
 
 /// Why there is none.
@@ -46,22 +46,25 @@ impl Input {
                 Err(error) => return Err(NoInput::Stdin(error)),
             };
             let bytes = block.get(..length).unwrap_or_default();
-            let (file, counted) = match &mut rest {
-                Some(rest) => rest,
-                None => {
-                    let file = nameless_file().map_err(NoInput::Disk)?;
-                    rest.insert((file, Length::behind(&start)))
-                }
-            };
+            if rest.is_none() {
+                let file = nameless_file().map_err(NoInput::Disk)?;
+                // A character that is cut goes there whole.
+                let mut last = start.iter().rev().take(3);
+                let begun = last.position(|&byte| byte >= 0xc0).map_or(0, |at| at + 1);
+                let cut = start.split_off(start.len() - begun);
+                let (length, charset) = (Length::behind(&start), Charset::default());
+                keep(rest.insert((file, length, charset)), &cut)?;
+            }
             written += length as u64;
             if written > process::longest_file() {
                 let error = io::Error::other("longer than this process may make a file");
                 return Err(NoInput::Disk(error));
             }
-            file.write_all(bytes).map_err(NoInput::Disk)?;
-            counted.feed(bytes);
+            if let Some(rest) = &mut rest {
+                keep(rest, bytes)?;
+            }
         }
-        if let Some((file, _)) = &mut rest {
+        if let Some((file, ..)) = &mut rest {
             file.rewind().map_err(NoInput::Disk)?;
         }
         Ok(Self { start, rest })
@@ -72,6 +75,19 @@ impl Input {
         self.rest.is_none()
     }
 
+    /// The character set of what stands here from `body` on, `None` if it is ASCII. What is no UTF-8 counts as
+    /// Windows-1252.
+    pub(crate) fn charset(&self, body: usize) -> Option<&'static str> {
+        let mut start = Charset::default();
+        start.feed(self.start.get(body..).unwrap_or_default());
+        let rest = self.rest.as_ref().map(|(_, _, charset)| charset.end());
+        match start.end().max(rest.unwrap_or_default()) {
+            Bytes::Ascii => None,
+            Bytes::Utf8 => Some("utf-8"),
+            Bytes::Others => Some("windows-1252"),
+        }
+    }
+
     /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
     pub(crate) fn behind(mut self, header: Vec<u8>, body: usize) -> (u64, impl Read) {
         let mut length = Length::default();
@@ -79,16 +95,69 @@ impl Input {
         length.feed(self.start.get(body..).unwrap_or_default());
         let rest = self.rest.take();
         let total = match &rest {
-            Some((_, rest)) => length.bytes + rest.finish(),
+            Some((_, rest, _)) => length.bytes + rest.finish(),
             None => length.finish(),
         };
         self.start.drain(..body);
         let rest: Box<dyn Read> = match rest {
-            Some((file, _)) => Box::new(file),
+            Some((file, ..)) => Box::new(file),
             None => Box::new(io::empty()),
         };
         let text = Cursor::new(header).chain(Cursor::new(self.start));
         (total, text.chain(rest))
+    }
+}
+
+fn keep(
+    (file, length, charset): &mut (File, Length, Charset),
+    bytes: &[u8],
+) -> Result<(), NoInput> {
+    length.feed(bytes);
+    charset.feed(bytes);
+    file.write_all(bytes).map_err(NoInput::Disk)
+}
+
+/// What the bytes of a text are, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Bytes {
+    #[default]
+    Ascii,
+    Utf8,
+    Others,
+}
+
+/// Finds out, piece by piece.
+#[derive(Debug, Default)]
+struct Charset {
+    bytes: Bytes,
+    /// A character whose end is to come.
+    begun: Vec<u8>,
+}
+
+impl Charset {
+    fn feed(&mut self, text: &[u8]) {
+        if self.begun.is_empty() && text.is_ascii() || self.bytes == Bytes::Others {
+            return;
+        }
+        let text = [&self.begun, text].concat();
+        self.bytes = Bytes::Utf8;
+        self.begun.clear();
+        match std::str::from_utf8(&text) {
+            Ok(_) => {}
+            Err(error) if error.error_len().is_none() => {
+                self.begun
+                    .extend(text.get(error.valid_up_to()..).unwrap_or_default());
+            }
+            Err(_) => self.bytes = Bytes::Others,
+        }
+    }
+
+    fn end(&self) -> Bytes {
+        if self.begun.is_empty() {
+            self.bytes
+        } else {
+            Bytes::Others
+        }
     }
 }
 
@@ -176,6 +245,22 @@ mod tests {
                     let total = length.bytes + rest.finish();
                     assert_eq!(total, as_sent(text) as u64, "{text:?} at {cut}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_character_set_is_the_same_wherever_the_text_is_cut() {
+        for (text, expected) in [
+            (&b"abc"[..], None),
+            ("a\u{e4}\u{20ac}\u{1f600}".as_bytes(), Some("utf-8")),
+            (b"a\xe4b", Some("windows-1252")),
+            (b"ab\xe4", Some("windows-1252")),
+        ] {
+            for room in 0..=text.len() {
+                let text = [&b"x".repeat(IN_MEMORY - room), text].concat();
+                let input = Input::read(text.as_slice()).unwrap();
+                assert_eq!(input.charset(1), expected, "{room}");
             }
         }
     }

@@ -6,7 +6,6 @@
 //! Who calls the first form is often not whom the configuration belongs to: a web page's visitor may choose a word of a
 //! command line. So it takes nothing that says where secret, token or message go, and no subcommand behind a flag.
 
-mod addresses;
 mod common;
 mod config;
 #[path = "../../date.rs"]
@@ -16,12 +15,16 @@ mod doctor;
 mod exit;
 mod explain;
 mod files;
+#[path = "../../message/head.rs"]
 mod head;
 mod help;
 mod input;
 #[cfg(test)]
 #[path = "../../../tests/fuzz/command.rs"]
 mod invariants;
+#[path = "../../message/list.rs"]
+mod list;
+mod local;
 mod logger;
 mod maillog;
 mod out;

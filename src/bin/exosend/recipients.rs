@@ -1,131 +1,143 @@
-//! Where mail for names without a domain goes: `root` means something to the machine and nothing to Exchange.
+//! Where mail for users of this machine goes: `root` means something to it and nothing to Exchange.
 
-use crate::addresses;
-use crate::config::Settings;
+use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::files;
+use crate::list;
+use crate::local::Here;
 
 /// How many names may stand for each other in a row; sendmail's figure is 10.
 const MOST_STEPS: usize = 10;
 
-/// Every address as Exchange can reach it.
-pub(crate) fn resolve<'s>(
-    written: &'s [String],
-    settings: &'s Settings,
-) -> Result<Vec<String>, Failure> {
-    let mut local = Local {
-        settings,
-        written: "",
-        aliases: None,
-    };
-    let mut reached = Vec::new();
-    for address in written {
-        local.written = address;
-        local.resolve(address, MOST_STEPS, &mut reached)?;
-    }
-    Ok(reached)
-}
+/// And how many names may be looked up for one; Exchange takes no more recipients (facts.md, "Limits").
+const MOST_NAMES: usize = 1000;
 
-struct Local<'s> {
-    settings: &'s Settings,
-    /// What the caller wrote, for errors.
-    written: &'s str,
-    /// Read when it is first needed.
+/// Asks aliases and configuration, once for each name.
+pub(crate) struct Recipients<'c> {
+    config: &'c Config,
+    here: &'c Here,
+    /// Read when they are first needed.
     aliases: Option<Vec<Alias>>,
 }
 
-impl Local<'_> {
-    fn resolve(
-        &mut self,
-        address: &str,
-        steps: usize,
-        reached: &mut Vec<String>,
-    ) -> Result<(), Failure> {
-        let Some(name) = local_name(address) else {
-            reached.push(address.to_owned());
+/// What a name led to.
+#[derive(Default)]
+struct Reached {
+    addresses: Vec<String>,
+    /// The names that have been looked up, and those that led to the one that is looked up now.
+    seen: Vec<String>,
+    path: Vec<String>,
+    /// A name that stands for itself is the user's.
+    itself: bool,
+    /// Somebody's mail is thrown away on purpose.
+    nobody: bool,
+}
+
+impl<'c> Recipients<'c> {
+    pub(crate) fn new(config: &'c Config, here: &'c Here) -> Self {
+        let aliases = None;
+        Self {
+            config,
+            here,
+            aliases,
+        }
+    }
+
+    /// Every address as Exchange can reach it. None is left where the aliases lead to nobody.
+    pub(crate) fn resolve(&mut self, written: &[String]) -> Result<Vec<String>, Failure> {
+        let mut all = Vec::new();
+        for address in written {
+            match self.here.user(address) {
+                None => all.push(address.clone()),
+                Some(user) => all.extend(self.reached(address, user)?),
+            }
+        }
+        Ok(all)
+    }
+
+    fn reached(&mut self, written: &str, user: &str) -> Result<Vec<String>, Failure> {
+        let mut reached = Reached::default();
+        self.look_up(written, user, &mut reached)?;
+        if reached.itself {
+            reached.addresses.extend(self.local());
+        }
+        match reached.addresses.is_empty() && !reached.nobody {
+            true => Err(no_user(written, UNSET)),
+            false => Ok(reached.addresses),
+        }
+    }
+
+    fn look_up(&mut self, written: &str, name: &str, reached: &mut Reached) -> Result<(), Failure> {
+        // sendmail's names know no case.
+        let name = name.to_ascii_lowercase();
+        if reached.path.contains(&name) {
+            reached.itself = true;
+        }
+        if reached.seen.contains(&name) {
             return Ok(());
+        }
+        let Some(members) = self.members(&name)? else {
+            reached.addresses.extend(self.local());
+            return match self.config.settings.local_recipient.is_empty() {
+                true => Err(no_user(written, UNSET)),
+                false => Ok(()),
+            };
         };
-        let steps = steps
-            .checked_sub(1)
-            .ok_or_else(|| no_user(self.written, "its aliases go round in a circle"))?;
-        if let Some(members) = self.alias(name)? {
-            for member in members {
-                self.resolve(&member, steps, reached)?;
-            }
-            return Ok(());
+        if reached.path.len() == MOST_STEPS || reached.seen.len() == MOST_NAMES {
+            let what = format!("its aliases lead over {MOST_STEPS} steps or {MOST_NAMES} names");
+            return Err(no_user(written, &what));
         }
-        match &self.settings.local_recipient {
-            Some(there) if local_name(there).is_none() => reached.push(there.clone()),
-            Some(there) => {
-                let what = format!("local_recipient: {there}: needs a domain");
-                return Err(Failure::config(what));
-            }
-            None => {
-                let what = "a name without a domain: set `local_recipient` to where its mail goes";
-                return Err(no_user(self.written, what));
+        reached.seen.push(name.clone());
+        reached.path.push(name);
+        for member in members {
+            match member {
+                Member::Nobody => reached.nobody = true,
+                Member::Itself => reached.itself = true,
+                Member::Address(address) => match self.here.user(&address) {
+                    None => reached.addresses.push(address),
+                    Some(user) => self.look_up(written, user, reached)?,
+                },
             }
         }
+        reached.path.pop();
         Ok(())
     }
 
-    /// The members of an alias.
-    fn alias(&mut self, name: &str) -> Result<Option<Vec<String>>, Failure> {
-        let Some(path) = &self.settings.aliases else {
+    fn local(&self) -> impl Iterator<Item = String> {
+        let mailboxes = self.config.settings.local_recipient.iter();
+        mailboxes.map(|mailbox| mailbox.spec.clone())
+    }
+
+    /// The members of an alias, or of what stands for all names that have none.
+    fn members(&mut self, name: &str) -> Result<Option<Vec<Member>>, Failure> {
+        let Some(path) = &self.config.settings.aliases else {
             return Ok(None);
         };
-        let wrong = |what: String| Failure::config(exit::file(path, what));
         if self.aliases.is_none() {
+            let wrong = |what| Failure::config(exit::file(path, what));
             let (text, _) = files::read_trusted(path).map_err(|why| wrong(why.what))?;
             self.aliases = Some(parse(&String::from_utf8_lossy(&text)));
         }
-        let mut aliases = self.aliases.iter().flatten();
-        // sendmail's names know no case.
-        let Some(alias) = aliases.find(|alias| alias.name.eq_ignore_ascii_case(name)) else {
+        let find = |name| {
+            let mut aliases = self.aliases.iter().flatten();
+            aliases.find(|alias| alias.name.eq_ignore_ascii_case(name))
+        };
+        let Some(alias) = find(name).or_else(|| find("*")).or_else(|| find("default")) else {
             return Ok(None);
         };
-        let line = |what: &str| {
+        let members = alias.members().map_err(|what| {
             Failure::config(format!(
                 "{}:{}: {}: {what}",
                 path.display(),
                 alias.line,
                 alias.name
             ))
-        };
-        let impossible = |what: &str| {
-            line(&format!(
-                "`{what}`: only addresses and other aliases are possible here"
-            ))
-        };
-        if alias.members.contains(":include:") {
-            return Err(impossible(":include:"));
-        }
-        let members = addresses::parse(alias.members.as_bytes()).map_err(|what| line(&what))?;
-        let mut specs = Vec::new();
-        for member in members {
-            let text = alias.members.get(member.whole).unwrap_or_default();
-            // In quotes too: "|/usr/bin/procmail -a x".
-            if text.trim_start_matches('"').starts_with(['|', '/', '\\']) {
-                return Err(impossible(text));
-            }
-            specs.push(member.spec);
-        }
-        Ok(Some(specs))
+        })?;
+        Ok(Some(members))
     }
 }
 
-/// What the machine would call its own: no domain, or one that is `localhost` everywhere.
-fn local_name(address: &str) -> Option<&str> {
-    match address.rsplit_once('@') {
-        None => Some(address),
-        Some((name, domain)) => {
-            let local = ["localhost", "localhost.localdomain"];
-            local
-                .iter()
-                .any(|local| domain.eq_ignore_ascii_case(local))
-                .then_some(name)
-        }
-    }
-}
+const UNSET: &str = "a name without a domain: set `local_recipient` to where its mail goes";
 
 fn no_user(name: &str, what: &str) -> Failure {
     Failure::new(exit::NO_USER, format!("recipient <{name}>: {what}"))
@@ -136,6 +148,41 @@ struct Alias {
     name: String,
     members: String,
     line: usize,
+}
+
+enum Member {
+    /// `/dev/null`
+    Nobody,
+    /// `\root`: the user, whatever the aliases say.
+    Itself,
+    Address(String),
+}
+
+impl Alias {
+    fn members(&self) -> Result<Vec<Member>, String> {
+        let mut members = Vec::new();
+        let mut quoted = false;
+        let pieces = self.members.split(|c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        for piece in pieces.map(str::trim) {
+            // In quotes too: "|/usr/bin/procmail -a x".
+            let plain = piece.trim_matches('"');
+            if plain == "/dev/null" {
+                members.push(Member::Nobody);
+            } else if plain.starts_with('\\') {
+                members.push(Member::Itself);
+            } else if plain.starts_with(['|', '/']) || plain.starts_with(":include:") {
+                let what = "only addresses and other aliases are possible here";
+                return Err(format!("`{piece}`: {what}"));
+            } else {
+                let mailboxes = list::parse(piece)?.into_iter();
+                members.extend(mailboxes.map(|mailbox| Member::Address(mailbox.spec)));
+            }
+        }
+        Ok(members)
+    }
 }
 
 /// Names and what stands behind their colons, with lines that begin with space joined to the one before.

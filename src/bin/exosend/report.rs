@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) to: Vec<String>,
     pub(crate) size: Option<u64>,
     pub(crate) message_id: Option<String>,
+    /// What was to be a recipient and is no address.
+    pub(crate) wrong: Vec<String>,
 }
 
 /// How it ended.
@@ -24,6 +26,8 @@ pub(crate) enum Outcome {
     Sent(Receipt),
     /// `--dry-run`: who would have been refused.
     Checked(Vec<Refusal>),
+    /// The aliases lead to nobody.
+    ThrownAway,
 }
 
 impl Outcome {
@@ -31,6 +35,7 @@ impl Outcome {
         match self {
             Outcome::Sent(receipt) => receipt.refused(),
             Outcome::Checked(refused) => refused,
+            Outcome::ThrownAway => &[],
         }
     }
 
@@ -38,6 +43,7 @@ impl Outcome {
         match self {
             Outcome::Sent(receipt) => receipt.to_string(),
             Outcome::Checked(_) => "dry run: accepted up to DATA, nothing sent".into(),
+            Outcome::ThrownAway => "thrown away: the aliases lead to /dev/null only".into(),
         }
     }
 }
@@ -173,7 +179,7 @@ mod tests {
             original_from: Some("root@web1".into()),
             to: (1..=22).map(|n| format!("{n}@x.org")).collect(),
             size: Some(5),
-            message_id: None,
+            ..Facts::default()
         };
         let failure = Failure::data("a \"b\"\n c");
         let line = line(&facts, None, Some(&failure));

@@ -10,16 +10,19 @@ use crate::common::{Common, Shared, text};
 use crate::config::Config;
 use crate::deliver::{announce, conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
+use crate::list::{self, Mailbox};
+use crate::local::Here;
+use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
-use crate::{addresses, files, help, logger, recipients};
+use crate::{files, help, logger};
 
 /// What the arguments ask for.
 #[derive(Debug, Default)]
 struct Options {
-    to: Vec<String>,
-    cc: Vec<String>,
-    bcc: Vec<String>,
-    reply_to: Vec<String>,
+    to: Vec<Mailbox>,
+    cc: Vec<Mailbox>,
+    bcc: Vec<Mailbox>,
+    reply_to: Vec<Mailbox>,
     from: Option<String>,
     subject: Option<String>,
     text: Option<String>,
@@ -77,19 +80,24 @@ impl Options {
     /// The message, its recipients resolved, and everybody it goes to.
     fn message(&self, common: &Common, config: &Config) -> Result<(Message, Vec<String>), Failure> {
         let mut message = Message::new().partial(config.settings.partial);
+        let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+        let mut recipients = Recipients::new(config, &here);
         let mut everybody = Vec::new();
         for (list, add) in [
             (&self.to, Message::to as fn(_, String) -> _),
             (&self.cc, Message::cc),
             (&self.bcc, Message::bcc),
         ] {
-            for written in list {
-                let (shown, specs) = reachable(written, config)?;
-                message = shown.into_iter().fold(message, add);
-                everybody.extend(specs);
+            for mailbox in list {
+                for spec in recipients.resolve(std::slice::from_ref(&mailbox.spec))? {
+                    let name = mailbox.name.clone();
+                    everybody.push(spec.clone());
+                    message = add(message, Mailbox { name, spec }.written());
+                }
             }
         }
-        message = self.reply_to.iter().fold(message, Message::reply_to);
+        let reply_to = self.reply_to.iter().map(Mailbox::written);
+        message = reply_to.fold(message, Message::reply_to);
         if let Some(from) = &self.from {
             message = message.from(from);
         }
@@ -144,7 +152,7 @@ fn send(
 ) -> Result<Outcome, Failure> {
     let (message, everybody) = options.message(common, config)?;
     facts.to = everybody;
-    let envelope = envelope(config, &facts.to)?;
+    let envelope = envelope(config, facts)?;
     let outcome = deliver(config, common, &envelope, |session| session.send(&message))?;
     if let Outcome::Sent(receipt) = &outcome {
         facts.message_id = receipt.message_id().map(str::to_owned);
@@ -152,23 +160,9 @@ fn send(
     Ok(outcome)
 }
 
-/// A mailbox as it is written, or where the mail for a name without a domain goes.
-fn reachable(written: &str, config: &Config) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let spec = addresses::spec_of(written);
-    let specs = recipients::resolve(std::slice::from_ref(&spec), &config.settings)?;
-    match specs == [spec] {
-        true => Ok((vec![written.to_owned()], specs)),
-        false => Ok((specs.clone(), specs)),
-    }
-}
-
-/// The mailboxes of one argument, each as it is written.
-fn list(option: &str, parser: &mut Parser) -> Result<Vec<String>, Failure> {
-    let list = text(parser.value()?)?;
-    let mailboxes = addresses::parse(list.as_bytes())
-        .map_err(|what| Failure::usage(format!("{option} {list}: {what}")))?;
-    let texts = mailboxes.into_iter().map(|mailbox| list.get(mailbox.whole));
-    Ok(texts.flatten().map(str::to_owned).collect())
+/// The mailboxes of one argument.
+fn list(option: &str, parser: &mut Parser) -> Result<Vec<Mailbox>, Failure> {
+    list::parse(&text(parser.value()?)?).map_err(|what| Failure::data(format!("{option}: {what}")))
 }
 
 fn header(field: &str) -> Result<(String, String), Failure> {

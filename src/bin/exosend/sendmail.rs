@@ -13,9 +13,12 @@ use crate::deliver::{conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::head::{self, Author, Head};
 use crate::input::{Input, NoInput};
+use crate::list::{self, Mailbox};
+use crate::local::Here;
+use crate::logger;
 use crate::out::{say, show};
+use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
-use crate::{logger, recipients};
 use flags::{Flags, Mode};
 
 pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
@@ -70,7 +73,9 @@ struct Mail {
     input: Input,
     body: usize,
     /// As the caller and the header write them.
-    to: Vec<String>,
+    to: Vec<Mailbox>,
+    /// What is no address.
+    wrong: Vec<String>,
 }
 
 impl Mail {
@@ -92,13 +97,20 @@ impl Mail {
             (true, None) => log::warn!("stdin: empty, so the message is"),
             (false, _) => {}
         }
-        let (mut head, body) = head::split(&input.start, input.is_whole())
-            .ok_or_else(|| Failure::data("the header is longer than 1 MiB"))?;
-        let mut to = flags.recipients.clone();
-        if flags.read_recipients {
-            to.extend(head.recipients().map_err(Failure::data)?);
+        let (mut head, body) =
+            head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
+        let (mut to, mut wrong) = (Vec::new(), Vec::new());
+        for argument in &flags.recipients {
+            let (mailboxes, what) = list::read(argument);
+            to.extend(mailboxes);
+            wrong.extend(what.iter().map(|what| format!("recipient: {what}")));
         }
-        if to.is_empty() {
+        if flags.read_recipients {
+            let (mailboxes, what) = head.recipients();
+            to.extend(mailboxes);
+            wrong.extend(what);
+        }
+        if to.is_empty() && wrong.is_empty() {
             return Err(Failure::data("no recipient in To, Cc or Bcc"));
         }
         head.remove_bcc();
@@ -107,6 +119,7 @@ impl Mail {
             input,
             body,
             to,
+            wrong,
         })
     }
 
@@ -117,12 +130,37 @@ impl Mail {
         config: &Config,
         facts: &mut Facts,
     ) -> Result<Outcome, Failure> {
-        facts.to.clone_from(&self.to);
-        facts.to = recipients::resolve(&self.to, &config.settings)?;
-        facts.original_from = complete(&mut self.head, flags, config);
-        let message_id = self.head.get("Message-ID").map(String::from_utf8_lossy);
-        facts.message_id = message_id.map(std::borrow::Cow::into_owned);
-        let envelope = envelope(config, &facts.to)?;
+        let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+        let mut recipients = Recipients::new(config, &here);
+        let to: Vec<_> = self.to.iter().map(|mailbox| mailbox.spec.clone()).collect();
+        facts.to.clone_from(&to);
+        facts.wrong = self.wrong;
+        facts.to = recipients.resolve(&to)?;
+        if facts.to.is_empty() && facts.wrong.is_empty() {
+            return Ok(Outcome::ThrownAway);
+        }
+        let envelope = envelope(config, facts)?;
+        facts.original_from = complete(&mut self.head, flags, config, &here);
+        if config.settings.rewrite_to {
+            self.head.rewrite_recipients(&mut |mailbox| {
+                let user = here.user(&mailbox.spec)?;
+                let specs = recipients
+                    .resolve(std::slice::from_ref(&mailbox.spec))
+                    .ok()?;
+                let of = |spec| match mailbox.name.as_str() {
+                    "" => Mailbox::new(user, spec),
+                    name => Mailbox {
+                        name: name.to_owned(),
+                        spec,
+                    },
+                };
+                Some(specs.into_iter().map(of).collect()).filter(|to: &Vec<_>| !to.is_empty())
+            });
+        }
+        if let Some(charset) = self.input.charset(self.body) {
+            self.head.declare(charset);
+        }
+        facts.message_id = self.head.get("Message-ID").map(|id| id.trim().to_owned());
         let (size, text) = self.input.behind(self.head.text(), self.body);
         facts.size = Some(size);
         let envelope = envelope.size(size);
@@ -133,57 +171,53 @@ impl Mail {
 }
 
 /// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
-fn complete(head: &mut Head, flags: &Flags, config: &Config) -> Option<String> {
-    // The library's own fields, taken off a message of its making. A name that it refuses is left out. Then it fails only
-    // where the mailbox is not set or is no address, and the session says that better.
-    let mailbox = config.account.mailbox();
-    let named = flags
-        .full_name
-        .as_deref()
-        .and_then(|name| template(Some(name), mailbox));
-    if let Some(made) = named.or_else(|| template(None, mailbox)) {
-        let has_from = head.get("From").is_some_and(|from| !from.is_empty());
-        for name in ["From", "Date", "Message-ID"] {
-            add_if_missing(head, &made, name);
-        }
-        match &flags.sender {
-            Some(sender) if has_from => log::debug!("-f {sender}: ignored, the message has a From"),
-            Some(sender) => head.replace_address("From", sender),
-            None => {}
+fn complete(head: &mut Head, flags: &Flags, config: &Config, here: &Here) -> Option<String> {
+    let (mailbox, settings) = (config.account.mailbox(), &config.settings);
+    let name = |user: &str| here.name(&settings.from_name, user);
+    match (head.get("From"), &flags.sender) {
+        (Some(_), Some(sender)) => log::debug!("-f {sender}: ignored, the message has a From"),
+        (Some(_), None) => {}
+        (None, sender) => {
+            let spec = sender.as_deref().unwrap_or(mailbox);
+            let from = match (&flags.full_name, sender) {
+                (Some(name), _) => Mailbox::new(name, spec),
+                (None, Some(_)) => Mailbox::new("", spec),
+                (None, None) => Mailbox::new(&name(""), spec),
+            };
+            head.remove("From");
+            head.add("From", &from.written());
         }
     }
-    if !config.settings.rewrite_from {
+    for (field, value) in made(mailbox) {
+        if head.get(&field).is_none() {
+            head.remove(&field);
+            head.add(&field, value.trim());
+        }
+    }
+    if !settings.rewrite_from {
         return None;
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let author = Author {
         mailbox,
-        send_as: &config.settings.send_as,
-        host: host.trim(),
+        send_as: &settings.send_as,
+        is_unreachable: &|domain| here.is_unreachable(domain),
+        name: &name,
     };
     let was = head.rewrite_from(&author)?;
     log::info!("From {was}: not the mailbox, sent as {mailbox}");
     Some(was)
 }
 
-fn add_if_missing(head: &mut Head, made: &Head, name: &str) {
-    if head.get(name).is_none_or(<[u8]>::is_empty) {
-        head.remove(name);
-        head.add(name, [b" ", made.get(name).unwrap_or_default()].concat());
-    }
-}
-
-/// From, Date and Message-ID as the library writes them.
-fn template(name: Option<&str>, mailbox: &str) -> Option<Head> {
-    let from = match name {
-        Some(name) => {
-            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
-            format!("\"{name}\" <{mailbox}>")
-        }
-        None => mailbox.to_owned(),
-    };
-    let message = Message::new().from(from).to(mailbox).subject("-");
+/// Date and Message-ID as the library writes them. It does not where the mailbox is not set or is no address, which the
+/// session says better.
+fn made(mailbox: &str) -> Vec<(String, String)> {
+    let message = Message::new().from(mailbox).to(mailbox).subject("-");
     let mut text = Vec::new();
-    message.write_to(&mut text).ok()?;
-    head::split(&text, true).map(|(head, _)| head)
+    let _ = message.write_to(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let wanted = fields.filter(|(name, _)| ["Date", "Message-ID"].contains(name));
+    wanted
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

@@ -1,14 +1,14 @@
 #![no_main]
 #![allow(dead_code)] // each target uses a part of what it takes from the command
 
-#[path = "../../../src/bin/exosend/addresses.rs"]
-mod addresses;
 #[path = "../../../src/bin/exosend/config/file.rs"]
 mod file;
-#[path = "../../../src/bin/exosend/head.rs"]
+#[path = "../../../src/message/head.rs"]
 mod head;
 #[path = "../command.rs"]
 mod invariants;
+#[path = "../../../src/message/list.rs"]
+mod list;
 
 /// Where the command has it.
 mod config {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use exosend::Account;
+use exosend::{Account, Message};
 
+use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
 use crate::text::nearest;
 
@@ -14,9 +15,15 @@ pub(crate) struct Settings {
     pub(crate) rewrite_from: bool,
     /// What the mailbox may send as.
     pub(crate) send_as: Vec<String>,
-    /// Where mail for names without a domain goes.
-    pub(crate) local_recipient: Option<String>,
-    /// A file like /etc/aliases for those names.
+    /// What stands as the name in From where there was none.
+    pub(crate) from_name: String,
+    /// Domains of this machine beside those that it knows of.
+    pub(crate) local_domains: Vec<String>,
+    /// Where mail for users of this machine goes.
+    pub(crate) local_recipient: Vec<Mailbox>,
+    /// In To and Cc, where it went stands instead of the user.
+    pub(crate) rewrite_to: bool,
+    /// A file like /etc/aliases for those users.
     pub(crate) aliases: Option<PathBuf>,
     pub(crate) log: LogTo,
     /// In doubt, the caller is to try again.
@@ -30,7 +37,10 @@ impl Default for Settings {
         Self {
             rewrite_from: true,
             send_as: Vec::new(),
-            local_recipient: None,
+            from_name: "%u on %h".into(),
+            local_domains: Vec::new(),
+            local_recipient: Vec::new(),
+            rewrite_to: false,
             aliases: None,
             log: LogTo::Usual,
             retry_in_doubt: false,
@@ -69,7 +79,23 @@ const KEYS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("local_recipient", |s, v| {
-        s.local_recipient = Some(v.to_owned());
+        s.local_recipient = addresses(v)?;
+        Ok(())
+    }),
+    ("local_domains", |s, v| {
+        s.local_domains = words(v).map(str::to_owned).collect();
+        Ok(())
+    }),
+    ("from_name", |s, v| {
+        s.from_name = if v == "none" {
+            String::new()
+        } else {
+            v.to_owned()
+        };
+        Ok(())
+    }),
+    ("rewrite_to", |s, v| {
+        s.rewrite_to = truth(v)?;
         Ok(())
     }),
     ("aliases", |s, v| {
@@ -106,6 +132,19 @@ fn truth(value: &str) -> Result<bool, String> {
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("takes true or false".into()),
     }
+}
+
+/// Mailboxes that Exchange could reach.
+fn addresses(value: &str) -> Result<Vec<Mailbox>, String> {
+    let mailboxes = list::parse(value)?;
+    for Mailbox { spec, .. } in &mailboxes {
+        if !spec.contains('@') {
+            return Err(format!("`{spec}` needs a domain"));
+        }
+        let message = Message::new().to(spec).subject("-");
+        message.check().map_err(|error| error.to_string())?;
+    }
+    Ok(mailboxes)
 }
 
 fn words(value: &str) -> impl Iterator<Item = &str> {

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
 
-use crate::addresses;
 use crate::common::{Common, text};
 use crate::exit::Failure;
 use crate::help;
+use crate::list;
 use crate::text::is_unprintable;
 
 /// What the arguments ask for.
@@ -86,7 +86,7 @@ impl Flags {
             return Ok(false);
         };
         match argument {
-            Arg::Value(value) => self.recipients.extend(recipients(&text(value)?)?),
+            Arg::Value(value) => self.recipients.extend(recipients(text(value)?)),
             Arg::Short('v') | Arg::Long("verbose") => common.verbose = true,
             Arg::Long("quiet") => common.quiet = true,
             // msmtp's words for -t and -f.
@@ -157,7 +157,7 @@ impl Flags {
     fn sender(&mut self, parser: &mut Parser) -> Result<(), Failure> {
         let value = parser.value()?;
         let written = value.to_string_lossy();
-        let parsed = addresses::parse(written.as_bytes());
+        let parsed = list::parse(&written);
         let first = parsed.map(|mailboxes| mailboxes.into_iter().next());
         self.sender = match first {
             Ok(first) if !written.contains(is_unprintable) => first.map(|mailbox| mailbox.spec),
@@ -199,17 +199,12 @@ fn not_here(option: &str) -> Failure {
     }
 }
 
-/// The recipients in one argument, with commas between them or, as people write, with blanks.
-fn recipients(argument: &str) -> Result<Vec<String>, Failure> {
+/// The lists in one argument: with commas within or, as people write, with blanks between addresses.
+fn recipients(argument: String) -> Vec<String> {
     let words = || argument.split_ascii_whitespace();
     let plain = |word: &str| word.contains('@') && !word.contains(['"', '<', '>', '(', ')', '\\']);
-    if words().count() > 1 && words().all(plain) {
-        return words()
-            .map(recipients)
-            .collect::<Result<Vec<_>, _>>()
-            .map(|all| all.concat());
+    match words().count() > 1 && words().all(plain) {
+        true => words().map(str::to_owned).collect(),
+        false => vec![argument],
     }
-    let mailboxes = addresses::parse(argument.as_bytes())
-        .map_err(|why| Failure::usage(format!("recipient {argument}: {why}")))?;
-    Ok(mailboxes.into_iter().map(|mailbox| mailbox.spec).collect())
 }

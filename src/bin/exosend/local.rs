@@ -1,0 +1,194 @@
+//! What this machine calls its own. Mail for it can go nowhere but where the configuration says.
+
+use std::str::Split;
+
+use crate::process;
+
+/// Names of every machine for itself: RFC 6761 6.3, and what distributions write into /etc/hosts.
+const OF_ALL: &[&str] = &[
+    "localhost",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost4.localdomain4",
+    "localhost6",
+    "localhost6.localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+];
+
+/// The domains of this machine.
+pub(crate) struct Here {
+    /// The first label of its name.
+    host: String,
+    domains: Vec<String>,
+    /// Exchange's own, whatever the machine is called.
+    elsewhere: Option<String>,
+}
+
+impl Here {
+    /// Looks at the machine. `more` is what the configuration calls local.
+    pub(crate) fn new(mailbox: &str, more: &[String]) -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let (name, mailname) = (read("/proc/sys/kernel/hostname"), read("/etc/mailname"));
+        Self::of(&name, &read("/etc/hosts"), &mailname, mailbox, more)
+    }
+
+    fn of(name: &str, hosts: &str, mailname: &str, mailbox: &str, more: &[String]) -> Self {
+        let name = name.trim().to_ascii_lowercase();
+        let host = name.split('.').next().unwrap_or_default().to_owned();
+        let mut domains = Vec::new();
+        if !host.is_empty() {
+            let own = ["", ".localdomain", ".local"].map(|end| format!("{host}{end}"));
+            domains.extend(own);
+            domains.push(name.clone());
+            // The first name of the line that has ours, as `hostname --fqdn` does.
+            let lines = hosts.lines().filter_map(|line| line.split('#').next());
+            let names = lines.map(|line| line.split_whitespace().skip(1));
+            let full = names.filter(|names| names.clone().any(|n| n.eq_ignore_ascii_case(&name)));
+            domains.extend(full.filter_map(|mut names| names.next().map(str::to_ascii_lowercase)));
+            // Often this is the name of the company, and whoever works there does not get their mail on this machine.
+            let mailname = mailname.trim().to_ascii_lowercase();
+            domains.extend(Some(mailname).filter(|name| name.split('.').next() == Some(&host)));
+        }
+        let elsewhere = mailbox
+            .rsplit_once('@')
+            .map(|(_, domain)| domain.to_ascii_lowercase());
+        domains.retain(|domain| Some(domain) != elsewhere.as_ref());
+        domains.extend(more.iter().map(|domain| domain.to_ascii_lowercase()));
+        Self {
+            host,
+            domains,
+            elsewhere,
+        }
+    }
+
+    /// The user, if it is one of this machine's.
+    pub(crate) fn user<'a>(&self, address: &'a str) -> Option<&'a str> {
+        match address.rsplit_once('@') {
+            None => Some(address),
+            Some((user, domain)) => self.is_local(domain).then_some(user),
+        }
+    }
+
+    fn is_local(&self, domain: &str) -> bool {
+        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        OF_ALL.contains(&&*domain)
+            || domain.ends_with(".localhost")
+            || self.domains.contains(&domain)
+    }
+
+    /// Whether no answer reaches a domain. Beyond what is local, `web1` is `web1.contoso.com` to programs that ask the
+    /// resolver, and some domains are known to a network only (RFC 6762, RFC 8375, ICANN's `internal`).
+    pub(crate) fn is_unreachable(&self, domain: &str) -> bool {
+        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        let private = [".local", ".localdomain", ".internal", ".home.arpa"];
+        let rest = domain
+            .strip_prefix(&self.host)
+            .and_then(|rest| rest.strip_prefix('.'));
+        self.is_local(&domain)
+            || private.iter().any(|end| domain.ends_with(end))
+            || !self.host.is_empty()
+                && rest.is_some_and(|rest| rest.contains('.'))
+                && Some(&domain) != self.elsewhere.as_ref()
+    }
+
+    /// `root on web1` for `%u on %h`. Without a user it is whoever calls.
+    pub(crate) fn name(&self, template: &str, user: &str) -> String {
+        let user = match user {
+            "" => &caller(),
+            user => user,
+        };
+        template.replace("%h", &self.host).replace("%u", user)
+    }
+}
+
+/// Who calls, by the password file, or by the environment for those who are not in it.
+fn caller() -> String {
+    let uid = process::uid().to_string();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users = passwd.lines().map(|line| line.split(':'));
+    let of_uid = |user: &Split<'_, char>| user.clone().nth(2) == Some(&uid);
+    let user = users.find(of_uid).and_then(|mut user| user.next());
+    let variables = || {
+        ["LOGNAME", "USER"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok())
+    };
+    user.map(str::to_owned)
+        .or_else(variables)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_local() {
+        let hosts = "127.0.0.1 localhost\n127.0.1.1\tweb1.contoso.com web1 # us\n10.0.0.9 nas.contoso.com nas\n";
+        let more = ["Office.Example".to_owned()];
+        let here = Here::of(
+            "web1\n",
+            hosts,
+            "web1.example.org\n",
+            "robot@contoso.com",
+            &more,
+        );
+        for domain in [
+            "localhost",
+            "LOCALHOST.localdomain",
+            "localhost6",
+            "ip6-localhost",
+            "x.localhost",
+            "web1",
+            "Web1.localdomain",
+            "web1.contoso.com",
+            "web1.contoso.com.",
+            "web1.example.org",
+            "office.example",
+        ] {
+            assert!(
+                here.is_local(domain) && here.is_unreachable(domain),
+                "{domain}"
+            );
+        }
+        for domain in [
+            "contoso.com",
+            "example.org",
+            "nas.contoso.com",
+            "nas",
+            "web10",
+            "xweb1.contoso.com",
+        ] {
+            assert!(!here.is_local(domain), "{domain}");
+        }
+        for (domain, expected) in [
+            ("web1.example.net", true),
+            ("nas.local", true),
+            ("vm.internal", true),
+            ("contoso.com", false),
+            ("web1.de", false),
+            ("example.org", false),
+        ] {
+            assert_eq!(here.is_unreachable(domain), expected, "{domain}");
+        }
+        assert_eq!(here.name("%u on %h", "root"), "root on web1");
+    }
+
+    /// A machine that is named like the company has no claim to the company's mail.
+    #[test]
+    fn the_mailboxes_domain_is_never_local_unless_it_is_said() {
+        let of = |more: &[String]| {
+            Here::of(
+                "contoso.com",
+                "1.2.3.4 contoso.com",
+                "contoso.com",
+                "robot@Contoso.com",
+                more,
+            )
+        };
+        assert!(!of(&[]).is_local("contoso.com") && !of(&[]).is_unreachable("contoso.com"));
+        assert!(of(&[]).is_local("contoso"));
+        assert!(of(&["contoso.com".into()]).is_local("contoso.com"));
+    }
+}

@@ -1,0 +1,461 @@
+//! The header of a message that somebody else wrote: taken apart, mended, and put together again. Pure.
+//!
+//! What ends what is decided here and nowhere else:
+//! - A line ends in LF; any CR before it belongs to its end. A CR within a line is a space. Only where no LF stands before
+//!   the first empty line does a CR end lines.
+//! - A field is a name of printable characters, perhaps space, and a colon. It goes on in lines that begin with space,
+//!   those of nothing but space included.
+//! - The header ends at an empty line. If a line that is no field comes first, the header ends before that.
+//! - A byte order mark before it all, and the `From ` line of an mbox file, are passed over.
+//!
+//! Whoever names a Bcc wants nobody to see it. So a line that names one and is no field of its own is an error as far as
+//! the header may reach: taken for text it would be shown to everybody, taken for a field it might send to somebody.
+
+use std::borrow::Cow;
+
+use super::list::{self, Mailbox};
+
+/// The fields, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    fields: Vec<Field>,
+}
+
+/// Takes the header off a text, and says where the body begins. `whole` says that there is no more of the text.
+pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut lines = Lines::of(text);
+    let mut name = Name::default();
+    let is_certain = loop {
+        let before = lines;
+        let Some(line) = lines.next() else {
+            break true;
+        };
+        if lines.at == text.len() && !whole {
+            let length = text.len().div_ceil(1024 * 1024);
+            return Err(format!("the header is longer than {length} MiB"));
+        }
+        if line.is_empty() {
+            // What stands behind an empty line at the very beginning may be the header.
+            break !fields.is_empty();
+        }
+        let is_mbox =
+            lines.number == 1 && (line.starts_with(b"From ") || line.starts_with(b">From "));
+        let goes_on = line.starts_with(b" ") || line.starts_with(b"\t") || is_blank(line);
+        if let Some(last) = fields.last_mut().filter(|_| goes_on) {
+            if !is_blank(line) {
+                last.value.extend(b"\r\n");
+                last.value.extend(spaced(line));
+            }
+        } else if let Some(field) = Field::of(line).filter(|_| !is_mbox) {
+            fields.push(field);
+        } else if !is_mbox {
+            // More of the addresses, perhaps.
+            if line.contains(&b'@') && fields.last().is_some_and(Field::is_bcc) {
+                return Err(lines.in_doubt());
+            }
+            lines = before;
+            break false;
+        }
+        if name.is_bcc(line) && !fields.last().is_some_and(Field::is_bcc) {
+            return Err(lines.in_doubt());
+        }
+    };
+    let body = lines.at;
+    // Up to the next empty line it may be the header all the same.
+    let mut begun = false;
+    while let Some(line) = lines.next() {
+        if is_certain || line.is_empty() && begun {
+            break;
+        }
+        begun |= line.iter().any(u8::is_ascii_alphanumeric);
+        if name.is_bcc(line) {
+            return Err(lines.in_doubt());
+        }
+    }
+    Ok((Head { fields }, body))
+}
+
+/// The lines of a text, without their ends.
+#[derive(Clone, Copy)]
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    /// Of the line that came last, from 1 on.
+    number: usize,
+    end_in_cr: bool,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t [u8]) -> Self {
+        let mark = b"\xef\xbb\xbf";
+        let first = text.split(|&byte| byte == b'\n').next();
+        let first = first.unwrap_or_default();
+        let ends_in_cr = || {
+            let begin = first.iter().position(u8::is_ascii_alphanumeric)?;
+            let rest = first.get(begin..)?;
+            let end = rest.windows(2).position(|pair| pair == b"\r\r")?;
+            rest.iter().skip(end).find(|&&byte| byte != b'\r')
+        };
+        Self {
+            text,
+            at: if text.starts_with(mark) {
+                mark.len()
+            } else {
+                0
+            },
+            number: 0,
+            end_in_cr: first.len() == text.len() || ends_in_cr().is_some(),
+        }
+    }
+
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let end = |&byte: &u8| byte == b'\n' || byte == b'\r' && self.end_in_cr;
+        let (mut line, rest) = rest.split_at(rest.iter().position(end).unwrap_or(rest.len()));
+        self.at += line.len()
+            + match rest {
+                [b'\r', b'\n', ..] => 2,
+                [] => 0,
+                _ => 1,
+            };
+        while let (Some((b'\r', before)), false) = (line.split_last(), self.end_in_cr) {
+            line = before;
+        }
+        self.number += 1;
+        Some(line)
+    }
+
+    fn in_doubt(&self) -> String {
+        let what = "begin each field in the first column, and end the header with an empty line";
+        format!("line {}: a Bcc, or not? {what}", self.number)
+    }
+}
+
+const BCC: [&[u8]; 2] = [b"bcc", b"resentbcc"];
+
+/// The beginning of a name that was cut in two.
+#[derive(Default)]
+struct Name(Vec<u8>);
+
+impl Name {
+    /// Whether the next line names a Bcc, whatever damage was done to it: cuts, a CR instead of its end or of the one
+    /// before, characters that are no letters, no colon.
+    fn is_bcc(&mut self, line: &[u8]) -> bool {
+        let mut is_bcc = false;
+        for piece in line.split(|&byte| byte == b'\r') {
+            let whole = [&self.0, piece].concat();
+            let begins = |text: &&[u8]| {
+                let letters = letters(text);
+                text.len() < 64
+                    && !text.contains(&b':')
+                    && BCC.iter().any(|name| name.starts_with(&letters))
+            };
+            is_bcc |= names_bcc(&whole) || names_bcc(piece);
+            self.0 = [&whole, piece]
+                .into_iter()
+                .find(begins)
+                .unwrap_or_default()
+                .to_vec();
+        }
+        is_bcc
+    }
+}
+
+fn names_bcc(line: &[u8]) -> bool {
+    let colon = line.iter().position(|&byte| byte == b':');
+    let name = colon.and_then(|colon| line.get(..colon));
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let first = words.next().filter(|_| line.contains(&b'@'));
+    let is_bcc = |name: &[u8]| BCC.contains(&&*letters(name));
+    name.is_some_and(is_bcc) || first.is_some_and(is_bcc)
+}
+
+/// The letters in lower case, no more of them than matter.
+fn letters(text: &[u8]) -> Vec<u8> {
+    let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic());
+    letters.take(16).map(u8::to_ascii_lowercase).collect()
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
+}
+
+/// A line in which no CR is left.
+fn spaced(line: &[u8]) -> impl Iterator<Item = u8> {
+    line.iter()
+        .map(|&byte| if byte == b'\r' { b' ' } else { byte })
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    name: String,
+    /// What stands behind the colon, lines of a folded value joined by CRLF.
+    value: Vec<u8>,
+}
+
+impl Field {
+    /// RFC 5322 2.2 and 4.5: a name of printable characters, perhaps a space, a colon.
+    fn of(line: &[u8]) -> Option<Self> {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let name = line.get(..colon)?.trim_ascii_end();
+        if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        Some(Self {
+            name: String::from_utf8_lossy(name).into_owned(),
+            value: spaced(line.get(colon + 1..)?).collect(),
+        })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    fn is_bcc(&self) -> bool {
+        BCC.contains(&&*letters(self.name.as_bytes()))
+    }
+
+    /// What is no UTF-8 counts as Windows-1252, as it does to every browser.
+    fn text(&self) -> Cow<'_, str> {
+        match std::str::from_utf8(&self.value) {
+            Ok(text) => text.into(),
+            Err(_) => self.value.iter().map(|&byte| windows_1252(byte)).collect(),
+        }
+    }
+
+    /// The mailboxes, and what is none.
+    fn mailboxes(&self) -> (Vec<Mailbox>, Vec<String>) {
+        let (mut mailboxes, mut wrong) = list::read(&self.text());
+        if std::str::from_utf8(&self.value).is_err() {
+            // The character set of a name may be guessed, that of an address must not.
+            mailboxes.retain(|mailbox| {
+                let is_known = mailbox.spec.is_ascii();
+                if !is_known {
+                    wrong.push(format!("`{}` is not UTF-8", mailbox.spec));
+                }
+                is_known
+            });
+        }
+        let wrong = wrong.iter().map(|what| format!("{}: {what}", self.name));
+        (mailboxes, wrong.collect())
+    }
+
+    /// The value in ASCII, but for addresses, and for what has a structure that is not known here.
+    fn encoded(&self) -> Cow<'_, [u8]> {
+        const OF_ADDRESSES: &[&str] = &[
+            "From",
+            "Sender",
+            "Reply-To",
+            "To",
+            "Cc",
+            "Resent-From",
+            "Resent-Sender",
+            "Resent-To",
+            "Resent-Cc",
+            "Resent-Reply-To",
+            "Errors-To",
+            "Return-Receipt-To",
+            "Disposition-Notification-To",
+            "Mail-Followup-To",
+        ];
+        const OTHERS: &[&str] = &[
+            "Received",
+            "Return-Path",
+            "Date",
+            "Message-ID",
+            "In-Reply-To",
+            "References",
+            "Resent-Date",
+            "Resent-Message-ID",
+            "MIME-Version",
+            "Content-Type",
+            "Content-Disposition",
+            "Content-Transfer-Encoding",
+            "Content-ID",
+            "DKIM-Signature",
+            "Authentication-Results",
+        ];
+        let is_any = |names: &[&str]| names.iter().any(|name| self.is(name));
+        let column = self.name.len() + 1;
+        if self.value.is_ascii() || is_any(OTHERS) {
+            Cow::from(&self.value)
+        } else if is_any(OF_ADDRESSES) {
+            list::encoded_list(&self.text(), column).into_bytes().into()
+        } else {
+            list::encoded_text(&self.text(), column).into_bytes().into()
+        }
+    }
+}
+
+/// Five of its bytes mean nothing.
+fn windows_1252(byte: u8) -> char {
+    const FROM_80: [char; 32] = [
+        '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž',
+        '\u{fffd}', '\u{fffd}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ',
+        '\u{fffd}', 'ž', 'Ÿ',
+    ];
+    let special = usize::from(byte)
+        .checked_sub(0x80)
+        .and_then(|at| FROM_80.get(at));
+    special.copied().unwrap_or(char::from(byte))
+}
+
+/// Who may stand in From.
+#[derive(Clone, Copy)]
+pub(crate) struct Author<'a> {
+    pub(crate) mailbox: &'a str,
+    /// The addresses that the mailbox has the right to send as.
+    pub(crate) send_as: &'a [String],
+    /// Whether no answer reaches a domain: it is this machine, or known to its network only.
+    pub(crate) is_unreachable: &'a dyn Fn(&str) -> bool,
+    /// What stands as the name where there was none, for the local part that stood there.
+    pub(crate) name: &'a dyn Fn(&str) -> String,
+}
+
+impl Author<'_> {
+    fn may_send_as(&self, address: &str) -> bool {
+        let others = self.send_as.iter().map(String::as_str);
+        std::iter::once(self.mailbox)
+            .chain(others)
+            .any(|own| own.eq_ignore_ascii_case(address))
+    }
+
+    fn can_be_answered(&self, address: &str) -> bool {
+        let domain = address.rsplit_once('@').map(|(_, domain)| domain);
+        domain.is_some_and(|domain| domain.contains('.') && !(self.is_unreachable)(domain))
+    }
+}
+
+impl Head {
+    /// Adds a field at the end, where it is below what servers on the way have added.
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        self.fields.push(Field {
+            name: name.to_owned(),
+            value: format!(" {value}").into_bytes(),
+        });
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.fields.retain(|field| !field.is(name));
+    }
+
+    /// The first field's value, if it has one.
+    pub(crate) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        let field = self.fields.iter().find(|field| field.is(name))?;
+        Some(field.text()).filter(|text| !text.trim().is_empty())
+    }
+
+    /// The mailboxes in To, Cc and Bcc; of a message that somebody passed on, those in the Resent fields instead (RFC
+    /// 5322 3.6.6). `<>` is nobody. And what is none.
+    pub(crate) fn recipients(&self) -> (Vec<Mailbox>, Vec<String>) {
+        let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
+        let names = match resent.iter().any(|name| self.get(name).is_some()) {
+            true => resent,
+            false => ["To", "Cc", "Bcc"],
+        };
+        let fields = self
+            .fields
+            .iter()
+            .filter(|field| names.iter().any(|name| field.is(name)));
+        let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
+        let nobody = |mailbox: &Mailbox| mailbox.spec.is_empty();
+        let mailboxes = mailboxes.into_iter().flatten();
+        (
+            mailboxes.filter(|mailbox| !nobody(mailbox)).collect(),
+            wrong.concat(),
+        )
+    }
+
+    /// Puts others into To and Cc for those that `others` knows.
+    pub(crate) fn rewrite_recipients(
+        &mut self,
+        others: &mut dyn FnMut(&Mailbox) -> Option<Vec<Mailbox>>,
+    ) {
+        let names = ["To", "Cc", "Resent-To", "Resent-Cc"];
+        for field in &mut self.fields {
+            let (mailboxes, wrong) = field.mailboxes();
+            let is_to = names.iter().any(|name| field.is(name));
+            if !is_to || !wrong.is_empty() || mailboxes.iter().all(|m| others(m).is_none()) {
+                continue;
+            }
+            let mailboxes = mailboxes
+                .into_iter()
+                .flat_map(|m| others(&m).unwrap_or(vec![m]));
+            let written: Vec<_> = mailboxes.map(|mailbox| mailbox.written()).collect();
+            field.value = format!(" {}", written.join(",\r\n ")).into_bytes();
+        }
+    }
+
+    /// Takes out what no recipient is to see.
+    pub(crate) fn remove_bcc(&mut self) {
+        self.fields.retain(|field| !field.is_bcc());
+    }
+
+    /// Says what a body of more than ASCII is, if nothing was said.
+    pub(crate) fn declare(&mut self, charset: &str) {
+        let says = |field: &Field| {
+            let name = field.name.to_ascii_lowercase();
+            name == "mime-version" || name.starts_with("content-")
+        };
+        if !self.fields.iter().any(says) {
+            self.add("MIME-Version", "1.0");
+            self.add("Content-Type", &format!("text/plain; charset={charset}"));
+            self.add("Content-Transfer-Encoding", "8bit");
+        }
+    }
+
+    /// Makes From what Exchange takes (facts.md, "After DATA"), and returns the address that stood there if it was
+    /// another.
+    ///
+    /// The name stays, the address goes into Reply-To if there is none and if it can be answered. Signatures over the old
+    /// From go with it, and so does a Sender that Exchange would refuse.
+    pub(crate) fn rewrite_from(&mut self, author: &Author<'_>) -> Option<String> {
+        let sender = self.get("Sender").map(|text| list::author(&text).spec);
+        if sender.is_none_or(|sender| !author.may_send_as(&sender)) {
+            self.remove("Sender");
+        }
+        let text = self.get("From").unwrap_or_default();
+        let from = list::author(&text);
+        let is_own = author.may_send_as(&from.spec);
+        let is_one = list::parse(&text).is_ok_and(|mailboxes| mailboxes.len() == 1);
+        let mut froms = self.fields.iter().filter(|field| field.is("From"));
+        if is_own && is_one && (froms.next(), froms.next()).1.is_none() {
+            return None;
+        }
+        let mut becomes = from.clone();
+        if !is_own {
+            if self.get("Reply-To").is_none() && author.can_be_answered(&from.spec) {
+                self.remove("Reply-To");
+                self.add("Reply-To", &from.written());
+            }
+            self.remove("Sender");
+            becomes.spec = author.mailbox.to_owned();
+            if from.name.is_empty() {
+                let (local, _) = from.spec.rsplit_once('@').unwrap_or((&from.spec, ""));
+                becomes.name = Mailbox::new(&(author.name)(local.trim_matches('"')), "").name;
+            }
+        }
+        let mut becomes = Some(format!(" {}", becomes.written()).into_bytes());
+        self.fields.retain_mut(|field| {
+            !field.is("From") || becomes.take().map(|value| field.value = value).is_some()
+        });
+        self.remove("DKIM-Signature");
+        (!is_own).then_some(from.spec)
+    }
+
+    /// The header and the blank line, lines ending in CRLF.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for field in &self.fields {
+            text.extend(field.name.bytes());
+            text.push(b':');
+            text.extend(&*field.encoded());
+            text.extend(b"\r\n");
+        }
+        text.extend(b"\r\n");
+        text
+    }
+}

@@ -1,0 +1,429 @@
+//! Headers that others wrote: what is taken off, what is mended, and what nobody may see.
+
+use proptest::prelude::*;
+
+use super::head::{Author, Head, split};
+use super::list::Mailbox;
+
+/// The header as it would be sent, `|` for its line ends, and the body.
+fn read(text: impl AsRef<[u8]>) -> String {
+    let text = text.as_ref();
+    match split(text, true) {
+        Ok((head, body)) => {
+            let head = String::from_utf8_lossy(&head.text()).replace("\r\n", "|");
+            head + &String::from_utf8_lossy(&text[body..])
+        }
+        Err(what) => format!("! {what}"),
+    }
+}
+
+#[test]
+fn a_header_ends_where_it_ends() {
+    for (text, expected) in [
+        ("To: a\nSubject: b\n\nhello\n", "To: a|Subject: b||hello\n"),
+        (
+            "To: a\r\nSubject: b\r\n c\r\n\r\nhello",
+            "To: a|Subject: b| c||hello",
+        ),
+        ("From root Tue Nov 24\nTo: a\n\n", "To: a||"),
+        (">From root Tue Nov 24\nTo: a\n\n", "To: a||"),
+        ("\u{feff}To: a\n\nx", "To: a||x"),
+        ("\u{feff}From root Tue\nTo: a\n\nx", "To: a||x"),
+        ("To: a\nhello there\n", "To: a||hello there\n"),
+        ("To: a", "To: a||"),
+        ("To : a\n  \nCc: b\n\nx", "To: a|Cc: b||x"),
+        ("hello\n", "|hello\n"),
+        ("\nTo: a\n", "|To: a\n"),
+        ("  hello\n", "|  hello\n"),
+        ("", "|"),
+        ("To: a\n\u{e9}t\u{e9}: b\n", "To: a||\u{e9}t\u{e9}: b\n"),
+        // Any CR before an LF belongs to the line's end.
+        (
+            "To: a\r\r\nBcc: b\r\r\n\r\r\nx\r\r\n",
+            "To: a|Bcc: b||x\r\r\n",
+        ),
+        ("To: a\n\r\r\nx", "To: a||x"),
+        // CR alone is a space, but where there is nothing else to end a line.
+        ("Subject: a\rb\n\nx\ry", "Subject: a b||x\ry"),
+        ("To: a\rCc: b\r\rx", "To: a|Cc: b||x"),
+        ("To: a\rCc: b\r\rx\ny", "To: a|Cc: b||x\ny"),
+    ] {
+        assert_eq!(read(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_header_that_goes_on_is_none_yet() {
+    let message = "From x\nTo: a\r\nCc: b\r\n\r\nhello";
+    let end = message.find("hello").unwrap();
+    for cut in 0..=message.len() {
+        let split = split(&message.as_bytes()[..cut], false);
+        // It could be that a CR is to come whose LF is not there.
+        assert_eq!(split.is_ok(), cut == 0 || cut > end, "{cut}");
+    }
+    let error = split("To: a\n".repeat(174_762).as_bytes(), false).unwrap_err();
+    assert_eq!(error, "the header is longer than 1 MiB");
+}
+
+/// Each with a Bcc that is hard to see: it is a field, or an error.
+#[test]
+fn a_bcc_that_is_in_doubt_is_an_error() {
+    for (text, line) in [
+        ("Subject: s\nhello\nBcc: h@x\n\nx", 3),
+        ("hello\nBcc: h@x\n\nx", 2),
+        ("\n\nTo: a\nBcc: h@x\n\nx", 4),
+        (" To: a\n Bcc: h@x\n\nx", 2),
+        ("Subject: s\n Bcc: h@x\n\nx", 2),
+        ("Subject: s\rBcc: h@x\n\nx", 1),
+        ("Subject: s\n\rBcc: h@x\n\nx", 2),
+        ("To: a\nB\0cc: h@x\n\nx", 2),
+        ("To: a\nBc\n c: h@x\n\nx", 3),
+        ("To: a\nB\nc\nc: h@x\n\nx", 4),
+        ("To: a\nBcc\n: h@x\n\nx", 3),
+        ("To: a\nResent-\n\tBcc: h@x\n\nx", 3),
+        ("To: a\nB cc: h@x\n\nx", 2),
+        ("To: a\nBcc h@x\n\nx", 2),
+        ("To: a\n\u{feff}Bcc: h@x\n\nx", 2),
+        ("To: a\nFrom x Tue 12:00\nBCC: h@x\n\nx", 3),
+        ("Bcc: a@x,\nh@x\n\nx", 2),
+    ] {
+        let expected = format!("! line {line}: a Bcc, or not? ");
+        assert!(
+            read(text).starts_with(&expected),
+            "{text:?}: {}",
+            read(text)
+        );
+    }
+    for text in [
+        "To: a\nBcc : h@x\n\nx",
+        "To: a\nBcc: a@x,\n  \n\th@x\n\nx",
+        "To: a\nBcc: a@x\rBcc: h@x\n\nx",
+        "To: a\n>Bcc: h@x\n\nx",
+        "Resent-Bcc: h@x\nTo: a\n\nx",
+        "To: a\n\n\nBcc: b@x\n",
+        "hello\n\nBcc: b@x\n",
+        "To: a\nThe bcc was lost.\nMr. Bcc: a note\n",
+    ] {
+        let (mut head, _) = split(text.as_bytes(), true).unwrap();
+        head.remove_bcc();
+        let head = String::from_utf8(head.text()).unwrap();
+        assert!(!head.contains("h@x"), "{text:?}: {head}");
+    }
+}
+
+/// Pieces of headers, some of them damaged; nobody but a Bcc is called hidden.
+fn header() -> impl Strategy<Value = Vec<u8>> {
+    let field = prop::sample::select(vec![
+        "To: a@x.org",
+        "Subject: s",
+        "Subject: a\u{e9} b",
+        "X: a,\n b",
+        "To: a@x.org,\r\n\tb@x.org",
+        "From: root",
+        "Bcc: hidden@x.org",
+        "bcc : hidden@x.org, hidden",
+        "BCC: a@x.org,\n  hidden@x.org",
+        "Resent-Bcc: hidden@x.org",
+        "Bcc:\n hidden@x.org",
+        "Bcc: \"a\n\t\" <hidden@x.org>",
+        "no field",
+        "From x Tue 12:00",
+        " ",
+        "",
+    ]);
+    let end = prop::sample::select(vec![
+        "\n", "\n", "\r\n", "\r\n", "\r\r\n", "\r", "\n\r", "\n\n",
+    ]);
+    let damage = prop::sample::select(vec![
+        "", "", "", "", "\0", " ", "\t", "\u{feff}", "\r", "\n ", "\n", "\u{e9}", "-",
+    ]);
+    let line = (field, end, damage, 0..16usize).prop_map(|(field, end, damage, at)| {
+        // In the name, or before it.
+        let at = at.min(field.find(':').unwrap_or(0)).min(field.len());
+        [&field[..at], damage, &field[at..], end].concat()
+    });
+    let start = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        "\u{feff}",
+        "From x Tue\n",
+        "\n",
+        "\r\n\r\n",
+        " ",
+        "\0",
+    ]);
+    let lines = prop::collection::vec(line, 1..8);
+    (start, lines).prop_map(|(start, lines)| {
+        // Up to the first empty line: what stands behind that is the body for certain.
+        let lines = lines.concat();
+        let begin = lines.find(|c: char| c.is_ascii_graphic()).unwrap_or(0);
+        let empty = |at: &usize| {
+            let rest = &lines.as_bytes()[*at..];
+            let end = rest.iter().skip(1).position(|byte| *byte != b'\r');
+            rest[0] == b'\n' && end.is_some_and(|end| rest[end + 1] == b'\n')
+                || rest.starts_with(b"\r\r")
+        };
+        let end = (begin..lines.len()).find(empty).unwrap_or(lines.len());
+        [start.as_bytes(), &lines.as_bytes()[..end]].concat()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_line_that_names_a_bcc_reaches_another_recipient(header in header()) {
+        let text = [header.as_slice(), b"\r\n\r\nbody\n"].concat();
+        if let Ok((mut head, body)) = split(&text, true) {
+            head.remove_bcc();
+            let sent = [head.text().as_slice(), &text[body..]].concat();
+            prop_assert!(!String::from_utf8_lossy(&sent).contains("hidden"), "{}", sent.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn recipients() {
+    let read = |text: &[u8]| {
+        let (mailboxes, wrong) = split(text, true).unwrap().0.recipients();
+        let specs: Vec<_> = mailboxes.into_iter().map(|m| m.spec).collect();
+        (specs.join(" "), wrong.join(" "))
+    };
+    let text = "To: Ann <ann@x.org>,\n bob@x.org\nBcc: eve@x.org, <>\nCC: G: cid@x.org;\n";
+    let all = "ann@x.org bob@x.org eve@x.org cid@x.org";
+    assert_eq!(
+        read(format!("{text}\n").as_bytes()),
+        (all.into(), String::new())
+    );
+    let resent = format!("{text}Resent-To: dan@x.org\n\n");
+    assert_eq!(read(resent.as_bytes()).0, "dan@x.org");
+    for (text, specs, wrong) in [
+        (
+            &b"To: \"ann\nCc: a@x\n\n"[..],
+            "a@x",
+            "To: a quote is not closed",
+        ),
+        (
+            b"To: a@x, b@@x, c d, e@x\n\n",
+            "a@x e@x",
+            "To: `b@@x` is no address To: `c d` is no address",
+        ),
+        (
+            b"To: J\xf6rg <j\xf6rg@x>, J\xf6rg <j@x>\n\n",
+            "j@x",
+            "To: `j\u{f6}rg@x` is not UTF-8",
+        ),
+    ] {
+        assert_eq!(read(text), (specs.into(), wrong.into()));
+    }
+}
+
+#[test]
+fn raw_text_is_encoded() {
+    for (text, expected) in [
+        (
+            &b"Subject: Gr\xc3\xbc\xc3\x9fe\n\n"[..],
+            "Subject: =?utf-8?b?R3LDvMOfZQ==?=||",
+        ),
+        (
+            b"Subject: Gr\xfc\xdfe\x80\n\n",
+            "Subject: =?utf-8?b?R3LDvMOfZeKCrA==?=||",
+        ),
+        (b"Subject: a\n \xe9\n\n", "Subject: =?utf-8?b?YSDDqQ==?=||"),
+        (
+            b"From: J\xf6rg <root@box>\n\n",
+            "From: =?utf-8?b?SsO2cmc=?= <root@box>||",
+        ),
+        (
+            b"To: a@x,\n (\xe9) b@x\n\n",
+            "To: a@x,| (=?utf-8?b?w6k=?=) b@x||",
+        ),
+    ] {
+        assert_eq!(read(text), expected);
+    }
+    // What has a structure of its own stays.
+    let text = b"Content-Type: text/plain; name=\xe9\r\n\r\n";
+    assert_eq!(split(text, true).unwrap().0.text(), text);
+}
+
+#[test]
+fn a_body_that_is_not_ascii_is_declared_once() {
+    let declared = |text: &str| {
+        let mut head = split(text.as_bytes(), true).unwrap().0;
+        head.declare("utf-8");
+        String::from_utf8(head.text()).unwrap().replace("\r\n", "|")
+    };
+    assert_eq!(
+        declared("To: a\n\n"),
+        "To: a|MIME-Version: 1.0|Content-Type: text/plain; charset=utf-8|Content-Transfer-Encoding: 8bit||"
+    );
+    for said in [
+        "MIME-version: 1.0",
+        "content-type: text/html",
+        "Content-Transfer-Encoding: base64",
+    ] {
+        assert_eq!(declared(&format!("{said}\n\n")), format!("{said}||"));
+    }
+}
+
+/// The header of a message from a machine called web1, and who stood in From.
+fn rewritten(message: &str) -> (String, Option<String>) {
+    let author = Author {
+        mailbox: "robot@contoso.com",
+        send_as: &["Ops@contoso.com".into()],
+        is_unreachable: &|domain| domain == "vm.internal",
+        name: &|user| format!("{user} on web1"),
+    };
+    let mut head = split(message.as_bytes(), true).unwrap().0;
+    let was = head.rewrite_from(&author);
+    (
+        String::from_utf8(head.text()).unwrap().replace("\r\n", "|"),
+        was,
+    )
+}
+
+#[test]
+fn from_becomes_what_exchange_takes() {
+    for (message, expected, was) in [
+        // What it takes stays, byte for byte.
+        (
+            "From: Robot <ROBOT@contoso.com>\nSender: robot@contoso.com\nDKIM-Signature: x\n",
+            "From: Robot <ROBOT@contoso.com>|Sender: robot@contoso.com|DKIM-Signature: x||",
+            None,
+        ),
+        (
+            "From: ops@contoso.com\nSender: root@web1\n",
+            "From: ops@contoso.com||",
+            None,
+        ),
+        (
+            "From: robot@contoso.com, ann@x.org\n",
+            "From: robot@contoso.com||",
+            None,
+        ),
+        (
+            "From: robot@contoso.com\nFrom: ann@x.org\n",
+            "From: robot@contoso.com||",
+            None,
+        ),
+        // The name stays, the address becomes Reply-To.
+        (
+            "From: =?utf-8?q?J=C3=B6rg?= <j@x.org>\nSender: a@b\nDKIM-Signature: v=1;\n b=x\nTo: a\n",
+            "From: =?utf-8?q?J=C3=B6rg?= <robot@contoso.com>|To: a|Reply-To: =?utf-8?q?J=C3=B6rg?= <j@x.org>||",
+            Some("j@x.org"),
+        ),
+        (
+            "From: \"Other,\n Ann\" <ann@x.org>, bob@x.org\nReply-To: c@x.org\n",
+            "From: \"Other, Ann\" <robot@contoso.com>|Reply-To: c@x.org||",
+            Some("ann@x.org"),
+        ),
+        (
+            "From: Smith, John <john@x.org>\nReply-To:\n",
+            "From: \"Smith, John\" <robot@contoso.com>|Reply-To: \"Smith, John\" <john@x.org>||",
+            Some("john@x.org"),
+        ),
+        (
+            "From: J\u{f6}rg <j@x.org>\n",
+            "From: =?utf-8?b?SsO2cmc=?= <robot@contoso.com>|Reply-To: =?utf-8?b?SsO2cmc=?= <j@x.org>||",
+            Some("j@x.org"),
+        ),
+        // Nobody can answer these.
+        (
+            "From: root (Cron Daemon)\n",
+            "From: Cron Daemon <robot@contoso.com>||",
+            Some("root"),
+        ),
+        (
+            "From: www-data <www-data@web1>\n",
+            "From: www-data <robot@contoso.com>||",
+            Some("www-data@web1"),
+        ),
+        (
+            "From: Vm <r@vm.internal>\n",
+            "From: Vm <robot@contoso.com>||",
+            Some("r@vm.internal"),
+        ),
+        // No name, or no address.
+        (
+            "From: root@web1\n",
+            "From: root on web1 <robot@contoso.com>||",
+            Some("root@web1"),
+        ),
+        (
+            "From: \"a b\"@web1\n",
+            "From: a b on web1 <robot@contoso.com>||",
+            Some("\"a b\"@web1"),
+        ),
+        (
+            "From: Nightly Backup\n",
+            "From: Nightly Backup <robot@contoso.com>||",
+            Some(""),
+        ),
+        (
+            "From: \"Ann <ann@x>\n",
+            "From: Ann <robot@contoso.com>||",
+            Some("ann@x"),
+        ),
+    ] {
+        let (head, address) = rewritten(&format!("{message}\n"));
+        assert_eq!(
+            (head.as_str(), address.as_deref()),
+            (expected, was),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn users_in_to_and_cc_can_be_replaced() {
+    let mut head = split(
+        b"To: root, Ann <ann@x.org>\nCc: nobody, \"You\" <root>\nBcc: root\nX: root\n\n",
+        true,
+    )
+    .unwrap()
+    .0;
+    head.rewrite_recipients(&mut |mailbox: &Mailbox| {
+        let ops = |spec: &str| Mailbox {
+            name: mailbox.name.clone(),
+            spec: spec.into(),
+        };
+        (mailbox.spec == "root").then(|| vec![ops("ops@x.org"), ops("it@x.org")])
+    });
+    assert_eq!(
+        String::from_utf8(head.text()).unwrap(),
+        "To: ops@x.org,\r\n it@x.org,\r\n Ann <ann@x.org>\r\nCc: nobody,\r\n You <ops@x.org>,\r\n You <it@x.org>\r\n\
+         Bcc: root\r\nX: root\r\n\r\n"
+    );
+}
+
+/// What is written is whole lines and is read again as it is.
+fn check(text: &[u8]) {
+    let Ok((mut head, body)) = split(text, true) else {
+        return;
+    };
+    assert!(body <= text.len());
+    let _ = head.recipients();
+    head.remove_bcc();
+    head.declare("utf-8");
+    let written = head.text();
+    let plain = String::from_utf8_lossy(&written).replace("\r\n", "");
+    assert!(!plain.contains(['\r', '\n']), "{plain:?}");
+    let (again, end) = split(&written, true).unwrap();
+    assert_eq!(
+        (again.text(), end),
+        (written.clone(), written.len()),
+        "{}",
+        text.escape_ascii()
+    );
+    let _: Head = again;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_header(header in header()) {
+        check(&header);
+    }
+}
