@@ -111,8 +111,7 @@ fn unsuccessful_in_both_paths_leaves_out_what_the_claims_rule_out() {
         let rbac = [
             "which is right with App RBAC",
             "Test-ServicePrincipalAuthorization",
-            "New-ManagementScope -Name 'exosend robot@contoso.com' -RecipientRestrictionFilter 'UserPrincipalName -eq \
-             ''robot@contoso.com'''",
+            "New-ManagementScope -Name 'exosend robot@contoso.com' -RecipientRestrictionFilter",
             "-Role 'Application SMTP.SendAsApp'",
             "Grant admin consent",
         ];
