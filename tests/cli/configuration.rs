@@ -108,6 +108,15 @@ fn a_mistake_is_named_with_its_line() {
             "rewrite_form: unknown key, did you mean `rewrite_from`?",
         ),
         ("rewrite_from = maybe", "rewrite_from: takes true or false"),
+        (
+            "client_secret_expires = 1.5.2027",
+            "client_secret_expires: takes a day, such as 2027-05-01",
+        ),
+        (
+            "ehlo_name = a # b",
+            "ehlo_name: a comment stands on a line of its own, and a value with ` #` in it in 'single quotes'",
+        ),
+        ("logfile = x", "logfile: unknown key, did you mean `log`?"),
         ("in_doubt = always", "in_doubt: takes fail or retry"),
         (
             "initial_response = perhaps",
@@ -346,4 +355,108 @@ fn a_file_that_others_may_write_is_not_believed() {
     let run = send(&machine, &variables, &[]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("warning: ") && run.stderr.contains("not believed"));
+}
+
+#[test]
+fn values_are_taken_as_people_copy_and_write_them() {
+    let machine = Machine::new();
+    let exchange = &machine.exchange;
+    let id = format!("client_id={{{}}}", exchange.client_id());
+    let endpoint = format!(
+        "authority={}/{}/oauth2/v2.0/token",
+        exchange.authority(),
+        exchange.tenant()
+    );
+    for pair in [
+        id.as_str(),
+        &endpoint,
+        "timeout=30s",
+        "partial=True",
+        "managed_identity=No",
+    ] {
+        let run = send(&machine, &[], &["--set", pair]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{pair}");
+    }
+}
+
+#[test]
+fn a_token_for_something_else_is_for_a_file_to_ask_for() {
+    let machine = Machine::new();
+    let scope = "https://management.azure.com/.default";
+    let error = "scope: only a file may name what is not Exchange's";
+    let row = format!("token --set scope={scope} => 78 --set {error}");
+    machine.ends("", &[&row]);
+    let run = send(&machine, &[("EXOSEND_SCOPE", scope)], &[]);
+    assert!(
+        run.stderr.contains("EXOSEND_SCOPE: only a file may"),
+        "{}",
+        run.stderr
+    );
+    machine.configure(&format!("scope = {scope}"));
+    assert_eq!(send(&machine, &[], &[]).code, 77, "Entra's to judge");
+}
+
+/// Entra does not tell an application when its secret ends.
+#[test]
+fn the_secrets_end() {
+    let machine = Machine::new();
+    let file = machine.path("home/.config/exosend.conf");
+    let place = format!("{}:4: client_secret", file.display());
+    let day = |days: u64| {
+        let date = std::process::Command::new("date")
+            .args(["-u", "-d", &format!("{days} days"), "+%F"])
+            .output();
+        String::from_utf8(date.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let log = machine.path("mail.log");
+    for (days, warned) in [(40, false), (12, true)] {
+        let day = day(days);
+        machine.configure(&format!(
+            "client_secret_expires = {day}\nlog = {}",
+            log.display()
+        ));
+        let note = format!(
+            "the client secret ends on {day}, in {days} days: make a new one; its Value goes to {place}"
+        );
+        let run = send(&machine, &[], &[]);
+        let expected = if warned {
+            format!("exosend: warning: {note}\n")
+        } else {
+            String::new()
+        };
+        assert_eq!((run.code, run.stderr), (0, expected));
+        let logged = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(logged.contains(&format!("hint=\"{note}\"")), warned);
+        assert_eq!(machine.run(&["doctor"], "").stderr.contains(&note), warned);
+    }
+    let refused = crate::exchange::Answer::aadsts(401, "invalid_client", 7_000_222, "expired");
+    machine.exchange.token(refused);
+    machine.configure("client_secret_expires = 2026-01-31");
+    let run = send(&machine, &[], &["--set", "token_cache=none"]);
+    assert_eq!(run.code, 77);
+    let ended = "exosend: the client secret ended on 2026-01-31 (client_secret_expires)";
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(
+        lines[0],
+        ended.replacen("exosend: ", "exosend: warning: ", 1)
+    );
+    assert!(
+        lines[1].starts_with(&format!("{ended}: token ")),
+        "{lines:?}"
+    );
+    assert!(
+        lines[2].contains(&format!("; its Value goes to {place}")),
+        "{lines:?}"
+    );
+    // Who has not said when is told where all the same.
+    machine.configure("");
+    let run = send(&machine, &[], &["--set", "token_cache=none"]);
+    assert!(
+        run.stderr.contains(&format!("; its Value goes to {place}")),
+        "{}",
+        run.stderr
+    );
 }

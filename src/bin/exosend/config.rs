@@ -5,10 +5,14 @@ mod settings;
 mod sources;
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
-use exosend::{Account, Stage};
+use exosend::advice::{Condition, condition};
+use exosend::{Account, ErrorKind, Stage};
 
 use crate::common::Common;
+use crate::config::settings::truth;
+use crate::date::rfc3339;
 use crate::exit::Failure;
 use crate::process;
 use sources::{Layer, Setting};
@@ -46,11 +50,15 @@ impl Config {
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }
-        Ok(Self {
+        let config = Self {
             account: account(&layers)?,
             settings,
             origins,
-        })
+        };
+        if let Some(end) = config.secret_end() {
+            log::warn!("{end}");
+        }
+        Ok(config)
     }
 
     /// Names the line to change where the library can only name the key.
@@ -58,7 +66,64 @@ impl Config {
         match field(&failure).map(|field| self.origins.get(field)) {
             Some(Some(from)) => at(from, failure),
             Some(None) => failure.with_hint(sources::hint()),
-            None => failure,
+            None => self.with_secret_end(failure),
+        }
+    }
+
+    /// What there is to say of the client secret's end, from 30 days before. Entra does not tell it to the application.
+    pub(crate) fn secret_end(&self) -> Option<String> {
+        let end = self.settings.client_secret_expires?;
+        let place = self.secret_place()?;
+        let date = rfc3339(end);
+        let date = date.get(..10)?;
+        match end
+            .duration_since(SystemTime::now())
+            .map(|left| left.as_secs() / 86_400)
+        {
+            Ok(days) if days > 30 => None,
+            Ok(days) => Some(format!(
+                "the client secret ends on {date}, in {days} days: make a new one; its Value goes to {place}"
+            )),
+            Err(_) => Some(format!(
+                "the client secret ended on {date} (client_secret_expires)"
+            )),
+        }
+    }
+
+    /// Where the client secret stands, if that is what proves the application.
+    fn secret_place(&self) -> Option<&str> {
+        let keys = ["client_secret", "client_secret_file"];
+        let place = keys.iter().find_map(|key| self.origins.get(*key));
+        place.map(String::as_str)
+    }
+
+    /// Where no token is had for the secret's sake: that it has ended, first, and where a new one goes.
+    fn with_secret_end(&self, failure: Failure) -> Failure {
+        let Some(error) = failure
+            .error()
+            .filter(|error| error.kind() == ErrorKind::Token)
+        else {
+            return failure;
+        };
+        let about_secret = [Some(Condition::SecretExpired), Some(Condition::SecretWrong)];
+        let about_secret = about_secret.contains(&condition(error));
+        let past = self
+            .settings
+            .client_secret_expires
+            .is_some_and(|end| end < SystemTime::now());
+        let (Some(place), true) = (self.secret_place(), about_secret || past) else {
+            return failure;
+        };
+        let hint = match failure.hint().filter(|_| about_secret) {
+            Some(hint) => format!("{hint}; its Value goes to {place}"),
+            None => format!("make a new secret; its Value goes to {place}"),
+        };
+        match self.secret_end().filter(|_| past) {
+            Some(ended) => {
+                let what = format!("{ended}: {}", failure.what());
+                failure.with_what(what).with_hint(hint)
+            }
+            None => failure.with_hint(hint),
         }
     }
 }
@@ -72,12 +137,48 @@ impl Setting {
         if let Some(what) = settings::unknown(&self.key) {
             return Err(what);
         }
-        self.value = in_credentials_directory(&self.value)?.into();
-        Ok(())
+        self.value = in_credentials_directory(as_meant(&self.key, &self.value))?.into();
+        // A token for all of Azure is more than a shell's variable should be able to ask for.
+        let scope = self.key == "scope" && !self.from.contains(':');
+        match scope && !EXCHANGES.iter().any(|start| self.value.starts_with(start)) {
+            true => Err("only a file may name what is not Exchange's".into()),
+            false => Ok(()),
+        }
     }
 
     fn is_own(&self) -> bool {
         settings::setter(&self.key).is_some()
+    }
+}
+
+/// How the scopes of Exchange and Graph begin, in each cloud.
+const EXCHANGES: [&str; 7] = [
+    "https://outlook.office",
+    "https://outlook-",
+    "https://partner.outlook.cn/",
+    "https://webmail.apps.mil/",
+    "https://graph.microsoft.",
+    "https://dod-graph.microsoft.us/",
+    "https://microsoftgraph.chinacloudapi.cn/",
+];
+
+/// A value as people copy and write it.
+fn as_meant<'a>(key: &str, value: &'a str) -> &'a str {
+    match key {
+        // PowerShell and the registry show an id in braces.
+        "tenant" | "client_id" => value.trim_start_matches('{').trim_end_matches('}'),
+        "managed_identity" => match truth(value) {
+            Ok(true) => "true",
+            Ok(false) => "false",
+            Err(_) => value,
+        },
+        "timeout" => value.strip_suffix('s').unwrap_or(value).trim_end(),
+        // The whole address of the token endpoint, as other programs want it: what stands before the tenant.
+        "authority" => value
+            .strip_suffix("/oauth2/v2.0/token")
+            .and_then(|before| before.rsplit_once('/'))
+            .map_or(value, |(authority, _)| authority),
+        _ => value,
     }
 }
 
@@ -125,7 +226,8 @@ fn in_credentials_directory(value: &str) -> Result<String, String> {
     match std::env::var("CREDENTIALS_DIRECTORY") {
         Ok(folder) if !folder.is_empty() => Ok(format!("{folder}/{rest}")),
         _ => Err(
-            "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential="
+            "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential=, and for nobody else; \
+             cron and PHP need a file that they may read"
                 .into(),
         ),
     }

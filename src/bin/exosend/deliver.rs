@@ -76,6 +76,10 @@ pub(crate) fn conclude(
             false => failure,
         }
     });
+    let facts = &Facts {
+        note: config.secret_end(),
+        ..facts.clone()
+    };
     publish(
         &config.settings.log,
         common,

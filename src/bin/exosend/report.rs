@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) message_id: Option<String>,
     /// What was to be a recipient and is no address.
     pub(crate) wrong: Vec<String>,
+    /// What somebody has to do soon, though all is well.
+    pub(crate) note: Option<String>,
 }
 
 /// How it ended.
@@ -64,7 +66,7 @@ pub(crate) fn line(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Fa
     };
     let or_nothing = |value: Option<String>| value.unwrap_or_default();
     let code = reply_of(outcome, failure).map(|reply| reply.code().to_string());
-    let hint = failure.and_then(Failure::hint).map(str::to_owned);
+    let hint = failure.and_then(Failure::hint).or(facts.note.as_deref());
     let fields = [
         ("exit", failure.map_or(0, Failure::code).to_string(), 3),
         ("stage", or_nothing(stage(failure)), 20),
@@ -84,7 +86,7 @@ pub(crate) fn line(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Fa
         ),
         ("message_id", or_nothing(facts.message_id.clone()), 250),
         ("text", text, 1000),
-        ("hint", or_nothing(hint), 600),
+        ("hint", or_nothing(hint.map(str::to_owned)), 600),
     ];
     let fields = fields.map(|(name, value, most)| format!("{name}={}", quoted(&value, most)));
     fields.join(" ")

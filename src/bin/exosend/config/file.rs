@@ -84,11 +84,14 @@ fn assignment(line: &str) -> Result<Option<(String, Zeroizing<String>)>, String>
 fn value(text: &str) -> Result<Zeroizing<String>, String> {
     let mut chars = text.chars();
     let Some(quote @ ('"' | '\'')) = chars.next() else {
-        // systemd takes the backslash away, people expect it to stay.
-        return match text.contains('\\') {
-            true => Err("a backslash: put the value into 'single quotes'".into()),
-            false => Ok(text.to_owned().into()),
-        };
+        // systemd takes the backslash away, and takes a comment behind the value for a part of it. People expect neither.
+        if text.contains('\\') {
+            return Err("a backslash: put the value into 'single quotes'".into());
+        }
+        if text.contains(" #") || text.contains("\t#") {
+            return Err("a comment stands on a line of its own, and a value with ` #` in it in 'single quotes'".into());
+        }
+        return Ok(text.to_owned().into());
     };
     // Room for all of it: a text that grows leaves copies behind.
     let mut value = Zeroizing::new(String::with_capacity(text.len()));
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn a_file_for_people_and_for_systemd() {
         let text = "\u{feff}# who\r\nmailbox = robot@contoso.com\n\n; what systemd likes\n  EXOSEND_CLIENT_ID=\"a \\\"b\\\" \\$c \\d\"\n\
-                    client_secret = 'x\\y#z'\nscope =\n timeout=3 # 4";
+                    client_secret = 'x\\y#z'\nscope =\n timeout='3 # 4'";
         let entries: Vec<_> = parse(text.as_bytes())
             .unwrap()
             .into_iter()
@@ -158,6 +161,11 @@ mod tests {
                 "a = x\\y",
                 1,
                 "a: a backslash: put the value into 'single quotes'",
+            ),
+            (
+                "a = x # y",
+                1,
+                "a: a comment stands on a line of its own, and a value with ` #` in it in 'single quotes'",
             ),
             ("a = x\0y", 1, "a: a control character in the value"),
         ] {

@@ -1,9 +1,11 @@
 //! The keys of the command only: what makes it a sendmail that Exchange accepts.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use exosend::{Account, Message};
 
+use crate::date::generalized_time;
 use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
 use crate::text::nearest;
@@ -30,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) retry_in_doubt: bool,
     /// Deliver to those who are accepted if others are refused.
     pub(crate) partial: bool,
+    /// The last second of the client secret's last day.
+    pub(crate) client_secret_expires: Option<SystemTime>,
 }
 
 impl Default for Settings {
@@ -45,6 +49,7 @@ impl Default for Settings {
             log: LogTo::Usual,
             retry_in_doubt: false,
             partial: false,
+            client_secret_expires: None,
         }
     }
 }
@@ -120,14 +125,22 @@ const KEYS: &[(&str, Set)] = &[
         };
         Ok(())
     }),
+    ("client_secret_expires", |s, v| {
+        let parts: Vec<_> = v.split('-').collect();
+        let shaped = parts.iter().map(|part| part.len()).eq([4, 2, 2]);
+        let end = format!("{}235959Z", parts.concat());
+        let end = generalized_time(end.as_bytes()).filter(|_| shaped);
+        s.client_secret_expires = Some(end.ok_or("takes a day, such as 2027-05-01")?);
+        Ok(())
+    }),
     ("partial", |s, v| {
         s.partial = truth(v)?;
         Ok(())
     }),
 ];
 
-fn truth(value: &str) -> Result<bool, String> {
-    match value {
+pub(super) fn truth(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("takes true or false".into()),
