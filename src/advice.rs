@@ -17,6 +17,7 @@ pub use crate::hint::table::Condition;
 
 use crate::error::Error;
 use crate::hint::table;
+use crate::token::{Token, claims};
 
 /// What an error is known to mean. [`Error::hint`] says it in words.
 ///
@@ -38,4 +39,10 @@ pub fn condition(error: &Error) -> Option<Condition> {
 #[doc(hidden)]
 pub fn conditions() -> impl Iterator<Item = (Condition, &'static [u64])> {
     table::ALL.iter().copied()
+}
+
+/// What a token says of itself, its claims, as JSON in several lines; `None` for one that is no JWT. Nothing is verified:
+/// that is for the server.
+pub fn claims(token: &Token) -> Option<String> {
+    claims::pretty(token)
 }

@@ -37,12 +37,8 @@ impl Token {
 }
 
 impl Claims {
-    /// The middle part of a JWT, JSON in base64 (RFC 7519 3.1).
     fn read(token: &str) -> Option<Self> {
-        let mut parts = token.split('.');
-        let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
-        let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?);
-        let Ok(Value::Object(claims)) = serde_json::from_slice(&json) else {
+        let Ok(Value::Object(claims)) = serde_json::from_slice(&json(token)?) else {
             return None;
         };
         let text = |name: &str| {
@@ -70,6 +66,20 @@ impl Claims {
             ver: text("ver"),
         })
     }
+}
+
+/// The middle part of a JWT, JSON in base64 (RFC 7519 3.1).
+fn json(token: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut parts = token.split('.');
+    let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    let json = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('='));
+    Some(Zeroizing::new(json.ok()?))
+}
+
+/// All that a token says of itself, for people; `None` for one that is no JWT.
+pub(crate) fn pretty(token: &Token) -> Option<String> {
+    let claims: Value = serde_json::from_slice(&json(token.secret())?).ok()?;
+    Some(format!("{claims:#}"))
 }
 
 #[cfg(test)]

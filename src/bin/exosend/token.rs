@@ -1,8 +1,6 @@
 //! `exosend token`: the access token, for other programs.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use exosend::Token;
+use exosend::{Token, advice};
 use lexopt::{Arg, Parser};
 use serde_json::json;
 
@@ -35,17 +33,9 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
             "access_token": token.secret(),
             "expires_in": token.expires_in().as_secs(),
         })),
-        true => say_json(self::claims(token.secret()).ok_or_else(opaque)?),
+        true => say_json(advice::claims(&token).ok_or_else(opaque)?),
         false => say(token.secret()),
     }
-}
-
-/// The middle part of a JWT, which is JSON in base64 (RFC 7519 3.1). Nothing is verified: that is for the server.
-fn claims(token: &str) -> Option<String> {
-    let claims = token.split('.').nth(1)?;
-    let json = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&json).ok()?;
-    Some(format!("{claims:#}"))
 }
 
 fn opaque() -> Failure {
