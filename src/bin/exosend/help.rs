@@ -23,8 +23,8 @@ as sendmail:
  -t       recipients from To, Cc, Bcc  -f A, -r A  From, if there is none
  -F NAME  the name in that From        -i, -oi     a lone dot ends nothing, ever
  -bp, -q  the queue: always empty      -bd, -bs    errors: no daemon, no SMTP
- ignored: -A -B -bm -C -c -D -d -e -G -h -L -M -m -N -n -O -o -p -Q -R -s -T
-          -U -V -X -x
+ ignored: -A -a -B -bm -C -c -D -d -E -e -G -h -L -M -m -N -n -O -o -p -Q -R -S
+          -s -T -U -V -X -x -4 -6         -bi, -I    aliases: nothing to do
  -v       the transcript on stderr     --quiet     no warnings
 behind COMMAND also:
  --config FILE    instead of /etc/exosend.conf and ~/.config/exosend.conf

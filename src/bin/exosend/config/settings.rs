@@ -165,3 +165,29 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
         .split([',', ' ', '\t'])
         .filter(|word| !word.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_tells_each_key() {
+        let readme = include_str!("../../../../README.md");
+        let (_, table) = readme.split_once("| key | meaning, default |\n").unwrap();
+        let rows = table.split("\n\n").next().unwrap().lines().skip(1);
+        let mut told: Vec<_> = rows
+            .flat_map(|row| {
+                row.split(" |")
+                    .next()
+                    .unwrap()
+                    .split('`')
+                    .skip(1)
+                    .step_by(2)
+            })
+            .collect();
+        let mut keys: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
+        told.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(told, keys);
+    }
+}

@@ -208,3 +208,25 @@ fn recipients(argument: String) -> Vec<String> {
         false => vec![argument],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody has to try what is taken.
+    #[test]
+    fn help_and_manual_tell_each_flag() {
+        let manual = include_str!("../exosend.1");
+        let (_, told) = manual.split_once(".Ss Flags of the first form\n").unwrap();
+        let told = told.split(".Ss ").next().unwrap();
+        for flag in ('0'..='9').chain('A'..='Z').chain('a'..='z') {
+            let word = format!("-{flag}");
+            let arguments = [word.as_str(), "m", "ann@example.com"].map(OsString::from);
+            let parsed = Flags::parse("sendmail", &arguments, &mut Common::default());
+            let taken = !parsed.is_err_and(|failure| failure.what().starts_with("invalid option"));
+            let in_manual = told.contains(&format!("Fl {flag}"));
+            let in_help = help::SENDMAIL.contains(&format!(" {word}"));
+            assert_eq!((in_manual, in_help), (taken, taken), "{word}");
+        }
+    }
+}
