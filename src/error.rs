@@ -112,7 +112,7 @@ impl Error {
     }
 
     /// What it is known to mean.
-    #[cfg(feature = "advice")]
+    #[cfg(any(test, feature = "advice"))]
     pub(crate) fn condition(&self) -> Option<Condition> {
         self.0.condition
     }
