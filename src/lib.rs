@@ -27,7 +27,7 @@ mod der;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
-#[path = "../tests/fuzz/inside.rs"]
+#[path = "../tests/invariants/library.rs"]
 pub mod fuzzing;
 mod hint;
 mod message;

@@ -20,7 +20,7 @@ mod head;
 mod help;
 mod input;
 #[cfg(test)]
-#[path = "../../../tests/fuzz/command.rs"]
+#[path = "../../../tests/invariants/command.rs"]
 mod invariants;
 #[path = "../../message/list.rs"]
 mod list;

@@ -5,7 +5,7 @@
 mod file;
 #[path = "../../../src/message/head.rs"]
 mod head;
-#[path = "../command.rs"]
+#[path = "../../invariants/command.rs"]
 mod invariants;
 #[path = "../../../src/message/list.rs"]
 mod list;
