@@ -1,7 +1,6 @@
 //! What went wrong, for the person who must act. All user-facing wording; no control flow.
 
 use std::error::Error as StdError;
-use std::time::SystemTime;
 use std::{fmt, io};
 
 use crate::hint;
@@ -48,7 +47,7 @@ struct Inner {
     /// Entra's `error_codes`, the numbers behind `AADSTS`.
     codes: Vec<u64>,
     /// The `Date` of the HTTP answer that refused the token.
-    answered_at: Option<SystemTime>,
+    answered_at: Option<String>,
     transient: bool,
     in_doubt: bool,
     condition: Option<Condition>,
@@ -281,15 +280,15 @@ impl Error {
     }
 
     /// When the answer was written, by the clock of whoever wrote it.
-    pub(crate) fn with_answered_at(mut self, date: Option<SystemTime>) -> Self {
+    pub(crate) fn with_answered_at(mut self, date: Option<String>) -> Self {
         self.0.answered_at = date;
         self
     }
 
     /// When the token request was refused, by Entra's clock.
     #[cfg(feature = "advice")]
-    pub(crate) fn answered_at(&self) -> Option<SystemTime> {
-        self.0.answered_at
+    pub(crate) fn answered_at(&self) -> Option<&str> {
+        self.0.answered_at.as_deref()
     }
 
     /// The same call may succeed later.

@@ -1,8 +1,9 @@
 //! What nobody gets to see, and the files that hold it.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -29,25 +30,36 @@ impl fmt::Debug for Secret {
 }
 
 /// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
-///
-/// Not a pipe or a device: they are read more than once, and outside every deadline.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let found = std::fs::metadata(path).map_err(failed)?;
-    if !found.is_file() {
-        return Err(format!("{}: not a regular file", path.display()));
+    open(path, 0)
+        .and_then(|(file, found)| read(file, &found, limit))
+        .map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Opens a file for reading, without waiting for anybody: a pipe or a device is an error, even if somebody puts one in
+/// the file's place this moment. `flags` are more of open(2).
+pub(crate) fn open(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(flags | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let found = file.metadata()?;
+    match found.is_file() {
+        true => Ok((file, found)),
+        false => Err(io::Error::other("not a regular file")),
     }
+}
+
+/// The content of such a file, wiped when dropped.
+pub(crate) fn read(file: File, found: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // As much room as it needs: one that grows leaves copies behind.
     let length = found.len().min(limit).saturating_add(1);
     let room = usize::try_from(length).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("{}: longer than {limit} bytes", path.display()));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        false => Ok(bytes),
+        true => Err(io::Error::other(format!("longer than {limit} bytes"))),
     }
-    Ok(bytes)
 }
 
 /// A file that holds one line of text and nothing else, which editors and `echo` end with a line break.

@@ -27,8 +27,8 @@ pub struct Token {
     pub(crate) secret: Secret,
     pub(crate) issued: SystemTime,
     pub(crate) expires: SystemTime,
-    /// What time it was where it was issued, if it comes from there.
-    pub(crate) answered_at: Option<SystemTime>,
+    /// What time it was where it was issued, in the words of who issued it: read only by those who compare clocks.
+    pub(crate) answered_at: Option<String>,
 }
 
 impl Token {

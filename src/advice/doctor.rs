@@ -123,13 +123,15 @@ fn fetch(account: &Account) -> Fetched {
         .check_application()
         .is_ok()
         .then(|| Token::fetch(account));
-    let date = match &token {
-        Some(Ok(token)) => token.answered_at,
+    let told = match &token {
+        Some(Ok(token)) => token.answered_at.as_deref(),
         Some(Err(error)) => error.answered_at(),
         None => None,
     };
     Fetched {
-        by_entra: date.map(|there| Skew::between(SystemTime::now(), there)),
+        by_entra: told
+            .and_then(date::find)
+            .map(|there| Skew::between(SystemTime::now(), there)),
         took: start.elapsed(),
         token,
     }

@@ -1,19 +1,20 @@
 //! Tokens kept between calls and between processes.
 //!
 //! A text file, one line a token: a check sum, which account it is for, when it was issued and when it ends, the token.
-//! There is no lock: whoever has a new token reads the file, and puts a whole new one in its place by a rename. Of two that
-//! do so at once, one's token is lost, which costs one request.
+//! Whoever has a new token makes a draft beside the file, and renames it over the file. Who finds a draft there already
+//! keeps its token to itself, which costs one request later.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
-use crate::crypto::{self, hex, sha256};
-use crate::secret::Secret;
+use crate::crypto::{hex, sha256};
+use crate::secret::{self, Secret};
 use crate::token::answer::MAX_LIFETIME;
 use crate::token::{Keep, Token};
 
@@ -21,7 +22,7 @@ use crate::token::{Keep, Token};
 const TITLE: &str = "exosend tokens 1";
 /// A hundred accounts' worth. A file that is longer is not ours.
 const MAX_FILE: u64 = 256 * 1024;
-/// A file of a process that was killed while it wrote.
+/// A draft of this age is of a process that was killed while it wrote.
 const ABANDONED: Duration = Duration::from_secs(60);
 
 /// The file, and nothing of what is in it.
@@ -40,98 +41,59 @@ impl CacheFile {
     }
 
     /// What the file holds; nothing if it is not there or damaged. An error is a reason to leave it alone.
-    fn read(&self) -> Result<Vec<Entry>, String> {
-        let path = &self.0;
-        let mut tries = 0;
-        let (file, opened) = loop {
-            let at_path = match fs::symlink_metadata(path) {
-                Ok(at_path) => at_path,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                Err(e) => return Err(e.to_string()),
-            };
-            if !at_path.is_file() {
-                return Err("not a file".into());
-            }
-            let file = File::open(path).map_err(|e| e.to_string())?;
-            let opened = file.metadata().map_err(|e| e.to_string())?;
-            if (opened.dev(), opened.ino()) == (at_path.dev(), at_path.ino()) {
-                break (file, opened);
-            }
-            // Another process has put a new file in its place, or somebody a link: that shows when it is looked at again.
-            tries += 1;
-            if tries == 5 {
-                return Err("replaced while it was opened".into());
-            }
+    fn read(&self) -> io::Result<Vec<Entry>> {
+        // Not through a link: what it leads to is not ours to replace.
+        let (file, found) = match secret::open(&self.0, libc::O_NOFOLLOW) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened?,
         };
-        if opened.mode() & 0o077 != 0 {
-            let mode = opened.mode() & 0o777;
-            return Err(format!("others may use it (mode {mode:o}): chmod 600"));
+        if found.mode() & 0o077 != 0 {
+            let mode = found.mode() & 0o777;
+            let what = format!("others may use it (mode {mode:o}): chmod 600");
+            return Err(io::Error::other(what));
         }
-        // Only a file just made tells who we are: std has no geteuid.
-        let mine = Draft::beside(path).and_then(|draft| draft.file.metadata());
-        if mine.map_err(|e| e.to_string())?.uid() != opened.uid() {
-            return Err("it belongs to somebody else".into());
+        // Its owner alone can have opened it, or root.
+        if user().is_some_and(|me| me != found.uid()) {
+            return Err(io::Error::other("it belongs to somebody else"));
         }
-        // As much room as it needs: one that grows leaves copies behind.
-        let room = usize::try_from(opened.len().min(MAX_FILE) + 1).unwrap_or_default();
-        let mut text = Zeroizing::new(String::with_capacity(room));
-        match file.take(MAX_FILE + 1).read_to_string(&mut text) {
-            Ok(length) if length as u64 <= MAX_FILE => Ok(parse(&text)),
-            Ok(_) => Ok(Vec::new()),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => Ok(Vec::new()),
-            Err(e) => Err(e.to_string()),
+        if found.len() > MAX_FILE {
+            return Ok(Vec::new());
+        }
+        let bytes = secret::read(file, &found, MAX_FILE)?;
+        Ok(parse(std::str::from_utf8(&bytes).unwrap_or_default()))
+    }
+
+    /// Puts what `change` makes of the file in its place, if it says that it has changed something.
+    fn change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) {
+        if let Err(why) = self.try_change(change) {
+            self.leave_alone(&why);
         }
     }
 
-    fn write(&self, entries: &[Entry]) -> io::Result<()> {
-        let directory = directory(&self.0);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-        sweep(directory, &self.0);
+    fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<()> {
+        // Left alone, if there is a reason to, before anything is made beside it.
+        self.read()?;
+        let Some(mut draft) = Draft::beside(&self.0)? else {
+            log::debug!("token_cache {}: another writes it", self.0.display());
+            return Ok(());
+        };
+        // Whoever has the draft has the file.
+        let mut entries = self.read()?;
+        if !change(&mut entries) {
+            return Ok(());
+        }
         let mut text = Zeroizing::new(String::with_capacity(entries.iter().map(room).sum()));
         text.push_str(TITLE);
         text.push('\n');
-        for entry in entries {
+        for entry in &entries {
             let line = line(entry);
-            text.push_str(&check_sum(&line));
-            text.push(' ');
-            text.push_str(&line);
-            text.push('\n');
+            text.extend([&check_sum(&line), " ", &line, "\n"]);
         }
-        let mut draft = Draft::beside(&self.0)?;
         draft.file.write_all(text.as_bytes())?;
         fs::rename(&draft.path, &self.0)
     }
 
-    /// Without that token, if there is a reason to change the file.
-    fn forget_in(&self, account: &str, refused: &Token) -> Result<(), String> {
-        let mut entries = self.read()?;
-        let before = entries.len();
-        entries.retain(|e| e.account != account || e.token.secret != refused.secret);
-        match entries.len() == before {
-            true => Ok(()),
-            false => self.write(&entries).map_err(|e| e.to_string()),
-        }
-    }
-
-    /// With a new token in the place of the account's old one.
-    fn store_in(&self, account: String, token: &Token) -> Result<(), String> {
-        let mut entries = self.read()?;
-        entries.retain(|e| e.account != account && !e.token.expires_in().is_zero());
-        // The newest last, so that the oldest make room.
-        entries.push(Entry {
-            account,
-            token: token.clone(),
-        });
-        while entries.iter().map(room).sum::<usize>() as u64 > MAX_FILE {
-            entries.remove(0);
-        }
-        self.write(&entries).map_err(|e| e.to_string())
-    }
-
-    fn leave_alone(&self, why: &str) {
+    fn leave_alone(&self, why: &io::Error) {
         log::warn!("token_cache {}: not used: {why}", self.0.display());
     }
 }
@@ -149,15 +111,28 @@ impl Keep for CacheFile {
         if token.expires_in().is_zero() {
             return;
         }
-        if let Err(why) = self.store_in(account(name), token) {
-            self.leave_alone(&why);
-        }
+        let account = account(name);
+        self.change(&mut |entries| {
+            entries.retain(|e| e.account != account && !e.token.expires_in().is_zero());
+            // The newest last, so that the oldest make room.
+            entries.push(Entry {
+                account: account.clone(),
+                token: token.clone(),
+            });
+            while entries.iter().map(room).sum::<usize>() as u64 > MAX_FILE {
+                entries.remove(0);
+            }
+            true
+        });
     }
 
     fn forget(&self, name: &str, refused: &Token) {
-        if let Err(why) = self.forget_in(&account(name), refused) {
-            self.leave_alone(&why);
-        }
+        let account = account(name);
+        self.change(&mut |entries| {
+            let before = entries.len();
+            entries.retain(|e| e.account != account || e.token.secret != refused.secret);
+            entries.len() < before
+        });
     }
 }
 
@@ -183,34 +158,26 @@ fn entry(text: &str) -> Option<Entry> {
     let account = words.next()?.to_owned();
     let mut time = || UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?));
     let (issued, expires) = (time()?, time()?);
-    let secret = words.next()?;
+    let secret = Secret::new(words.next()?.to_owned());
     // Issued in the time to come: the clock was wrong, and so is the end.
     let early = issued > SystemTime::now() + Duration::from_secs(60);
     if early || expires.duration_since(issued).ok()? > MAX_LIFETIME {
         return None;
     }
-    Some(Entry {
-        account,
-        token: Token::new(Secret::new(secret.to_owned()), issued, expires),
-    })
+    let token = Token::new(secret, issued, expires);
+    Some(Entry { account, token })
 }
 
-fn line(entry: &Entry) -> Zeroizing<String> {
+fn line(Entry { account, token }: &Entry) -> Zeroizing<String> {
     let seconds = |time: SystemTime| {
         time.duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs()
     };
-    let token = &entry.token;
-    let mut line = Zeroizing::new(String::with_capacity(room(entry)));
-    for time in [token.issued, token.expires] {
-        if line.is_empty() {
-            line.push_str(&entry.account);
-        }
-        line.push_str(&format!(" {}", seconds(time)));
-    }
-    line.push(' ');
-    line.push_str(token.secret());
+    let (issued, expires) = (seconds(token.issued), seconds(token.expires));
+    let mut line = Zeroizing::new(String::with_capacity(256 + token.secret().len()));
+    // Writing into a String does not fail.
+    let _ = write!(line, "{account} {issued} {expires} {}", token.secret());
     line
 }
 
@@ -226,53 +193,59 @@ fn check_sum(line: &str) -> String {
     sum
 }
 
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
+/// The user whose rights this process has: the second number of `Uid:` (proc(5)), since std has no geteuid.
+fn user() -> Option<u32> {
+    let (file, found) = secret::open(Path::new("/proc/self/status"), 0).ok()?;
+    let status = secret::read(file, &found, MAX_FILE).ok()?;
+    let (_, ids) = std::str::from_utf8(&status).ok()?.split_once("\nUid:")?;
+    ids.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// A new file of mode 0600 beside the cache, removed when dropped unless it was renamed.
+/// What the file is to be, of mode 0600; removed when dropped unless it was renamed.
 struct Draft {
     path: PathBuf,
     file: File,
 }
 
 impl Draft {
-    fn beside(path: &Path) -> io::Result<Self> {
+    /// `None` while another process has one.
+    fn beside(path: &Path) -> io::Result<Option<Self>> {
+        make_folder(path.parent().unwrap_or(path))?;
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.tmp", crypto::random::<8>()));
+        name.push(".tmp");
         let path = PathBuf::from(name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        Ok(Self { path, file })
+        let changed = fs::symlink_metadata(&path).and_then(|of| of.modified());
+        // A time to come is of a clock that was wrong, and would keep it for ever.
+        if changed.is_ok_and(|then| then.elapsed().map_or(true, |age| age > ABANDONED)) {
+            let _ = fs::remove_file(&path);
+        }
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => Ok(Some(Self { path, file })),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// The folder and those above it, as far as they are missing.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder == Path::new("") {
+        return Ok(());
+    }
+    let make = || DirBuilder::new().mode(0o700).create(folder);
+    match make() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            make_folder(folder.parent().ok_or(e)?)?;
+            make()
+        }
+        Err(_) if folder.is_dir() => Ok(()),
+        made => made,
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Removes what processes left that were killed while they wrote: it holds tokens. Nothing hangs on its success.
-fn sweep(directory: &Path, path: &Path) {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    for found in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let found_name = found.file_name();
-        let rest = found_name.as_encoded_bytes().strip_prefix(name);
-        // Sixteen digits between two dots: somebody else's file is not ours to remove.
-        let middle = rest.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(b".tmp"));
-        let is_draft =
-            middle.is_some_and(|name| name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit));
-        let modified = found.metadata().and_then(|of| of.modified()).ok();
-        let age = modified.and_then(|then| then.elapsed().ok());
-        if is_draft && age.is_some_and(|age| age > ABANDONED) {
-            let _ = fs::remove_file(found.path());
-        }
     }
 }

@@ -2,18 +2,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::CertificateDer;
 use ureq::config::ConfigBuilder;
-use ureq::http::Request;
+use ureq::http::{Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, AsSendBody};
 use zeroize::Zeroizing;
 
-use crate::date;
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
@@ -34,7 +33,7 @@ pub(crate) struct Answer {
     /// `WWW-Authenticate`.
     pub(super) challenge: Option<String>,
     /// When it was sent, by the clock of who sent it.
-    pub(super) date: Option<SystemTime>,
+    pub(super) date: Option<String>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
@@ -44,9 +43,18 @@ pub(super) fn ask(
     request: Result<Request<impl AsSendBody>, ureq::http::Error>,
     deadline: Deadline,
 ) -> Result<Answer, Failure> {
-    let answer = request
+    let response = request
         .map_err(ureq::Error::from)
-        .and_then(|request| agent.run(request))
+        .and_then(|request| agent.run(request));
+    // A function of its own, so that it is compiled once and not for each kind of body.
+    read(response, deadline)
+}
+
+fn read(
+    response: Result<Response<ureq::Body>, ureq::Error>,
+    deadline: Deadline,
+) -> Result<Answer, Failure> {
+    let answer = response
         .and_then(Answer::read)
         .map_err(|error| unanswered(error, deadline))?;
     let (status, length) = (answer.status, answer.body.len());
@@ -55,9 +63,7 @@ pub(super) fn ask(
 }
 
 impl Answer {
-    pub(crate) fn read(
-        mut response: ureq::http::Response<ureq::Body>,
-    ) -> Result<Self, ureq::Error> {
+    pub(crate) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
         let header = |name| {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(printable)
@@ -69,7 +75,7 @@ impl Answer {
             retry_after: header("retry-after")
                 .map(|s| s.trim().parse().map_or(Duration::MAX, Duration::from_secs)),
             challenge: header("www-authenticate"),
-            date: header("date").and_then(|text| date::find(&text)),
+            date: header("date"),
             body: response
                 .body_mut()
                 .with_config()
@@ -112,7 +118,6 @@ fn config(left: Duration) -> ConfigBuilder<AgentScope> {
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .max_idle_connections(0)
         // 128 KiB each by default, and zeroed, for an answer of 2 KB.
         .input_buffer_size(16 * 1024)
         .output_buffer_size(16 * 1024)

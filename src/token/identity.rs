@@ -1,6 +1,6 @@
 //! What the machine's own identity is asked, in the clear, on this machine (facts.md, "Managed identities").
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ureq::http::Request;
@@ -18,68 +18,127 @@ use crate::token::{Application, Failure, Token};
 /// The key file of Azure Arc is read only up to this size.
 const MAX_KEY: u64 = 4096;
 
-/// App Service, Functions, Container Apps.
-pub(crate) fn app_service(
-    app: &Application<'_>,
-    endpoint: &str,
-    header: &Secret,
-    attempt: u32,
-    total: Deadline,
-) -> Result<Token, Failure> {
-    let question = Question::new(app, endpoint, "2019-08-01");
-    let header_line = ("x-identity-header", header.expose());
-    let asked = SystemTime::now();
-    question
-        .ask(&[header_line], total)
-        .and_then(|answer| question.token(&answer, asked, header))
-        .map_err(|failure| failure.only_once(attempt).about("app service"))
+/// Where a machine's identity is asked for, and how.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// For errors.
+    pub(crate) name: &'static str,
+    pub(crate) endpoint: String,
+    version: &'static str,
+    /// The header that shows who asks.
+    header: (&'static str, Secret),
+    /// The folder of the key files that this one wants to be shown: only those who may have a token can read them.
+    pub(crate) keys: Option<PathBuf>,
 }
 
-/// A virtual machine.
-pub(crate) fn imds(
-    app: &Application<'_>,
-    endpoint: &str,
-    attempt: u32,
-    total: Deadline,
-) -> Result<Token, Failure> {
-    let question = Question::new(app, endpoint, "2018-02-01");
-    let asked = SystemTime::now();
-    let answer = question
-        .ask(&[METADATA], total)
-        .map_err(|failure| failure.only_once(1).about("imds"))?;
-    let pause = imds_pause(answer.status, attempt);
-    question
-        .token(&answer, asked, &Secret::new(String::new()))
-        .map_err(|failure| Failure { pause, ..failure }.about("imds"))
-}
-
-/// A server with the agent of Azure Arc. It shows who may ask by a file that only its group can read.
-pub(crate) fn arc(
-    app: &Application<'_>,
-    endpoint: &str,
-    keys: &Path,
-    attempt: u32,
-    total: Deadline,
-) -> Result<Token, Failure> {
-    let question = Question::new(app, endpoint, "2020-06-01");
-    let asked = SystemTime::now();
-    let token = || {
-        let challenge = question.ask(&[METADATA], total)?;
-        if challenge.status != 401 {
-            return question.token(&challenge, asked, &Secret::new(String::new()));
+impl Source {
+    /// App Service, Functions, Container Apps.
+    pub(crate) fn app_service(endpoint: String, header: String) -> Self {
+        Self {
+            name: "app service",
+            endpoint,
+            version: "2019-08-01",
+            header: ("x-identity-header", Secret::new(header)),
+            keys: None,
         }
-        let key = arc_key(challenge.challenge.as_deref().unwrap_or_default(), keys)
-            .map_err(|what| Error::new(ErrorKind::Token, Stage::Token, what))?;
-        let mut basic = Zeroizing::new(String::with_capacity(6 + key.expose().len()));
-        basic.push_str("Basic ");
-        basic.push_str(key.expose());
-        let answer = question.ask(&[METADATA, ("authorization", &basic)], total)?;
-        question.token(&answer, asked, &key)
-    };
-    token().map_err(|failure: Failure| failure.only_once(attempt).about("azure arc"))
+    }
+
+    /// A server outside Azure with the Connected Machine agent.
+    pub(crate) fn arc(endpoint: String, keys: PathBuf) -> Self {
+        Self {
+            keys: Some(keys),
+            ..Self::metadata("azure arc", endpoint, "2020-06-01")
+        }
+    }
+
+    /// A virtual machine.
+    pub(crate) fn imds(endpoint: String) -> Self {
+        Self::metadata(IMDS, endpoint, "2018-02-01")
+    }
+
+    /// One that wants to see that nobody was tricked into asking.
+    fn metadata(name: &'static str, endpoint: String, version: &'static str) -> Self {
+        Self {
+            name,
+            endpoint,
+            version,
+            header: ("metadata", Secret::new("true".into())),
+            keys: None,
+        }
+    }
+
+    /// Asks once. `attempt` counts from 0.
+    pub(crate) fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
+        let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
+        let mut fields = vec![("api-version", self.version), ("resource", resource)];
+        if !app.client_id.is_empty() {
+            fields.push(("client_id", app.client_id));
+        }
+        let query = http::form(&fields);
+        let url = format!("{}?{}", self.endpoint, query.as_str());
+        self.ask(&url, app.timeout, attempt, total)
+            .map_err(|failure| failure.about(self.name))
+    }
+
+    fn ask(
+        &self,
+        url: &str,
+        timeout: Duration,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
+        let asked = SystemTime::now();
+        let get = |more: Option<&str>| {
+            get(url, &self.header, more, total.step(timeout, "token")).map_err(|failure| {
+                let error = failure.error.with_condition(Condition::NotOnAzure);
+                let pause = failure.pause.filter(|_| attempt == 0 && self.name != IMDS);
+                Failure { error, pause }
+            })
+        };
+        let mut answer = get(None)?;
+        let mut shown = self.header.1.clone();
+        if let (401, Some(keys)) = (answer.status, &self.keys) {
+            let challenge = answer.challenge.as_deref().unwrap_or_default();
+            shown = arc_key(challenge, keys)
+                .map_err(|what| Error::new(ErrorKind::Token, Stage::Token, what))?;
+            let mut basic = Zeroizing::new(String::with_capacity(6 + shown.expose().len()));
+            basic.extend(["Basic ", shown.expose()]);
+            answer = get(Some(&basic))?;
+        }
+        let pause = match self.name {
+            IMDS => imds_pause(answer.status, attempt),
+            _ => answer.pause().filter(|_| attempt == 0),
+        };
+        let (name, secret) = ("[withheld]", &shown);
+        answer
+            .token(asked, &Withheld { name, secret })
+            .map_err(|error| Failure { error, pause })
+    }
 }
 
-const METADATA: (&str, &str) = ("metadata", "true");
+const IMDS: &str = "imds";
+
+fn get(
+    url: &str,
+    header: &(&str, Secret),
+    authorization: Option<&str>,
+    deadline: Deadline,
+) -> Result<Answer, Failure> {
+    let left = deadline
+        .remaining()
+        .map_err(|e| Error::io(Stage::Token, e))?;
+    log::debug!("token request to {url}");
+    let mut request = Request::get(url).header(header.0, header.1.expose());
+    if let Some(key) = authorization {
+        request = request.header("authorization", key);
+    }
+    http::ask(&http::local(left), request.body(()), deadline)
+}
 
 /// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have
 /// meant. Any other would be somebody else's secret, read for whoever answers on that port.
@@ -114,51 +173,6 @@ fn imds_pause(status: u16, attempt: u32) -> Option<Duration> {
         (410, 0..7) => Some(Duration::from_secs(10)),
         (404 | 408 | 429 | 500..=599, 0..3) => Some(Duration::from_secs(1 << attempt)),
         _ => None,
-    }
-}
-
-/// One endpoint, and what it is asked for.
-struct Question<'a> {
-    url: String,
-    app: &'a Application<'a>,
-}
-
-impl<'a> Question<'a> {
-    fn new(app: &'a Application<'_>, endpoint: &str, version: &str) -> Self {
-        let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
-        let mut fields = vec![("api-version", version), ("resource", resource)];
-        if !app.client_id.is_empty() {
-            fields.push(("client_id", app.client_id));
-        }
-        let query = http::form(&fields);
-        let url = format!("{endpoint}?{}", query.as_str());
-        Self { url, app }
-    }
-
-    /// Asks once, and no further than to where it leads.
-    fn ask(&self, headers: &[(&str, &str)], total: Deadline) -> Result<Answer, Failure> {
-        let deadline = total.step(self.app.timeout, "token");
-        let left = deadline
-            .remaining()
-            .map_err(|e| Error::io(Stage::Token, e))?;
-        log::debug!("token request to {}", self.url);
-        let agent = http::local(left);
-        let mut request = Request::get(&self.url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        http::ask(&agent, request.body(()), deadline).map_err(|failure| {
-            let error = failure.error.with_condition(Condition::NotOnAzure);
-            Failure { error, ..failure }
-        })
-    }
-
-    fn token(&self, answer: &Answer, asked: SystemTime, secret: &Secret) -> Result<Token, Failure> {
-        let pause = answer.pause();
-        let name = "[withheld]";
-        answer
-            .token(asked, &Withheld { name, secret })
-            .map_err(|error| Failure { error, pause })
     }
 }
 
@@ -220,7 +234,8 @@ mod tests {
             timeout: Duration::from_secs(15),
         };
         let total = Deadline::after(app.timeout, "total");
-        let Ok(token) = arc(&app, &endpoint, &keys, 0, total) else {
+        let arc = Source::arc(endpoint, keys.clone());
+        let Ok(token) = arc.request(&app, 0, total) else {
             panic!("no token")
         };
         assert_eq!(token.secret(), "ey.J0");

@@ -1,12 +1,9 @@
 //! The identity that Azure gives a machine, and where it is asked for.
 
-use std::path::Path;
-
 use crate::error::Error;
-use crate::secret::Secret;
 use crate::timeouts::Deadline;
 use crate::token::credential::{Credential, wrong};
-use crate::token::identity::{app_service, arc, imds};
+use crate::token::identity::Source;
 use crate::token::{Application, Failure, Token};
 
 const KEY: &str = "managed_identity";
@@ -15,57 +12,39 @@ const KEY: &str = "managed_identity";
 #[derive(Debug)]
 pub(crate) struct ManagedIdentity;
 
-#[derive(Debug, PartialEq)]
-enum Source {
-    /// App Service, Functions, Container Apps.
-    AppService { endpoint: String, header: Secret },
-    /// A server outside Azure with the Connected Machine agent.
-    Arc { endpoint: String },
-    /// A virtual machine.
-    Imds { endpoint: String },
-}
-
 /// Where the agent of Azure Arc leaves its keys.
 const ARC_KEYS: &str = "/var/opt/azcmagent/tokens";
 const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
 const ARC_ENDPOINT: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
 const IMDS: &str = "http://169.254.169.254";
 
-impl Source {
-    fn of(variable: &dyn Fn(&str) -> Option<String>, agent_is_there: bool) -> Self {
-        let endpoint = variable("IDENTITY_ENDPOINT");
-        match (endpoint, variable("IDENTITY_HEADER")) {
-            (Some(endpoint), Some(header)) => Source::AppService {
-                endpoint,
-                header: Secret::new(header),
-            },
-            (Some(endpoint), None) if variable("IMDS_ENDPOINT").is_some() => {
-                Source::Arc { endpoint }
-            }
-            (None, _) if agent_is_there => Source::Arc {
-                endpoint: ARC_ENDPOINT.into(),
-            },
-            _ => {
-                let host = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST");
-                let host = host.unwrap_or_else(|| IMDS.into());
-                let host = host.trim_end_matches('/');
-                Source::Imds {
-                    endpoint: format!("{host}/metadata/identity/oauth2/token"),
-                }
-            }
+fn source(variable: &dyn Fn(&str) -> Option<String>, agent_is_there: bool) -> Source {
+    let endpoint = variable("IDENTITY_ENDPOINT");
+    match (endpoint, variable("IDENTITY_HEADER")) {
+        (Some(endpoint), Some(header)) => Source::app_service(endpoint, header),
+        (Some(endpoint), None) if variable("IMDS_ENDPOINT").is_some() => {
+            Source::arc(endpoint, ARC_KEYS.into())
+        }
+        (None, _) if agent_is_there => Source::arc(ARC_ENDPOINT.into(), ARC_KEYS.into()),
+        _ => {
+            let host = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST");
+            let host = host.unwrap_or_else(|| IMDS.into());
+            let host = host.trim_end_matches('/');
+            Source::imds(format!("{host}/metadata/identity/oauth2/token"))
         }
     }
+}
 
-    fn here() -> Self {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self::of(&variable, std::fs::exists(ARC_AGENT).unwrap_or(false))
-    }
-
-    fn endpoint(&self) -> &str {
-        match self {
-            Source::AppService { endpoint, .. }
-            | Source::Arc { endpoint }
-            | Source::Imds { endpoint } => endpoint,
+fn here() -> Result<Source, Error> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let source = source(&variable, std::fs::exists(ARC_AGENT).unwrap_or(false));
+    match is_on_this_machine(&source.endpoint) {
+        true => Ok(source),
+        // What it is asked in the clear must not leave the machine.
+        false => {
+            let endpoint = source.endpoint;
+            let what = format!("{endpoint} is not http on 169.254.0.0/16 or loopback");
+            Err(wrong(KEY, what))
         }
     }
 }
@@ -76,15 +55,7 @@ impl Credential for ManagedIdentity {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let source = Source::here();
-        let endpoint = source.endpoint();
-        if is_on_this_machine(endpoint) {
-            Ok(())
-        } else {
-            // What it is asked in the clear must not leave the machine.
-            let what = format!("{endpoint} is not http on 169.254.0.0/16 or loopback");
-            Err(wrong(KEY, what))
-        }
+        here().map(drop)
     }
 
     fn stands_alone(&self) -> bool {
@@ -101,18 +72,12 @@ impl Credential for ManagedIdentity {
         attempt: u32,
         total: Deadline,
     ) -> Result<Token, Failure> {
-        self.check()?;
-        match Source::here() {
-            Source::Arc { .. } if !app.client_id.is_empty() => {
-                let what = "Azure Arc has the system's identity only: leave client_id out";
-                Err(wrong(KEY, what).into())
-            }
-            Source::AppService { endpoint, header } => {
-                app_service(app, &endpoint, &header, attempt, total)
-            }
-            Source::Arc { endpoint } => arc(app, &endpoint, Path::new(ARC_KEYS), attempt, total),
-            Source::Imds { endpoint } => imds(app, &endpoint, attempt, total),
+        let source = here()?;
+        if source.keys.is_some() && !app.client_id.is_empty() {
+            let what = "Azure Arc has the system's identity only: leave client_id out";
+            return Err(wrong(KEY, what).into());
         }
+        source.request(app, attempt, total)
     }
 }
 
@@ -143,43 +108,30 @@ fn is_on_this_machine(endpoint: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn source(variables: &[(&str, &str)], agent: bool) -> Source {
-        let get = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        Source::of(&get, agent)
-    }
-
     #[test]
     fn the_environment_says_which_machine_this_is() {
+        let source = |variables: &[(&str, &str)], agent| {
+            let get = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let source = source(&get, agent);
+            format!("{} {}", source.name, source.endpoint)
+        };
         let endpoint = ("IDENTITY_ENDPOINT", "http://e");
-        assert_eq!(
-            source(&[endpoint, ("IDENTITY_HEADER", "h")], true),
-            Source::AppService {
-                endpoint: "http://e".into(),
-                header: Secret::new("h".into())
-            }
-        );
-        let arc = |endpoint: &str| Source::Arc {
-            endpoint: endpoint.into(),
-        };
-        assert_eq!(
-            source(&[endpoint, ("IMDS_ENDPOINT", "i")], false),
-            arc("http://e")
-        );
-        assert_eq!(source(&[], true), arc(ARC_ENDPOINT));
-        let imds = |endpoint: &str| Source::Imds {
-            endpoint: endpoint.into(),
-        };
+        let app_service = [endpoint, ("IDENTITY_HEADER", "h")];
+        assert_eq!(source(&app_service, true), "app service http://e");
+        let arc = [endpoint, ("IMDS_ENDPOINT", "i")];
+        assert_eq!(source(&arc, false), "azure arc http://e");
+        assert_eq!(source(&[], true), format!("azure arc {ARC_ENDPOINT}"));
         assert_eq!(
             source(&[], false),
-            imds("http://169.254.169.254/metadata/identity/oauth2/token")
+            "imds http://169.254.169.254/metadata/identity/oauth2/token"
         );
         let pod = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1/")];
         assert_eq!(
             source(&pod, false),
-            imds("http://127.0.0.1:1/metadata/identity/oauth2/token")
+            "imds http://127.0.0.1:1/metadata/identity/oauth2/token"
         );
     }
 

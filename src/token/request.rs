@@ -59,14 +59,15 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form.as_str());
     let answer = http::ask(&http::secure(app.roots, left), request, deadline)?;
+    let pause = answer.pause();
     match answer.token(asked, &Withheld { name, secret }) {
         Ok(mut token) => {
             token.answered_at = answer.date;
             Ok(token)
         }
-        Err(error) => Err(Failure {
-            error: error.with_answered_at(answer.date),
-            pause: answer.pause(),
-        }),
+        Err(error) => {
+            let error = error.with_answered_at(answer.date);
+            Err(Failure { error, pause })
+        }
     }
 }

@@ -339,36 +339,25 @@ fn processes_killed_at_any_moment_leave_the_file_whole() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_removed_in_time() {
-    let exchange = Exchange::start();
-    let scratch = Scratch::new();
-    let old = scratch.file("tokens.00112233aabbccdd.tmp", "a token");
-    scratch.file("tokens.99112233aabbccdd.tmp", "in the making");
-    scratch.file("other.tmp", "somebody else's");
-    let backup = scratch.file("tokens.backup-of-mine.tmp", "somebody else's");
-    let hour_ago = SystemTime::now() - 60 * MINUTE;
-    fs::File::options()
-        .write(true)
-        .open(&old)
-        .unwrap()
-        .set_modified(hour_ago)
-        .unwrap();
-    fs::File::options()
-        .write(true)
-        .open(&backup)
-        .unwrap()
-        .set_modified(hour_ago)
-        .unwrap();
-    Token::get(&account(&exchange, &scratch.path("tokens"))).unwrap();
-    assert_eq!(
-        scratch.names(),
-        [
-            "other.tmp",
-            "tokens",
-            "tokens.99112233aabbccdd.tmp",
-            "tokens.backup-of-mine.tmp"
-        ]
-    );
+fn a_draft_is_respected_while_it_can_be_in_the_making() {
+    let (exchange, scratch, cache) = start();
+    let draft = scratch.file("tokens.tmp", "a token");
+    let moment = |of: SystemTime| {
+        let file = fs::File::options().write(true).open(&draft).unwrap();
+        file.set_modified(of).unwrap();
+    };
+    Token::get(&account(&exchange, &cache)).unwrap();
+    assert_eq!(scratch.names(), ["tokens.tmp"], "another writes");
+    for left_behind in [
+        SystemTime::now() - 2 * MINUTE,
+        SystemTime::now() + 2 * MINUTE,
+    ] {
+        fs::write(&draft, "a token").unwrap();
+        moment(left_behind);
+        Token::get(&account(&exchange, &cache)).unwrap();
+        assert_eq!(scratch.names(), ["tokens"], "its process was killed");
+        fs::remove_file(&cache).unwrap();
+    }
 }
 
 #[test]
