@@ -199,3 +199,34 @@ fn a_disk_that_takes_no_long_message_is_a_passing_trouble() {
     let error = "exosend: /nonexistent: ";
     assert!(run.stderr.starts_with(error), "{}", run.stderr);
 }
+
+/// There is no queue that would try again.
+#[test]
+fn what_exchange_wants_waited_for_is_waited_for_once() {
+    let busy = "432 4.3.2 Concurrent connections limit exceeded.";
+    let fast =
+        "421 4.4.2 Message submission rate for this client has exceeded the configured limit";
+    let long = format!("{NOTE}{}", "x\n".repeat(600_000));
+    for (step, reply, message) in [
+        (Step::Accept, busy, NOTE),
+        (Step::Accept, busy, &long),
+        (Step::Mail, fast, NOTE),
+    ] {
+        let busy = Exchange::builder().on_nth(step, 1, Fault::reply(reply));
+        let machine = Machine::with(busy.start());
+        machine.configure("timeout = 6");
+        let arrived = machine.sendmail(&["ann@example.com"], message);
+        assert!(arrived.text().ends_with("\n"));
+        let length = arrived.text().split_once("\r\n\r\n").unwrap().1.len();
+        assert_eq!(
+            length,
+            message.replace('\n', "\r\n").len() - "Subject: x\r\n\r\n".len()
+        );
+    }
+    let always = || {
+        Exchange::builder()
+            .on(Step::Mail, Fault::reply(busy))
+            .start()
+    };
+    assert!(outcome(always(), "timeout = 2").starts_with("75 sender: 432 "));
+}

@@ -5,7 +5,7 @@ mod settings;
 mod sources;
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use exosend::advice::{Condition, condition};
 use exosend::{Account, ErrorKind, Stage};
@@ -27,6 +27,8 @@ const LONGEST_CACHE: u64 = 1024 * 1024;
 pub(crate) struct Config {
     pub(crate) account: Account,
     pub(crate) settings: Settings,
+    /// The account's `timeout`.
+    pub(crate) patience: Duration,
     /// Which line, variable or option set a key.
     origins: HashMap<String, String>,
 }
@@ -47,12 +49,16 @@ impl Config {
         let cache = all.rfind(|setting| setting.key == "token_cache");
         let no_cache = cache.is_some_and(|setting| setting.value.as_str() == "none")
             || process::longest_file() < LONGEST_CACHE;
+        let timeout = layers.iter().flatten().rfind(|set| set.key == "timeout");
+        let timeout = timeout.and_then(|set| set.value.parse().ok());
+        let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }
         let config = Self {
             account: account(&layers)?,
             settings,
+            patience: timeout.unwrap_or(Duration::from_secs(3600)),
             origins,
         };
         if let Some(end) = config.secret_end() {

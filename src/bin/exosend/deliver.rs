@@ -1,5 +1,8 @@
 //! What every form of sending has in common: the session, and what is said about its end.
 
+use std::time::Duration;
+
+use exosend::advice::{Condition, condition};
 use exosend::{Envelope, Error, Message, Session};
 
 use crate::common::Common;
@@ -9,20 +12,47 @@ use crate::maillog::{self, LogTo};
 use crate::out::{say, say_json, tell};
 use crate::report::{self, Facts, Outcome};
 
-/// Opens a session for one message, or for the questions before it.
+/// Opens a session for one message, or for the questions before it; and once more where Exchange asks for nothing but a
+/// pause. There is nobody here to try again, as a queue would.
 pub(crate) fn deliver(
     config: &Config,
     common: &Common,
     envelope: &Envelope,
-    send: impl FnOnce(&mut Session) -> Result<exosend::Receipt, Error>,
+    mut send: impl FnMut(&mut Session) -> Result<exosend::Receipt, Error>,
 ) -> Result<Outcome, Failure> {
-    let mut session = Session::open(&config.account)?;
-    let outcome = match common.dry_run {
-        true => session.probe(envelope).map(Outcome::Checked),
-        false => send(&mut session).map(Outcome::Sent),
+    let mut attempt = || {
+        let mut session = Session::open(&config.account)?;
+        let outcome = match common.dry_run {
+            true => session.probe(envelope).map(Outcome::Checked),
+            false => send(&mut session).map(Outcome::Sent),
+        };
+        session.quit();
+        outcome
     };
-    session.quit();
-    Ok(outcome?)
+    let error = match attempt() {
+        Ok(outcome) => return Ok(outcome),
+        Err(error) => error,
+    };
+    match pause(&error).filter(|_| error.is_transient() && !common.dry_run) {
+        Some(pause) => {
+            let pause = pause.min(config.patience / 3);
+            log::info!("{error}: once more in {} s", pause.as_secs());
+            std::thread::sleep(pause);
+            Ok(attempt()?)
+        }
+        None => Err(error.into()),
+    }
+}
+
+/// How long what Exchange complains of lasts: another process has its connections, or the minute its messages. Those that
+/// wait at the same time shall not come back at the same time.
+fn pause(error: &Error) -> Option<Duration> {
+    let spread = u64::from(std::process::id() % 10);
+    match condition(error)? {
+        Condition::TooManyConnections => Some(Duration::from_secs(5 + spread)),
+        Condition::TooFast => Some(Duration::from_secs(60 + spread)),
+        _ => None,
+    }
 }
 
 /// An envelope from the mailbox to all whose addresses could be right. They are checked here and not by the session

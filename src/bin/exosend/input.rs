@@ -89,22 +89,50 @@ impl Input {
     }
 
     /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
-    pub(crate) fn behind(mut self, header: Vec<u8>, body: usize) -> (u64, impl Read) {
+    pub(crate) fn behind(self, header: Vec<u8>, body: usize) -> (u64, Text) {
+        let mut start = header;
+        start.extend(self.start.get(body..).unwrap_or_default());
         let mut length = Length::default();
-        length.feed(&header);
-        length.feed(self.start.get(body..).unwrap_or_default());
-        let rest = self.rest.take();
-        let total = match &rest {
+        length.feed(&start);
+        let total = match &self.rest {
             Some((_, rest, _)) => length.bytes + rest.finish(),
             None => length.finish(),
         };
-        self.start.drain(..body);
-        let rest: Box<dyn Read> = match rest {
-            Some((file, ..)) => Box::new(file),
-            None => Box::new(io::empty()),
+        let text = Text {
+            start: Cursor::new(start),
+            rest: self.rest.map(|(file, ..)| file),
+            broken: None,
         };
-        let text = Cursor::new(header).chain(Cursor::new(self.start));
-        (total, text.chain(rest))
+        (total, text)
+    }
+}
+
+/// A text that can be read more than once.
+#[derive(Debug)]
+pub(crate) struct Text {
+    start: Cursor<Vec<u8>>,
+    rest: Option<File>,
+    broken: Option<io::Error>,
+}
+
+impl Text {
+    /// From its beginning. What goes wrong with the file shows when it is read, and ends the message there.
+    pub(crate) fn again(&mut self) -> &mut Self {
+        self.start.set_position(0);
+        self.broken = self.rest.as_mut().and_then(|rest| rest.rewind().err());
+        self
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        match (self.start.read(into)?, &mut self.rest) {
+            (0, Some(rest)) => rest.read(into),
+            (length, _) => Ok(length),
+        }
     }
 }
 

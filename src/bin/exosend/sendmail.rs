@@ -161,11 +161,11 @@ impl Mail {
             self.head.declare(charset);
         }
         facts.message_id = self.head.get("Message-ID").map(|id| id.trim().to_owned());
-        let (size, text) = self.input.behind(self.head.text(), self.body);
+        let (size, mut text) = self.input.behind(self.head.text(), self.body);
         facts.size = Some(size);
         let envelope = envelope.size(size);
         deliver(config, common, &envelope, |session| {
-            session.send_raw(&envelope, text)
+            session.send_raw(&envelope, text.again())
         })
     }
 }

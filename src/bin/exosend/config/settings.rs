@@ -80,7 +80,8 @@ const KEYS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("send_as", |s, v| {
-        s.send_as = words(v).map(str::to_owned).collect();
+        let all = addresses(&words(v).collect::<Vec<_>>().join(","))?;
+        s.send_as = all.into_iter().map(|mailbox| mailbox.spec).collect();
         Ok(())
     }),
     ("local_recipient", |s, v| {
