@@ -218,8 +218,7 @@ impl Error {
 
     /// TLS failed, most often for the sake of a certificate.
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
-        // It may quote names out of a certificate.
-        let mut made = Self::new(ErrorKind::Tls, stage, printable(&error.to_string()));
+        let mut made = Self::new(ErrorKind::Tls, stage, of_tls(&error));
         made.0.transient = !is_settled(&error);
         made.0.condition = hint::of_tls(stage, &error);
         made.0.source = Some(Box::new(error));
@@ -334,6 +333,18 @@ fn is_settled(error: &rustls::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// rustls tells when a certificate ended in seconds since 1970, which says nothing to people.
+fn of_tls(error: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let bare = match error {
+        rustls::Error::InvalidCertificate(ExpiredContext { .. }) => Expired,
+        rustls::Error::InvalidCertificate(NotValidYetContext { .. }) => NotValidYet,
+        // It may quote names out of a certificate.
+        _ => return printable(&error.to_string()),
+    };
+    rustls::Error::InvalidCertificate(bare).to_string()
 }
 
 /// Texts of the operating system begin with a capital, ours do not. ASCII: the tables of all other letters are 12 KB.
@@ -490,6 +501,8 @@ mod tests {
         use rustls::{AlertDescription, InvalidMessage};
         let network = |stage, kind: io::ErrorKind| Error::io(stage, kind.into()).condition();
         let tls = |error| Error::tls(Stage::StartTls, error).condition();
+        let lookup =
+            |words| io::Error::other(format!("failed to lookup address information: {words}"));
         for (found, condition) in [
             (
                 network(Stage::Resolve, io::ErrorKind::NotFound),
@@ -498,6 +511,18 @@ mod tests {
             (
                 network(Stage::Resolve, io::ErrorKind::Other),
                 Some(Condition::NoNameServer),
+            ),
+            (
+                Error::io(Stage::Token, lookup("Name or service not known")).condition(),
+                Some(Condition::NameUnknown),
+            ),
+            (
+                Error::io(Stage::Token, lookup("Temporary failure in name resolution")).condition(),
+                Some(Condition::NoNameServer),
+            ),
+            (
+                network(Stage::Token, io::ErrorKind::ConnectionRefused),
+                Some(Condition::EntraUnreachable),
             ),
             (network(Stage::Greeting, io::ErrorKind::TimedOut), None),
             (

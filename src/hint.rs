@@ -5,7 +5,7 @@ pub(crate) mod table;
 
 use std::io;
 
-use crate::hint::exchange::{Seen, of_reply};
+use crate::hint::exchange::{Seen, of_reply, status};
 use crate::hint::table::Condition;
 use crate::reply::Reply;
 use crate::stage::Stage;
@@ -15,7 +15,7 @@ pub(crate) fn of_own_reply(stage: Stage, reply: &Reply) -> Option<Condition> {
     of_reply(&Seen {
         stage: Some(stage),
         code: reply.code(),
-        status: reply.enhanced().unwrap_or(""),
+        status: status(reply.enhanced().unwrap_or("")),
         text: &reply.to_string().to_ascii_lowercase(),
     })
 }
@@ -23,15 +23,25 @@ pub(crate) fn of_own_reply(stage: Stage, reply: &Reply) -> Option<Condition> {
 /// For a connection that failed.
 pub(crate) fn of_network(stage: Stage, error: &io::Error) -> Option<Condition> {
     use io::ErrorKind as Is;
-    match (stage, error.kind()) {
-        (Stage::Resolve, Is::NotFound) => Some(Condition::NameUnknown),
-        (Stage::Resolve, _) => Some(Condition::NoNameServer),
-        (Stage::Connect, Is::TimedOut | Is::WouldBlock) => Some(Condition::Unanswered),
-        (Stage::Connect, Is::ConnectionRefused) => Some(Condition::NobodyListens),
-        (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => {
-            Some(Condition::Unreachable)
+    Some(match (stage, error.kind()) {
+        (Stage::Resolve, Is::NotFound) => Condition::NameUnknown,
+        (Stage::Resolve, _) => Condition::NoNameServer,
+        (Stage::Token, _) => of_token(&error.to_string()),
+        (Stage::Connect, Is::TimedOut | Is::WouldBlock) => Condition::Unanswered,
+        (Stage::Connect, Is::ConnectionRefused) => Condition::NobodyListens,
+        (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => Condition::Unreachable,
+        _ => return None,
+    })
+}
+
+/// ureq resolves by itself, so this goes by std's words, and glibc's and musl's behind them.
+fn of_token(text: &str) -> Condition {
+    match text.starts_with("failed to lookup address information") {
+        false => Condition::EntraUnreachable,
+        true if text.ends_with("not known") || text.ends_with("not resolve") => {
+            Condition::NameUnknown
         }
-        _ => None,
+        true => Condition::NoNameServer,
     }
 }
 

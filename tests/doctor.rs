@@ -69,7 +69,7 @@ impl Diagnosis {
             text += &format!("\n{}", advice.meaning());
             for cause in advice.causes() {
                 text += &format!("\n{}", cause.text());
-                for command in cause.commands() {
+                for command in cause.look().chain(cause.commands()) {
                     text += &format!("\n{command}");
                 }
             }

@@ -129,7 +129,8 @@ fn page(condition: Condition) -> &'static str {
         RepeatedFailure => {
             "https://learn.microsoft.com/exchange/mail-flow-best-practices/continuous-error-throttling-smtp-auth-submissions"
         }
-        TokenAtItsEnd | HighVolumePermission | HighVolumeAccount | HighVolumeLogin => {
+        TokenAtItsEnd | HighVolumePermission | HighVolumeAccount | HighVolumeLogin
+        | HighVolumeExternal => {
             "https://learn.microsoft.com/exchange/mail-flow-best-practices/oauth-high-volume-mails-m365"
         }
         LoginRefused | NoMailboxAccess | SendAsDenied => {
@@ -138,8 +139,9 @@ fn page(condition: Condition) -> &'static str {
         TooManyConnections | TooFast | Idle | TooManyRecipients | TooLarge | DailyQuota => {
             "https://learn.microsoft.com/office365/servicedescriptions/exchange-online-service-description/exchange-online-limits"
         }
-        SenderRestricted | RecipientUnknown | TenantRefused => {
-            "https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/non-delivery-reports-in-exchange-online"
+        SenderRestricted | RecipientUnknown | TenantRefused | SharedDomain | BlockList
+        | UnregisteredDomain => {
+            "https://learn.microsoft.com/exchange/troubleshoot/email-delivery/ndr/non-delivery-reports-in-exchange-online"
         }
         // About nothing but the lost reply to the final dot.
         InDoubt => "https://www.rfc-editor.org/rfc/rfc1047",

@@ -3,14 +3,23 @@
 use crate::hint::table::Condition;
 use crate::stage::Stage;
 
+/// The three numbers of an enhanced status code (RFC 3463).
+pub(crate) type Status = [u16; 3];
+
+/// `5.7.139`; zeros for what is none.
+pub(crate) fn status(text: &str) -> Status {
+    let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
+    std::array::from_fn(|_| numbers.next().unwrap_or(0))
+}
+
 /// A reply, whole or as far as a line of a log tells it.
 pub(crate) struct Seen<'a> {
     /// Known where the reply is our own; then the server is taken for Exchange.
     pub(crate) stage: Option<Stage>,
     /// 0: not told.
     pub(crate) code: u16,
-    /// The enhanced status code; "": not told.
-    pub(crate) status: &'a str,
+    /// The enhanced status code; zeros: not told.
+    pub(crate) status: Status,
     /// In lower case.
     pub(crate) text: &'a str,
 }
@@ -29,37 +38,42 @@ pub(crate) fn of_reply(seen: &Seen<'_>) -> Option<Condition> {
         _ if says("basic authentication is") || says("user credentials were incorrect") => {
             PasswordLogin
         }
-        (535, "5.7.139") => LoginPolicy,
-        (535 | 0, "5.7.3") if auth => LoginRefused,
-        (504, "5.7.4") if exchange || says("unrecognized authentication type") => AuthBeforeTls,
-        (535, "5.7.142" | "5.7.143") | (501, "5.5.127") => TokenAtItsEnd,
-        (535, "5.7.144") => HighVolumePermission,
-        (550, "5.7.240") => HighVolumeAccount,
-        (501, "5.5.121" | "5.5.122" | "5.5.123" | "5.5.124" | "5.5.125" | "5.5.126") => {
-            HighVolumeLogin
-        }
-        (530 | 0, "5.7.57") => NotLoggedIn,
-        (501, "5.1.6" | "5.1.7") => BadAddress,
-        (550, "5.1.1" | "5.1.10") if seen.stage.is_some() => RecipientUnknown,
-        (550, "5.1.10") if says("not found") => RecipientUnknown,
-        (452, "4.5.3") if exchange => TooManyRecipients,
+        (535, [5, 7, 139]) => LoginPolicy,
+        (535 | 0, [5, 7, 3]) if auth => LoginRefused,
+        (504, [5, 7, 4]) if exchange || says("unrecognized authentication type") => AuthBeforeTls,
+        (535, [5, 7, 142 | 143]) | (501, [5, 5, 127]) => TokenAtItsEnd,
+        (535, [5, 7, 144]) => HighVolumePermission,
+        (550, [5, 7, 240]) => HighVolumeAccount,
+        (550, [5, 5, 105]) => HighVolumeExternal,
+        (501, [5, 5, 121..=126]) => HighVolumeLogin,
+        (530 | 0, [5, 7, 57]) | (550, [5, 7, 64]) => NotLoggedIn,
+        (501, [5, 1, 6 | 7]) => BadAddress,
+        (550, [5, 1, 1 | 10]) if seen.stage.is_some() => RecipientUnknown,
+        (550, [5, 1, 10]) if says("not found") => RecipientUnknown,
+        (452, [4, 5, 3]) if exchange => TooManyRecipients,
         // Before the rows for SendAsDenied: 550 5.2.252 may tell of it.
-        (550, "5.2.251" | "5.2.252" | "5.2.253" | "5.2.254" | "5.2.255") => RepeatedFailure,
-        (430, "4.2.0") => NoMailboxAccess,
+        (550, [5, 2, 251..=255]) => RepeatedFailure,
+        (430, [4, 2, 0]) => NoMailboxAccess,
         _ if says("mapiexceptionlogonfailed") => NoMailboxAccess,
-        (554 | 0, "5.2.252") | (550 | 0, "5.7.60") => SendAsDenied,
+        (554 | 0, [5, 2, 252]) | (550 | 0, [5, 7, 60]) => SendAsDenied,
         _ if says("sendasdenied") => SendAsDenied,
-        _ if says("submissionquotaexceeded") => DailyQuota,
-        (550, "5.1.8") if exchange => SenderRestricted,
+        (550, [5, 1, 90] | [5, 7, 232 | 233]) => DailyQuota,
+        _ if says("submissionquotaexceeded") || says("submission quota exceeded") => DailyQuota,
+        (550, [5, 7, 236]) => SharedDomain,
+        (550, [5, 1, 8]) if exchange => SenderRestricted,
+        (550, [5, 7, 501..=503]) => SenderRestricted,
+        (550, [5, 7, 703]) => BlockList,
+        (550, [5, 7, 750]) => UnregisteredDomain,
         _ if says("bad outbound sender") => SenderRestricted,
-        (550, "5.7.705" | "5.7.708") => TenantRefused,
-        (552, "5.3.4") if exchange || says("fixed maximum") => TooLarge,
-        (554, "5.2.270") => TextTooLong,
-        (554, "5.2.2") if exchange && !says("deliver") => MailboxFull,
-        (432, "4.3.2") => TooManyConnections,
-        (421, "4.4.2") if says("submission rate") => TooFast,
-        (421, "4.4.1" | "4.4.2") => Idle,
-        (451 | 454, status) if exchange && status.starts_with("4.7.") => ExchangeBusy,
+        (550, [5, 7, 705 | 708]) => TenantRefused,
+        (552, [5, 3, 4]) if exchange || says("fixed maximum") => TooLarge,
+        (554, [5, 2, 270]) => TextTooLong,
+        (554, [5, 2, 2]) if exchange && !says("deliver") => MailboxFull,
+        (432, [4, 3, 2]) => TooManyConnections,
+        (421, [4, 4, 2]) if says("submission rate") => TooFast,
+        (421, [4, 4, 1 | 2]) => Idle,
+        (451, [4, 7, 0]) if seen.stage == Some(Stage::Auth) || says(". prx") => LoginDeferred,
+        (451 | 454, [4, 7, _]) if exchange => ExchangeBusy,
         _ => return None,
     })
 }
@@ -135,16 +149,27 @@ mod tests {
                 "550 5.7.240 App not allowed for account",
                 HighVolumeAccount,
             ),
+            (Recipient, "550 5.5.105", HighVolumeExternal),
             (Auth, "501 5.5.121", HighVolumeLogin),
             (Auth, "501 5.5.122", HighVolumeLogin),
             (Auth, "501 5.5.123", HighVolumeLogin),
             (Auth, "501 5.5.124 User address invalid", HighVolumeLogin),
             (Auth, "501 5.5.125", HighVolumeLogin),
             (Auth, "501 5.5.126", HighVolumeLogin),
-            (Auth, "451 4.7.0 Temporary server error. PRX2", ExchangeBusy),
+            (
+                Auth,
+                "451 4.7.0 Temporary server error. Please try again later. PRX2",
+                LoginDeferred,
+            ),
+            (Sender, "451 4.7.0 Temporary server error", ExchangeBusy),
             (Auth, "454 4.7.0 Temporary failure", ExchangeBusy),
             (Auth, "535 5.7.139 words of another year", LoginPolicy),
             (Sender, "530 5.7.57 Client not authenticated", NotLoggedIn),
+            (
+                Recipient,
+                "550 5.7.64 TenantAttribution; Relay Access Denied",
+                NotLoggedIn,
+            ),
             (Sender, "501 5.1.7 Invalid address", BadAddress),
             (Recipient, "501 5.1.6", BadAddress),
             (
@@ -188,7 +213,21 @@ mod tests {
                 "550 5.1.8 Access denied, bad outbound sender",
                 SenderRestricted,
             ),
+            (Accept, "550 5.2.2 Submission quota exceeded", DailyQuota),
+            (Accept, "550 5.1.90", DailyQuota),
+            (Accept, "550 5.7.232", DailyQuota),
+            (Accept, "550 5.7.233", DailyQuota),
+            (Accept, "550 5.7.236", SharedDomain),
             (Accept, "550 5.1.8", SenderRestricted),
+            (Accept, "550 5.7.501", SenderRestricted),
+            (Accept, "550 5.7.502", SenderRestricted),
+            (
+                Accept,
+                "550 5.7.503 Access denied, banned sender",
+                SenderRestricted,
+            ),
+            (Accept, "550 5.7.703", BlockList),
+            (Accept, "550 5.7.750", UnregisteredDomain),
             (Accept, "550 5.7.705", TenantRefused),
             (Accept, "550 5.7.708", TenantRefused),
             (Accept, "552 5.3.4", TooLarge),
@@ -231,6 +270,8 @@ mod tests {
             Unreachable,
             NameUnknown,
             NoNameServer,
+            NotEntra,
+            EntraUnreachable,
             ImplicitTls,
             NoCommonTls,
             CertificateTime,

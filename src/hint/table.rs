@@ -39,50 +39,57 @@ macro_rules! conditions {
 // Sources: facts.md, "AADSTS codes", "Replies", "After DATA", "Limits", "High Volume Email", "Server and ports".
 conditions! {
     SecretWrong [7_000_215]
-    "the secret is wrong, most often its Secret ID was taken: copy its Value (App registrations > \
+    "the secret is wrong, most often its Secret ID was taken: copy its Value (Entra ID > App registrations > \
      Certificates & secrets), which is shown once, or make a new one"
 
     SecretExpired [7_000_222]
-    "the secret has expired: make a new one (App registrations > Certificates & secrets), or use a certificate"
+    "the secret has expired: make a new one (Entra ID > App registrations > Certificates & secrets), or use a certificate"
 
     NoCredential [7_000_218]
     "the request has no credential: set a client secret or a certificate"
 
-    ApplicationUnknown [700_016]
-    "the tenant does not know the application: check `client_id` (Application ID, not Object ID) and `tenant`"
+    ApplicationUnknown [700_016 | 700_011 | 70_001]
+    "the tenant does not know the application (or, with 70001, has it disabled): check `client_id` (Application ID, not \
+     Object ID) and `tenant`"
 
-    // Sign-in without a service principal is being retired.
+    // Sign-in without a service principal has ended.
     NoServicePrincipal [7_000_229]
     "the application has no service principal in this tenant: az ad sp create --id <client_id>, then check its permission"
 
     ApplicationDisabled [7_000_112]
-    "the application is disabled: check Enterprise applications > Properties > Enabled for users to sign in"
+    "the application is disabled: check Entra ID > Enterprise apps > Properties > Enabled for users to sign in"
 
     PublicClient [700_025]
-    "the application is a public client: App registrations > Authentication > Allow public client flows: No"
+    "the application is a public client: Entra ID > App registrations > Authentication > Settings > Allow public client \
+     flows: No"
 
     TenantUnknown [90_002]
     "there is no such tenant: check `tenant` (its id, or a domain such as contoso.onmicrosoft.com) and `cloud`"
 
     OtherCloud [90_038 | 900_432 | 900_382]
-    "the tenant is in another cloud: set `cloud` (gcc-high, dod: login.microsoftonline.us and \
-     smtp.office365.us; china: login.partner.microsoftonline.cn and smtp.partner.outlook.cn)"
+    "the tenant is in another cloud: set `cloud` (gcc-high, dod: login.microsoftonline.us and smtp.office365.us, \
+     outlook-dod.office365.us; china: login.partner.microsoftonline.cn and smtp.partner.outlook.cn)"
 
     // One resource with /.default.
     ScopeWrong [70_011 | 1_002_012 | 700_022]
     "the scope is wrong: it must be exactly https://outlook.office365.com/.default (other clouds have their own)"
 
-    ResourceUnknown [500_011]
+    ResourceUnknown [500_011 | 650_052]
     "the tenant does not know the resource: check `scope` and `cloud`, and that the tenant has Exchange Online"
 
     // App RBAC has no API permission to consent to.
-    NoConsent [65_001 | 650_057]
-    "the permission is missing or without consent: API permissions > Office 365 Exchange Online > \
-     SMTP.SendAsApp > Grant admin consent, or use App RBAC, which needs none"
+    NoConsent [65_001 | 650_056 | 650_057 | 90_094]
+    "the permission is missing or without consent: Entra ID > App registrations > API permissions > Office 365 Exchange \
+     Online > SMTP.SendAsApp > Grant admin consent, or use App RBAC, which needs none"
 
-    CertificateUnknown [700_027 | 700_030]
-    "Entra does not know the certificate, or its key is another: upload the certificate (App registrations > \
-     Certificates & secrets), compare thumbprints, check the clock (date -u)"
+    CertificateUnknown [700_027 | 50_012]
+    "Entra does not know the certificate, or its key is another: upload it (Entra ID > App registrations > Certificates \
+     & secrets), compare thumbprints, check the clock (date -u)"
+
+    // Uploading does not help where the name is what is authorised.
+    CertificateName [700_030]
+    "the certificate's subject name is not authorised for the application: register the certificate itself, or add the \
+     name to those that are"
 
     AssertionTime [700_024]
     "the assertion is too old or too new: check the clock (date -u), and that the federated token file is read anew \
@@ -99,18 +106,20 @@ conditions! {
 
     // Public logs name 700212, the audience, beside the others.
     NoFederatedCredential [70_021 | 700_211 | 700_212 | 700_213]
-    "no federated credential fits: compare issuer, subject and audience byte for byte (App registrations > \
+    "no federated credential fits: compare issuer, subject and audience byte for byte (Entra ID > App registrations > \
      Certificates & secrets > Federated credentials)"
 
-    UserExpected [50_034]
+    UserExpected [50_034 | 50_105]
     "a user was asked for, not an application: check that the program uses client credentials, not a user name"
 
     AccessBlocked [53_003 | 530_035]
-    "a policy blocked the login: check Conditional Access for workload identities and security defaults \
-     (Entra > Sign-in logs)"
+    "a policy blocked the login: check Conditional Access for workload identities and security defaults (Entra ID > \
+     Monitoring & health > Sign-in logs > Service principal sign-ins)"
 
-    NotAssigned [50_105]
-    "nobody is assigned to the application: Enterprise applications > Properties > Assignment required: No"
+    // The resource demands it, not the application.
+    NotAssigned [501_051]
+    "Exchange wants the application to have a role, and it has none: give it SMTP.SendAsApp, or Entra ID > Enterprise \
+     apps > Office 365 Exchange Online > Properties > Assignment required: No"
 
     RequestMalformed [900_144 | 9_002_313]
     "the request is malformed: check that each field is there, and the secret percent-encoded"
@@ -120,6 +129,12 @@ conditions! {
 
     EntraBusy [90_033 | 90_024 | 50_033 | 90_006]
     "Entra has a passing fault: try again in some minutes"
+
+    NotEntra
+    "what answers is not Entra: check for a proxy or a portal that wants a login, and `authority`"
+
+    EntraUnreachable
+    "Entra cannot be reached: allow outgoing TCP to port 443, or set HTTPS_PROXY, and check `authority`"
 
     NotOnAzure
     "nothing answered where Azure gives its machines an identity: check that this is one, and that an identity is \
@@ -131,21 +146,28 @@ conditions! {
      -SmtpClientAuthenticationDisabled $false"
 
     LoginPolicy
-    "a policy refused the login, most often one with a password: let the program log in with OAuth, and check \
-     Conditional Access and security defaults (Entra > Sign-in logs)"
+    "a policy refused the login, most often one with a password: let the program log in with OAuth, then check security \
+     defaults, Conditional Access and authentication policies (Entra ID > Monitoring & health > Sign-in logs)"
 
     PasswordLogin
-    "this was a login with a password, most often: let the program log in with OAuth (XOAUTH2), or send with exosend"
+    "this was a login with a password, or a policy took it for one: let the program log in with OAuth (XOAUTH2), as \
+     exosend does, then check authentication policies"
 
     LoginRefused
-    "Exchange refuses the login: most often New-ServicePrincipal was not run, or had the Object ID of App \
-     registrations instead of Enterprise applications. Check also Test-ServicePrincipalAuthorization \
-     <client_id> -Resource <mailbox> (App RBAC), or SMTP.SendAsApp with admin consent and \
-     Add-MailboxPermission FullAccess (classic); that the token is for https://outlook.office365.com; the \
-     mailbox's name; and wait: a change takes up to 2 hours"
+    "Exchange refuses the login: if it worked before, the mailbox, its licence or a permission was removed. Else most \
+     often New-ServicePrincipal was not run, or had the Object ID of App registrations instead of Enterprise apps. Check \
+     also Test-ServicePrincipalAuthorization <client_id> -Resource <mailbox> (App RBAC), or SMTP.SendAsApp with admin \
+     consent and Add-MailboxPermission FullAccess (classic); that the token is for https://outlook.office365.com; the \
+     mailbox's name; and after a change stop trying for 30 minutes, or wait 2 hours"
+
+    // Measured with malformed tokens, mailboxes elsewhere, and outlook.office365.com.
+    LoginDeferred
+    "Exchange finds no server for the mailbox: wait some minutes; if it stays, check the mailbox's name, the token, and \
+     that the server is smtp.office365.com"
 
     AuthBeforeTls
-    "Exchange has AUTH LOGIN and XOAUTH2 only, and only after STARTTLS: check that the program asks for both"
+    "Exchange has AUTH LOGIN and XOAUTH2 only, and only after STARTTLS: check that the program asks for both, and that \
+     the server is smtp.office365.com: *.mail.protection.outlook.com has no AUTH"
 
     // High Volume Email.
     TokenAtItsEnd
@@ -161,6 +183,9 @@ conditions! {
 
     HighVolumeLogin
     "High Volume Email cannot read the login: check that the mailbox is a bare address (5.5.124)"
+
+    HighVolumeExternal
+    "High Volume Email has internal recipients only: send to others from an ordinary mailbox"
 
     // MAIL and RCPT.
     NotLoggedIn
@@ -191,11 +216,24 @@ conditions! {
      Add-RecipientPermission <From> -Trustee <mailbox> -AccessRights SendAs"
 
     DailyQuota
-    "the mailbox has sent to 10,000 recipients today: wait a day, and check what sends so much"
+    "the mailbox (5.1.90; 10,000) or the tenant (5.7.232, 5.7.233) has reached its recipients for 24 hours: wait, and \
+     check what sends so much"
+
+    SharedDomain
+    "the sender's domain is onmicrosoft.com, from which a tenant reaches 100 external recipients a day: send from a \
+     domain of your own"
 
     SenderRestricted
-    "the mailbox is blocked for spam: check what it sent, then unblock it (Microsoft Defender > Email & \
+    "the mailbox is blocked for spam: check what it sent, then unblock it (security.microsoft.com > Email & \
      collaboration > Review > Restricted entities)"
+
+    BlockList
+    "the tenant's own block list has the sender, a recipient or a link: security.microsoft.com > Policies & rules \
+     > Threat policies > Tenant Allow/Block Lists"
+
+    UnregisteredDomain
+    "the sender's domain is not one of the tenant's: add it (admin.microsoft.com > Settings > Domains), or send \
+     as the mailbox"
 
     TenantRefused
     "Exchange refuses the tenant (5.7.705, it sent too much) or this IP address (5.7.708), most often of a \
@@ -242,10 +280,10 @@ conditions! {
     "there is no way there: check the network, and IPv6 if the address is one (ip route)"
 
     NameUnknown
-    "the name is unknown: check the spelling of `server`, and /etc/resolv.conf"
+    "the name does not exist: check the spelling of `server` and `authority`"
 
     NoNameServer
-    "no name server answers: check the network and /etc/resolv.conf"
+    "no name server answers: check /etc/resolv.conf and the network"
 
     ImplicitTls
     "TLS begins at the wrong moment: Exchange Online has no port 465, use 587 with STARTTLS"
@@ -258,8 +296,8 @@ conditions! {
     "the certificate is too old or too new: check this machine's clock first (date -u)"
 
     UnknownIssuer
-    "the certificate's issuer is unknown: check for a proxy or virus scanner that shows its own, or, if `server` is a \
-     private one, give its root with `ca_file`"
+    "the certificate's issuer is unknown: check for a proxy or virus scanner that shows its own; if `server` is a private \
+     one, give its root with `ca_file`; if this program is old, ca_file = /etc/ssl/certs/ca-certificates.crt"
 
     OtherName
     "the certificate is for another name: use the name it was made for in `server`"

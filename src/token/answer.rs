@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::hint::table::Condition;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
@@ -31,7 +32,10 @@ impl Answer {
     pub(crate) fn token(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Token, Error> {
         let json: Value = match serde_json::from_slice(&self.body) {
             Ok(json @ Value::Object(_)) => json,
-            _ => return Err(self.error(withheld.cut_from(&self.what_instead_of_json()))),
+            _ => {
+                let error = self.error(withheld.cut_from(&self.what_instead_of_json()));
+                return Err(error.with_condition(Condition::NotEntra));
+            }
         };
         if json.get("error").is_some() {
             return Err(self.refusal(&json, withheld));

@@ -14,6 +14,7 @@ use ureq::{Agent, AsSendBody};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::hint::table::Condition;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::Deadline;
@@ -152,7 +153,10 @@ pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
 fn unanswered(error: ureq::Error, deadline: Deadline) -> Failure {
     use ureq::Error as Http;
     let made = |kind, what: String| Error::new(kind, Stage::Token, what);
-    let network = |what| made(ErrorKind::Network, what).transient();
+    let network = |what| {
+        let made = made(ErrorKind::Network, what).transient();
+        made.with_condition(Condition::EntraUnreachable)
+    };
     let again = |passed| Failure {
         error: Error::io(Stage::Token, passed),
         pause: Some(Duration::ZERO),

@@ -2,9 +2,11 @@
 
 mod login;
 
+use crate::account::cloud::Cloud;
 use crate::advice::doctor::check::{Advice, Cause, Place};
 use crate::advice::doctor::context::{
-    AGAIN, Context, MAILBOX, OPENSSL, SCOPE, SECRET, SERVER, SHOW_MAILBOX, SHOW_SMTP_AUTH, TRY,
+    AGAIN, CURL, Context, MAILBOX, OPENSSL, SCOPE, SECRET, SERVER, SHOW_MAILBOX, SHOW_SMTP_AUTH,
+    TRY,
 };
 use crate::advice::doctor::{clock, configuration};
 use crate::advice::explain::page_of_code;
@@ -30,56 +32,91 @@ pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
             None => return None,
         },
     };
-    let exchange = |cause: &&mut Cause| cause.place == Place::ExchangePowerShell;
-    if let Some(first) = advice.causes.iter_mut().find(exchange) {
-        let connect = context.cause("", Place::ExchangePowerShell, &["Connect-ExchangeOnline"]);
-        first.commands.splice(0..0, connect.commands);
-    }
+    sign_in(&mut advice, context);
     Some(advice)
+}
+
+/// What the first command of each tool needs before it.
+fn sign_in(advice: &mut Advice, context: &Context<'_>) {
+    let mut first = |place, commands: Vec<String>| {
+        let of_place = |cause: &&mut Cause| cause.place() == place && cause.has_commands();
+        if let Some(cause) = advice.causes.iter_mut().find(of_place) {
+            cause.begin_with(commands);
+        }
+    };
+    first(
+        Place::ExchangePowerShell,
+        context.filled(Place::ExchangePowerShell, &["Connect-ExchangeOnline"]),
+    );
+    let cloud = match context.account.cloud {
+        Cloud::Worldwide => None,
+        Cloud::GccHigh | Cloud::Dod => Some("az cloud set --name AzureUSGovernment"),
+        Cloud::China => Some("az cloud set --name AzureChinaCloud"),
+    };
+    // A tenant without an Azure subscription has nothing to choose from.
+    let login = "az login --allow-no-subscriptions";
+    let commands = cloud.into_iter().chain([login]).map(str::to_owned);
+    first(Place::AzureCli, commands.collect());
 }
 
 /// The hint, with the commands for this account.
 fn known(condition: Condition, context: &Context<'_>) -> Advice {
     let (meaning, act) = table::parts(condition);
     let (place, commands) = commands(condition);
-    context.advice(format!("{meaning}."), act, place, commands)
+    let cause = context.cause(act, place, commands);
+    let mut causes = vec![cause];
+    let account = context.account;
+    match condition {
+        Condition::SecretWrong | Condition::SecretExpired => {
+            let key = account
+                .credential
+                .as_ref()
+                .map_or("client_secret", |c| c.key());
+            let text = "then configure its value (`password` in the answer), not its id";
+            let setting = format!("{key} = ...");
+            causes.push(Cause::new(text, Place::Configuration, [setting]));
+            if condition == Condition::SecretWrong && configuration::secret_is_guid(account) {
+                let id = configuration::SECRET_ID;
+                causes.insert(0, context.cause(id, Place::Configuration, &[SECRET]));
+            }
+        }
+        Condition::Unanswered | Condition::NobodyListens
+            if ![587, 25].contains(&account.port()) =>
+        {
+            let text = format!("`server` has port {}; Exchange's is 587", account.port());
+            causes.insert(0, context.cause(text, Place::Configuration, &[SERVER]));
+        }
+        _ => {}
+    }
+    Advice::new(format!("{meaning}."), causes)
 }
 
 /// Entra said no, or something else answered, or nothing.
 fn no_token(error: &Error, context: &Context<'_>) -> Option<Advice> {
-    let (meaning, text) = match (error.kind(), error.condition(), error.codes().first()) {
-        (ErrorKind::Network, ..) => (
-            "Entra cannot be reached from here.",
-            "a firewall, a proxy that is not set in HTTPS_PROXY, or a wrong `authority`",
-        ),
-        (ErrorKind::Tls, ..) => (
-            "The connection to Entra is not trusted.",
-            "something on the way shows its own certificate: a proxy, a virus scanner. Give its root with `ca_file`",
-        ),
-        (_, Some(condition), _) => {
-            let mut advice = known(condition, context);
-            if condition == Condition::SecretWrong && configuration::secret_is_guid(context.account)
-            {
-                let id = configuration::SECRET_ID;
-                let cause = context.cause(id, Place::Configuration, &[SECRET]);
-                advice.causes.insert(0, cause);
-            }
-            return Some(advice);
+    let of_name = [Condition::NameUnknown, Condition::NoNameServer];
+    match (error.kind(), error.condition(), error.codes().first()) {
+        (ErrorKind::Tls, ..) => {
+            let meaning = "The connection to Entra is not trusted.";
+            let text = "something on the way shows its own certificate: a proxy, a virus scanner. Give its root with `ca_file`";
+            Some(context.advice(meaning, text, Place::Shell, &[CURL]))
         }
+        (ErrorKind::Network, Some(condition), _) if !of_name.contains(&condition) => {
+            Some(known(Condition::EntraUnreachable, context))
+        }
+        (_, Some(Condition::NameUnknown), _) => {
+            let (meaning, act) = table::parts(Condition::NameUnknown);
+            Some(context.advice(format!("{meaning}."), act, Place::Shell, &[CURL]))
+        }
+        (_, Some(condition), _) => Some(known(condition, context)),
         (_, None, Some(&code)) => {
             let meaning =
                 "Entra does not issue a token. This code is not among those met in this job.";
             let text = "Microsoft's page about the code";
-            return Some(context.advice(meaning, text, Place::EntraPortal, &[&page_of_code(code)]));
+            Some(context.advice(meaning, text, Place::Portal, &[&page_of_code(code)]))
         }
-        (ErrorKind::Token, None, None) => (
-            "What answered is not Entra, or Entra is in trouble.",
-            "a proxy or a captive portal that wants a login, or a wrong `authority`",
-        ),
-        _ => return None,
-    };
-    let curl = "curl -sS -o /dev/null -w '%{http_code}\\n' {endpoint}";
-    Some(context.advice(meaning, text, Place::Shell, &[curl]))
+        (ErrorKind::Token, None, None) => Some(known(Condition::NotEntra, context)),
+        _ => None,
+    }
 }
 
 fn no_submission(error: &Error, context: &Context<'_>) -> Advice {
@@ -115,7 +152,7 @@ fn is_of_clock(error: &Error) -> bool {
 /// Where to do what, in place of a hint's `<...>`.
 fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
     use Condition::*;
-    use Place::{AzureCli, Configuration, EntraPortal, ExchangePowerShell, Shell};
+    use Place::{AzureCli, Configuration, ExchangePowerShell, Portal, Shell};
     match condition {
         SecretWrong | SecretExpired => (
             AzureCli,
@@ -141,16 +178,25 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
         TenantUnknown | AssertionAudience => (AzureCli, &["az account show --query tenantId"]),
         OtherCloud => (
             Configuration,
-            &["# or dod, china, worldwide", "cloud = gcc-high"],
+            &["# gcc-high, dod, china or worldwide:", "cloud = ..."],
         ),
         ScopeWrong | ResourceUnknown => (Configuration, &[SCOPE]),
         NoConsent => (
             AzureCli,
-            &["az ad app permission admin-consent --id {shell_client}"],
+            &[
+                "az ad app permission list --id {shell_client}",
+                "az ad app permission admin-consent --id {shell_client}",
+            ],
         ),
         CertificateUnknown => (
             AzureCli,
             &["az ad app credential reset --id {shell_client} --cert @certificate.pem --append"],
+        ),
+        CertificateName => (
+            Portal,
+            &[
+                "https://entra.microsoft.com > Entra ID > App registrations > Certificates & secrets",
+            ],
         ),
         AssertionTime => (Shell, &["date -u", "timedatectl set-ntp true"]),
         AssertionApplication | UserExpected => (
@@ -162,15 +208,21 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
             &["az ad app federated-credential list --id {shell_client}"],
         ),
         AccessBlocked => (
-            EntraPortal,
-            &["Protection > Conditional Access > Policies > those for workload identities"],
+            Portal,
+            &[
+                "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > those for workload identities",
+            ],
         ),
         NotAssigned => (
             AzureCli,
-            &["az ad sp update --id {shell_client} --set appRoleAssignmentRequired=false"],
+            // Exchange Online, whose assignment it is: not the application's.
+            &[
+                "az ad sp show --id 00000002-0000-0ff1-ce00-000000000000 --query appRoleAssignmentRequired",
+                "az ad sp update --id 00000002-0000-0ff1-ce00-000000000000 --set appRoleAssignmentRequired=false",
+            ],
         ),
         RequestMalformed => (Configuration, &["tenant = ...", "client_id = ...", SECRET]),
-        TooManyTokens => (Configuration, &["token_cache = /var/cache/exosend/tokens"]),
+        TooManyTokens => (Configuration, &["token_cache = ..."]),
         SmtpAuthOff => (ExchangePowerShell, &[SHOW_SMTP_AUTH, "Set-CASMailbox"]),
         LoginPolicy | PasswordLogin => (
             ExchangePowerShell,
@@ -180,14 +232,15 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
                 "Get-AuthenticationPolicy | Format-List Name,AllowBasicAuthSmtp",
             ],
         ),
+        LoginDeferred => (ExchangePowerShell, &[SHOW_MAILBOX]),
         LoginRefused => (ExchangePowerShell, &["Test-ServicePrincipalAuthorization"]),
         AuthBeforeTls | NotLoggedIn | ImplicitTls => (Configuration, &[SERVER]),
         TokenAtItsEnd => (Shell, &["date -u"]),
         HighVolumePermission => (
-            EntraPortal,
+            Portal,
             &[
-                "App registrations > this application > API permissions > Office 365 Exchange Online > Application \
-                 permissions > Mail.Send; then Grant admin consent",
+                "https://entra.microsoft.com > Entra ID > App registrations > this application > API permissions > Office \
+                 365 Exchange Online > Application permissions > Mail.Send; then Grant admin consent",
             ],
         ),
         // Object IDs, in spite of the parameter's name.
@@ -210,11 +263,19 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
             ],
         ),
         SenderRestricted => (
-            EntraPortal,
+            Portal,
             &["https://security.microsoft.com/restrictedentities > the mailbox > Unblock"],
         ),
+        BlockList => (
+            Portal,
+            &["https://security.microsoft.com/tenantAllowBlockList"],
+        ),
+        UnregisteredDomain => (
+            Portal,
+            &["https://admin.microsoft.com > Settings > Domains"],
+        ),
         TenantRefused => (
-            EntraPortal,
+            Portal,
             &["https://admin.microsoft.com > Support > New service request"],
         ),
         TooLarge => (
@@ -225,13 +286,14 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
             ExchangePowerShell,
             &["Set-Mailbox -Identity {mailbox} -MessageCopyForSMTPClientSubmissionEnabled $false"],
         ),
-        EntraBusy | ExchangeBusy | TooManyConnections | TooFast | Idle | DailyQuota => {
-            (Shell, &[AGAIN])
-        }
+        EntraBusy | ExchangeBusy | TooManyConnections | TooFast | Idle => (Shell, &[AGAIN]),
+        NotEntra | EntraUnreachable => (Shell, &[CURL]),
         Unanswered | NobodyListens | Unreachable => (Shell, &[TRY]),
-        NameUnknown | NoNameServer => (Shell, &["getent ahosts {host}"]),
+        NameUnknown => (Shell, &["getent ahosts {host}"]),
+        NoNameServer => (Shell, &["cat /etc/resolv.conf"]),
         NoCommonTls | CertificateTime | UnknownIssuer | OtherName => (Shell, &[OPENSSL]),
-        AssertionMalformed | NotOnAzure | TextTooLong | InDoubt => (Shell, &[]),
+        AssertionMalformed | NotOnAzure | TextTooLong | InDoubt | DailyQuota | SharedDomain
+        | HighVolumeExternal => (Shell, &[]),
     }
 }
 
@@ -239,6 +301,52 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
 mod tests {
     use super::*;
     use crate::account::Account;
+
+    fn advice(account: &Account, condition: Condition) -> Vec<(String, Vec<String>)> {
+        let context = Context {
+            account,
+            claims: None,
+            clock_is_wrong: false,
+        };
+        let error = Error::new(ErrorKind::Network, Stage::Connect, "x").with_condition(condition);
+        let advice = of(&error, &context).unwrap();
+        let all = |cause: &Cause| {
+            let all = cause.look().chain(cause.commands());
+            (cause.text().to_owned(), all.map(str::to_owned).collect())
+        };
+        advice.causes().iter().map(all).collect()
+    }
+
+    #[test]
+    fn a_port_that_is_not_exchanges_is_named_first() {
+        let of = |port| {
+            let account = Account::new("a@b.c").server("relay.b.c", port);
+            advice(&account, Condition::NobodyListens)
+        };
+        let expected = "`server` has port 9; Exchange's is 587".to_owned();
+        let setting = vec!["server = smtp.office365.com:587".to_owned()];
+        assert_eq!(of(9)[0], (expected, setting));
+        assert_eq!(of(587).len(), 1);
+        assert_eq!(of(25).len(), 1);
+    }
+
+    #[test]
+    fn whoever_signs_in_names_the_cloud_first() {
+        let of = |cloud| {
+            let account = Account::new("a@b.c").client_id("c").cloud(cloud);
+            let login = advice(&account, Condition::NoServicePrincipal).remove(0).1;
+            let exchange = advice(&account, Condition::TooLarge).remove(0).1;
+            (login, exchange[0].clone())
+        };
+        let create = "az ad sp create --id c";
+        let login = "az login --allow-no-subscriptions";
+        let (az, exchange) = of(Cloud::Worldwide);
+        assert_eq!(az, [login, create]);
+        assert_eq!(exchange, "Connect-ExchangeOnline");
+        let (az, exchange) = of(Cloud::GccHigh);
+        assert_eq!(az, ["az cloud set --name AzureUSGovernment", login, create]);
+        assert!(exchange.ends_with("O365USGovGCCHigh"), "{exchange}");
+    }
 
     /// Every row, for an account whose values would act where they are not quoted.
     #[test]
@@ -253,11 +361,15 @@ mod tests {
         };
         for &(condition, _) in table::ALL {
             let advice = known(condition, &context);
-            let commands = advice.causes().iter().flat_map(Cause::commands);
-            let commands: Vec<_> = commands.collect();
-            assert_eq!(commands.len(), super::commands(condition).1.len());
+            let all = |cause: &Cause| {
+                let all = cause.look().chain(cause.commands());
+                all.map(str::to_owned).collect::<Vec<_>>()
+            };
+            let commands: Vec<_> = advice.causes().iter().flat_map(all).collect();
+            assert!(commands.len() >= super::commands(condition).1.len());
             for command in commands {
-                assert!(!command.contains(['{', '}']), "{command}");
+                let braces = command.replace("%{http_code}", "");
+                assert!(!braces.contains(['{', '}']), "{command}");
                 let quoted = |bare: &str, quoted: &str| {
                     command.matches(bare).count() == command.matches(quoted).count()
                 };

@@ -71,9 +71,10 @@ pub struct Advice {
 /// One thing that may be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    pub(super) text: String,
-    pub(super) place: Place,
-    pub(super) commands: Vec<String>,
+    text: String,
+    place: Place,
+    look: Vec<String>,
+    commands: Vec<String>,
 }
 
 /// Where commands are to be run, or settings to be made.
@@ -84,12 +85,12 @@ pub enum Place {
     Configuration,
     /// A shell on this machine.
     Shell,
-    /// A shell with the Azure CLI, signed in by `az login` as an administrator of Entra.
+    /// A shell with the Azure CLI, for an administrator of Entra.
     AzureCli,
-    /// Exchange Online PowerShell, connected as an administrator of Exchange.
+    /// Exchange Online PowerShell, for an administrator of Exchange.
     ExchangePowerShell,
-    /// The Entra admin center, <https://entra.microsoft.com>.
-    EntraPortal,
+    /// A browser, for an administrator: an address, and where to click there.
+    Portal,
 }
 
 impl Advice {
@@ -117,11 +118,26 @@ impl Cause {
         place: Place,
         commands: impl IntoIterator<Item = String>,
     ) -> Self {
+        let (look, commands) = commands.into_iter().partition(|c| only_shows(c));
         Self {
             text: text.into(),
             place,
-            commands: commands.into_iter().collect(),
+            look,
+            commands,
         }
+    }
+
+    pub(super) fn has_commands(&self) -> bool {
+        !self.look.is_empty() || !self.commands.is_empty()
+    }
+
+    /// Puts what signs in before the first command.
+    pub(super) fn begin_with(&mut self, commands: impl IntoIterator<Item = String>) {
+        let list = match self.look.is_empty() {
+            true => &mut self.commands,
+            false => &mut self.look,
+        };
+        list.splice(0..0, commands);
     }
 
     /// What may be wrong.
@@ -134,11 +150,25 @@ impl Cause {
         self.place
     }
 
-    /// What to run there, filled in for this account; settings for [`Place::Configuration`], and where to click for
-    /// [`Place::EntraPortal`].
+    /// What to run there to see whether it is so, filled in for this account. It changes nothing.
+    pub fn look(&self) -> impl Iterator<Item = &str> {
+        self.look.iter().map(String::as_str)
+    }
+
+    /// What to run there to mend it, filled in for this account; settings for [`Place::Configuration`], and where to click
+    /// for [`Place::Portal`].
     pub fn commands(&self) -> impl Iterator<Item = &str> {
         self.commands.iter().map(String::as_str)
     }
+}
+
+/// A command's verb says so: PowerShell's, az's, or a program that reads.
+fn only_shows(command: &str) -> bool {
+    const READ: [&str; 9] = [
+        "Get-", "Test-", "cat ", "curl ", "date ", "exosend ", "getent ", "openssl ", "timeout ",
+    ];
+    let of_az = |verb| command.starts_with("az ") && command.contains(verb);
+    READ.iter().any(|verb| command.starts_with(verb)) || of_az(" show ") || of_az(" list ")
 }
 
 /// The checks so far, and since when the next one runs.

@@ -20,6 +20,7 @@ pub(super) const MAILBOX: &str = "mailbox = {mailbox}";
 pub(super) const SECRET: &str = "client_secret = ...";
 pub(super) const OPENSSL: &str =
     "openssl s_client -starttls smtp -connect {host}:{port} -showcerts";
+pub(super) const CURL: &str = "curl -sS -o /dev/null -w '%{http_code}\\n' {endpoint}";
 pub(super) const TRY: &str = "timeout 10 bash -c 'head -1 </dev/tcp/$0/$1' {host} {port}";
 pub(super) const AGAIN: &str = "exosend doctor";
 pub(super) const SHOW_MAILBOX: &str =
@@ -30,8 +31,12 @@ pub(super) const SHOW_SMTP_AUTH: &str =
 impl Context<'_> {
     /// A cause with its commands, filled in.
     pub(super) fn cause(&self, text: impl Into<String>, place: Place, commands: &[&str]) -> Cause {
+        Cause::new(text, place, self.filled(place, commands))
+    }
+
+    pub(super) fn filled(&self, place: Place, commands: &[&str]) -> Vec<String> {
         let filled = commands.iter().filter_map(|text| self.fill(place, text));
-        Cause::new(text, place, filled)
+        filled.collect()
     }
 
     /// What it means, with one cause.
@@ -60,7 +65,7 @@ impl Context<'_> {
                     .replace("{port}", &account.port().to_string())
                     .replace("{endpoint}", &shell(&account.application().endpoint)?),
             ),
-            Place::Configuration | Place::EntraPortal => Some(
+            Place::Configuration | Place::Portal => Some(
                 text.replace("{scope}", cloud.scope())
                     .replace("{server}", cloud.host())
                     .replace("{mailbox}", account.mailbox()),

@@ -9,6 +9,7 @@ use crate::advice::doctor::causes;
 use crate::advice::doctor::check::Checks;
 use crate::advice::doctor::context::Context;
 use crate::advice::doctor::probe::{self, Shown};
+use crate::date;
 use crate::der;
 use crate::error::Error;
 use crate::smtp::dial::Interrupt;
@@ -217,9 +218,10 @@ fn about(der: &[u8]) -> Option<String> {
     let (subject, issuer) = der::names(der)?;
     let days = |time: Duration| time.as_secs() / 86_400;
     let end = der::validity(der)?.not_after;
+    let date = date::rfc3339(end);
     let left = match end.duration_since(SystemTime::now()) {
-        Ok(left) => format!("{} days left", days(left)),
-        Err(over) => format!("ended {} days ago", days(over.duration())),
+        Ok(left) => format!("until {date}, {} days left", days(left)),
+        Err(over) => format!("ended {date}, {} days ago", days(over.duration())),
     };
     Some(format!("{subject}, by {issuer}, {left}"))
 }

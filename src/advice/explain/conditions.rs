@@ -103,10 +103,8 @@ const UNRESOLVED: Words = &[
     "couldn't resolve host",
     "cannot locate host",
     "enotfound",
-    "eai_again",
     "eai_noname",
     "name or service not known",
-    "temporary failure in name resolution",
     "nodename nor servname",
     "no such host",
     "host or domain name not found",
@@ -115,6 +113,8 @@ const UNRESOLVED: Words = &[
     "unknownhostexception",
     "failed to lookup address",
 ];
+
+const NO_NAME_SERVER: Words = &["temporary failure in name resolution", "eai_again"];
 
 const REFUSED: Words = &["connection refused", "econnrefused", "actively refused"];
 
@@ -149,6 +149,9 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     if let Some(words) = end_lost(text) {
         return found(words, Condition::InDoubt);
     }
+    if let Some(words) = ours(text, "token ").and_then(|text| first(NOT_ENTRA, text)) {
+        return found(words, Condition::NotEntra);
+    }
     let certificate: Vec<_> = CERTIFICATE
         .iter()
         .filter_map(|(condition, all)| Some((first(all, text)?.to_owned(), *condition)))
@@ -164,10 +167,39 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     if let Some(words) = first(BEFORE_TLS, text) {
         return found(words, Condition::AuthBeforeTls);
     }
-    match connection(text).filter(|_| about_mail(text)) {
+    let for_token = ours(text, "token ").is_some();
+    let own = STAGES.iter().any(|stage| ours(text, stage).is_some());
+    match connection(text).filter(|_| own || about_mail(text)) {
+        Some((
+            words,
+            Condition::Unanswered | Condition::NobodyListens | Condition::Unreachable,
+        )) if for_token => found(words, Condition::EntraUnreachable),
         Some((words, condition)) => found(words, condition),
         None => Vec::new(),
     }
+}
+
+/// Where our own lines tell of the network.
+const STAGES: Words = &["token ", "resolve ", "connect ", "greeting", "starttls "];
+
+/// What answers a token request, in our own words, when it is not Entra.
+const NOT_ENTRA: Words = &[
+    "instead of json",
+    "of broken json",
+    "that are not json",
+    "with an empty body",
+    "a redirect to",
+];
+
+/// The line from this stage on, if it is ours: on stderr, as `{error:?}`, or as the log quotes it.
+fn ours<'t>(text: &'t str, stage: &str) -> Option<&'t str> {
+    let line = match text.split_once("text=\"") {
+        Some((_, quoted)) => quoted,
+        None => text.trim_start(),
+    };
+    let line = line.trim_start_matches("error: ");
+    let line = line.trim_start_matches("exosend: ");
+    line.starts_with(stage).then_some(line)
 }
 
 /// TLS that does not begin, then the network, from the name on.
@@ -178,6 +210,9 @@ fn connection(text: &str) -> Option<(&'static str, Condition)> {
     }
     if let Some(words) = first(NO_COMMON_TLS, text).filter(|_| secure) {
         return Some((words, Condition::NoCommonTls));
+    }
+    if let Some(words) = first(NO_NAME_SERVER, text) {
+        return Some((words, Condition::NoNameServer));
     }
     if let Some(words) = first(UNRESOLVED, text) {
         return Some((words, Condition::NameUnknown));
@@ -204,10 +239,9 @@ fn end_lost(text: &str) -> Option<&'static str> {
     if text.contains(postfix) {
         return Some(postfix);
     }
-    let ours = text.trim_start().trim_start_matches("error: ");
     let lost = ["closed the connection", "timed out", "reset", "broken pipe"];
-    (ours.starts_with("accept: ") && lost.iter().any(|l| text.contains(l)))
-        .then_some("accept: (no reply)")
+    let is_lost = ours(text, "accept: ").is_some() && lost.iter().any(|l| text.contains(l));
+    is_lost.then_some("accept: (no reply)")
 }
 
 /// A database's log has timeouts too. Python tells neither host nor port: its bare exception counts unless it names

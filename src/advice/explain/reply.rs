@@ -1,6 +1,6 @@
 //! SMTP replies in a line of a log: `535 5.7.3`, `(535, b'5.7.3 ...')`, `535: 5.7.3`, `535-5.7.3`, or the words alone.
 
-use crate::hint::exchange::{Seen, of_reply};
+use crate::hint::exchange::{Seen, of_reply, status};
 use crate::hint::table::Condition;
 
 /// Words that are Exchange's alone, with the status that the table wants for them. .NET, for one, drops the code.
@@ -23,12 +23,11 @@ const WORDS: &[(&str, &str)] = &[
 
 /// For a text in lower case.
 pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
-    let look_up = |code, status, text| {
-        let stage = None;
+    let look_up = |code, told: &str, text| {
         of_reply(&Seen {
-            stage,
+            stage: None,
             code,
-            status,
+            status: status(told),
             text,
         })
     };

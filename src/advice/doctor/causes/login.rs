@@ -69,6 +69,8 @@ struct Said {
     expired: bool,
     /// It is of a tenant or an application that is not the configured one.
     foreign: bool,
+    /// An application without a service principal in the tenant has no `oid`.
+    nameless: bool,
 }
 
 impl Said {
@@ -87,6 +89,7 @@ impl Said {
             expired: claims.exp.is_some_and(|end| end <= now),
             foreign: differs(&claims.tid, &account.tenant)
                 || differs(&claims.appid, &account.client_id),
+            nameless: claims.oid.is_empty() && permission != Permission::Users,
         }
     }
 }
@@ -127,6 +130,7 @@ enum Reason {
     ForGraph,
     ForSomethingElse,
     Delegated,
+    Nameless,
     ClassicPermission,
     ServicePrincipal,
     /// The same, where the token already proves that permission and consent are there.
@@ -144,9 +148,9 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
     let Some(said) = said else {
         return vec![
             Unreadable,
-            ClassicPermission,
             ServicePrincipal,
             Scope,
+            ClassicPermission,
             SmtpAuth,
             Propagation,
             Mailbox,
@@ -159,6 +163,7 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
         (said.audience == Audience::Other, ForSomethingElse),
         (said.foreign, Foreign),
         (said.permission == Permission::Users, Delegated),
+        (said.nameless, Nameless),
     ];
     let sure: Vec<Reason> = sure
         .iter()
@@ -171,15 +176,15 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
     let mut causes = match (said.permission, cloud) {
         (Permission::SendAsApp, _) => vec![WrongObjectId],
         // App RBAC for SMTP is announced for the worldwide cloud only (facts.md, "Clouds").
-        (_, Cloud::Worldwide) => vec![ClassicPermission, ServicePrincipal, Scope],
-        _ => vec![ClassicPermission, ServicePrincipal],
+        (_, Cloud::Worldwide) => vec![ServicePrincipal, Scope, ClassicPermission],
+        _ => vec![ServicePrincipal, ClassicPermission],
     };
     causes.extend([SmtpAuth, Propagation, Mailbox]);
     causes
 }
 
 fn cause(reason: Reason, context: &Context<'_>) -> Cause {
-    use Place::{Configuration, EntraPortal, ExchangePowerShell, Shell};
+    use Place::{AzureCli, Configuration, ExchangePowerShell, Portal, Shell};
     let empty = Claims::default();
     let claims = context.claims.unwrap_or(&empty);
     let aud = said(&claims.aud);
@@ -216,42 +221,51 @@ fn cause(reason: Reason, context: &Context<'_>) -> Cause {
             );
             context.cause(text, Configuration, &[SECRET])
         }
+        Reason::Nameless => context.cause(
+            "the token names no service principal (no oid): the application has none in this tenant",
+            AzureCli,
+            &["az ad sp create --id {shell_client}"],
+        ),
         Reason::Unreadable => context.cause(
             "the token is for another service, for instance Microsoft Graph: check the scope",
             Configuration,
             &[SCOPE],
         ),
         Reason::ClassicPermission => context.cause(
-            "if the application is to have the classic permission: SMTP.SendAsApp of Office 365 Exchange Online (not of \
-             Microsoft Graph) or its admin consent is missing. With App RBAC leave it out",
-            EntraPortal,
+            "with the classic permission: SMTP.SendAsApp of Office 365 Exchange Online, not of Microsoft Graph, or its admin \
+             consent is missing (exosend setup --classic). With App RBAC leave it out",
+            Portal,
             &[
-                "App registrations > this application > API permissions > Add a permission > APIs my organization uses > \
-                 Office 365 Exchange Online > Application permissions > SMTP.SendAsApp; then Grant admin consent. The rest: \
-                 exosend setup --classic",
+                "https://entra.microsoft.com > Entra ID > App registrations > this application > API permissions > Add a \
+                 permission > APIs my organization uses > Office 365 Exchange Online > Application permissions > \
+                 SMTP.SendAsApp; then Grant admin consent",
             ],
         ),
         Reason::ServicePrincipal => context.cause(
-            "Exchange does not know the application, or knows it by the Object ID of the App registration instead of the \
-             Enterprise application's. Look first, and remove it only if the ObjectId that is shown is the wrong one",
+            "Exchange does not know the application, or by the Object ID of the App registration instead of the Enterprise \
+             application's; then remove that first",
             ExchangePowerShell,
             &SERVICE_PRINCIPAL,
         ),
         Reason::WrongObjectId => {
             let text = format!(
-                "Exchange does not know the application, or knows it by the Object ID of the App registration. The right \
-                 one is the Enterprise application's, {}. Look first, and remove it only if another is shown",
+                "Exchange does not know the application, or by the Object ID of the App registration instead of the \
+                 Enterprise application's, {}; then remove that first",
                 said(&claims.oid)
             );
             let [look, remove, new] = SERVICE_PRINCIPAL;
             let commands = [look, remove, new, "Add-MailboxPermission"];
             context.cause(text, ExchangePowerShell, &commands)
         }
+        // The cmdlet does not look at Entra's permissions.
         Reason::Scope => context.cause(
-            "with App RBAC: the role is not assigned, or the mailbox is outside its scope (InScope must be True)",
+            "with App RBAC: the role is not assigned, or the mailbox is not in its scope. InScope must be True; False does \
+             not rule out the classic way",
             ExchangePowerShell,
             &[
                 "Test-ServicePrincipalAuthorization",
+                "Get-OrganizationConfig | Format-List IsDehydrated",
+                "Enable-OrganizationCustomization  # only where IsDehydrated is True",
                 "New-ManagementScope",
                 "New-ManagementRoleAssignment",
             ],
@@ -261,14 +275,14 @@ fn cause(reason: Reason, context: &Context<'_>) -> Cause {
             ExchangePowerShell,
             &[SHOW_SMTP_AUTH, "Set-CASMailbox"],
         ),
+        // A busy application's permissions are kept for longer than an idle one's.
         Reason::Propagation => context.cause(
-            "the change is too new: App RBAC takes up to 2 hours, the classic way from minutes to an hour. Wait, and look \
-             again",
+            "a change is too new: stop trying for 30 minutes (exosend doctor is a try), or wait up to 2 hours",
             Shell,
-            &["exosend doctor"],
+            &[],
         ),
         Reason::Mailbox => context.cause(
-            "there is no such mailbox, or by another name",
+            "there is no such mailbox, or by another name, or without its licence",
             ExchangePowerShell,
             &[SHOW_MAILBOX],
         ),
@@ -300,14 +314,15 @@ mod tests {
         let audiences = [Audience::Exchange, Audience::Graph, Audience::Other];
         let permissions = [Permission::Users, Permission::SendAsApp, Permission::None];
         let clouds = [Cloud::Worldwide, Cloud::GccHigh, Cloud::Dod, Cloud::China];
-        for n in 0..3 * 3 * 4 * 4 {
+        for n in 0..3 * 3 * 8 * 4 {
             let said = Said {
                 audience: audiences[n % 3],
                 permission: permissions[n / 3 % 3],
                 expired: n / 9 % 2 > 0,
                 foreign: n / 18 % 2 > 0,
+                nameless: n / 36 % 2 > 0,
             };
-            let cloud = clouds[n / 36];
+            let cloud = clouds[n / 72];
             let causes = causes(Some(said), cloud);
             let says = |reason| causes.contains(&reason);
             let users = said.permission == Permission::Users;
@@ -317,8 +332,10 @@ mod tests {
             assert_eq!(says(ForGraph), said.audience == Audience::Graph);
             assert_eq!(says(ForSomethingElse), said.audience == Audience::Other);
             assert_eq!(says(Delegated), users, "{said:?}");
+            assert_eq!(says(Nameless), said.nameless, "{said:?}");
             let exchange = said.audience == Audience::Exchange;
-            let well = exchange && !said.expired && !said.foreign && !users;
+            let right = !said.expired && !said.foreign && !said.nameless;
+            let well = exchange && right && !users;
             for reason in [SmtpAuth, Propagation, Mailbox] {
                 assert_eq!(says(reason), well, "{said:?}");
             }
