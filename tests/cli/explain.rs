@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::exchange::{Answer, Exchange, Fault, Step};
 use crate::machine::Machine;
 
 #[test]
@@ -47,4 +48,98 @@ fn an_unknown_line_says_so() {
         run.stderr
     );
     assert_eq!(machine.run(&["explain"], "\n").code, 64);
+}
+
+/// Whatever the command writes when it fails, it can explain; and so the exit code alone, as cron and systemd show it.
+#[test]
+fn every_line_of_our_own() {
+    let on = |step, fault: Fault| Machine::with(Exchange::builder().on(step, fault).start());
+    let says = |step, reply: &str| on(step, Fault::reply(reply));
+    let answers = |answer| Machine::with(Exchange::builder().token(answer).start());
+    let note = "Subject: x\n\nhello\n";
+    let to = &["ann@example.com"][..];
+    let well = Machine::new;
+    let set = |setting| ["send", "--to", "a@b.c", "--set", setting];
+    let other = "words of another server";
+    let mut codes = Vec::new();
+    for (machine, arguments, input) in [
+        (well(), &["send", "--nonsense"][..], note),
+        (well(), &["send", "--to"], note),
+        (well(), &["send", "--subject", "x"], note),
+        (well(), &["send", "--to", "not an address"], note),
+        (
+            well(),
+            &["send", "--to", "a@b.c", "--header", "Bcc: x"],
+            note,
+        ),
+        (
+            well(),
+            &["send", "--to", "a@b.c", "--attach", "/nonexistent"],
+            note,
+        ),
+        (
+            well(),
+            &["send", "--to", "a@b.c", "--config", "/nonexistent"],
+            note,
+        ),
+        (well(), &set("timeout=soon"), note),
+        (well(), &set("mailbox="), note),
+        (well(), &set("server=no-such-host.invalid"), note),
+        (well(), &set("server=127.0.0.1:1"), note),
+        (well(), &["root"], note),
+        (answers(Answer::html()), to, note),
+        (answers(Answer::status(503)), to, note),
+        (answers(Answer::disconnect()), to, note),
+        (
+            answers(Answer::aadsts(400, "invalid_request", 90_002, "No.")),
+            to,
+            note,
+        ),
+        (on(Step::Greeting, Fault::raw("SSH-2.0\r\n")), to, note),
+        (on(Step::Greeting, Fault::disconnect()), to, note),
+        (says(Step::Ehlo, "250 hello"), to, note),
+        (
+            says(Step::AuthBlob, "535 5.7.3 Authentication unsuccessful"),
+            to,
+            note,
+        ),
+        (
+            says(Step::AuthBlob, &format!("535 5.7.8 {other}")),
+            to,
+            note,
+        ),
+        (says(Step::Mail, &format!("550 5.7.1 {other}")), to, note),
+        (says(Step::Rcpt, &format!("550 5.7.1 {other}")), to, note),
+        (says(Step::Data, &format!("451 4.3.0 {other}")), to, note),
+        (says(Step::Accept, &format!("554 5.6.0 {other}")), to, note),
+        (on(Step::Accept, Fault::disconnect()), to, note),
+    ] {
+        let run = machine.run(arguments, input);
+        assert_ne!(run.code, 0, "{arguments:?} {run:?}");
+        let line = run
+            .stderr
+            .lines()
+            .find(|line| !line.starts_with("exosend: hint"));
+        let line = line.unwrap_or_else(|| panic!("{arguments:?} {run:?}"));
+        let told = machine.run(&["explain", line], "");
+        assert_eq!(told.code, 0, "{arguments:?}: {line}\n{}", told.stderr);
+        codes.push(run.code);
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    // 68 where the machine has a name server to ask, else 75.
+    let codes: Vec<_> = codes.into_iter().filter(|code| *code != 68).collect();
+    assert_eq!(codes, [64, 65, 66, 67, 69, 74, 75, 76, 77, 78]);
+    let machine = Machine::new();
+    for code in codes.into_iter().chain([68]) {
+        for line in [
+            format!("{code}"),
+            format!("but got status 0x{code:04x}"),
+            format!("failed with exit status {code}"),
+        ] {
+            let told = machine.run(&["explain", &line], "");
+            let expected = format!("exit code {code}: ");
+            assert!(told.stdout.starts_with(&expected), "{line} {told:?}");
+        }
+    }
 }

@@ -45,8 +45,11 @@ fn all_is_well() {
         assert!(text.contains(&format!("ok {name} ")), "{text}");
     }
     assert!(
-        text.ends_with("All is well: mail from robot@contoso.com can be sent. Nothing was sent.")
+        text.contains("All is well: mail from robot@contoso.com can be sent. Nothing was sent.")
     );
+    assert!(text.contains(
+        "Not tested, since Exchange judges it with the message: another From, size, quota."
+    ));
     assert!(
         !text.contains("FAIL") && !text.contains("support"),
         "{text}"
@@ -67,12 +70,102 @@ fn a_failure_is_told_with_its_causes_numbered() {
         "FAIL login ",
         "skip sender it needs the login",
         "login: Entra issued the token, and Exchange does not let this application into this mailbox.",
-        "1. Exchange does not know the application",
         "In Exchange Online PowerShell: Connect-ExchangeOnline Get-ServicePrincipal",
+        "1. Exchange does not know the application",
         "2. SMTP AUTH is switched off",
     ] {
         assert!(text.contains(part), "no `{part}` in\n{}", run.stdout);
     }
+}
+
+/// What is looked at stands apart from what changes, and the likeliest cause again in the last line.
+#[test]
+fn looking_changing_and_the_last_line() {
+    let machine = Machine::with(
+        Exchange::builder()
+            .on(Step::AuthBlob, Fault::reply(REFUSAL))
+            .start(),
+    );
+    let run = doctor(&machine, &[]);
+    let (look, change) = run.stdout.split_once("\n1. ").unwrap();
+    let (_, look) = look.split_once("To look, which changes nothing.").unwrap();
+    for command in ["Get-ServicePrincipal", "Get-CASMailbox", "Get-Mailbox"] {
+        let apart = look.contains(command) && !change.contains(command);
+        assert!(apart, "{command} {}", run.stdout);
+    }
+    for command in ["Remove-ServicePrincipal", "Set-CASMailbox"] {
+        let apart = change.contains(command) && !look.contains(command);
+        assert!(apart, "{command} {}", run.stdout);
+    }
+    // What is well is told in one line each, beside a failure and without -v.
+    let claims = |run: &Run| {
+        run.stdout
+            .contains("\n                              8a1f9c0e")
+    };
+    assert!(
+        !claims(&run) && claims(&doctor(&machine, &["-v"])),
+        "{}",
+        run.stdout
+    );
+    let last = run.stdout.lines().last().unwrap();
+    let likely = "Most likely (login): Exchange does not know the application, or by the ...";
+    assert_eq!(last, likely);
+}
+
+#[test]
+fn what_several_failed_of_is_told_once() {
+    let old = "220 AM0.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2020 09:00:00 +0000";
+    let answer = Answer::aadsts(401, "invalid_client", 700_024, "Not within its time.")
+        .header("Date", "Tue, 24 Nov 2020 09:00:00 GMT");
+    let exchange = Exchange::builder()
+        .on(Step::Greeting, Fault::reply(old))
+        .token(answer);
+    let text = flat(&doctor(&Machine::with(exchange.start()), &[]));
+    assert!(text.contains("clock, token: With a wrong clock"), "{text}");
+    assert_eq!(text.matches(": With a wrong clock").count(), 1, "{text}");
+}
+
+#[test]
+fn a_new_secret_goes_where_the_old_one_is() {
+    let expired = Answer::aadsts(401, "invalid_client", 7_000_222, "The keys are expired.");
+    let machine = Machine::with(Exchange::builder().token(expired).start());
+    let text = flat(&doctor(&machine, &[]));
+    let place = machine.path("home/.config/exosend.conf:4");
+    let place = format!(
+        "In the configuration ({}): client_secret = ...",
+        place.display()
+    );
+    assert!(text.contains(&place), "no `{place}` in {text}");
+}
+
+/// A login that is refused after months has other reasons than one that never succeeded.
+#[test]
+fn it_worked_until() {
+    let machine = Machine::with(
+        Exchange::builder()
+            .on(Step::AuthBlob, Fault::reply(REFUSAL))
+            .start(),
+    );
+    let log = machine.write(
+        "log",
+        "2026-11-20T10:00:00Z from=robot@contoso.com to=a@b.c exit=0 stage=-\n\
+         2026-11-21T10:00:00Z from=robot@contoso.com to=a@b.c exit=77 stage=auth\n",
+    );
+    machine.configure(&format!("log = {}", log.display()));
+    let text = flat(&doctor(&machine, &[]));
+    assert!(
+        text.contains("It worked until 2026-11-20T10:00:00Z"),
+        "{text}"
+    );
+    machine.configure("log = syslog");
+    let text = flat(&doctor(&machine, &[]));
+    assert!(
+        text.contains("journalctl -t exosend | grep exit=0"),
+        "{text}"
+    );
+    machine.configure("log = none");
+    let text = flat(&doctor(&machine, &[]));
+    assert!(!text.contains("worked"), "{text}");
 }
 
 /// The exit code is that of a message that would fail there.

@@ -67,6 +67,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Where a key was set: a file and its line, a variable, an option.
+    pub(crate) fn origin(&self, key: &str) -> Option<&str> {
+        let from = self.origins.get(key)?;
+        Some(from.strip_suffix(&format!(": {key}")).unwrap_or(from))
+    }
+
     /// Names the line to change where the library can only name the key.
     pub(crate) fn blame(&self, failure: Failure) -> Failure {
         match field(&failure).map(|field| self.origins.get(field)) {

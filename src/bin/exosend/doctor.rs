@@ -1,6 +1,7 @@
 //! `exosend doctor`: every step of sending but the message, and what to do about the one that fails.
 
 mod lines;
+mod past;
 mod support;
 
 use exosend::Error;
@@ -38,7 +39,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     if common.json {
         say_json(object(&checks, code))?;
     } else {
-        let mut report = lines::report(&checks, config.account.mailbox(), lines::colour());
+        let mut report = lines::report(&checks, &config, common.verbose);
         if common.verbose && code != 0 {
             report.push_str(&support::bundle(&checks));
         }
@@ -114,6 +115,7 @@ fn advice(advice: &Advice) -> Value {
                 Place::ExchangePowerShell => "exchange-powershell",
                 _ => "portal",
             },
+            "look": cause.look().collect::<Vec<_>>(),
             "commands": cause.commands().collect::<Vec<_>>(),
         })
     };

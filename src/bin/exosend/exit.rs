@@ -29,6 +29,54 @@ pub(crate) const PROTOCOL: u8 = 76;
 pub(crate) const NO_PERMISSION: u8 = 77;
 pub(crate) const CONFIG: u8 = 78;
 
+/// What an exit code tells, and what to do: for people who see nothing else.
+pub(crate) fn meaning(code: u8) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        USAGE => ("the arguments make no sense", "exosend --help"),
+        DATA => (
+            "the message or an address in it makes no sense",
+            "correct what stderr or the log names",
+        ),
+        NO_INPUT => (
+            "there was no message, or a file of it cannot be read",
+            "check stdin and the files that are attached",
+        ),
+        NO_USER => (
+            "a recipient was refused",
+            "check the address, and for a name without a domain `local_recipient`",
+        ),
+        NO_HOST => (
+            "the server's name does not exist",
+            "check `server`: exosend doctor",
+        ),
+        UNAVAILABLE => (
+            "the server refused the message",
+            "exosend doctor, and exosend explain with the line of the log",
+        ),
+        IN_DOUBT => (
+            "the message may have been delivered",
+            "look for its Message-ID in the mailbox's Sent Items before you send it again",
+        ),
+        TRY_AGAIN => (
+            "it may work later, and nothing was sent",
+            "try again; if it stays, exosend doctor",
+        ),
+        PROTOCOL => (
+            "what answers is not a mail server to be trusted",
+            "exosend doctor",
+        ),
+        NO_PERMISSION => (
+            "the login was refused, by Entra or by Exchange",
+            "exosend doctor",
+        ),
+        CONFIG => (
+            "the configuration cannot be used",
+            "run exosend doctor as the user who sends",
+        ),
+        _ => return None,
+    })
+}
+
 impl Failure {
     pub(crate) fn new(code: u8, what: impl Into<String>) -> Self {
         Self {

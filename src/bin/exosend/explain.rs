@@ -1,5 +1,7 @@
 //! `exosend explain`: what a line from any program's log means. No network.
 
+mod own;
+
 use std::io::{IsTerminal, Read};
 
 use exosend::advice::{Explanation, explain, general_page};
@@ -37,7 +39,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
             "no line to explain, neither as an argument nor on stdin",
         ));
     }
-    let found = explain(&line);
+    let found = known(&line);
     let page = general_page(&line);
     let unknown = "nothing is known of this line";
     if common.json {
@@ -59,6 +61,75 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
 }
 
+/// One thing that the line means.
+struct Known {
+    recognised: String,
+    meaning: String,
+    advice: String,
+    page: String,
+}
+
+/// What the library knows, and what only this command writes: its own lines, and exit codes as others show them.
+fn known(line: &str) -> Vec<Known> {
+    let found = explain(line);
+    if !found.is_empty() {
+        return found.iter().map(Known::from).collect();
+    }
+    let (recognised, (meaning, advice)) = match (exit_code(line), own::line(line)) {
+        (Some((code, words)), _) => (format!("exit code {code}"), words),
+        (None, Some(found)) => found,
+        (None, None) => return Vec::new(),
+    };
+    vec![Known {
+        recognised,
+        meaning: meaning.into(),
+        advice: advice.into(),
+        page: "man exosend".into(),
+    }]
+}
+
+impl From<&Explanation> for Known {
+    fn from(found: &Explanation) -> Self {
+        Self {
+            recognised: found.recognised().into(),
+            meaning: found.meaning().into(),
+            advice: found.advice().into(),
+            page: found.documented().into(),
+        }
+    }
+}
+
+/// `exit=77`, `exit status 78`, cron's `status 0x004e`, systemd's `status=78/CONFIG`, or the number alone.
+fn exit_code(line: &str) -> Option<(u8, (&'static str, &'static str))> {
+    const MARKS: [&str; 6] = [
+        "exit=",
+        "exit code ",
+        "exit status ",
+        "status=",
+        "status ",
+        "",
+    ];
+    let text = line.trim().to_ascii_lowercase();
+    MARKS.iter().find_map(|mark| {
+        let at = match *mark {
+            "" => 0,
+            mark => text.find(mark)? + mark.len(),
+        };
+        let rest = text.get(at..)?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
+        let number = rest.get(..end.unwrap_or(rest.len()))?;
+        // Without a mark, the line is the number.
+        if mark.is_empty() && number.len() < text.len() {
+            return None;
+        }
+        let code = match number.strip_prefix("0x") {
+            Some(hexadecimal) => u8::try_from(u16::from_str_radix(hexadecimal, 16).ok()?).ok()?,
+            None => number.parse().ok()?,
+        };
+        Some((code, exit::meaning(code)?))
+    })
+}
+
 fn input(common: &Common) -> Result<String, Failure> {
     let stdin = std::io::stdin().lock();
     if stdin.is_terminal() {
@@ -73,33 +144,63 @@ fn input(common: &Common) -> Result<String, Failure> {
 }
 
 /// The likeliest first.
-fn shown(found: &[Explanation]) -> String {
+fn shown(found: &[Known]) -> String {
     let mut out = String::new();
-    for (n, explanation) in found.iter().enumerate() {
+    for (n, known) in found.iter().enumerate() {
         let (first, indent) = match found.len() {
             1 => (String::new(), ""),
             _ => (format!("{}. ", n + 1), "   "),
         };
-        let what = format!("{}: {}", explanation.recognised(), explanation.meaning());
+        let what = format!("{}: {}", known.recognised, known.meaning);
         wrap::wrap(&mut out, &what, &first, indent);
-        if !explanation.advice().is_empty() {
-            wrap::wrap(
-                &mut out,
-                explanation.advice(),
-                &format!("{indent}-> "),
-                &format!("{indent}   "),
-            );
-        }
-        out.push_str(&format!("{indent}{}\n\n", explanation.documented()));
+        let (arrow, more) = (format!("{indent}-> "), format!("{indent}   "));
+        wrap::wrap(&mut out, &known.advice, &arrow, &more);
+        out.push_str(&format!("{indent}{}\n\n", known.page));
     }
     out
 }
 
-fn object(explanation: &Explanation) -> Value {
+fn object(known: &Known) -> Value {
     json!({
-        "recognised": explanation.recognised(),
-        "meaning": explanation.meaning(),
-        "advice": explanation.advice(),
-        "page": explanation.documented(),
+        "recognised": known.recognised,
+        "meaning": known.meaning,
+        "advice": known.advice,
+        "page": known.page,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_as_cron_systemd_and_others_show_it() {
+        for (line, code) in [
+            ("78", 78),
+            ("0x4e", 78),
+            (
+                "(root) MAIL (mailed 1 byte of output but got status 0x004e",
+                78,
+            ),
+            (
+                "(CRON) error (grandchild #123 failed with exit status 78)",
+                78,
+            ),
+            ("Main process exited, code=exited, status=77/NOPERM", 77),
+            ("exit=75 stage=connect", 75),
+            ("sendmail: exit code 64", 64),
+        ] {
+            assert_eq!(exit_code(line).map(|found| found.0), Some(code), "{line}");
+        }
+        for line in [
+            "exit=0",
+            "status 200",
+            "78 lines",
+            "status 0x1234",
+            "status=sent",
+            "",
+        ] {
+            assert_eq!(exit_code(line), None, "{line}");
+        }
+    }
 }

@@ -1,0 +1,116 @@
+//! Lines that only this command writes, on stderr or in its log.
+
+/// What was recognised, what it means, and what to do.
+type Found = (String, (&'static str, &'static str));
+
+/// Words that say enough in a line of ours, in lower case.
+const WORDS: &[(&str, &str, &str)] = &[
+    (
+        "permission denied",
+        "the user who sends mail may not read this file",
+        "give it to a group that this user is in (chgrp, chmod 0640), and start what sends anew after adding the group",
+    ),
+    (
+        "no such file or directory",
+        "a file that is named in the configuration or in an argument is not there",
+        "correct its path",
+    ),
+    (
+        "a name without a domain",
+        "the recipient has no domain, and nothing says where its mail goes",
+        "set `local_recipient` or `aliases`",
+    ),
+    (
+        "is no address",
+        "an address is none",
+        "correct it: user@contoso.com, or Name <user@contoso.com>",
+    ),
+    (
+        "no recipient",
+        "the message has no recipient",
+        "name one as an argument, or give -t and a To field",
+    ),
+];
+
+/// How a line goes on that the library's error began, by its stage.
+const STAGES: &[(&str, &str, &str)] = &[
+    (
+        "account",
+        "the configuration cannot be used as it is",
+        "correct the key that is named, then exosend doctor",
+    ),
+    (
+        "message",
+        "the message cannot be sent as it is",
+        "correct the field that is named",
+    ),
+    ("token", "no token was to be had", "exosend doctor"),
+    ("resolve", WAY, DOCTOR),
+    ("connect", WAY, DOCTOR),
+    ("greeting", WAY, DOCTOR),
+    ("ehlo", WAY, DOCTOR),
+    ("starttls", WAY, DOCTOR),
+    (
+        "auth",
+        "the server does not let this mailbox in",
+        "exosend doctor",
+    ),
+    ("sender", REFUSED, LOOK_UP),
+    ("recipient", REFUSED, LOOK_UP),
+    ("data", REFUSED, LOOK_UP),
+    (
+        "body",
+        "the message could not be read to its end",
+        "check stdin and the files that are attached",
+    ),
+    ("accept", REFUSED, LOOK_UP),
+    ("reset", REFUSED, LOOK_UP),
+];
+const WAY: &str = "the way to the mail server is not as it should be";
+const DOCTOR: &str = "exosend doctor walks it step by step";
+const REFUSED: &str =
+    "the server took neither the address nor the message, for the reason in its words";
+const LOOK_UP: &str = "look its words and its code up at Microsoft";
+
+pub(super) fn line(line: &str) -> Option<Found> {
+    let text = line.trim().to_ascii_lowercase();
+    let marked = match text.strip_prefix("exosend: ") {
+        Some(ours) => Some(ours),
+        None => text.split_once("text=\"").map(|(_, ours)| ours),
+    };
+    let found = |(words, meaning, advice): &(&str, &'static str, &'static str)| {
+        marked.filter(|ours| ours.contains(words))?;
+        Some(((*words).to_owned(), (*meaning, *advice)))
+    };
+    if let Some(found) = WORDS.iter().find_map(found) {
+        return Some(found);
+    }
+    let ours = marked.unwrap_or(&text);
+    let is_stage = |stage: &str| {
+        let rest = ours.strip_prefix(stage);
+        rest.is_some_and(|rest| rest.starts_with([' ', ':']) && rest.contains(": ") || rest == ":")
+    };
+    if let Some((stage, meaning, advice)) = STAGES.iter().find(|(stage, ..)| is_stage(stage)) {
+        return Some(((*stage).to_owned(), (meaning, advice)));
+    }
+    let of_file = ours
+        .split(':')
+        .nth(1)
+        .is_some_and(|n| n.parse::<u32>().is_ok());
+    let settings = ["exosend_", "--set "];
+    if of_file && ours.contains(".conf:") || settings.iter().any(|set| ours.starts_with(set)) {
+        let advice = "correct the line or the key that is named, then exosend doctor";
+        return Some((
+            "a setting".into(),
+            ("the configuration cannot be used as it is", advice),
+        ));
+    }
+    let usage = [
+        "invalid option",
+        "missing argument for option",
+        "unexpected argument",
+    ];
+    let option = usage.iter().find(|words| ours.starts_with(**words))?;
+    let words = ("the arguments make no sense", "exosend --help");
+    Some(((*option).to_owned(), words))
+}
