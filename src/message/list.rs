@@ -74,8 +74,10 @@ impl Found {
             if end == Some(Kind::Colon) {
                 if in_group || !self.words.0.is_empty() || !is_phrase(element) {
                     let name = text_of(element);
-                    self.wrong
-                        .push(format!("`{}:` is no name of a group", name.trim()));
+                    let what = format!("`{}:` is no name of a group", name.trim());
+                    // So what stands behind it may not be its members.
+                    self.wrong.push(what);
+                    return;
                 }
                 in_group = true;
                 continue;
@@ -279,7 +281,7 @@ fn is_spec(spec: &str) -> bool {
 }
 
 /// Whether a word can be the name of a user. `undisclosed-recipients` without its colon is nobody's.
-fn is_user(word: &str) -> bool {
+pub(crate) fn is_user(word: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'+');
     let begins = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     word.len() <= 64

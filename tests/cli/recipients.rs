@@ -278,6 +278,10 @@ fn with_partial_delivery_one_that_is_no_address_stops_nobody_else() {
     );
     assert_eq!(machine.last().to, ["ann@example.com", "cid@example.com"]);
     assert_eq!(machine.run(&["-t"], "To: broken@@y\n\nx\n").code, 65);
+    let to = "ann@example.com, broken@@y, bob@exa..mple";
+    let run = machine.run(&["send", "--to", to, "--text", "x"], "");
+    assert_eq!(run.code, 67, "{}", run.stderr);
+    assert_eq!(machine.last().to, ["ann@example.com"]);
 }
 
 #[test]

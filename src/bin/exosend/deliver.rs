@@ -55,6 +55,10 @@ fn pause(error: &Error) -> Option<Duration> {
     }
 }
 
+pub(crate) fn could_be_right(address: &str) -> Result<(), Error> {
+    Message::new().subject("-").to(address).check()
+}
+
 /// An envelope from the mailbox to all whose addresses could be right. They are checked here and not by the session
 /// because that would be after the login. With partial delivery those that cannot be right are no reason to stop.
 pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, Failure> {
@@ -62,7 +66,7 @@ pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, F
     let mut envelope = Envelope::new(config.account.mailbox()).partial(partial);
     let mut to = Vec::new();
     for address in facts.to.drain(..) {
-        match Message::new().subject("-").to(&address).check() {
+        match could_be_right(&address) {
             Ok(()) => to.push(address),
             Err(error) if !partial => return Err(error.into()),
             Err(error) => facts.wrong.push(error.to_string()),

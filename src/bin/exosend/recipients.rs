@@ -56,6 +56,9 @@ impl<'c> Recipients<'c> {
     }
 
     fn reached(&mut self, written: &str, user: &str) -> Result<Vec<String>, Failure> {
+        if !list::is_user(user) {
+            return Err(no_user(written, "no name of a user"));
+        }
         let mut reached = Reached::default();
         self.look_up(written, user, &mut reached)?;
         if reached.itself {

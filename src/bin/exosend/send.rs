@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
-use crate::deliver::{announce, conclude, deliver, envelope, unconfigured};
+use crate::deliver::{announce, conclude, could_be_right, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
@@ -23,6 +23,8 @@ struct Options {
     cc: Vec<Mailbox>,
     bcc: Vec<Mailbox>,
     reply_to: Vec<Mailbox>,
+    /// What was to be a recipient and is no address.
+    wrong: Vec<String>,
     from: Option<String>,
     subject: Option<String>,
     text: Option<String>,
@@ -57,10 +59,24 @@ impl Options {
                 continue;
             }
             match argument {
-                Arg::Long("to") => options.to.extend(list("--to", &mut parser)?),
-                Arg::Long("cc") => options.cc.extend(list("--cc", &mut parser)?),
-                Arg::Long("bcc") => options.bcc.extend(list("--bcc", &mut parser)?),
-                Arg::Long("reply-to") => options.reply_to.extend(list("--reply-to", &mut parser)?),
+                Arg::Long("to") => {
+                    let wrong = list("--to", &mut options.to, &mut parser)?;
+                    options.wrong.extend(wrong);
+                }
+                Arg::Long("cc") => {
+                    let wrong = list("--cc", &mut options.cc, &mut parser)?;
+                    options.wrong.extend(wrong);
+                }
+                Arg::Long("bcc") => {
+                    let wrong = list("--bcc", &mut options.bcc, &mut parser)?;
+                    options.wrong.extend(wrong);
+                }
+                Arg::Long("reply-to") => {
+                    let wrong = list("--reply-to", &mut options.reply_to, &mut parser)?;
+                    wrong
+                        .first()
+                        .map_or(Ok(()), |what| Err(Failure::data(what)))?;
+                }
                 Arg::Long("from") => options.from = Some(text(parser.value()?)?),
                 Arg::Long("subject") => options.subject = Some(text(parser.value()?)?),
                 Arg::Long("text") => options.text = Some(text(parser.value()?)?),
@@ -71,7 +87,8 @@ impl Options {
                 _ => return Err(argument.unexpected().into()),
             }
         }
-        if options.to.is_empty() && options.cc.is_empty() && options.bcc.is_empty() {
+        let to = [&options.to, &options.cc, &options.bcc];
+        if options.wrong.is_empty() && to.iter().all(|list| list.is_empty()) {
             return Err(Failure::usage("no recipient: --to, --cc or --bcc"));
         }
         Ok(options)
@@ -92,7 +109,10 @@ impl Options {
                 for spec in recipients.resolve(std::slice::from_ref(&mailbox.spec))? {
                     let name = mailbox.name.clone();
                     everybody.push(spec.clone());
-                    message = add(message, Mailbox { name, spec }.written());
+                    // Those that cannot be right are told apart by the envelope.
+                    if !config.settings.partial || could_be_right(&spec).is_ok() {
+                        message = add(message, Mailbox { name, spec }.written());
+                    }
                 }
             }
         }
@@ -150,6 +170,10 @@ fn send(
     config: &Config,
     facts: &mut Facts,
 ) -> Result<Outcome, Failure> {
+    facts.wrong.clone_from(&options.wrong);
+    if let (Some(what), false) = (options.wrong.first(), config.settings.partial) {
+        return Err(Failure::data(what));
+    }
     let (message, everybody) = options.message(common, config)?;
     facts.to = everybody;
     let envelope = envelope(config, facts)?;
@@ -160,9 +184,14 @@ fn send(
     Ok(outcome)
 }
 
-/// The mailboxes of one argument.
-fn list(option: &str, parser: &mut Parser) -> Result<Vec<Mailbox>, Failure> {
-    list::parse(&text(parser.value()?)?).map_err(|what| Failure::data(format!("{option}: {what}")))
+/// Adds the mailboxes of one argument, and returns what is none.
+fn list(option: &str, to: &mut Vec<Mailbox>, parser: &mut Parser) -> Result<Vec<String>, Failure> {
+    let (mailboxes, wrong) = list::read(&text(parser.value()?)?);
+    to.extend(mailboxes);
+    Ok(wrong
+        .iter()
+        .map(|what| format!("{option}: {what}"))
+        .collect())
 }
 
 fn header(field: &str) -> Result<(String, String), Failure> {
