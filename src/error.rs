@@ -34,7 +34,8 @@ use crate::text::printable;
 /// # }
 /// ```
 ///
-/// `Debug` is `Display` and, on a second line, the hint: what `fn main() -> Result<(), exosend::Error>` prints.
+/// The hint comes along where a program shows `{error:?}`, as `fn main() -> Result<(), exosend::Error>` does, or `{error:#}`;
+/// and as the error's [`source`](StdError::source), for what prints a chain of them.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -50,6 +51,13 @@ struct Inner {
     answered_at: Option<String>,
     transient: bool,
     in_doubt: bool,
+    message_id: Option<String>,
+    behind: Behind,
+}
+
+/// What stands behind an error in a chain: what to do about it, and what was found below us.
+#[derive(Debug, Default)]
+struct Behind {
     condition: Option<Condition>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -105,15 +113,21 @@ impl Error {
         self.0.in_doubt
     }
 
+    /// The `Message-ID` of a message that [may have been accepted](Self::in_doubt), angle brackets included: to look for
+    /// before it is sent again. `None` after [`send_raw`](crate::Session::send_raw), which does not read what it sends.
+    pub fn message_id(&self) -> Option<&str> {
+        self.0.message_id.as_deref()
+    }
+
     /// What it most often means and what to do, where exosend knows.
     pub fn hint(&self) -> Option<&str> {
-        self.0.condition.map(table::words)
+        self.0.behind.condition.map(table::words)
     }
 
     /// What it is known to mean.
     #[cfg(any(test, feature = "advice"))]
     pub(crate) fn condition(&self) -> Option<Condition> {
-        self.0.condition
+        self.0.behind.condition
     }
 }
 
@@ -132,8 +146,8 @@ impl Error {
             answered_at: None,
             transient: false,
             in_doubt: false,
-            condition: None,
-            source: None,
+            message_id: None,
+            behind: Behind::default(),
         }))
     }
 
@@ -158,7 +172,7 @@ impl Error {
             _ => Self::new(kind, stage, reply.to_string()),
         };
         error.0.transient = reply.is_transient();
-        error.0.condition = hint::of_own_reply(stage, &reply);
+        error.0.behind.condition = hint::of_own_reply(stage, &reply);
         error.0.reply = Some(reply);
         error
     }
@@ -211,8 +225,8 @@ impl Error {
         };
         let mut made = Self::new(ErrorKind::Network, stage, what);
         made.0.transient = true;
-        made.0.condition = hint::of_network(stage, &error);
-        made.0.source = Some(Box::new(error));
+        made.0.behind.condition = hint::of_network(stage, &error);
+        made.0.behind.source = Some(Box::new(error));
         made
     }
 
@@ -220,8 +234,8 @@ impl Error {
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
         let mut made = Self::new(ErrorKind::Tls, stage, of_tls(&error));
         made.0.transient = !is_settled(&error);
-        made.0.condition = hint::of_tls(stage, &error);
-        made.0.source = Some(Box::new(error));
+        made.0.behind.condition = hint::of_tls(stage, &error);
+        made.0.behind.source = Some(Box::new(error));
         made
     }
 
@@ -254,12 +268,12 @@ impl Error {
     }
 
     pub(crate) fn with_condition(mut self, condition: Condition) -> Self {
-        self.0.condition = Some(condition);
+        self.0.behind.condition = Some(condition);
         self
     }
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Box::new(source));
+        self.0.behind.source = Some(Box::new(source));
         self
     }
 
@@ -267,7 +281,7 @@ impl Error {
     /// it means.
     pub(crate) fn with_codes(mut self, codes: Vec<u64>) -> Self {
         let known = codes.iter().find_map(|&code| table::of_entra(code));
-        self.0.condition = known.or(self.0.condition);
+        self.0.behind.condition = known.or(self.0.behind.condition);
         self.0.codes = codes;
         self
     }
@@ -290,6 +304,12 @@ impl Error {
         self.0.answered_at.as_deref()
     }
 
+    /// Names the message, if it may be out.
+    pub(crate) fn of_message(mut self, id: String) -> Self {
+        self.0.message_id = Some(id).filter(|_| self.in_doubt());
+        self
+    }
+
     /// The same call may succeed later.
     pub(crate) fn transient(mut self) -> Self {
         self.0.transient = true;
@@ -306,7 +326,7 @@ impl Error {
     pub(crate) fn doubtful(mut self) -> Self {
         self.0.transient = false;
         self.0.in_doubt = true;
-        self.0.condition = Some(Condition::InDoubt);
+        self.0.behind.condition = Some(Condition::InDoubt);
         self
     }
 }
@@ -364,21 +384,28 @@ impl fmt::Display for Error {
             stage,
             object,
             what,
+            behind,
             ..
         } = &*self.0;
-        if object.is_empty() {
-            write!(f, "{stage}: {what}")
-        } else {
-            write!(f, "{stage} {object}: {what}")
+        match object.as_str() {
+            "" => write!(f, "{stage}: {what}")?,
+            object => write!(f, "{stage} {object}: {what}")?,
+        }
+        match behind.condition {
+            Some(_) if f.alternate() => write!(f, " ({behind})"),
+            _ => Ok(()),
         }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)?;
-        match self.hint() {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+        write!(f, "{self}")?;
+        if self.0.behind.condition.is_some() {
+            write!(f, "\n{}", self.0.behind)?;
+        }
+        match self.message_id() {
+            Some(id) => write!(f, "\nMessage-ID: {id}"),
             None => Ok(()),
         }
     }
@@ -386,10 +413,23 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_ref()
-            .map(|source| &**source as &(dyn StdError + 'static))
+        match self.0.behind.condition {
+            Some(_) => Some(&self.0.behind),
+            None => self.0.behind.source(),
+        }
+    }
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hint: {}", self.condition.map_or("", table::words))
+    }
+}
+
+impl StdError for Behind {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.source.as_ref()?;
+        Some(&**source)
     }
 }
 
@@ -549,11 +589,26 @@ mod tests {
     }
 
     #[test]
-    fn debug_is_display_and_the_hint() {
-        let error = Error::io(Stage::Accept, io::ErrorKind::UnexpectedEof.into()).doubtful();
-        let debug = format!("{error:?}");
-        assert_eq!(debug, format!("{error}\nhint: {}", error.hint().unwrap()));
-        assert!(error.source().is_some());
+    fn the_hint_comes_along() {
+        let error = Error::io(Stage::Accept, io::ErrorKind::UnexpectedEof.into());
+        let error = error.doubtful().of_message("<1@contoso.com>".into());
+        let hint = error.hint().unwrap();
+        assert_eq!(format!("{error:#}"), format!("{error} (hint: {hint})"));
+        assert_eq!(
+            format!("{error:?}"),
+            format!("{error}\nhint: {hint}\nMessage-ID: <1@contoso.com>")
+        );
+        let behind = error.source().unwrap();
+        assert_eq!(behind.to_string(), format!("hint: {hint}"));
+        assert!(behind.source().unwrap().is::<io::Error>());
+
+        let error = Error::body(io::Error::other("the disk is gone"));
+        assert_eq!(format!("{error:#}"), error.to_string());
+        assert!(error.source().unwrap().is::<io::Error>());
+        assert_eq!(
+            error.of_message("<1@contoso.com>".into()).message_id(),
+            None
+        );
     }
 
     #[test]

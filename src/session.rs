@@ -119,13 +119,16 @@ impl Session {
             maybe_8bit: false,
             international: letter.international.as_deref(),
         };
-        let receipt = self
+        let sent = self
             .dialogue
-            .send(&letter.route, content, total, |out| letter.write_to(out))?;
-        Ok(Receipt {
-            message_id: Some(letter.message_id),
-            ..receipt
-        })
+            .send(&letter.route, content, total, |out| letter.write_to(out));
+        match sent {
+            Ok(receipt) => Ok(Receipt {
+                message_id: Some(letter.message_id),
+                ..receipt
+            }),
+            Err(error) => Err(error.of_message(letter.message_id)),
+        }
     }
 
     /// Sends a message that is ready: RFC 5322 text, headers and all, read once from `message` and passed on as it is,
