@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::Error;
 use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD};
 use crate::secret::Secret;
+use crate::smtp::repeats::Secrets;
 use crate::stage::Stage;
 use crate::text::excerpt;
 use crate::timeouts::{Deadline, Timeouts};
@@ -47,7 +48,7 @@ pub(crate) struct Wire {
     timeouts: Timeouts,
     total: Deadline,
     /// What no line of the server's may repeat into a log or an error.
-    secrets: Vec<Secret>,
+    secrets: Secrets,
 }
 
 impl Wire {
@@ -62,7 +63,7 @@ impl Wire {
             flight: Vec::new(),
             timeouts,
             total,
-            secrets: Vec::new(),
+            secrets: Secrets::default(),
         }
     }
 
@@ -103,7 +104,7 @@ impl Wire {
 
     /// Withholds every line of a reply that repeats this text, from now on.
     pub(crate) fn keep_secret(&mut self, secret: &Secret) {
-        self.secrets.push(secret.clone());
+        self.secrets.add(secret);
     }
 
     /// Sends the flight in one write.
@@ -205,12 +206,6 @@ impl Wire {
         }
     }
 
-    fn is_secret(&self, text: &str) -> bool {
-        self.secrets
-            .iter()
-            .any(|secret| repeats(text, secret.expose()))
-    }
-
     fn no_line(&self, stage: Stage, why: NoLine) -> Error {
         match why {
             NoLine::Endless => Error::malformed(stage, &Malformed::Endless),
@@ -224,7 +219,7 @@ impl Wire {
 
     /// Quotes bytes that are not a reply. All of them are searched for secrets, since the excerpt may end within one.
     fn quoted(&self, text: &[u8]) -> String {
-        if self.is_secret(&String::from_utf8_lossy(text)) {
+        if self.secrets.are_in(text) {
             WITHHELD.into()
         } else {
             excerpt(text)
@@ -286,10 +281,18 @@ impl Wire {
 
     /// Withholds the secrets that a server may repeat in a reply, and writes it to the transcript.
     fn logged(&self, reply: Reply) -> Reply {
-        // The reason of a refused login comes in base64, and may repeat what it refuses.
-        let decoded = STANDARD.decode(reply.lines().collect::<String>().trim());
-        let all = decoded.is_ok_and(|text| self.is_secret(&String::from_utf8_lossy(&text)));
-        let reply = reply.withhold(|line| all || self.is_secret(line));
+        let repeats = |reply: &Reply| self.secrets.are_in(reply.to_string().as_bytes());
+        let reply = match repeats(&reply) {
+            false => reply,
+            true => {
+                // Words as long as this may be pieces of it, a line each; where they are shorter, all lines are withheld.
+                let long = |line: &str| line.split(' ').any(|word| word.len() > 16);
+                let reply =
+                    reply.withhold(|line| long(line) || self.secrets.are_in(line.as_bytes()));
+                let strewn = repeats(&reply);
+                reply.withhold(|_| strewn)
+            }
+        };
         let mut lines = reply.lines().peekable();
         while let Some(line) = lines.next() {
             let mark = if lines.peek().is_some() { '-' } else { ' ' };
@@ -332,22 +335,6 @@ impl Stream for io::Empty {
 pub(crate) fn blob(text: &[&str]) -> Secret {
     let text = zeroize::Zeroizing::new(text.concat());
     Secret::new(STANDARD.encode(text.as_bytes()))
-}
-
-/// Whether a line holds a piece of the secret. It is compared by 24 bytes at every 12th, so any piece of 35 is found.
-fn repeats(line: &str, secret: &str) -> bool {
-    const PIECE: usize = 24;
-    let secret = secret.as_bytes();
-    line.as_bytes()
-        .windows(PIECE)
-        .step_by(PIECE / 2)
-        // Neither a token nor base64 has a space in it, and most of what servers say has: it need not be searched.
-        .filter(|piece| piece.iter().all(u8::is_ascii_graphic))
-        .any(|piece| {
-            let begins = |at| secret.get(at..).is_some_and(|rest| rest.starts_with(piece));
-            let first = piece.first().copied().unwrap_or_default();
-            memchr::memchr_iter(first, secret).any(begins)
-        })
 }
 
 fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
