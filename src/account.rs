@@ -366,12 +366,13 @@ mod tests {
                 "{authority:?}"
             );
         }
-        for host in ["", "a b", "a\r\nb", "a/b"] {
+        for host in ["", "a b", "a\r\nb", "a/b", "a%b", "fe80::1%e\r\nh"] {
             assert!(
                 refused(complete().server(host, 25)).starts_with("account server: "),
                 "{host:?}"
             );
         }
+        assert!(complete().server("fe80::1%eth0", 25).check().is_ok());
         assert!(refused(complete().scope("a b")).starts_with("account scope: "));
         assert!(refused(complete().client_id("a\r\nb")).starts_with("account client_id: "));
         assert!(refused(complete().root_certificates("nonsense")).contains("no certificate in it"));

@@ -1,5 +1,6 @@
 //! Everything about an account that can be known to be wrong before the first connection.
 
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -119,8 +120,20 @@ fn tenant(tenant: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The address of a host such as `fe80::1%eth0`, whose zone matters to this machine alone.
+pub(crate) fn without_zone(host: &str) -> &str {
+    let zone = |zone: &str| {
+        zone.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match host.split_once('%') {
+        Some((address, name)) if zone(name) && address.parse::<Ipv6Addr>().is_ok() => address,
+        _ => host,
+    }
+}
+
 pub(crate) fn host(host: &str) -> Result<(), &'static str> {
-    match rustls::pki_types::ServerName::try_from(host) {
+    match rustls::pki_types::ServerName::try_from(without_zone(host)) {
         Ok(_) => Ok(()),
         Err(_) => Err("neither a host name nor an address"),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::account::Account;
+use crate::account::{Account, check};
 use crate::error::Error;
 use crate::smtp::wire::Stream;
 use crate::stage::{ErrorKind, Stage};
@@ -196,7 +196,7 @@ pub(crate) fn handshake(
     host: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Box<dyn Stream>, Error> {
-    let name = ServerName::try_from(host.to_owned())
+    let name = ServerName::try_from(check::without_zone(host).to_owned())
         .map_err(|e| Error::new(ErrorKind::Input, Stage::StartTls, e.to_string()))?;
     let mut connection =
         ClientConnection::new(config, name).map_err(|e| Error::tls(Stage::StartTls, e))?;
