@@ -3,10 +3,11 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::message::encode::Base64Lines;
+use crate::secret;
 
 /// Something attached to a message. Its content is read when its turn comes, in blocks: a large file costs no more memory
 /// than a small one.
@@ -133,7 +134,7 @@ impl Attachment {
         }
         let length = match &self.source {
             Source::Bytes(bytes) => bytes.len() as u64,
-            Source::File(path) => open(path).map_err(|e| e.to_string())?.1,
+            Source::File(path) => secret::open(path, 0).map_err(|e| e.to_string())?.1.len(),
         };
         Ok(Prepared {
             attachment: self,
@@ -142,19 +143,6 @@ impl Attachment {
             length,
         })
     }
-}
-
-/// A regular file and its length. A directory or a device has none, and a FIFO could keep us waiting.
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    Ok((file, length))
 }
 
 /// An attachment whose fields are right and whose length is known.
@@ -174,7 +162,7 @@ impl Prepared<'_> {
             Source::File(path) => {
                 let named =
                     |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-                let (mut file, _) = open(path).map_err(named)?;
+                let (mut file, _) = secret::open(path, 0).map_err(named)?;
                 copy_exactly(&mut file, self.length, &mut out, &named)?;
             }
         }
