@@ -177,18 +177,18 @@ pub(super) fn roots_from_file(path: &Path) -> Roots {
 }
 
 fn roots_from_pem(pem: &[u8]) -> Roots {
-    // One that TLS cannot use would be left out without a word, and be missed where it mattered.
     let mut store = RootCertStore::empty();
     let mut roots = Vec::new();
     for root in CertificateDer::pem_slice_iter(pem) {
         let root = root.map_err(|e| format!("not PEM: {e}"))?;
-        store
-            .add(root.clone())
-            .map_err(|e| format!("a certificate that cannot be a root: {e}"))?;
-        roots.push(root);
+        match store.add(root.clone()) {
+            Ok(()) => roots.push(root),
+            // One in a machine's bundle stops no mail; without a word it would be missed where it mattered.
+            Err(e) => log::warn!("ca_file: a certificate that cannot be a root: {e}"),
+        }
     }
     if roots.is_empty() {
-        return Err("no certificate in it".into());
+        return Err("no certificate in it that can be a root".into());
     }
     Ok(roots)
 }

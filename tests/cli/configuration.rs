@@ -460,3 +460,18 @@ fn the_secrets_end() {
         run.stderr
     );
 }
+
+#[test]
+fn one_broken_certificate_spoils_no_bundle() {
+    let machine = Machine::new();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let ca = machine.exchange.ca_pem();
+    machine.write("bundle.pem", &format!("{broken}{ca}"));
+    let run = send(&machine, &[], &["--set", "ca_file=bundle.pem"]);
+    let warning = "exosend: warning: ca_file: a certificate that cannot be a root: ";
+    assert!(run.code == 0 && run.stderr.starts_with(warning), "{run:?}");
+    machine.write("bundle.pem", broken);
+    let run = send(&machine, &[], &["--set", "ca_file=bundle.pem"]);
+    let error = "\nexosend: --set ca_file: bundle.pem: no certificate in it that can be a root\n";
+    assert!(run.code == 78 && run.stderr.contains(error), "{run:?}");
+}

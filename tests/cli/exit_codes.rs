@@ -59,6 +59,8 @@ fn every_exit_code() {
             "76 greeting: ",
         ),
         (Exchange::builder().auth("LOGIN"), "76 auth: "),
+        // Nobody's address is wrong there.
+        (on(Step::Rcpt, Fault::raw("what?\r\n")), "76 recipient <"),
         (mistaken, "76 "),
         (
             says(Step::AuthBlob, "535 5.7.3 Authentication unsuccessful"),
