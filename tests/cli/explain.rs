@@ -65,6 +65,16 @@ fn every_line_of_our_own() {
     for (machine, arguments, input) in [
         (well(), &["send", "--nonsense"][..], note),
         (well(), &["send", "--to"], note),
+        (well(), &["-t", "--json"], note),
+        (well(), &["-t", "-bp"], note),
+        (well(), &["-t"], ""),
+        (well(), &["docter"], ""),
+        (well(), &set("client_secret=x"), note),
+        (
+            well(),
+            &["send", "--to", "root", "--set", "aliases=/"],
+            note,
+        ),
         (well(), &["send", "--subject", "x"], note),
         (well(), &["send", "--to", "not an address"], note),
         (

@@ -21,6 +21,47 @@ const WORDS: &[(&str, &str, &str)] = &[
         "set `local_recipient` or `aliases`",
     ),
     (
+        "not believed",
+        "somebody else than root and the user who sends could have written this file",
+        "chown it to one of them, and chmod go-w",
+    ),
+    (
+        "not a regular file",
+        "the name leads to a folder, a pipe or a device",
+        "name a file",
+    ),
+    (
+        "set-user-id or set-group-id",
+        "installed so, the program would hand the secret to every user of the machine",
+        "chmod u-s,g-s on the program",
+    ),
+    (
+        "others can read arguments",
+        "a secret was given as an argument",
+        "put it into the configuration or the environment",
+    ),
+    (
+        "a mode that sends nothing",
+        "the message would be gone, and all would look well",
+        "leave out -bi, -bp, -bs, -I or -q",
+    ),
+    (
+        "only behind a subcommand",
+        "who adds a word to a caller's arguments may not say where mail goes",
+        "EXOSEND_CONFIG in the environment names another configuration",
+    ),
+    (
+        "no subcommand",
+        "the first word is no subcommand, and nobody's name",
+        "exosend --help",
+    ),
+    ("no message", "nothing came on stdin", "pipe the message in"),
+    (
+        "may make a file",
+        "the limit on files (ulimit -f) is too small for the message",
+        "raise it where the caller is started",
+    ),
+    (
         "is no address",
         "an address is none",
         "correct it: user@contoso.com, or Name <user@contoso.com>",
