@@ -245,40 +245,12 @@ impl Field {
 
     /// The value in ASCII, but for addresses, and for what has a structure that is not known here.
     fn encoded(&self) -> Cow<'_, [u8]> {
-        const OF_ADDRESSES: &[&str] = &[
-            "From",
-            "Sender",
-            "Reply-To",
-            "To",
-            "Cc",
-            "Resent-From",
-            "Resent-Sender",
-            "Resent-To",
-            "Resent-Cc",
-            "Resent-Reply-To",
-            "Errors-To",
-            "Return-Receipt-To",
-            "Disposition-Notification-To",
-            "Mail-Followup-To",
-        ];
-        const OTHERS: &[&str] = &[
-            "Received",
-            "Return-Path",
-            "Date",
-            "Message-ID",
-            "In-Reply-To",
-            "References",
-            "Resent-Date",
-            "Resent-Message-ID",
-            "MIME-Version",
-            "Content-Type",
-            "Content-Disposition",
-            "Content-Transfer-Encoding",
-            "Content-ID",
-            "DKIM-Signature",
-            "Authentication-Results",
-        ];
-        let is_any = |names: &[&str]| names.iter().any(|name| self.is(name));
+        const OF_ADDRESSES: &str = "from sender reply-to to cc resent-from resent-sender resent-reply-to resent-to \
+             resent-cc errors-to return-receipt-to disposition-notification-to mail-followup-to";
+        const OTHERS: &str = "received return-path date message-id in-reply-to references resent-date resent-message-id \
+             mime-version content-type content-disposition content-transfer-encoding content-id dkim-signature \
+             authentication-results";
+        let is_any = |names: &str| names.split_whitespace().any(|name| self.is(name));
         let column = self.name.len() + 1;
         if self.value.is_ascii() || is_any(OTHERS) {
             Cow::from(&self.value)

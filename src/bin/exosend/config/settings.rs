@@ -90,7 +90,10 @@ const KEYS: &[(&str, Set)] = &[
     }),
     ("local_domains", |s, v| {
         s.local_domains = words(v).map(str::to_owned).collect();
-        Ok(())
+        match s.local_domains.iter().find(|domain| domain.contains('@')) {
+            Some(address) => Err(format!("`{address}` is no domain")),
+            None => Ok(()),
+        }
     }),
     ("from_name", |s, v| {
         s.from_name = if v == "none" {
