@@ -2,6 +2,7 @@
 
 mod login;
 
+use crate::account::Account;
 use crate::account::cloud::Cloud;
 use crate::advice::doctor::check::{Advice, Cause, Place};
 use crate::advice::doctor::context::{
@@ -17,13 +18,13 @@ use crate::stage::{ErrorKind, Stage};
 
 /// What a failure means and what to do, where that is known.
 pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
-    let condition = error.condition();
+    let condition = seen(error, context.account);
     if context.clock_is_wrong && is_of_clock(error) {
         return Some(clock::advice());
     }
     let refused = matches!(condition, None | Some(Condition::LoginRefused));
     let mut advice = match (error.stage(), error.reply().map(Reply::code)) {
-        (Stage::Token, _) => no_token(error, context)?,
+        (Stage::Token, _) => no_token(error, condition, context)?,
         (Stage::Auth, Some(535)) if refused => login::refused(context),
         (stage, code) => match condition {
             Some(condition) => known(condition, context),
@@ -34,6 +35,18 @@ pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
     };
     sign_in(&mut advice, context);
     Some(advice)
+}
+
+/// Microsoft's own names exist: whoever says no to them is no name server, or none that is reached.
+fn seen(error: &Error, account: &Account) -> Option<Condition> {
+    let microsofts = match error.stage() {
+        Stage::Token => account.authority.is_none(),
+        _ => account.host() == account.cloud.host(),
+    };
+    match error.condition() {
+        Some(Condition::NameUnknown) if microsofts => Some(Condition::NoNameServer),
+        condition => condition,
+    }
 }
 
 /// What the first command of each tool needs before it.
@@ -92,9 +105,9 @@ fn known(condition: Condition, context: &Context<'_>) -> Advice {
 }
 
 /// Entra said no, or something else answered, or nothing.
-fn no_token(error: &Error, context: &Context<'_>) -> Option<Advice> {
+fn no_token(error: &Error, condition: Option<Condition>, context: &Context<'_>) -> Option<Advice> {
     let of_name = [Condition::NameUnknown, Condition::NoNameServer];
-    match (error.kind(), error.condition(), error.codes().first()) {
+    match (error.kind(), condition, error.codes().first()) {
         (ErrorKind::Tls, ..) => {
             let meaning = "The connection to Entra is not trusted.";
             let text = "something on the way shows its own certificate: a proxy, a virus scanner. Give its root with `ca_file`";
@@ -300,7 +313,6 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Account;
 
     fn advice(account: &Account, condition: Condition) -> Vec<(String, Vec<String>)> {
         let context = Context {
@@ -328,6 +340,15 @@ mod tests {
         assert_eq!(of(9)[0], (expected, setting));
         assert_eq!(of(587).len(), 1);
         assert_eq!(of(25).len(), 1);
+    }
+
+    #[test]
+    fn microsofts_own_names_are_not_misspelt() {
+        let of = |account: &Account| advice(account, Condition::NameUnknown).remove(0).1;
+        let unasked = ["cat /etc/resolv.conf"];
+        assert_eq!(of(&Account::new("a@b.c")), unasked);
+        let own = Account::new("a@b.c").server("smtp.offce365.com", 587);
+        assert_eq!(of(&own), ["getent ahosts smtp.offce365.com"]);
     }
 
     #[test]
