@@ -67,6 +67,8 @@ pub(crate) fn read_line(path: &Path, limit: u64) -> Result<Secret, String> {
     let bytes = read_file(path, limit)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| format!("{}: stream did not contain valid UTF-8", path.display()))?;
+    // What Windows' editors put before a text is no part of it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 

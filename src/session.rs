@@ -65,15 +65,17 @@ impl Session {
     /// [`open`](Self::open) for an account that has been checked.
     pub(crate) fn connect(account: &Account, total: Deadline) -> Result<Self, Error> {
         let kept = Token::kept(account);
-        let worn = kept.clone().filter(Token::is_worn);
-        match (Self::log_in(account, total, kept), worn) {
-            // What the token allows may have changed since it was issued. Once: blind repeats get a mailbox blocked
-            // (facts.md, "Limits").
+        match (Self::log_in(account, total, kept.clone()), kept) {
             (Err(refused), Some(token))
                 if refused.kind() == ErrorKind::Auth && refused.is_permanent() =>
             {
-                log::info!("{refused}; once more with a fresh token");
+                // What the token allows may have changed since it was issued: the next call asks for another.
                 Token::forget(account, &token);
+                if !token.is_worn() {
+                    return Err(refused);
+                }
+                // Once: blind repeats get a mailbox blocked (facts.md, "Limits").
+                log::info!("{refused}; once more with a fresh token");
                 Self::log_in(account, total, None)
             }
             (result, _) => result,

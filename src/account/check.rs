@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -12,6 +13,7 @@ use crate::account::{Account, Roots, variable};
 use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
+use crate::token::Token;
 use crate::token::credential::wrong;
 
 impl Account {
@@ -70,7 +72,16 @@ impl Account {
         if let Some(url) = &self.authority {
             authority(url).map_err(|what| wrong("authority", what))?;
         }
-        if let Some(credential) = &self.credential {
+        // Certificates could not be judged, and rustls would panic.
+        if SystemTime::now() < SystemTime::UNIX_EPOCH {
+            return Err(wrong("clock", "this machine's clock is before 1970"));
+        }
+        // While a token is in memory its credential is not needed, and may be out of reach: a daemon gives up its rights.
+        if let Some(credential) = self
+            .credential
+            .as_ref()
+            .filter(|_| !Token::is_in_memory(self))
+        {
             credential.check()?;
         }
         match self.roots.as_deref() {

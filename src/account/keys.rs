@@ -57,11 +57,10 @@ const KEYS: &[Key] = &[
         a.server = Some(host_and_port(v)?);
         Ok(())
     }),
-    Key::plain("authority", |a, v| {
+    Key::identity("authority", "AZURE_AUTHORITY_HOST", |a, v| {
         a.authority = Some(v.to_owned());
         Ok(())
-    })
-    .or("AZURE_AUTHORITY_HOST"),
+    }),
     Key::plain("scope", |a, v| {
         a.scope = Some(v.to_owned());
         Ok(())
@@ -109,7 +108,7 @@ type Set = fn(&mut Account, &str) -> Result<(), String>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// Part of who the application is.
+    /// Part of who the application is, and of where that is known.
     Identity,
     /// Proves it; there can be one.
     Credential,
@@ -177,7 +176,7 @@ impl Account {
     /// The account of the environment: the `EXOSEND_*` variables, and for some keys the `AZURE_*` ones that other
     /// tools use. A variable that is set and empty counts as not set.
     ///
-    /// The `AZURE_*` tenant, client id and credential count only where no `EXOSEND_*` variable names a credential: a
+    /// The `AZURE_*` tenant, client id, credential and authority count only where no `EXOSEND_*` variable names a credential: a
     /// shell set up for Terraform must not send somebody else's mail.
     ///
     /// What is missing is not found here but by the call that uses the account, or by [`check`](Self::check), so that
@@ -499,12 +498,8 @@ mod tests {
             ("", ""),
             "hijacked"
         );
-        assert!(
-            account
-                .application()
-                .endpoint
-                .starts_with("https://login.microsoftonline.us/")
-        );
+        let public = "https://login.microsoftonline.com/";
+        assert!(account.application().endpoint.starts_with(public));
 
         assert!(from(&[("EXOSEND_TENANT", "")]).unwrap().tenant.is_empty());
         let error = from(&[("EXOSEND_TIMEOUT", "x")]).unwrap_err();

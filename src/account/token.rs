@@ -72,6 +72,13 @@ impl Token {
         })
     }
 
+    /// Whether the one that was fetched last is good for a while.
+    pub(crate) fn is_in_memory(account: &Account) -> bool {
+        let memory = memory(account);
+        let token = memory.as_ref();
+        token.is_some_and(|token| token.expires_in() > margin(account))
+    }
+
     /// Old enough that a refusal may be about the token and not about the account.
     pub(crate) fn is_worn(&self) -> bool {
         // A time of issue that is still to come is no reason to believe it.

@@ -43,6 +43,15 @@ impl Answer {
         if self.status != 200 {
             return Err(self.error(format!("HTTP {} without an error code", self.status)));
         }
+        // RFC 6749 7.1: a token of a kind that one does not understand is not to be used.
+        if let Some(kind) = json.get("token_type") {
+            let known = kind
+                .as_str()
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+            if !known {
+                return Err(self.error("the token_type is not Bearer".into()));
+            }
+        }
         let mut json = json;
         let Some(Value::String(token)) = json.get_mut("access_token").map(Value::take) else {
             return Err(self.error("HTTP 200 without an access_token".into()));
@@ -298,6 +307,26 @@ mod tests {
             error.to_string(),
             "token: HTTP 302, a redirect to https://portal, which is not followed"
         );
+    }
+
+    #[test]
+    fn a_token_of_another_kind_is_none() {
+        let answer = |kind: &str| {
+            token(
+                200,
+                &format!(r#"{{"token_type":{kind},"access_token":"a"}}"#),
+            )
+        };
+        assert!(answer("\"bearer\"").is_ok());
+        for kind in ["\"pop\"", "\"\"", "null", "1"] {
+            assert!(
+                answer(kind)
+                    .unwrap_err()
+                    .to_string()
+                    .ends_with("not Bearer"),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::secret::{self, Secret};
 use crate::token::answer::MAX_LIFETIME;
 use crate::token::{Keep, Token};
 
+/// How the first line begins, whatever wrote it. A file that begins otherwise is not a cache.
+const KIND: &str = "exosend tokens ";
 /// The first line. Another version of this crate may write another one, and then starts afresh.
 const TITLE: &str = "exosend tokens 1";
 /// A hundred accounts' worth. A file that is longer is not ours.
@@ -40,7 +42,7 @@ impl CacheFile {
         Self(path)
     }
 
-    /// What the file holds; nothing if it is not there or damaged. An error is a reason to leave it alone.
+    /// What the file holds; nothing if it is not there, empty or damaged. An error is a reason to leave it alone.
     fn read(&self) -> io::Result<Vec<Entry>> {
         // Not through a link: what it leads to is not ours to replace.
         let (file, found) = match secret::open(&self.0, libc::O_NOFOLLOW) {
@@ -56,10 +58,11 @@ impl CacheFile {
         if user().is_some_and(|me| me != found.uid()) {
             return Err(io::Error::other("it belongs to somebody else"));
         }
-        if found.len() > MAX_FILE {
-            return Ok(Vec::new());
-        }
         let bytes = secret::read(file, &found, MAX_FILE)?;
+        // The configuration may name another file by mistake, a private key even: that must not be replaced.
+        if !bytes.starts_with(KIND.as_bytes()) && !KIND.as_bytes().starts_with(&bytes) {
+            return Err(io::Error::other("not a token cache"));
+        }
         Ok(parse(std::str::from_utf8(&bytes).unwrap_or_default()))
     }
 

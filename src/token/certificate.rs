@@ -25,7 +25,7 @@ use crate::token::{Application, Failure, Token};
 const MAX_FILE: u64 = 64 * 1024;
 /// How long before its end a certificate is warned about.
 const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How many seconds an assertion is good for: MSAL's figure, and the longest that Entra takes.
+/// How many seconds an assertion is good for, as MSAL's: Entra sets no limit, and advises five to ten minutes.
 const LIFETIME: u64 = 600;
 
 pub(crate) enum Certificate {
@@ -161,6 +161,7 @@ impl Identity {
         }
         let certificate = first_certificate(pem)?;
         let key = PrivateKeyDer::from_pem_slice(pem)
+            .map(Zeroizing::new)
             .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
         let validity = der::validity(&certificate).ok_or("the certificate cannot be read")?;
         let key = any_supported_type(&key)

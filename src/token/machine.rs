@@ -43,7 +43,8 @@ fn here() -> Result<Source, Error> {
         // What it is asked in the clear must not leave the machine.
         false => {
             let endpoint = source.endpoint;
-            let what = format!("{endpoint} is not http on 169.254.0.0/16 or loopback");
+            let what =
+                format!("{endpoint} is neither Azure's http address in this machine nor loopback");
             Err(wrong(KEY, what))
         }
     }
@@ -81,7 +82,8 @@ impl Credential for ManagedIdentity {
     }
 }
 
-/// Plain http, and the host is link-local or loopback.
+/// Plain http, and the host is loopback, or where Azure answers inside a machine: IMDS at 169.254.169.254, App Service
+/// within 169.254.128.0/20. On the rest of the link-local network anybody's machine may answer.
 fn is_on_this_machine(endpoint: &str) -> bool {
     use std::net::IpAddr;
     let Some(rest) = endpoint.strip_prefix("http://") else {
@@ -98,7 +100,10 @@ fn is_on_this_machine(endpoint: &str) -> bool {
     };
     let host = host.unwrap_or_default();
     match host.parse() {
-        Ok(IpAddr::V4(v4)) => v4.is_link_local() || v4.is_loopback(),
+        Ok(IpAddr::V4(v4)) => match v4.octets() {
+            [169, 254, 169, 254] | [169, 254, 128..=143, _] => true,
+            _ => v4.is_loopback(),
+        },
         Ok(IpAddr::V6(v6)) => v6.is_loopback(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
@@ -149,6 +154,8 @@ mod tests {
         for far in [
             "https://169.254.169.254/",
             "http://169.255.0.1/",
+            "http://169.254.0.1/",
+            "http://169.254.169.253/",
             "http://example.com/",
             "http://localhost.example.com/",
             "http://127.0.0.1@example.com/",

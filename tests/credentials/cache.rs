@@ -166,16 +166,19 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
     let error = send(&account(&exchange, &cache)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth, "it is too young for that");
     assert_eq!(requests(&exchange), 1);
+    send(&account(&exchange, &cache)).unwrap();
+    assert_eq!(requests(&exchange), 2, "the next call asks for another");
 
     age(&cache, 11 * MINUTE);
+    exchange.revoke_tokens();
     send(&account(&exchange, &cache)).unwrap();
-    assert_eq!(requests(&exchange), 2);
+    assert_eq!(requests(&exchange), 3, "the same call does");
     send(&account(&exchange, &cache)).unwrap();
-    assert_eq!(requests(&exchange), 2, "the new one is kept");
+    assert_eq!(requests(&exchange), 3, "the new one is kept");
 }
 
 #[test]
-fn a_login_that_is_refused_again_is_refused_and_the_fresh_token_stays() {
+fn a_login_that_is_refused_again_is_refused_and_the_fresh_token_has_its_turn() {
     let (exchange, _scratch, cache) = start();
     send(&account(&exchange, &cache)).unwrap();
     age(&cache, 11 * MINUTE);
@@ -183,10 +186,10 @@ fn a_login_that_is_refused_again_is_refused_and_the_fresh_token_stays() {
         Step::AuthBlob,
         Fault::reply("535 5.7.3 Authentication unsuccessful"),
     );
-    for _ in 0..3 {
+    for asked in [2, 2, 3] {
         let error = send(&account(&exchange, &cache)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
-        assert_eq!(requests(&exchange), 2);
+        assert_eq!(requests(&exchange), asked);
     }
 }
 
@@ -216,9 +219,7 @@ fn a_damaged_file_is_as_good_as_none() {
         .step_by(97)
         .map(|cut| whole[..cut].to_vec())
         .collect();
-    damaged.push(vec![0xff; 5000]);
-    damaged.push(vec![b'\n'; 1 << 20]);
-    damaged.push([&whole[..], &vec![b'x'; 1 << 20]].concat());
+    damaged.push([&whole[..], &[0xff; 5000]].concat());
     let longer_than_any_token_lives = {
         let text = String::from_utf8(whole.clone()).unwrap();
         text.replace(" 1", " 9").into_bytes()
@@ -232,6 +233,48 @@ fn a_damaged_file_is_as_good_as_none() {
         let again = Token::get(&account(&exchange, &cache)).unwrap();
         assert_eq!(again.secret(), token.secret(), "whole again");
     }
+}
+
+#[test]
+fn a_file_that_is_no_cache_is_left_alone() {
+    let (exchange, _scratch, cache) = start();
+    for content in [
+        &b"-----BEGIN PRIVATE KEY-----\n"[..],
+        &[0xff; 5000],
+        b"\n",
+        &[b'x'; 1 << 20],
+    ] {
+        fs::write(&cache, content).unwrap();
+        fs::set_permissions(&cache, fs::Permissions::from_mode(0o600)).unwrap();
+        Token::get(&account(&exchange, &cache)).unwrap();
+        assert_eq!(fs::read(&cache).unwrap(), content);
+    }
+    fs::write(&cache, "").unwrap();
+    let token = Token::get(&account(&exchange, &cache)).unwrap();
+    let again = Token::get(&account(&exchange, &cache)).unwrap();
+    assert_eq!(again.secret(), token.secret(), "an empty one is taken");
+}
+
+/// A daemon reads its credential as root, and goes on as somebody else.
+#[test]
+fn a_token_in_memory_needs_no_credential() {
+    let exchange = Exchange::start();
+    let scratch = Scratch::new();
+    let secret = scratch.file("secret", exchange.client_secret());
+    let account = exchange.account().client_secret_file(&secret);
+    send(&account).unwrap();
+    fs::remove_file(&secret).unwrap();
+    send(&account).unwrap();
+    assert_eq!(
+        send(
+            &account
+                .clone()
+                .scope("https://graph.microsoft.com/.default")
+        )
+        .unwrap_err()
+        .field(),
+        Some("client_secret_file")
+    );
 }
 
 #[test]

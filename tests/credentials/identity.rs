@@ -98,7 +98,7 @@ fn nobody_is_asked_in_the_clear_elsewhere() {
     );
     assert!(
         failed.starts_with(
-            "failed: account managed_identity: http://example.com/token is not http on 169.254.0.0/16 or loopback"
+            "failed: account managed_identity: http://example.com/token is neither Azure's http address in this machine nor loopback"
         ),
         "{failed}"
     );
