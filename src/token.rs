@@ -9,6 +9,7 @@ pub(crate) mod credential;
 pub(crate) mod http;
 mod identity;
 pub(crate) mod machine;
+mod proxy;
 mod request;
 
 use std::time::{Duration, SystemTime};

@@ -10,6 +10,8 @@ mod child;
 mod federated;
 #[path = "credentials/identity.rs"]
 mod identity;
+#[path = "credentials/proxy.rs"]
+mod proxy;
 #[path = "credentials/secrets.rs"]
 mod secrets;
 

@@ -125,18 +125,19 @@ pub(crate) enum Pending {
 }
 
 impl Pending {
-    /// Starts the request. `failed` is called if it ends without a token.
+    /// Starts the request. `failed` is called if it ends without a token. Where no thread can be had, the token comes first
+    /// and the connection then.
     pub(crate) fn start(
         account: &Account,
         total: Deadline,
         failed: impl FnOnce() + Send + 'static,
     ) -> Result<Self, Error> {
         let inbox = Inbox::default();
-        let (account, answered) = (account.clone(), inbox.clone());
+        let (fetched_for, answered) = (account.clone(), inbox.clone());
         let request = move || {
             // A panic must not leave anybody waiting until the total time is over.
-            let result =
-                catch_unwind(AssertUnwindSafe(|| renew(&account, total))).unwrap_or_else(|_| {
+            let result = catch_unwind(AssertUnwindSafe(|| renew(&fetched_for, total)))
+                .unwrap_or_else(|_| {
                     Err(Error::protocol(
                         Stage::Token,
                         "the request ended without a result",
@@ -150,8 +151,10 @@ impl Pending {
             }
         };
         let thread = std::thread::Builder::new().name("exosend token".into());
-        background::spawn(thread, Box::new(request)).map_err(|e| Error::io(Stage::Token, e))?;
-        Ok(Pending::Fetching(inbox))
+        match background::spawn(thread, Box::new(request)) {
+            Ok(()) => Ok(Pending::Fetching(inbox)),
+            Err(_) => renew(account, total).map(Pending::Kept),
+        }
     }
 
     /// The request's failure, if it is known by now.

@@ -1,24 +1,26 @@
 //! HTTP as a token request needs it: one question, one answer, within the time that is left.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::CertificateDer;
+use ureq::Agent;
 use ureq::config::ConfigBuilder;
-use ureq::http::{Request, Response};
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
-use ureq::{Agent, AsSendBody};
 use zeroize::Zeroizing;
 
+use crate::background::{self, Inbox};
 use crate::error::Error;
 use crate::hint::table::Condition;
+use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::Deadline;
-use crate::token::Failure;
+use crate::token::{Failure, proxy};
 
 /// A token is some 2 KB, an error of Entra under 1 KB.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -38,29 +40,65 @@ pub(crate) struct Answer {
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
-/// Asks, and reads the answer, whatever its status.
-pub(super) fn ask(
-    agent: &Agent,
-    request: Result<Request<impl AsSendBody>, ureq::http::Error>,
-    deadline: Deadline,
-) -> Result<Answer, Failure> {
-    let response = request
-        .map_err(ureq::Error::from)
-        .and_then(|request| agent.run(request));
-    // A function of its own, so that it is compiled once and not for each kind of body.
-    read(response, deadline)
+/// What is asked.
+pub(super) struct Question {
+    pub(super) url: String,
+    pub(super) headers: Vec<(&'static str, Secret)>,
+    /// Makes it a POST.
+    pub(super) form: Option<Zeroizing<String>>,
 }
 
-fn read(
-    response: Result<Response<ureq::Body>, ureq::Error>,
-    deadline: Deadline,
-) -> Result<Answer, Failure> {
-    let answer = response
-        .and_then(Answer::read)
-        .map_err(|error| unanswered(error, deadline))?;
-    let (status, length) = (answer.status, answer.body.len());
-    log::debug!("token answer: HTTP {status}, {length} bytes");
-    Ok(answer)
+/// Who asks, and how errors call the way there.
+pub(super) struct Client {
+    agent: Agent,
+    way: String,
+}
+
+impl Client {
+    /// Asks, and reads the answer, whatever its status.
+    ///
+    /// In a thread of its own, whose connection is shut down at the deadline: ureq would start one for the name that
+    /// panics where none can be had, and gives each read of a proxy's answer the whole time again. Where no thread can be
+    /// had the caller's does.
+    pub(super) fn ask(self, question: Question, deadline: Deadline) -> Result<Answer, Failure> {
+        let left = deadline
+            .remaining()
+            .map_err(|e| Error::io(Stage::Token, e))?;
+        let (question, inbox) = (Arc::new(question), Inbox::default());
+        let (asked, agent, answered) = (question.clone(), self.agent.clone(), inbox.clone());
+        let thread = thread::Builder::new().name("exosend http".into());
+        let work = Box::new(move || answered.put(asked.put(&agent)));
+        let answer = match background::spawn(thread, work) {
+            Err(_) => question.put(&self.agent),
+            Ok(()) => inbox.take(left).unwrap_or_else(|| {
+                self.agent.shutdown();
+                Err(ureq::Error::Timeout(ureq::Timeout::Global))
+            }),
+        };
+        let answer = answer.map_err(|error| unanswered(error, deadline).about(&self.way))?;
+        let (status, length) = (answer.status, answer.body.len());
+        log::debug!("token answer: HTTP {status}, {length} bytes");
+        Ok(answer)
+    }
+}
+
+impl Question {
+    fn put(&self, agent: &Agent) -> Result<Answer, ureq::Error> {
+        let method = match self.form {
+            Some(_) => Method::POST,
+            None => Method::GET,
+        };
+        let mut request = Request::builder().method(method).uri(&self.url);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value.expose());
+        }
+        // Not ureq's `send_form`, which makes a copy of the secret that nobody wipes.
+        let response = match &self.form {
+            Some(form) => agent.run(request.body(form.as_str())?),
+            None => agent.run(request.body(())?),
+        };
+        Answer::read(response?)
+    }
 }
 
 impl Answer {
@@ -87,8 +125,12 @@ impl Answer {
     }
 }
 
-/// Asks Entra: by TLS, the certificate verified against the given roots or the built-in ones.
-pub(super) fn secure(roots: Option<&[CertificateDer<'static>]>, left: Duration) -> Agent {
+/// To Entra: by TLS, the certificate verified against the given roots or the built-in ones.
+pub(super) fn secure(
+    endpoint: &str,
+    roots: Option<&[CertificateDer<'static>]>,
+    left: Duration,
+) -> Result<Client, Error> {
     let roots = match roots {
         None => RootCerts::WebPki,
         Some(roots) => RootCerts::Specific(Arc::new(
@@ -98,23 +140,38 @@ pub(super) fn secure(roots: Option<&[CertificateDer<'static>]>, left: Duration) 
                 .collect(),
         )),
     };
-    config(left)
+    let to: Uri = endpoint
+        .parse()
+        .map_err(|_| Error::input(Stage::Account, "authority", "not a URL"))?;
+    let host = to.host().unwrap_or_default();
+    let mut way = format!("{host}:{}", to.port_u16().unwrap_or(443));
+    let proxy = proxy::to(host, &|name| std::env::var(name).ok())?;
+    let proxy = proxy.map(|(proxy, shown)| {
+        way.extend([" via ", &shown]);
+        proxy
+    });
+    let agent = config(left, left)
         .https_only(true)
+        .proxy(proxy)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .build()
-        .new_agent()
+        .new_agent();
+    Ok(Client { agent, way })
 }
 
-/// Asks this machine: in the clear, and by no proxy.
-pub(super) fn local(left: Duration) -> Agent {
-    config(left)
-        .proxy(None)
-        .timeout_connect(Some(LOCAL_CONNECT.min(left)))
-        .build()
-        .new_agent()
+/// To this machine: in the clear, and by no proxy.
+pub(super) fn local(name: &str, left: Duration) -> Client {
+    Client {
+        agent: config(LOCAL_CONNECT.min(left), left)
+            .proxy(None)
+            .build()
+            .new_agent(),
+        way: name.to_owned(),
+    }
 }
 
-fn config(left: Duration) -> ConfigBuilder<AgentScope> {
+/// No time for all of it, which would make ureq start a thread: only for each part.
+fn config(connect: Duration, left: Duration) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -122,7 +179,11 @@ fn config(left: Duration) -> ConfigBuilder<AgentScope> {
         // 128 KiB each by default, and zeroed, for an answer of 2 KB.
         .input_buffer_size(16 * 1024)
         .output_buffer_size(16 * 1024)
-        .timeout_global(Some(left))
+        .timeout_connect(Some(connect))
+        .timeout_send_request(Some(left))
+        .timeout_send_body(Some(left))
+        .timeout_recv_response(Some(left))
+        .timeout_recv_body(Some(left))
         .user_agent(concat!("exosend/", env!("CARGO_PKG_VERSION")))
 }
 
@@ -162,7 +223,7 @@ fn unanswered(error: ureq::Error, deadline: Deadline) -> Failure {
         pause: Some(Duration::ZERO),
     };
     let error = match error {
-        Http::Timeout(ureq::Timeout::Connect) => {
+        Http::Timeout(ureq::Timeout::Connect) if deadline.remaining().is_ok() => {
             let what = format!("no connection after {LOCAL_CONNECT:?}");
             return again(io::Error::new(io::ErrorKind::TimedOut, what));
         }

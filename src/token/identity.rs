@@ -3,16 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use ureq::http::Request;
-use zeroize::Zeroizing;
-
 use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::{Secret, read_file};
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
-use crate::token::http::{self, Answer};
+use crate::token::http::{self, Answer, Question};
 use crate::token::{Application, Failure, Token};
 
 /// The key file of Azure Arc is read only up to this size.
@@ -93,8 +90,15 @@ impl Source {
         total: Deadline,
     ) -> Result<Token, Failure> {
         let asked = SystemTime::now();
-        let get = |more: Option<&str>| {
-            get(url, &self.header, more, total.step(timeout, "token")).map_err(|failure| {
+        let get = |more: Option<&Secret>| {
+            get(
+                self.name,
+                url,
+                &self.header,
+                more,
+                total.step(timeout, "token"),
+            )
+            .map_err(|failure| {
                 let error = failure.error.with_condition(Condition::NotOnAzure);
                 let pause = failure.pause.filter(|_| attempt == 0 && self.name != IMDS);
                 Failure { error, pause }
@@ -106,8 +110,7 @@ impl Source {
             let challenge = answer.challenge.as_deref().unwrap_or_default();
             shown = arc_key(challenge, keys)
                 .map_err(|what| Error::new(ErrorKind::Token, Stage::Token, what))?;
-            let mut basic = Zeroizing::new(String::with_capacity(6 + shown.expose().len()));
-            basic.extend(["Basic ", shown.expose()]);
+            let basic = Secret::new(["Basic ", shown.expose()].concat());
             answer = get(Some(&basic))?;
         }
         let pause = match self.name {
@@ -124,20 +127,22 @@ impl Source {
 const IMDS: &str = "imds";
 
 fn get(
+    name: &str,
     url: &str,
-    header: &(&str, Secret),
-    authorization: Option<&str>,
+    header: &(&'static str, Secret),
+    authorization: Option<&Secret>,
     deadline: Deadline,
 ) -> Result<Answer, Failure> {
     let left = deadline
         .remaining()
         .map_err(|e| Error::io(Stage::Token, e))?;
     log::debug!("token request to {url}");
-    let mut request = Request::get(url).header(header.0, header.1.expose());
-    if let Some(key) = authorization {
-        request = request.header("authorization", key);
-    }
-    http::ask(&http::local(left), request.body(()), deadline)
+    let (shown, value) = header;
+    let mut headers = vec![(*shown, value.clone())];
+    headers.extend(authorization.map(|key| ("authorization", key.clone())));
+    let (url, form) = (url.to_owned(), None);
+    let question = Question { url, headers, form };
+    http::local(name, left).ask(question, deadline)
 }
 
 /// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have

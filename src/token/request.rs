@@ -2,14 +2,13 @@
 
 use std::time::SystemTime;
 
-use ureq::http::Request;
-
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
-use crate::token::{Application, Failure, Token, http};
+use crate::token::http::{self, Question};
+use crate::token::{Application, Failure, Token};
 
 /// What proves the application in a request.
 pub(crate) enum Proof {
@@ -19,6 +18,8 @@ pub(crate) enum Proof {
     Assertion(Secret),
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Asks once. `attempt` counts from 0.
 pub(crate) fn request(
     app: &Application<'_>,
@@ -26,7 +27,7 @@ pub(crate) fn request(
     attempt: u32,
     total: Deadline,
 ) -> Result<Token, Failure> {
-    ask(app, proof, total).map_err(|failure| failure.only_once(attempt).about(app.tenant))
+    ask(app, proof, total).map_err(|failure| failure.only_once(attempt))
 }
 
 fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, Failure> {
@@ -54,11 +55,12 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
     let form = http::form(&fields);
     log::debug!("token request to {} for {}", app.endpoint, app.client_id);
     let asked = SystemTime::now();
-    // Not ureq's `send_form`, which makes a copy of the secret that nobody wipes.
-    let request = Request::post(&app.endpoint)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(form.as_str());
-    let answer = http::ask(&http::secure(app.roots, left), request, deadline)?;
+    let question = Question {
+        url: app.endpoint.clone(),
+        headers: vec![("content-type", Secret::new(FORM.into()))],
+        form: Some(form),
+    };
+    let answer = http::secure(&app.endpoint, app.roots, left)?.ask(question, deadline)?;
     let pause = answer.pause();
     match answer.token(asked, &Withheld { name, secret }) {
         Ok(mut token) => {
@@ -66,7 +68,7 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
             Ok(token)
         }
         Err(error) => {
-            let error = error.with_answered_at(answer.date);
+            let error = error.about(app.tenant).with_answered_at(answer.date);
             Err(Failure { error, pause })
         }
     }

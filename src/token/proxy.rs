@@ -1,0 +1,133 @@
+//! Whether a token request goes by a proxy: what the environment says, read as curl and Go read it.
+
+use std::net::IpAddr;
+
+use ureq::{Proxy, ProxyProtocol};
+
+use crate::error::Error;
+use crate::stage::Stage;
+
+/// The weakest last. Never `HTTP_PROXY`: it is for http, and a web server makes it of what a visitor sends as `Proxy:`.
+const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
+/// The proxy to this host, and how errors call it.
+pub(super) fn to(
+    host: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<(Proxy, String)>, Error> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let exceptions = set("no_proxy").or_else(|| set("NO_PROXY"));
+    if exceptions.is_some_and(|exceptions| is_excepted(host, &exceptions)) {
+        return Ok(None);
+    }
+    let found = VARIABLES.iter().find_map(|name| Some((*name, set(name)?)));
+    let Some((name, value)) = found else {
+        return Ok(None);
+    };
+    let proxy = Proxy::new(&value).ok();
+    let usable =
+        |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    match proxy.filter(usable) {
+        Some(proxy) => {
+            let shown = format!("proxy {}:{} ({name})", proxy.host(), proxy.port());
+            Ok(Some((proxy, shown)))
+        }
+        // Not the whole value: there may be a password in it.
+        None => {
+            let address = value.rsplit('@').next().unwrap_or_default();
+            let what = format!("{address} cannot be used: only a proxy that speaks http can");
+            Err(Error::input(Stage::Account, name, what))
+        }
+    }
+}
+
+/// By a list of names and addresses, parted by commas or spaces; a name stands for what is below it too.
+fn is_excepted(host: &str, exceptions: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    let address = host.parse::<IpAddr>().is_ok();
+    exceptions.split([',', ' ']).any(|exception| {
+        let name = exception.trim_start_matches("*.").trim_start_matches('.');
+        let name = name.trim_matches(['[', ']']).to_ascii_lowercase();
+        let above = host.strip_suffix(name.as_str());
+        let below = above.is_some_and(|rest| rest.ends_with('.') && !address);
+        !name.is_empty() && (name == "*" || host == name || below)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to_login(variables: &[(&str, &str)]) -> Result<Option<String>, String> {
+        let get = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        match to("login.example.com", &get) {
+            Ok(proxy) => Ok(proxy.map(|(_, shown)| shown)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn which_proxy_it_is() {
+        let by = |text: &str| Ok(Some(text.to_owned()));
+        let all = ("ALL_PROXY", "http://u:p@all:1");
+        let https = ("HTTPS_PROXY", "https:3128");
+        assert_eq!(to_login(&[]), Ok(None));
+        assert_eq!(to_login(&[all]), by("proxy all:1 (ALL_PROXY)"));
+        assert_eq!(
+            to_login(&[all, https]),
+            by("proxy https:3128 (HTTPS_PROXY)")
+        );
+        assert_eq!(
+            to_login(&[https, ("https_proxy", "x:1")]),
+            by("proxy x:1 (https_proxy)")
+        );
+        assert_eq!(
+            to_login(&[https, ("https_proxy", "")]),
+            by("proxy https:3128 (HTTPS_PROXY)")
+        );
+        for http in ["HTTP_PROXY", "http_proxy"] {
+            assert_eq!(to_login(&[(http, "http://visitor")]), Ok(None), "{http}");
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_used_is_named_without_its_password() {
+        for value in [
+            "socks5h://u:hush@tor:9050",
+            "socks4://u:hush@tor:9050",
+            "ftp://u:hush@tor:9050",
+        ] {
+            let error = to_login(&[("ALL_PROXY", value)]).unwrap_err();
+            assert_eq!(
+                error,
+                "account ALL_PROXY: tor:9050 cannot be used: only a proxy that speaks http can"
+            );
+        }
+    }
+
+    #[test]
+    fn what_goes_by_no_proxy() {
+        for all in [
+            "*",
+            "example.com",
+            ".example.com",
+            "*.example.com",
+            "LOGIN.example.com",
+            "a, login.example.com",
+            "a example.com",
+        ] {
+            let variables = [("https_proxy", "p:1"), ("NO_PROXY", all)];
+            assert_eq!(to_login(&variables), Ok(None), "{all}");
+        }
+        for none in ["", "ample.com", "com.example", "in.login.example.com", ","] {
+            let variables = [("https_proxy", "p:1"), ("no_proxy", none)];
+            assert!(to_login(&variables).unwrap().is_some(), "{none}");
+        }
+        assert!(is_excepted("[::1]", "::1"));
+        assert!(is_excepted("192.0.2.7", "192.0.2.7"));
+        assert!(!is_excepted("192.0.2.7", "2.7"));
+    }
+}

@@ -1,0 +1,103 @@
+//! Token requests by a proxy. Which one it is the environment says, so each is a process of its own.
+
+use std::io::{BufRead, BufReader, Write, copy};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::child::{Scratch, command, outcome};
+use super::exchange::Exchange;
+
+/// A proxy, by its address, that answers each CONNECT in this way.
+fn proxy(answer: fn(&TcpStream, &str)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        while let Ok((client, _)) = listener.accept() {
+            let mut lines = BufReader::new(client.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while !lines.next().unwrap().unwrap().is_empty() {}
+            let to = first.split(' ').nth(1).unwrap().to_owned();
+            thread::spawn(move || answer(&client, &to));
+        }
+    });
+    address
+}
+
+fn send(exchange: &Exchange, variables: &[(&str, &str)]) -> String {
+    let scratch = Scratch::new();
+    let mut command = command(exchange, &scratch, variables);
+    command
+        .env("EXOSEND_TENANT", exchange.tenant())
+        .env("EXOSEND_CLIENT_ID", exchange.client_id())
+        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret());
+    outcome(command.spawn().unwrap())
+}
+
+fn tunnel(mut client: &TcpStream, to: &str) {
+    let server = TcpStream::connect(to).unwrap();
+    let mut ways = [(client, &server), (&server, client)].map(|(from, to)| {
+        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        (from, to)
+    });
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    thread::scope(|scope| {
+        for (from, to) in &mut ways {
+            scope.spawn(move || copy(from, to));
+        }
+    });
+}
+
+#[test]
+fn the_token_comes_by_the_proxy_and_the_mail_does_not() {
+    let exchange = Exchange::start();
+    let address = proxy(tunnel);
+    let sent = send(&exchange, &[("HTTPS_PROXY", &address)]);
+    assert!(sent.starts_with("sent: 250"), "{sent}");
+}
+
+#[test]
+fn what_a_visitor_of_a_web_server_sends_names_no_proxy() {
+    let exchange = Exchange::start();
+    let sent = send(&exchange, &[("HTTP_PROXY", "http://127.0.0.1:1")]);
+    assert!(sent.starts_with("sent: 250"), "{sent}");
+}
+
+#[test]
+fn a_dead_proxy_is_named() {
+    let exchange = Exchange::start();
+    let failed = send(&exchange, &[("ALL_PROXY", "http://u:hush@127.0.0.1:1")]);
+    let expected = format!(
+        "failed: token {}:{} via proxy 127.0.0.1:1 (ALL_PROXY): connection refused",
+        exchange.host(),
+        exchange.authority().rsplit(':').next().unwrap()
+    );
+    assert!(failed.starts_with(&expected), "{failed}");
+}
+
+#[test]
+fn a_proxy_that_answers_a_byte_at_a_time_ends_with_the_bound() {
+    let drip = |mut client: &TcpStream, _: &str| {
+        let endless = b"HTTP/1.1 200 OK\r\nX: "
+            .iter()
+            .chain(std::iter::repeat(&b'x'));
+        for byte in endless {
+            if client.write_all(&[*byte]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let exchange = Exchange::start();
+    let address = proxy(drip);
+    let start = Instant::now();
+    let failed = send(
+        &exchange,
+        &[("HTTPS_PROXY", &address), ("EXOSEND_TIMEOUT", "1")],
+    );
+    assert!(
+        failed.contains("timed out after 1s (timeout `total`)"),
+        "{failed}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
