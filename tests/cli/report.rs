@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::{Value, json};
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Fault, Step};
 use crate::machine::{Machine, finish, words};
 
 const NOTE: &str = "Subject: x\n\nhello\n";
@@ -269,4 +269,33 @@ fn what_others_write_acts_on_nothing() {
         assert!(line.contains(" exit=") && line.len() < 4000, "{line}");
     }
     assert!(text.contains("[cut]"));
+}
+
+#[test]
+fn in_doubt_the_message_to_look_for_is_named() {
+    let lost = Exchange::builder().on(Step::Accept, Fault::disconnect());
+    let machine = Machine::with(lost.start());
+    let log = machine.path("mail.log");
+    machine.configure(&format!("log = {}", log.display()));
+    let send = ["send", "--to", "ann@example.com", "--text", "x", "--json"];
+    let object: Value = serde_json::from_str(&machine.run(&send, "").stdout).unwrap();
+    let of_send = object["message_id"].as_str().unwrap().to_owned();
+    assert!(
+        object["hint"]
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("; it is {of_send}"))
+    );
+    let note = format!("Message-ID: <1@x.example>\n{NOTE}");
+    let run = machine.run(&["ann@example.com"], note);
+    assert_eq!(run.code, 74);
+    assert!(
+        run.stderr.contains("; it is <1@x.example>\n"),
+        "{}",
+        run.stderr
+    );
+    let log = std::fs::read_to_string(log).unwrap();
+    for id in [of_send.as_str(), "<1@x.example>"] {
+        assert!(log.contains(&format!(" message_id={id} ")), "{log}");
+    }
 }

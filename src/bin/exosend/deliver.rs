@@ -103,6 +103,13 @@ pub(crate) fn conclude(
         }
         Err(failure) => (None, Some(config.blame(failure))),
     };
+    let error = failure.as_ref().and_then(Failure::error);
+    let message_id = error.and_then(Error::message_id).map(str::to_owned);
+    let facts = &Facts {
+        message_id: facts.message_id.clone().or(message_id),
+        note: config.secret_end(),
+        ..facts.clone()
+    };
     let failure = failure.map(|failure| {
         let failure = failure.naming(facts.message_id.as_deref());
         match config.settings.retry_in_doubt {
@@ -110,10 +117,6 @@ pub(crate) fn conclude(
             false => failure,
         }
     });
-    let facts = &Facts {
-        note: config.secret_end(),
-        ..facts.clone()
-    };
     publish(
         &config.settings.log,
         common,

@@ -122,7 +122,7 @@ impl Failure {
     pub(crate) fn naming(mut self, message_id: Option<&str>) -> Self {
         let in_doubt = self.error.as_ref().is_some_and(Error::in_doubt);
         if let (true, Some(id), Some(hint)) = (in_doubt, message_id, &mut self.hint) {
-            hint.push_str(&format!(" It is {id}."));
+            hint.push_str(&format!("; it is {id}"));
         }
         self
     }

@@ -70,7 +70,7 @@ fn left_out(why: Unread) -> Failure {
 
 /// Where somebody may put what is missing.
 pub(super) fn hint() -> String {
-    let files = usual_files();
+    let files = variable(CONFIG).map_or_else(usual_files, |file| vec![file]);
     let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
     let files = files.join(", ");
     format!("the configuration is read from {files}, EXOSEND_* variables and --set")
