@@ -170,6 +170,8 @@ fn send(
     config: &Config,
     facts: &mut Facts,
 ) -> Result<Outcome, Failure> {
+    // Before somebody types a text for nothing.
+    config.account.check()?;
     facts.wrong.clone_from(&options.wrong);
     if let (Some(what), false) = (options.wrong.first(), config.settings.partial) {
         return Err(Failure::data(what));
