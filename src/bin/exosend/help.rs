@@ -60,8 +60,8 @@ pub(crate) const DOCTOR: &str = "\
 exosend doctor: all that sending needs, step by step, and no message is sent
 
  --to A           ask for this recipient, too
- -v               the transcript, and if something fails, at the end what
-                  Microsoft's support asks for
+ -v               each step in full, the transcript, and if something fails, at
+                  the end what Microsoft's support asks for
 
  --config FILE  --set KEY=VALUE  --json  --quiet  --version
 
@@ -76,9 +76,10 @@ exosend explain [LINE]: what a line from any program's log means
 
  --json  --version
 
-Knows Entra's AADSTS numbers, Exchange Online's replies, and what TLS and the
-network say, in the words of many programs. The likeliest meaning comes first.
-Needs no network. Exit code 65 for a line of which nothing is known.
+Knows Entra's AADSTS numbers, Exchange Online's replies, what TLS and the
+network say in the words of many programs, and exosend's own lines and exit
+codes, 78 or 0x004e. The likeliest meaning comes first. Needs no network. Exit
+code 65 for a line of which nothing is known.
 
   journalctl -u postfix | tail -1 | exosend explain";
 
