@@ -1,7 +1,34 @@
-//! Random names and SHA-256, by the code that TLS brings along.
+//! What TLS computes with; and random names and SHA-256, by the code that it brings along.
+
+use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::crypto::ring::default_provider;
+use rustls::crypto::{CryptoProvider, KeyProvider};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
+
+/// ring's, without the signing with RSA, ECDSA and Ed25519 of those who show a certificate in the handshake: a small
+/// program would carry all of it, and nobody shows one.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        key_provider: &NoKeys,
+        ..default_provider()
+    })
+}
+
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(
+        &self,
+        _key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("no certificate is shown".into()))
+    }
+}
 
 /// `N` random bytes in lower-case hexadecimal.
 pub(crate) fn random<const N: usize>() -> String {

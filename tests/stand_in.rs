@@ -208,8 +208,13 @@ fn assertions(exchange: &Exchange) -> Vec<String> {
 fn is_taken(exchange: &Exchange, assertion: &str) -> bool {
     let root = Certificate::from_pem(exchange.ca_pem().as_bytes()).unwrap();
     let roots = RootCerts::Specific(Arc::new(vec![root]));
+    let provider = rustls::crypto::ring::default_provider();
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(provider))
+        .build();
     let agent = ureq::Agent::config_builder()
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .tls_config(tls)
         .http_status_as_error(false)
         .build()
         .new_agent();

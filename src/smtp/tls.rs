@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::account::{Account, check};
+use crate::crypto;
 use crate::error::Error;
 use crate::smtp::wire::Stream;
 use crate::stage::{ErrorKind, Stage};
@@ -169,12 +170,11 @@ impl Drop for Socket {
 /// TLS 1.2 or 1.3, and a certificate that the built-in roots, or the given ones instead, vouch for. Nothing turns that off.
 pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
     let roots = roots(account)?;
-    let mut config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| Error::tls(Stage::StartTls, e))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    let mut config = ClientConfig::builder_with_provider(crypto::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::tls(Stage::StartTls, e))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     // Each connection has a configuration of its own: there is nothing to resume.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))

@@ -1,15 +1,16 @@
 //! A client certificate, and the assertion that its key signs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::SignatureScheme;
-use rustls::crypto::ring::sign::any_supported_type;
+use rustls::crypto::ring::sign::RsaSigningKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, Signer};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, hex, sha256};
@@ -164,13 +165,13 @@ impl Identity {
             .map(Zeroizing::new)
             .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
         let validity = der::validity(&certificate).ok_or("the certificate cannot be read")?;
-        let key = any_supported_type(&key)
-            .map_err(|_| "the private key cannot be used: it must be RSA, of 2048 to 4096 bits")?;
-        let signer = key
-            .choose_scheme(&[SignatureScheme::RSA_PSS_SHA256])
-            .ok_or("not an RSA key, and Entra takes no other")?;
+        const NOT_RSA: &str =
+            "the private key is not an RSA key of 2048 to 4096 bits, and Entra takes no other";
+        let key = RsaSigningKey::new(&key).map_err(|_| NOT_RSA)?;
+        let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
+        let signer = signer.ok_or(NOT_RSA)?;
         let thumbprint = sha256(&certificate);
-        match CertifiedKey::new(vec![certificate], key).keys_match() {
+        match CertifiedKey::new(vec![certificate], Arc::new(key)).keys_match() {
             Ok(()) => {}
             Err(rustls::Error::InconsistentKeys(_)) => {
                 return Err("the private key is not the certificate's".into());

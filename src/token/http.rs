@@ -14,6 +14,7 @@ use ureq::typestate::AgentScope;
 use zeroize::Zeroizing;
 
 use crate::background::{self, Inbox};
+use crate::crypto;
 use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::Secret;
@@ -150,10 +151,14 @@ pub(super) fn secure(
         way.extend([" via ", &shown]);
         proxy
     });
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(crypto::provider())
+        .build();
     let agent = config(left, left)
         .https_only(true)
         .proxy(proxy)
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .tls_config(tls)
         .build()
         .new_agent();
     Ok(Client { agent, way })

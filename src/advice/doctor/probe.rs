@@ -12,6 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use crate::account::Account;
 use crate::background::{self, Inbox};
+use crate::crypto;
 use crate::error::Error;
 use crate::smtp::wire::Stream;
 use crate::smtp::{dial, tls};
@@ -74,12 +75,9 @@ pub(crate) fn handshake(
 ) -> Result<Box<dyn Stream>, Error> {
     let mut config = ClientConfig::clone(&*tls::config(account)?);
     let roots = Arc::new(tls::roots(account)?);
-    let judge = WebPkiServerVerifier::builder_with_provider(
-        roots,
-        Arc::new(rustls::crypto::ring::default_provider()),
-    )
-    .build()
-    .map_err(|e| Error::tls(Stage::StartTls, rustls::Error::General(e.to_string())))?;
+    let judge = WebPkiServerVerifier::builder_with_provider(roots, crypto::provider())
+        .build()
+        .map_err(|e| Error::tls(Stage::StartTls, rustls::Error::General(e.to_string())))?;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let witness = Witness {
         judge,
