@@ -217,6 +217,7 @@ fn what_others_write_acts_on_nothing() {
     let log = machine.path("mail.log");
     machine.configure(&format!("log = {}", log.display()));
     let hostile = "\u{1b}c\u{9b}31m\u{202e}\u{2028}\u{85}\u{ad}\u{e0041}";
+    let hostile_mailbox = format!("mailbox=a{hostile}@x.example");
     let id = format!("<1{}@x>", "\n 2\u{2028}3".repeat(300));
     let message = format!("Message-ID: {id}\nTo: a{hostile}b\nSubject: x\n\nx\n");
     let rows = [
@@ -249,6 +250,8 @@ fn what_others_write_acts_on_nothing() {
             "",
         ),
         (vec!["explain", hostile], ""),
+        (vec!["doctor", "--to", hostile], ""),
+        (vec!["doctor", "--set", hostile_mailbox.as_str()], ""),
         (vec!["explain", "--json", hostile], ""),
     ];
     for (arguments, input) in rows {

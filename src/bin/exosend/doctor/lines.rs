@@ -6,6 +6,7 @@ use exosend::advice::{Advice, Cause, Check, CheckState, Place};
 
 use crate::config::Config;
 use crate::doctor::past;
+use crate::text::printable;
 use crate::wrap::wrap;
 
 /// Where details begin.
@@ -69,7 +70,7 @@ pub(super) fn report(checks: &[Check], config: &Config, verbose: bool) -> String
 }
 
 fn all_is_well(out: &mut String, config: &Config) {
-    let mailbox = config.account.mailbox();
+    let mailbox = printable(config.account.mailbox());
     out.push_str(&format!(
         "\nAll is well: mail from {mailbox} can be sent. Nothing was sent.\n"
     ));
@@ -89,7 +90,7 @@ fn notes(out: &mut String, checks: &[&Check], config: &Config) {
 
 /// The likeliest cause again, in one line: on a small screen the first has scrolled away.
 fn summary(name: &str, likely: &str) -> String {
-    shortened(&format!("Most likely ({name}): {likely}")) + "\n"
+    shortened(&printable(&format!("Most likely ({name}): {likely}"))) + "\n"
 }
 
 /// One line of 80 columns, cut between words.
@@ -149,7 +150,7 @@ fn explain(out: &mut String, name: &str, advice: &Advice, config: &Config) {
         for command in commands {
             match cause.place() {
                 Place::Portal => wrap(out, command, "   ", "   "),
-                _ => out.push_str(&format!("   {command}\n")),
+                _ => out.push_str(&format!("   {}\n", printable(command))),
             }
         }
     }
@@ -170,7 +171,7 @@ fn look(out: &mut String, causes: &[Cause]) {
         ));
         for cause in causes.iter().filter(|cause| cause.place() == place) {
             for command in cause.look() {
-                out.push_str(&format!("   {command}\n"));
+                out.push_str(&format!("   {}\n", printable(command)));
             }
         }
     }
