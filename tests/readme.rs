@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use exosend::Account;
-use exosend::advice::{Setup, explain, general_page};
+use exosend::advice::{Setup, conditions, explain, general_page};
 
 /// Stands above what is made from them.
 const HINTS: &str = "--all-features readme -->\n";
@@ -208,11 +208,14 @@ fn exit_codes_are_the_same_in_help_and_manual() {
     assert_eq!(codes(help.split("exit:").nth(1).unwrap()), codes(&items));
 }
 
-/// A comment cites a section of facts.md by its heading.
+/// A comment cites a section of facts.md by its heading, and a hint rests on what stands there.
 #[test]
 fn every_fact_that_is_cited_can_be_opened() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let facts = include_str!("../src/advice/facts.md");
+    for code in conditions().flat_map(|(_, codes)| codes) {
+        assert!(facts.contains(&code.to_string()), "{code}");
+    }
     let mut cited = 0;
     let mut folders: Vec<_> = ["src", "tests", "examples"]
         .map(|folder| root.join(folder))
