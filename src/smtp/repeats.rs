@@ -66,12 +66,14 @@ fn decoded(text: &[u8]) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
             found.extend(STANDARD.decode(whole).map(Zeroizing::new));
         }
     }
+    let nibble = |digit: Option<&u8>| char::from(*digit?).to_digit(16);
     let digits = packed.split(|b| !b.is_ascii_hexdigit());
     for run in digits.filter(|run| run.len() >= 48) {
         for start in [0, 1] {
-            let digits = run.get(start..).unwrap_or_default().chunks_exact(2);
-            let bytes = digits
-                .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+            let pairs = run.get(start..).unwrap_or_default().chunks(2);
+            let bytes = pairs.filter_map(|pair| {
+                u8::try_from(nibble(pair.first())? * 16 + nibble(pair.get(1))?).ok()
+            });
             found.push(Zeroizing::new(bytes.collect::<Vec<_>>()));
         }
     }
