@@ -70,6 +70,13 @@ impl Answer {
         Ok(Token::new(secret, asked, asked + lifetime))
     }
 
+    /// Whether it is JSON in which this field has this value, in whichever case.
+    pub(super) fn says(&self, field: &str, value: &str) -> bool {
+        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let found = json.get(field).and_then(Value::as_str);
+        found.is_some_and(|found| found.eq_ignore_ascii_case(value))
+    }
+
     /// `invalid_client: AADSTS7000215: Invalid client secret provided. ...`
     fn refusal(&self, json: &Value, withheld: &Withheld<'_>) -> Error {
         let text = |field: &str| match json.get(field) {

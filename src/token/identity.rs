@@ -21,22 +21,39 @@ pub(crate) struct Source {
     /// For errors.
     pub(crate) name: &'static str,
     pub(crate) endpoint: String,
+    /// Of the interface; Cloud Shell's has none.
     version: &'static str,
     /// The header that shows who asks.
     header: (&'static str, Secret),
+    /// What the client id is called, if one of several identities can be asked for.
+    client_id: Option<&'static str>,
     /// The folder of the key files that this one wants to be shown: only those who may have a token can read them.
-    pub(crate) keys: Option<PathBuf>,
+    keys: Option<PathBuf>,
 }
 
 impl Source {
-    /// App Service, Functions, Container Apps.
+    /// App Service, Functions, Container Apps, Automation.
     pub(crate) fn app_service(endpoint: String, header: String) -> Self {
         Self {
-            name: "app service",
-            endpoint,
-            version: "2019-08-01",
             header: ("x-identity-header", Secret::new(header)),
-            keys: None,
+            ..Self::metadata("app service", endpoint, "2019-08-01")
+        }
+    }
+
+    /// A compute instance or cluster of Azure Machine Learning.
+    pub(crate) fn machine_learning(endpoint: String, secret: String) -> Self {
+        Self {
+            header: ("secret", Secret::new(secret)),
+            client_id: Some("clientid"),
+            ..Self::metadata("machine learning", endpoint, "2017-09-01")
+        }
+    }
+
+    /// Who sits at a browser, with the rights of that person's shell.
+    pub(crate) fn cloud_shell(endpoint: String) -> Self {
+        Self {
+            client_id: None,
+            ..Self::metadata("cloud shell", endpoint, "")
         }
     }
 
@@ -53,13 +70,13 @@ impl Source {
         Self::metadata(IMDS, endpoint, "2018-02-01")
     }
 
-    /// One that wants to see that nobody was tricked into asking.
     fn metadata(name: &'static str, endpoint: String, version: &'static str) -> Self {
         Self {
             name,
             endpoint,
             version,
-            header: ("metadata", Secret::new("true".into())),
+            header: metadata(),
+            client_id: Some("client_id"),
             keys: None,
         }
     }
@@ -71,34 +88,15 @@ impl Source {
         attempt: u32,
         total: Deadline,
     ) -> Result<Token, Failure> {
-        let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
-        let mut fields = vec![("api-version", self.version), ("resource", resource)];
-        if !app.client_id.is_empty() {
-            fields.push(("client_id", app.client_id));
-        }
-        let query = http::form(&fields);
-        let url = format!("{}?{}", self.endpoint, query.as_str());
-        self.ask(&url, app.timeout, attempt, total)
+        self.ask(app, attempt, total)
             .map_err(|failure| failure.about(self.name))
     }
 
-    fn ask(
-        &self,
-        url: &str,
-        timeout: Duration,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
+    fn ask(&self, app: &Application<'_>, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+        let refused = |what: String| Error::new(ErrorKind::Token, Stage::Token, what);
         let asked = SystemTime::now();
-        let get = |more: Option<&Secret>| {
-            get(
-                self.name,
-                url,
-                &self.header,
-                more,
-                total.step(timeout, "token"),
-            )
-            .map_err(|failure| {
+        let get = |key: Option<&Secret>| {
+            self.get(app, key, total).map_err(|failure| {
                 let error = failure.error.with_condition(Condition::NotOnAzure);
                 let pause = failure.pause.filter(|_| attempt == 0 && self.name != IMDS);
                 Failure { error, pause }
@@ -108,41 +106,89 @@ impl Source {
         let mut shown = self.header.1.clone();
         if let (401, Some(keys)) = (answer.status, &self.keys) {
             let challenge = answer.challenge.as_deref().unwrap_or_default();
-            shown = arc_key(challenge, keys)
-                .map_err(|what| Error::new(ErrorKind::Token, Stage::Token, what))?;
-            let basic = Secret::new(["Basic ", shown.expose()].concat());
-            answer = get(Some(&basic))?;
+            shown = arc_key(challenge, keys).map_err(refused)?;
+            answer = get(Some(&shown))?;
         }
-        let pause = match self.name {
-            IMDS => imds_pause(answer.status, attempt),
-            _ => answer.pause().filter(|_| attempt == 0),
-        };
         let (name, secret) = ("[withheld]", &shown);
-        answer
-            .token(asked, &Withheld { name, secret })
-            .map_err(|error| Failure { error, pause })
+        let token = answer.token(asked, &Withheld { name, secret });
+        let token = token.map_err(|error| Failure {
+            error,
+            pause: self.pause(answer.status, attempt),
+        })?;
+        // An old agent knows the system's identity only, and gives that whichever is asked for.
+        let one_of_several = self.keys.is_some() && !app.client_id.is_empty();
+        if one_of_several && !answer.says("client_id", app.client_id) {
+            let what = "the agent gave the machine's own identity instead of client_id: update the agent, or leave \
+                        client_id out";
+            return Err(refused(what.into()).into());
+        }
+        Ok(token)
+    }
+
+    /// One request: a query, or where there is no version, as with Cloud Shell, a form.
+    fn get(
+        &self,
+        app: &Application<'_>,
+        key: Option<&Secret>,
+        total: Deadline,
+    ) -> Result<Answer, Failure> {
+        let deadline = total.step(app.timeout, "token");
+        let left = deadline
+            .remaining()
+            .map_err(|e| Error::io(Stage::Token, e))?;
+        let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
+        let mut fields = vec![("resource", resource)];
+        if !self.version.is_empty() {
+            fields.insert(0, ("api-version", self.version));
+        }
+        if let Some(name) = self.client_id.filter(|_| !app.client_id.is_empty()) {
+            fields.push((name, app.client_id));
+        }
+        let fields = http::form(&fields);
+        let mut headers = vec![self.header.clone()];
+        if self.header.0 != METADATA {
+            // Automation has the variables of App Service, and wants this as well.
+            headers.push(metadata());
+        }
+        if let Some(key) = key {
+            let basic = ["Basic ", key.expose()].concat();
+            headers.push(("authorization", Secret::new(basic)));
+        }
+        let question = match self.version {
+            "" => Question {
+                url: self.endpoint.clone(),
+                headers,
+                form: Some(fields),
+            },
+            _ => Question {
+                url: format!("{}?{}", self.endpoint, fields.as_str()),
+                headers,
+                form: None,
+            },
+        };
+        log::debug!("token request to {}", question.url);
+        http::local(self.name, left).ask(question, deadline)
+    }
+
+    /// MSAL's schedules: a machine that has just started knows its identity a little later, and one that is being updated
+    /// (410) within 70 s.
+    fn pause(&self, status: u16, attempt: u32) -> Option<Duration> {
+        let seconds = match (status, attempt) {
+            (410, 0..7) if self.name == IMDS => 10,
+            (404 | 408 | 429 | 500..=599, 0..3) if self.name == IMDS => 1 << attempt,
+            (404 | 408 | 429 | 500 | 503 | 504, 0..3) => 1,
+            _ => return None,
+        };
+        Some(Duration::from_secs(seconds))
     }
 }
 
 const IMDS: &str = "imds";
+const METADATA: &str = "metadata";
 
-fn get(
-    name: &str,
-    url: &str,
-    header: &(&'static str, Secret),
-    authorization: Option<&Secret>,
-    deadline: Deadline,
-) -> Result<Answer, Failure> {
-    let left = deadline
-        .remaining()
-        .map_err(|e| Error::io(Stage::Token, e))?;
-    log::debug!("token request to {url}");
-    let (shown, value) = header;
-    let mut headers = vec![(*shown, value.clone())];
-    headers.extend(authorization.map(|key| ("authorization", key.clone())));
-    let (url, form) = (url.to_owned(), None);
-    let question = Question { url, headers, form };
-    http::local(name, left).ask(question, deadline)
+/// Who can set a header was not tricked into asking.
+fn metadata() -> (&'static str, Secret) {
+    (METADATA, Secret::new("true".into()))
 }
 
 /// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have
@@ -171,56 +217,106 @@ fn arc_key(challenge: &str, keys: &Path) -> Result<Secret, String> {
     }
 }
 
-/// MSAL's schedule: a machine that has just started knows its identity a little later, and one that is being updated
-/// (410) within 70 s.
-fn imds_pause(status: u16, attempt: u32) -> Option<Duration> {
-    match (status, attempt) {
-        (410, 0..7) => Some(Duration::from_secs(10)),
-        (404 | 408 | 429 | 500..=599, 0..3) => Some(Duration::from_secs(1 << attempt)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
 
     use super::*;
 
-    /// An agent that challenges with this file, and what it was asked: the lines of each request's head.
-    fn agent(realm: &Path) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    /// One that gives these answers, each with a body, and what it was asked.
+    fn server(answers: Vec<(String, String)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
-        let token = r#"{"access_token":"ey.J0","expires_in":"86400"}"#;
-        let answers = [
-            format!(
-                "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm={}\r\n",
-                realm.display()
-            ),
-            "HTTP/1.1 200 OK\r\n".to_owned(),
-        ];
         let serve = move || {
-            let mut heads = Vec::new();
-            for answer in answers {
+            let mut questions = Vec::new();
+            for (head, body) in answers {
                 let (mut tcp, _) = listener.accept().unwrap();
-                let mut lines = BufReader::new(tcp.try_clone().unwrap()).lines();
-                let head: Vec<_> = lines
-                    .by_ref()
-                    .map(Result::unwrap)
-                    .take_while(|line| !line.is_empty())
-                    .collect();
-                heads.push(head.join("\n"));
-                let length = token.len();
+                let mut reader = BufReader::new(tcp.try_clone().unwrap());
+                let (mut question, mut length) = (String::new(), 0);
+                loop {
+                    let start = question.len();
+                    reader.read_line(&mut question).unwrap();
+                    match &question[start..] {
+                        "\r\n" => break,
+                        line => {
+                            if let Some(value) = line.strip_prefix("content-length: ") {
+                                length = value.trim().parse().unwrap();
+                            }
+                        }
+                    }
+                }
+                let mut form = vec![0; length];
+                reader.read_exact(&mut form).unwrap();
+                questions.push(question + &String::from_utf8(form).unwrap());
+                let length = body.len();
                 write!(
                     tcp,
-                    "{answer}Content-Length: {length}\r\nConnection: close\r\n\r\n{token}"
+                    "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
                 )
                 .unwrap();
             }
-            heads
+            questions
         };
         (endpoint, std::thread::spawn(serve))
+    }
+
+    const TOKEN: &str = r#"{"access_token":"ey.J0","expires_in":"86400","client_id":"4B1A"}"#;
+
+    fn granted() -> (String, String) {
+        ("200 OK".into(), TOKEN.into())
+    }
+
+    fn application(client_id: &str) -> Application<'_> {
+        Application {
+            endpoint: String::new(),
+            tenant: "",
+            client_id,
+            scope: "https://outlook.office365.com/.default",
+            roots: None,
+            timeout: Duration::from_secs(15),
+        }
+    }
+
+    fn ask(source: &Source, client_id: &str) -> Result<Token, String> {
+        let total = Deadline::after(Duration::from_secs(15), "total");
+        let token = source.request(&application(client_id), 0, total);
+        token.map_err(|failure| failure.error.to_string())
+    }
+
+    #[test]
+    fn azure_machine_learning_is_shown_its_secret() {
+        let (endpoint, served) = server(vec![granted()]);
+        let source = Source::machine_learning(endpoint, "hush".into());
+        assert_eq!(ask(&source, "4b1a").unwrap().secret(), "ey.J0");
+        let asked = served.join().unwrap().remove(0);
+        assert!(asked.starts_with(
+            "GET /token?api-version=2017-09-01&resource=https%3A%2F%2Foutlook.office365.com&clientid=4b1a HTTP/1.1"
+        ));
+        assert!(asked.contains("secret: hush"), "{asked}");
+    }
+
+    #[test]
+    fn cloud_shell_is_sent_a_form() {
+        let (endpoint, served) = server(vec![granted()]);
+        assert!(ask(&Source::cloud_shell(endpoint), "").is_ok());
+        let asked = served.join().unwrap().remove(0);
+        assert!(asked.starts_with("POST /token HTTP/1.1"), "{asked}");
+        assert!(asked.contains("metadata: true"), "{asked}");
+        assert!(
+            asked.ends_with("\r\n\r\nresource=https%3A%2F%2Foutlook.office365.com"),
+            "{asked}"
+        );
+    }
+
+    #[test]
+    fn an_agent_that_ignores_the_client_id_is_not_believed() {
+        for (client_id, echoed) in [("4b1a", true), ("another", false)] {
+            let (endpoint, served) = server(vec![granted()]);
+            let token = ask(&Source::arc(endpoint, PathBuf::new()), client_id);
+            assert_eq!(token.is_ok(), echoed, "{client_id}");
+            assert!(served.join().unwrap()[0].contains(&format!("&client_id={client_id} ")));
+        }
     }
 
     #[test]
@@ -229,20 +325,10 @@ mod tests {
         std::fs::create_dir(&keys).unwrap();
         let file = keys.join("5e1f.key");
         std::fs::write(&file, "c2VjcmV0IGtleQ").unwrap();
-        let (endpoint, served) = agent(&file);
-        let app = Application {
-            endpoint: String::new(),
-            tenant: "",
-            client_id: "",
-            scope: "https://outlook.office365.com/.default",
-            roots: None,
-            timeout: Duration::from_secs(15),
-        };
-        let total = Deadline::after(app.timeout, "total");
-        let arc = Source::arc(endpoint, keys.clone());
-        let Ok(token) = arc.request(&app, 0, total) else {
-            panic!("no token")
-        };
+        let realm = file.display();
+        let challenge = format!("401 Unauthorized\r\nWWW-Authenticate: Basic realm={realm}");
+        let (endpoint, served) = server(vec![(challenge, String::new()), granted()]);
+        let token = ask(&Source::arc(endpoint, keys.clone()), "").unwrap();
         assert_eq!(token.secret(), "ey.J0");
         assert!(token.expires_in() > Duration::from_secs(86_000));
         let heads = served.join().unwrap();
@@ -298,9 +384,10 @@ mod tests {
 
     #[test]
     fn a_machine_that_starts_or_is_updated_is_given_time() {
+        let imds = Source::imds(String::new());
         let pauses = |status| -> Vec<_> {
             (0..9)
-                .map_while(|attempt| imds_pause(status, attempt))
+                .map_while(|attempt| imds.pause(status, attempt))
                 .map(|pause| pause.as_secs())
                 .collect()
         };

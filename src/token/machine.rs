@@ -18,26 +18,40 @@ const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
 const ARC_ENDPOINT: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
 const IMDS: &str = "http://169.254.169.254";
 
-fn source(variable: &dyn Fn(&str) -> Option<String>, agent_is_there: bool) -> Source {
-    let endpoint = variable("IDENTITY_ENDPOINT");
-    match (endpoint, variable("IDENTITY_HEADER")) {
-        (Some(endpoint), Some(header)) => Source::app_service(endpoint, header),
-        (Some(endpoint), None) if variable("IMDS_ENDPOINT").is_some() => {
+/// In MSAL's order, so that a machine is the same one to all programs on it.
+fn source(
+    variable: &dyn Fn(&str) -> Option<String>,
+    agent_is_there: bool,
+) -> Result<Source, String> {
+    let (endpoint, header) = (variable("IDENTITY_ENDPOINT"), variable("IDENTITY_HEADER"));
+    let older = (variable("MSI_ENDPOINT"), variable("MSI_SECRET"));
+    Ok(match (endpoint, header, older) {
+        (Some(_), Some(_), _) if variable("IDENTITY_SERVER_THUMBPRINT").is_some() => {
+            return Err(
+                "this is Service Fabric, whose identity is not supported: take a certificate"
+                    .into(),
+            );
+        }
+        (Some(endpoint), Some(header), _) => Source::app_service(endpoint, header),
+        (_, _, (Some(endpoint), Some(secret))) => Source::machine_learning(endpoint, secret),
+        (_, _, (Some(endpoint), None)) => Source::cloud_shell(endpoint),
+        (Some(endpoint), None, _) if variable("IMDS_ENDPOINT").is_some() => {
             Source::arc(endpoint, ARC_KEYS.into())
         }
-        (None, _) if agent_is_there => Source::arc(ARC_ENDPOINT.into(), ARC_KEYS.into()),
+        _ if agent_is_there => Source::arc(ARC_ENDPOINT.into(), ARC_KEYS.into()),
         _ => {
             let host = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST");
             let host = host.unwrap_or_else(|| IMDS.into());
             let host = host.trim_end_matches('/');
             Source::imds(format!("{host}/metadata/identity/oauth2/token"))
         }
-    }
+    })
 }
 
 fn here() -> Result<Source, Error> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let source = source(&variable, std::fs::exists(ARC_AGENT).unwrap_or(false));
+    let source = source.map_err(|what| wrong(KEY, what))?;
     match is_on_this_machine(&source.endpoint) {
         true => Ok(source),
         // What it is asked in the clear must not leave the machine.
@@ -73,12 +87,7 @@ impl Credential for ManagedIdentity {
         attempt: u32,
         total: Deadline,
     ) -> Result<Token, Failure> {
-        let source = here()?;
-        if source.keys.is_some() && !app.client_id.is_empty() {
-            let what = "Azure Arc has the system's identity only: leave client_id out";
-            return Err(wrong(KEY, what).into());
-        }
-        source.request(app, attempt, total)
+        here()?.request(app, attempt, total)
     }
 }
 
@@ -120,12 +129,27 @@ mod tests {
                 let found = variables.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            let source = source(&get, agent);
-            format!("{} {}", source.name, source.endpoint)
+            match source(&get, agent) {
+                Ok(source) => format!("{} {}", source.name, source.endpoint),
+                Err(what) => what,
+            }
         };
         let endpoint = ("IDENTITY_ENDPOINT", "http://e");
         let app_service = [endpoint, ("IDENTITY_HEADER", "h")];
         assert_eq!(source(&app_service, true), "app service http://e");
+        let fabric = [
+            app_service[0],
+            app_service[1],
+            ("IDENTITY_SERVER_THUMBPRINT", "t"),
+        ];
+        assert!(source(&fabric, false).starts_with("this is Service Fabric"));
+        let older = [("MSI_ENDPOINT", "http://m"), ("MSI_SECRET", "s")];
+        assert_eq!(source(&older, true), "machine learning http://m");
+        assert_eq!(source(&older[..1], true), "cloud shell http://m");
+        assert_eq!(
+            source(&[endpoint], true),
+            format!("azure arc {ARC_ENDPOINT}")
+        );
         let arc = [endpoint, ("IMDS_ENDPOINT", "i")];
         assert_eq!(source(&arc, false), "azure arc http://e");
         assert_eq!(source(&[], true), format!("azure arc {ARC_ENDPOINT}"));

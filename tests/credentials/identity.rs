@@ -148,19 +148,3 @@ fn a_machine_without_identity_is_told_so() {
         "{failed}"
     );
 }
-
-#[test]
-fn azure_arc_has_no_identity_of_the_users() {
-    let scratch = Scratch::new();
-    let exchange = Exchange::builder().arc_tokens(scratch.root()).start();
-    let mut variables: Vec<_> = exchange.arc_env().into_iter().collect();
-    variables.push(("EXOSEND_CLIENT_ID", "4b1a-client".into()));
-    let failed = with(&exchange, variables);
-    assert!(
-        failed.starts_with(
-            "failed: account managed_identity: Azure Arc has the system's identity only"
-        ),
-        "{failed}"
-    );
-    assert!(exchange.identity_requests().is_empty());
-}
