@@ -44,6 +44,16 @@ pub(crate) fn names(certificate: &[u8]) -> Option<(String, String)> {
     Some((shown(subject), shown(issuer)))
 }
 
+/// The key that a certificate is for, with its algorithm: the whole `SubjectPublicKeyInfo` (RFC 5280 4.1.2.7).
+pub(crate) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
+    let mut fields = up_to_issuer(certificate)?;
+    for _issuer_validity_subject in 0..3 {
+        (_, fields) = element(SEQUENCE, fields)?;
+    }
+    let (_, behind) = element(SEQUENCE, fields)?;
+    fields.get(..fields.len().checked_sub(behind.len())?)
+}
+
 /// The fields of a certificate from its issuer on (RFC 5280 4.1).
 fn up_to_issuer(certificate: &[u8]) -> Option<&[u8]> {
     let (certificate, _) = element(SEQUENCE, certificate)?;

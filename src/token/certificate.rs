@@ -1,7 +1,6 @@
 //! A client certificate, and the assertion that its key signs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -10,7 +9,7 @@ use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::RsaSigningKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::sign::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, hex, sha256};
@@ -160,24 +159,24 @@ impl Identity {
                 "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off".into(),
             );
         }
-        let certificate = first_certificate(pem)?;
+        let unreadable = "the certificate cannot be read";
+        der::validity(&first_certificate(pem)?).ok_or(unreadable)?;
         let key = PrivateKeyDer::from_pem_slice(pem)
             .map(Zeroizing::new)
             .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
-        let validity = der::validity(&certificate).ok_or("the certificate cannot be read")?;
         const NOT_RSA: &str =
             "the private key is not an RSA key of 2048 to 4096 bits, and Entra takes no other";
         let key = RsaSigningKey::new(&key).map_err(|_| NOT_RSA)?;
         let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
         let signer = signer.ok_or(NOT_RSA)?;
+        // The one that fits, wherever it stands: Key Vault writes the issuers first. What else is in it is Entra's to judge.
+        let public = key.public_key().ok_or(NOT_RSA)?;
+        let certificate = CertificateDer::pem_slice_iter(pem)
+            .filter_map(Result::ok)
+            .find(|certificate| der::public_key(certificate) == Some(public.as_ref()))
+            .ok_or("the private key is not the certificate's")?;
+        let validity = der::validity(&certificate).ok_or(unreadable)?;
         let thumbprint = sha256(&certificate);
-        match CertifiedKey::new(vec![certificate], Arc::new(key)).keys_match() {
-            Ok(()) => {}
-            Err(rustls::Error::InconsistentKeys(_)) => {
-                return Err("the private key is not the certificate's".into());
-            }
-            Err(e) => return Err(format!("the certificate cannot be used: {e}")),
-        }
         Ok(Self {
             thumbprint,
             validity,
@@ -228,7 +227,7 @@ fn days(time: Duration) -> u64 {
     time.as_secs() / (24 * 60 * 60)
 }
 
-/// The application's own; what follows is its chain, which Entra does not ask for.
+/// Enough to tell one file from another.
 fn first_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
     CertificateDer::from_pem_slice(pem)
         .map_err(|_| "no certificate in it (PEM, BEGIN CERTIFICATE)".into())

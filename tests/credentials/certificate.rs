@@ -66,6 +66,14 @@ fn in_either_order_and_in_every_form_of_key() {
 }
 
 #[test]
+fn the_certificate_of_the_key_is_taken_wherever_it_stands() {
+    let certificate = ClientCertificate::with_a_critical_extension();
+    let exchange = exchange_that_knows(&certificate);
+    let issuer_first = ClientCertificate::other().certificate_pem() + &certificate.pem();
+    send(&account(&exchange, issuer_first)).unwrap();
+}
+
+#[test]
 fn a_file_is_read_anew_for_each_request() {
     let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
     let exchange = Exchange::builder()

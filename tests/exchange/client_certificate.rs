@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, date_time_ymd};
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 
@@ -67,6 +67,15 @@ impl ClientCertificate {
     /// For a key on P-256, which Entra does not take.
     pub fn elliptic() -> Self {
         Self::of(EC, 2020, 2090)
+    }
+
+    /// With an extension that nobody knows, and that whoever judges the certificate has to know.
+    pub fn with_a_critical_extension() -> Self {
+        Self::make(RSA, |params| {
+            let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+        })
     }
 
     fn of(key: &'static str, from: i32, until: i32) -> Self {
