@@ -32,6 +32,7 @@ pub mod fuzzing;
 mod hint;
 mod message;
 mod receipt;
+mod repeats;
 mod reply;
 mod secret;
 mod session;

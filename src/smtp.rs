@@ -7,6 +7,5 @@ pub(crate) mod dialogue;
 pub(crate) mod dots;
 pub(crate) mod flight;
 pub(crate) mod login;
-mod repeats;
 pub(crate) mod tls;
 pub(crate) mod wire;

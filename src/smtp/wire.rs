@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::Error;
+use crate::repeats::Secrets;
 use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD};
 use crate::secret::Secret;
-use crate::smtp::repeats::Secrets;
 use crate::stage::Stage;
 use crate::text::excerpt;
 use crate::timeouts::{Deadline, Timeouts};

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use percent_encoding::{percent_decode, percent_decode_str};
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::hint::table::Condition;
+use crate::repeats::Secrets;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
@@ -162,14 +164,26 @@ pub(crate) struct Withheld<'s> {
 }
 
 impl Withheld<'_> {
-    /// As it is, and as the form carried it: a proxy's page may show the request.
+    /// As it is, and as the form carried it: a proxy's page may show the request. Of a text that has it in another dress
+    /// nothing is left.
     fn cut_from(&self, text: &str) -> String {
         let encoded = form(&[("", self.secret.expose())]);
-        match self.secret.expose() {
+        let cut = match self.secret.expose() {
             "" => text.to_owned(),
             secret => text
                 .replace(secret, self.name)
                 .replace(encoded.trim_start_matches('='), self.name),
+        };
+        let mut secrets = Secrets::default();
+        secrets.add(self.secret);
+        let once: Vec<u8> = percent_decode_str(&cut).collect();
+        let twice: Vec<u8> = percent_decode(&once).collect();
+        match [cut.as_bytes(), &once, &twice]
+            .iter()
+            .any(|text| secrets.are_in(text))
+        {
+            true => self.name.to_owned(),
+            false => cut,
         }
     }
 }
@@ -314,6 +328,26 @@ mod tests {
             error.to_string(),
             "token: HTTP 302, a redirect to https://portal, which is not followed"
         );
+    }
+
+    #[test]
+    fn a_secret_that_comes_back_in_another_dress_is_not_shown() {
+        let secret = Secret::new("Ab8Q~in&secret+value=with%odd~letters-40".into());
+        let percent = |text: &str| {
+            text.replace('%', "%25")
+                .replace('+', "%2b")
+                .replace('&', "%26")
+        };
+        let split = secret.expose().replace("value", "va lu\r\ne");
+        for dress in [
+            percent(secret.expose()),
+            percent(&percent(secret.expose())),
+            split,
+        ] {
+            let cut = withheld(&secret).cut_from(&format!("you sent {dress}, which"));
+            assert_eq!(cut, "[client secret]", "{dress}");
+        }
+        assert_eq!(withheld(&secret).cut_from("nothing of it"), "nothing of it");
     }
 
     #[test]

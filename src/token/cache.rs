@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
@@ -29,7 +30,11 @@ const ABANDONED: Duration = Duration::from_secs(60);
 
 /// The file, and nothing of what is in it.
 #[derive(Debug)]
-pub(crate) struct CacheFile(PathBuf);
+pub(crate) struct CacheFile {
+    path: PathBuf,
+    /// Each message meets the same trouble, twice even, when it looks and when it stores.
+    warned: AtomicBool,
+}
 
 /// One line.
 struct Entry {
@@ -39,13 +44,14 @@ struct Entry {
 
 impl CacheFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+        let warned = AtomicBool::new(false);
+        Self { path, warned }
     }
 
     /// What the file holds; nothing if it is not there, empty or damaged. An error is a reason to leave it alone.
     fn read(&self) -> io::Result<Vec<Entry>> {
         // Not through a link: what it leads to is not ours to replace.
-        let (file, found) = match secret::open(&self.0, libc::O_NOFOLLOW) {
+        let (file, found) = match secret::open(&self.path, libc::O_NOFOLLOW) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
         };
@@ -56,12 +62,17 @@ impl CacheFile {
         }
         // Its owner alone can have opened it, or root.
         if user().is_some_and(|me| me != found.uid()) {
-            return Err(io::Error::other("it belongs to somebody else"));
+            let what = format!(
+                "it belongs to the user with the id {}: every user needs a file of his own",
+                found.uid()
+            );
+            return Err(io::Error::other(what));
         }
         let bytes = secret::read(file, &found, MAX_FILE)?;
         // The configuration may name another file by mistake, a private key even: that must not be replaced.
         if !bytes.starts_with(KIND.as_bytes()) && !KIND.as_bytes().starts_with(&bytes) {
-            return Err(io::Error::other("not a token cache"));
+            let what = "it is not a token cache: name a file that is not there yet";
+            return Err(io::Error::other(what));
         }
         Ok(parse(std::str::from_utf8(&bytes).unwrap_or_default()))
     }
@@ -76,8 +87,8 @@ impl CacheFile {
     fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<()> {
         // Left alone, if there is a reason to, before anything is made beside it.
         self.read()?;
-        let Some(mut draft) = Draft::beside(&self.0)? else {
-            log::debug!("token_cache {}: another writes it", self.0.display());
+        let Some(mut draft) = Draft::beside(&self.path)? else {
+            log::debug!("token_cache {}: another writes it", self.path.display());
             return Ok(());
         };
         // Whoever has the draft has the file.
@@ -93,11 +104,13 @@ impl CacheFile {
             text.extend([&check_sum(&line), " ", &line, "\n"]);
         }
         draft.file.write_all(text.as_bytes())?;
-        fs::rename(&draft.path, &self.0)
+        fs::rename(&draft.path, &self.path)
     }
 
     fn leave_alone(&self, why: &io::Error) {
-        log::warn!("token_cache {}: not used: {why}", self.0.display());
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!("token_cache {}: not used: {why}", self.path.display());
+        }
     }
 }
 
@@ -106,7 +119,7 @@ impl Keep for CacheFile {
         let account = account(name);
         let entries = self.read().map_err(|why| self.leave_alone(&why)).ok()?;
         let entry = entries.into_iter().find(|entry| entry.account == account)?;
-        log::debug!("token from {}", self.0.display());
+        log::debug!("token from {}", self.path.display());
         Some(entry.token)
     }
 

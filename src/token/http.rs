@@ -1,5 +1,6 @@
 //! HTTP as a token request needs it: one question, one answer, within the time that is left.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
@@ -104,6 +105,10 @@ impl Question {
 
 impl Answer {
     pub(crate) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
+        // As much room as there can be need of: one that grows leaves copies of a token behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER as usize + 1));
+        let content = response.body_mut().with_config().limit(MAX_ANSWER);
+        content.reader().read_to_end(&mut body)?;
         let header = |name| {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(printable)
@@ -116,12 +121,7 @@ impl Answer {
                 .map(|s| s.trim().parse().map_or(Duration::MAX, Duration::from_secs)),
             challenge: header("www-authenticate"),
             date: header("date"),
-            body: response
-                .body_mut()
-                .with_config()
-                .limit(MAX_ANSWER)
-                .read_to_vec()?
-                .into(),
+            body,
         })
     }
 }

@@ -103,7 +103,10 @@ impl Source {
             })
         };
         let mut answer = get(None)?;
-        let mut shown = self.header.1.clone();
+        let mut shown = match self.header.0 {
+            METADATA => Secret::new(String::new()),
+            _ => self.header.1.clone(),
+        };
         if let (401, Some(keys)) = (answer.status, &self.keys) {
             let challenge = answer.challenge.as_deref().unwrap_or_default();
             shown = arc_key(challenge, keys).map_err(refused)?;

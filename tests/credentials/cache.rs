@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use exosend::{Account, ErrorKind, Token};
 
-use super::child::{Scratch, command, outcome};
+use super::child::{Scratch, command, everything, outcome};
 use super::exchange::{Answer, Exchange, Fault, Step};
 use super::send;
 
@@ -353,6 +353,23 @@ fn twenty_processes_at_once() {
     assert_eq!(requests(&exchange), cold, "warm");
     assert_eq!(exchange.settle().delivered().len(), 40);
     assert_eq!(scratch.names(), ["ca.pem", "tokens"]);
+}
+
+#[test]
+fn trouble_with_the_file_is_told_once() {
+    let (exchange, scratch, cache) = start();
+    fs::write(&cache, "a private key").unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o600)).unwrap();
+    let variables = [
+        ("EXOSEND_TENANT", exchange.tenant()),
+        ("EXOSEND_CLIENT_ID", exchange.client_id()),
+        ("EXOSEND_CLIENT_SECRET", exchange.client_secret()),
+        ("EXOSEND_TOKEN_CACHE", cache.to_str().unwrap()),
+    ];
+    let written = everything(command(&exchange, &scratch, &variables).spawn().unwrap());
+    assert!(written.contains("sent: 250"), "{written}");
+    let warning = "not used: it is not a token cache: name a file that is not there yet";
+    assert_eq!(written.matches(warning).count(), 1, "{written}");
 }
 
 #[test]
