@@ -165,12 +165,13 @@ impl Name {
 fn names_bcc(line: &[u8]) -> bool {
     let colon = line.iter().position(|&byte| byte == b':');
     let name = colon.and_then(|colon| line.get(..colon));
-    let mut words = line
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
-    let first = words.next().filter(|_| line.contains(&b'@'));
+    // Without a colon, or with one from another keyboard: `Bcc ann@example.com`, `Bcc=ann@example.com`.
+    let line = line.trim_ascii_start();
+    let word = line.split(u8::is_ascii_whitespace).next();
+    let begin = line.split(|byte| !byte.is_ascii_alphabetic() && *byte != b'-');
+    let first = [word, begin.take(1).next()].into_iter().flatten();
     let is_bcc = |name: &[u8]| BCC.contains(&&*letters(name));
-    name.is_some_and(is_bcc) || first.is_some_and(is_bcc)
+    name.is_some_and(is_bcc) || line.contains(&b'@') && first.into_iter().any(is_bcc)
 }
 
 /// The letters in lower case, no more of them than matter.
@@ -215,7 +216,7 @@ impl Field {
     }
 
     fn is_bcc(&self) -> bool {
-        BCC.contains(&&*letters(self.name.as_bytes()))
+        self.is("Bcc") || self.is("Resent-Bcc")
     }
 
     /// What is no UTF-8 counts as Windows-1252, as it does to every browser.

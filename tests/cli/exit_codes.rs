@@ -94,6 +94,7 @@ fn nothing_and_nonsense_have_codes_of_their_own() {
             " => 64 no recipient: name one, or -t to read them from the message",
             "send --to a@b.c --set timeout=soon => 78 --set timeout: takes seconds, more than 0",
             "send --to a@b.c --set log=sylog => 78 --set log: takes syslog, none, or a file with its path",
+            "send --to a@b.c --set aliases=aliases => 78 --set aliases: takes a file with its whole path",
             "send --to a@b.c --set send_us=x => 78 --set send_us: unknown key, did you mean `send_as`?",
         ],
     );

@@ -26,6 +26,7 @@ fn a_name_needs_somewhere_to_go() {
         &["Root <root@LOCALHOST.localdomain>"],
         &["root@localhost6"],
         &["root@ip6-localhost"],
+        &["root@[127.0.0.1]"],
         &[&format!("root@{}", host())],
         &[&format!("root@{}.localdomain", host())],
     ] {
@@ -76,7 +77,7 @@ fn aliases() {
     let path = machine.write(
         "aliases",
         &format!(
-            "# comment\npostmaster:    root\nroot: ann@example.com,\n  \"Bob, B\" <bob@example.com>, admin\nadmin: Postmaster, cid@example.com\n\
+            "\u{feff}postmaster:    root\n# comment\nroot: ann@example.com,\n  \"Bob, B\" <bob@example.com>, admin\nphrase: Ray, Ann <ann@example.com>\nadmin: Postmaster, cid@example.com\n\
              me: me, ann@example.com\nself: \\self, ann@example.com\nnobody: /dev/null\nsome: /dev/null, ann@example.com\n\
              procmail: \"|/usr/bin/procmail\"\nfile: /var/mail/x\nlist: :include:/etc/list\n\
              short: a2\na10: ann@example.com\n{}{wide}w9: ann@example.com\n",
@@ -96,6 +97,7 @@ fn aliases() {
         ("self", &[ann, ops]),
         ("some", &[ann]),
         ("unknown", &[ops]),
+        ("phrase", &[ann]),
         ("short", &[ann]),
         // Each name is looked up once: 8 to the 9th power would be too many.
         ("w0", &[ann]),
@@ -107,9 +109,9 @@ fn aliases() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     assert_eq!(machine.exchange.settle().delivered().len(), before);
     for (name, line, member) in [
-        ("procmail", 10, "\"|/usr/bin/procmail\""),
-        ("file", 11, "/var/mail/x"),
-        ("list", 12, ":include:/etc/list"),
+        ("procmail", 11, "\"|/usr/bin/procmail\""),
+        ("file", 12, "/var/mail/x"),
+        ("list", 13, ":include:/etc/list"),
     ] {
         let run = machine.run(&[name], NOTE);
         let expected = format!(

@@ -86,6 +86,11 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
         ("To: a\n\u{feff}Bcc: h@x\n\nx", 2),
         ("To: a\nFrom x Tue 12:00\nBCC: h@x\n\nx", 3),
         ("Bcc: a@x,\nh@x\n\nx", 2),
+        // Fields to some, and to the eye.
+        ("To: a\n>Bcc: h@x\n\nx", 2),
+        ("To: a\n\"Bcc\": h@x\n\nx", 2),
+        ("To: a\nBcc=h@x\n\nx", 2),
+        ("To: a\nBcc\u{ff1a}h@x\n\nx", 2),
     ] {
         let expected = format!("! line {line}: a Bcc, or not? ");
         assert!(
@@ -98,7 +103,6 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
         "To: a\nBcc : h@x\n\nx",
         "To: a\nBcc: a@x,\n  \n\th@x\n\nx",
         "To: a\nBcc: a@x\rBcc: h@x\n\nx",
-        "To: a\n>Bcc: h@x\n\nx",
         "Resent-Bcc: h@x\nTo: a\n\nx",
         "To: a\n\n\nBcc: b@x\n",
         "hello\n\nBcc: b@x\n",

@@ -4,7 +4,7 @@ use std::str::Split;
 
 use crate::process;
 
-/// Names of every machine for itself: RFC 6761 6.3, and what distributions write into /etc/hosts.
+/// Names of every machine for itself: RFC 6761 6.3, what distributions write into /etc/hosts, and the addresses.
 const OF_ALL: &[&str] = &[
     "localhost",
     "localhost.localdomain",
@@ -14,6 +14,9 @@ const OF_ALL: &[&str] = &[
     "localhost6.localdomain6",
     "ip6-localhost",
     "ip6-loopback",
+    "127.0.0.1",
+    "[127.0.0.1]",
+    "[ipv6:::1]",
 ];
 
 /// The domains of this machine.
@@ -140,6 +143,8 @@ mod tests {
             "localhost6",
             "ip6-localhost",
             "x.localhost",
+            "[127.0.0.1]",
+            "[IPv6:::1]",
             "web1",
             "Web1.localdomain",
             "web1.contoso.com",

@@ -163,7 +163,7 @@ enum Member {
 
 impl Alias {
     fn members(&self) -> Result<Vec<Member>, String> {
-        let mut members = Vec::new();
+        let (mut members, mut addresses) = (Vec::new(), Vec::new());
         let mut quoted = false;
         let pieces = self.members.split(|c| {
             quoted ^= c == '"';
@@ -180,10 +180,12 @@ impl Alias {
                 let what = "only addresses and other aliases are possible here";
                 return Err(format!("`{piece}`: {what}"));
             } else {
-                let mailboxes = list::parse(piece)?.into_iter();
-                members.extend(mailboxes.map(|mailbox| Member::Address(mailbox.spec)));
+                addresses.push(piece);
             }
         }
+        // All at once: `Smith, John <john@example.com>` is one.
+        let mailboxes = list::parse(&addresses.join(", "))?.into_iter();
+        members.extend(mailboxes.map(|mailbox| Member::Address(mailbox.spec)));
         Ok(members)
     }
 }
@@ -191,6 +193,7 @@ impl Alias {
 /// Names and what stands behind their colons, with lines that begin with space joined to the one before.
 fn parse(text: &str) -> Vec<Alias> {
     let mut aliases: Vec<Alias> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;

@@ -111,7 +111,10 @@ impl Mail {
             wrong.extend(what);
         }
         if to.is_empty() && wrong.is_empty() {
-            return Err(Failure::data("no recipient in To, Cc or Bcc"));
+            return Err(Failure::data(match flags.read_recipients {
+                true => "no recipient in To, Cc or Bcc",
+                false => "no recipient: what was given is empty",
+            }));
         }
         head.remove_bcc();
         Ok(Self {

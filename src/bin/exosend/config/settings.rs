@@ -108,6 +108,9 @@ const KEYS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("aliases", |s, v| {
+        if !v.starts_with('/') {
+            return Err("takes a file with its whole path".into());
+        }
         s.aliases = Some(v.into());
         Ok(())
     }),
