@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustls::SignatureScheme;
-use rustls::crypto::ring::sign::RsaSigningKey;
+use ring::rand::SystemRandom;
+use ring::rsa::KeyPair;
+use ring::signature::RSA_PSS_SHA256;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, hex, sha256};
@@ -140,7 +140,7 @@ struct Identity {
     /// SHA-256 of the certificate.
     thumbprint: Vec<u8>,
     validity: Validity,
-    signer: Box<dyn Signer>,
+    key: KeyPair,
 }
 
 impl Identity {
@@ -166,21 +166,27 @@ impl Identity {
             .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
         const NOT_RSA: &str =
             "the private key is not an RSA key of 2048 to 4096 bits, and Entra takes no other";
-        let key = RsaSigningKey::new(&key).map_err(|_| NOT_RSA)?;
-        let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
-        let signer = signer.ok_or(NOT_RSA)?;
+        let key = match &*key {
+            PrivateKeyDer::Pkcs1(key) => KeyPair::from_der(key.secret_pkcs1_der()),
+            PrivateKeyDer::Pkcs8(key) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
+            _ => return Err(NOT_RSA.into()),
+        };
+        let key = key.map_err(|_| NOT_RSA)?;
         // The one that fits, wherever it stands: Key Vault writes the issuers first. What else is in it is Entra's to judge.
-        let public = key.public_key().ok_or(NOT_RSA)?;
+        // Its public key ends in what ring writes (RFC 3279 2.3.1).
+        let public = key.public().as_ref();
+        let fits = |certificate: &CertificateDer<'_>| {
+            der::public_key(certificate).is_some_and(|of_it| of_it.ends_with(public))
+        };
         let certificate = CertificateDer::pem_slice_iter(pem)
             .filter_map(Result::ok)
-            .find(|certificate| der::public_key(certificate) == Some(public.as_ref()))
+            .find(fits)
             .ok_or("the private key is not the certificate's")?;
         let validity = der::validity(&certificate).ok_or(unreadable)?;
-        let thumbprint = sha256(&certificate);
         Ok(Self {
-            thumbprint,
+            thumbprint: sha256(&certificate),
             validity,
-            signer,
+            key,
         })
     }
 
@@ -210,11 +216,11 @@ impl Identity {
             URL_SAFE_NO_PAD.encode(claims)
         );
         // What is secret in it is the signature; the parts above prove nothing.
-        let signature = self
-            .signer
-            .sign(assertion.as_bytes())
-            .map(Zeroizing::new)
-            .map_err(|e| format!("signing failed: {e}"))?;
+        let mut signature = Zeroizing::new(vec![0; self.key.public().modulus_len()]);
+        let (random, text) = (SystemRandom::new(), assertion.as_bytes());
+        self.key
+            .sign(&RSA_PSS_SHA256, &random, text, &mut signature)
+            .map_err(|_| "signing failed")?;
         // Room for it: a string that grows leaves copies behind.
         assertion.reserve(1 + 2 * signature.len());
         assertion.push('.');
