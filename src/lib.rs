@@ -55,12 +55,14 @@ pub use stage::{ErrorKind, Stage};
 pub use timeouts::Timeouts;
 pub use token::Token;
 
-// Programs that send from several threads rely on these.
+// Programs that send from several threads rely on these, or that go on after a panic in one.
 const _: () = {
     const fn moves<T: Send>() {}
     const fn shares<T: Send + Sync>() {}
     moves::<Session>();
     shares::<(Account, Message, Envelope, Token, Receipt, Error)>();
+    const fn survives<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    survives::<(Account, Message, Envelope, Token)>();
 };
 
 /// Sends one message: gets a token, connects, logs in, and hands the message over.

@@ -12,6 +12,7 @@ pub(crate) mod machine;
 mod proxy;
 mod request;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
@@ -77,7 +78,7 @@ impl Application<'_> {
 }
 
 /// Where tokens outlive the process. Behind a pointer, as credentials are: a program that keeps none carries no code for it.
-pub(crate) trait Keep: Send + Sync {
+pub(crate) trait Keep: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The token of the application with this [name](Application::name).
     fn load(&self, name: &str) -> Option<Token>;
     fn store(&self, name: &str, token: &Token);

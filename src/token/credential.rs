@@ -1,6 +1,7 @@
 //! What proves who the application is.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +16,7 @@ use crate::token::{Application, Failure, Token};
 /// One way to prove it, and to get a token with that.
 ///
 /// Behind a pointer, not an enum, so that a small program carries the code of the way that it uses, and no other.
-pub(crate) trait Credential: fmt::Debug + Send + Sync {
+pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The key it is set by.
     fn key(&self) -> &'static str;
 
