@@ -9,5 +9,6 @@ mod cli;
 mod codes;
 mod doctor;
 mod explain;
+mod queue;
 mod readme;
 mod setup;

@@ -32,7 +32,7 @@ fn the_result_object() {
     let reply = sent["reply"]["text"].take();
     assert!(reply.as_str().unwrap().starts_with("250 2.0.0 OK "));
     let expected = json!({
-        "exit": 0, "sent": true, "in_doubt": false, "transient": false, "from": "robot@contoso.com",
+        "exit": 0, "sent": true, "queued": null, "in_doubt": false, "transient": false, "from": "robot@contoso.com",
         "to": ["ann@example.com"], "size": null, "message_id": message_id,
         "reply": { "code": 250, "enhanced": "2.0.0", "text": null }, "refused": [],
         "kind": null, "stage": null, "error": null, "hint": null,
@@ -50,7 +50,7 @@ fn the_result_object() {
     let reply = json!({ "code": 550, "enhanced": "5.1.10", "text": "550 5.1.10 \"no\"" });
     let refusal = json!({ "address": "bob@example.com", "reply": reply });
     let expected = json!({
-        "exit": 67, "sent": false, "in_doubt": false, "transient": false, "from": "robot@contoso.com",
+        "exit": 67, "sent": false, "queued": null, "in_doubt": false, "transient": false, "from": "robot@contoso.com",
         "to": ["bob@example.com"], "size": null, "message_id": null, "reply": reply, "refused": [refusal],
         "kind": "refused", "stage": "recipient", "error": error, "hint": null,
     });

@@ -177,7 +177,9 @@ fn the_manual_is_rendered_without_a_complaint() {
     );
     // Every option that --help names.
     let machine = Machine::new();
-    for name in ["", "send ", "doctor ", "explain ", "setup ", "token "] {
+    for name in [
+        "", "send ", "doctor ", "explain ", "queue ", "setup ", "token ",
+    ] {
         let run = finish(
             machine
                 .command("exosend")

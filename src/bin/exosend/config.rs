@@ -5,6 +5,8 @@ mod settings;
 mod sources;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use exosend::advice::{Condition, condition};
@@ -22,6 +24,16 @@ pub(crate) use settings::Settings;
 /// What a file of tokens may become: where none may, a write would end the process.
 const LONGEST_CACHE: u64 = 1024 * 1024;
 
+/// Keys that prove the application.
+const CREDENTIALS: [&str; 6] = [
+    "client_secret",
+    "client_secret_file",
+    "client_certificate_file",
+    "federated_token_file",
+    "managed_identity",
+    "access_token",
+];
+
 /// Everything that is configured.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -36,7 +48,12 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the files and the environment. Nothing is known yet to be missing.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
-        let mut layers = sources::layers(common)?;
+        Self::load_with_cache(common, None)
+    }
+
+    /// The same, with another place for tokens where none is set.
+    pub(crate) fn load_with_cache(common: &Common, cache: Option<&Path>) -> Result<Self, Failure> {
+        let mut layers = sources::layers(common, cache)?;
         let mut settings = Settings::default();
         let mut origins = HashMap::new();
         for setting in layers.iter_mut().flatten() {
@@ -71,6 +88,28 @@ impl Config {
     pub(crate) fn origin(&self, key: &str) -> Option<&str> {
         let from = self.origins.get(key)?;
         Some(from.strip_suffix(&format!(": {key}")).unwrap_or(from))
+    }
+
+    /// Whether the account is the machine's in all its parts: the caller has said nothing of it.
+    pub(crate) fn is_machines(&self) -> bool {
+        let azure = |(name, _): (OsString, _)| name.as_encoded_bytes().starts_with(b"AZURE_");
+        let proven = CREDENTIALS
+            .iter()
+            .any(|key| self.origins.contains_key(*key));
+        let mut keys = Account::keys();
+        keys.all(|key| self.is_from_machine(key)) && (proven || !std::env::vars_os().any(azure))
+    }
+
+    /// Whether a key stands in the machine's file, or nowhere.
+    pub(crate) fn is_from_machine(&self, key: &str) -> bool {
+        let from = self.origins.get(key).map_or("", String::as_str);
+        let machines = from.strip_prefix(sources::MACHINES);
+        ["the default cache", ""].contains(&from) || machines.is_some_and(|at| at.starts_with(':'))
+    }
+
+    /// Whether the caller names an account, or a part of one. For who cannot read the machine's file.
+    pub(crate) fn names_an_account(common: &Common) -> bool {
+        sources::own_keys(common, |named| Account::keys().any(|key| key == named))
     }
 
     /// Names the line to change where the library can only name the key.

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::maillog::{self, LogTo};
 use crate::out::{say, say_json, tell};
+use crate::queue::turn::Turn;
 use crate::report::{self, Facts, Outcome};
 
 /// Opens a session for one message, or for the questions before it; and once more where Exchange asks for nothing but a
@@ -20,27 +21,36 @@ pub(crate) fn deliver(
     envelope: &Envelope,
     mut send: impl FnMut(&mut Session) -> Result<exosend::Receipt, Error>,
 ) -> Result<Outcome, Failure> {
+    let turn = Turn::wait(config)?;
+    let learn = |error: Error| {
+        turn.iter().for_each(|turn| turn.learn(&error));
+        Failure::from(error)
+    };
     let mut attempt = || {
-        let mut session = Session::open(&config.account)?;
-        let outcome = match common.dry_run {
-            true => session.probe(envelope).map(Outcome::Checked),
-            false => send(&mut session).map(Outcome::Sent),
-        };
+        let mut session = Session::open(&config.account).map_err(learn)?;
+        if common.dry_run {
+            let checked = session.probe(envelope).map(Outcome::Checked);
+            session.quit();
+            return checked.map_err(learn);
+        }
+        turn.as_ref().map_or(Ok(()), Turn::begin)?;
+        let sent = send(&mut session).map(Outcome::Sent);
         session.quit();
-        outcome
+        sent.map_err(learn)
     };
-    let error = match attempt() {
+    let failure = match attempt() {
         Ok(outcome) => return Ok(outcome),
-        Err(error) => error,
+        Err(failure) => failure,
     };
-    match pause(&error).filter(|_| error.is_transient() && !common.dry_run) {
+    let asked = failure.error().filter(|error| error.is_transient());
+    match asked.and_then(pause).filter(|_| !common.dry_run) {
         Some(pause) => {
             let pause = pause.min(config.patience / 3);
-            log::info!("{error}: once more in {} s", pause.as_secs());
+            log::info!("{}: once more in {} s", failure.what(), pause.as_secs());
             std::thread::sleep(pause);
-            Ok(attempt()?)
+            attempt()
         }
-        None => Err(error.into()),
+        None => Err(failure),
     }
 }
 

@@ -16,13 +16,14 @@ pub(crate) const ALL: &str = "\
 exosend [flags] [--] recipient...  a message on stdin, as for sendmail
 exosend send --to A --subject S    a message from arguments, its text on stdin
 exosend doctor [--to A]            what is wrong, and what to do about it
+exosend queue                      what waits to be sent, and why
 exosend explain, setup, token      a log's line; PowerShell; the access token
 exosend COMMAND --help             more about one of them
 
 as sendmail:
  -t       recipients from To, Cc, Bcc  -f A, -r A  From, if there is none
  -F NAME  the name in that From        -i, -oi     a lone dot ends nothing, ever
- -bp, -q  the queue: always empty      -bd, -bs    errors: no daemon, no SMTP
+ -bp, -q  show the queue, send it      -bs, -bd    SMTP on stdin; no daemon
  ignored: -A -a -B -bm -C -c -D -d -E -e -G -h -L -M -m -N -n -O -o -p -Q -R -S
           -s -T -U -V -X -x -4 -6         -bi, -I    aliases: nothing to do
  -v       the transcript on stderr     --quiet     no warnings
@@ -33,7 +34,7 @@ behind COMMAND also:
 in the environment: EXOSEND_CONFIG=FILE, EXOSEND_KEY=VALUE
 alone: --version, --help                 man exosend: keys, files, exit codes
 exit: 64 usage 65 data 66 no input 67 recipient 68 host 69 refused 74 in doubt
- 75 try again (there is no queue) 76 protocol, TLS 77 login 78 configuration";
+ 75 try again 76 protocol, TLS 77 login 78 configuration";
 
 pub(crate) const SENDMAIL: &str = ALL;
 
@@ -49,6 +50,7 @@ exosend send: a message from arguments
  --from A         needs the right to send as A; \"Name <mailbox>\" does not
  --reply-to A
  --header 'N: V'  one more header field; repeat for more
+ --queue          into the queue, and done; prints its ID
 
  --config FILE  --set KEY=VALUE  --dry-run  --json  --quiet  -v  --version
 
@@ -83,6 +85,22 @@ code 65 for a line of which nothing is known.
 
   journalctl -u postfix | tail -1 | exosend explain";
 
+pub(crate) const QUEUE: &str = "\
+exosend queue: what waits to be sent, since when, and why
+
+ run            take over and send what is due; safe beside any number of runs
+   --now        all of it, whatever it waits for
+ show ID        the message; an ID may be cut short
+ hold ID        not to be sent before it is released; several IDs may be given
+ release ID     to be sent, even if it was held or given up
+ remove ID      deleted, unsent
+ --max-age TIME exit code 1 if the oldest is older: 90s, 15m, 36h, 7d
+
+ --config FILE  --set KEY=VALUE  --json  -v  --version
+
+For root and the owner of the queue. A run says nothing, but for the log, unless
+it is on a terminal: it is for timers and crontabs.";
+
 pub(crate) const SETUP: &str = "\
 exosend setup: prints the PowerShell that lets this application send as this
 mailbox, filled in for both; it changes nothing
@@ -113,7 +131,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_screen() {
-        for text in [ALL, SENDMAIL, SEND, DOCTOR, EXPLAIN, SETUP, TOKEN] {
+        for text in [ALL, SENDMAIL, SEND, DOCTOR, EXPLAIN, QUEUE, SETUP, TOKEN] {
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         }

@@ -64,9 +64,6 @@ impl Input {
                 keep(rest, bytes)?;
             }
         }
-        if let Some((file, ..)) = &mut rest {
-            file.rewind().map_err(NoInput::Disk)?;
-        }
         Ok(Self { start, rest })
     }
 
@@ -89,7 +86,7 @@ impl Input {
     }
 
     /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
-    pub(crate) fn behind(self, header: Vec<u8>, body: usize) -> (u64, Text) {
+    pub(crate) fn behind(&mut self, header: Vec<u8>, body: usize) -> (u64, Text<'_>) {
         let mut start = header;
         start.extend(self.start.get(body..).unwrap_or_default());
         let mut length = Length::default();
@@ -100,22 +97,33 @@ impl Input {
         };
         let text = Text {
             start: Cursor::new(start),
-            rest: self.rest.map(|(file, ..)| file),
+            rest: self.rest.as_mut().map(|(file, ..)| file),
             broken: None,
         };
         (total, text)
+    }
+
+    /// What stands here from `body` on, as often as it is asked for.
+    #[allow(clippy::type_complexity)] // the two pieces that `behind` puts together again
+    pub(crate) fn from(&mut self, body: usize) -> io::Result<(&[u8], Option<(&File, Length)>)> {
+        let start = self.start.get(body..).unwrap_or_default();
+        let Some((file, length, _)) = &mut self.rest else {
+            return Ok((start, None));
+        };
+        file.rewind()?;
+        Ok((start, Some((&*file, *length))))
     }
 }
 
 /// A text that can be read more than once.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct Text<'i> {
     start: Cursor<Vec<u8>>,
-    rest: Option<File>,
+    rest: Option<&'i mut File>,
     broken: Option<io::Error>,
 }
 
-impl Text {
+impl Text<'_> {
     /// From its beginning. What goes wrong with the file shows when it is read, and ends the message there.
     pub(crate) fn again(&mut self) -> &mut Self {
         self.start.set_position(0);
@@ -124,7 +132,7 @@ impl Text {
     }
 }
 
-impl Read for Text {
+impl Read for Text<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if let Some(error) = self.broken.take() {
             return Err(error);
@@ -134,6 +142,26 @@ impl Read for Text {
             (length, _) => Ok(length),
         }
     }
+}
+
+/// A header and, behind it, a text in two pieces, with their length as RFC 1870 counts.
+pub(crate) fn behind<'t>(
+    header: Vec<u8>,
+    start: &'t [u8],
+    rest: Option<(impl Read + 't, Length)>,
+) -> (u64, impl Read + 't) {
+    let mut length = Length::default();
+    length.feed(&header);
+    length.feed(start);
+    let total = match &rest {
+        Some((_, rest)) => length.bytes + rest.finish(),
+        None => length.finish(),
+    };
+    let rest: Box<dyn Read + 't> = match rest {
+        Some((rest, _)) => Box::new(rest),
+        None => Box::new(io::empty()),
+    };
+    (total, Cursor::new(header).chain(start).chain(rest))
 }
 
 fn keep(
@@ -191,21 +219,21 @@ impl Charset {
 
 /// Counts a text as it will be sent: CRLF for any line end, and one at the end of the last line.
 #[derive(Clone, Copy, Debug, Default)]
-struct Length {
+pub(crate) struct Length {
     bytes: u64,
     last: Option<u8>,
 }
 
 impl Length {
     /// A counter for what comes after a text, that text not counted.
-    fn behind(text: &[u8]) -> Self {
+    pub(crate) fn behind(text: &[u8]) -> Self {
         Self {
             bytes: 0,
             last: text.last().copied(),
         }
     }
 
-    fn feed(&mut self, text: &[u8]) {
+    pub(crate) fn feed(&mut self, text: &[u8]) {
         let Some(&last) = text.last() else { return };
         let (mut marks, mut ends) = (0, 0);
         for at in memchr2_iter(b'\r', b'\n', text) {
@@ -229,7 +257,7 @@ impl Length {
     }
 }
 
-fn nameless_file() -> io::Result<File> {
+pub(crate) fn nameless_file() -> io::Result<File> {
     let random = RandomState::new().build_hasher().finish();
     let path = std::env::temp_dir().join(format!("exosend-{}-{random:016x}", std::process::id()));
     let mut options = OpenOptions::new();
@@ -318,15 +346,19 @@ mod tests {
                 .fold(Box::new(io::empty()) as Box<dyn Read>, |before, piece| {
                     Box::new(before.chain(piece))
                 });
-            let input = Input::read(pieces).unwrap();
+            let mut input = Input::read(pieces).unwrap();
             assert_eq!(input.is_whole(), length <= IN_MEMORY);
             let from = length.min(5);
-            let (size, mut read) = input.behind(b"To: a\r\n\r\n".to_vec(), from);
-            let mut out = Vec::new();
-            read.read_to_end(&mut out).unwrap();
-            let expected = [b"To: a\r\n\r\n", &text[from..]].concat();
-            assert!(out == expected);
-            assert_eq!(size, as_sent(&expected) as u64);
+            // As often as it is asked for.
+            for _ in 0..2 {
+                let (start, rest) = input.from(from).unwrap();
+                let (size, mut read) = behind(b"To: a\r\n\r\n".to_vec(), start, rest);
+                let mut out = Vec::new();
+                read.read_to_end(&mut out).unwrap();
+                let expected = [b"To: a\r\n\r\n", &text[from..]].concat();
+                assert!(out == expected);
+                assert_eq!(size, as_sent(&expected) as u64);
+            }
         }
     }
 }

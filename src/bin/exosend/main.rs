@@ -8,6 +8,9 @@
 
 mod common;
 mod config;
+#[allow(dead_code)] // the library's, of which the command needs a part
+#[path = "../../crypto.rs"]
+mod crypto;
 #[path = "../../date.rs"]
 mod date;
 mod deliver;
@@ -29,6 +32,7 @@ mod logger;
 mod maillog;
 mod out;
 mod process;
+mod queue;
 mod recipients;
 mod report;
 mod send;
@@ -114,9 +118,10 @@ fn drain() {
 /// Each reads the rest of the arguments itself.
 type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 
-const SUBCOMMANDS: [(&str, Subcommand); 5] = [
+const SUBCOMMANDS: [(&str, Subcommand); 6] = [
     ("doctor", doctor::run),
     ("explain", explain::run),
+    ("queue", queue::run),
     ("send", send::run),
     ("setup", setup::run),
     ("token", token::run),

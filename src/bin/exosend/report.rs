@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) message_id: Option<String>,
     /// What was to be a recipient and is no address.
     pub(crate) wrong: Vec<String>,
+    /// Its id, where it went into the queue.
+    pub(crate) queued: Option<String>,
     /// What somebody has to do soon, though all is well.
     pub(crate) note: Option<String>,
 }
@@ -140,6 +142,7 @@ pub(crate) fn object(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&
     json!({
         "exit": failure.map_or(0, Failure::code),
         "sent": matches!(outcome, Some(Outcome::Sent(_))),
+        "queued": facts.queued,
         "in_doubt": error.is_some_and(exosend::Error::in_doubt),
         "transient": error.is_some_and(exosend::Error::is_transient),
         "from": text(&facts.from),

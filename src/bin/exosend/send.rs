@@ -1,6 +1,6 @@
 //! `exosend send`: a message from arguments.
 
-use std::io::{IsTerminal, Read};
+use std::io::{BufWriter, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use exosend::{Attachment, Message};
@@ -12,9 +12,13 @@ use crate::deliver::{announce, conclude, could_be_right, deliver, envelope, unco
 use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
+use crate::out::{say, say_json};
+use crate::queue::file::Wishes;
+use crate::queue::spool::Spool;
+use crate::queue::way::{Mode, Way};
 use crate::recipients::Recipients;
-use crate::report::{Facts, Outcome};
-use crate::{files, help, logger};
+use crate::report::{self, Facts, Outcome};
+use crate::{files, head, help, input, logger, queue};
 
 /// What the arguments ask for.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ struct Options {
     html: Option<PathBuf>,
     attach: Vec<PathBuf>,
     headers: Vec<(String, String)>,
+    /// Not straight to Exchange.
+    queue: bool,
 }
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -38,7 +44,16 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     common.takes_stdin = options.text.is_none();
     common.doctor_helps = true;
     logger::start(common);
-    let config = Config::load(common).map_err(|why| unconfigured(common, why))?;
+    let config = match options.queue {
+        false => Config::load(common),
+        true => match Way::of(common, Some(Mode::First), common.verbose || common.dry_run) {
+            Ok(Way::Queue(spool)) => return enqueue(&options, common, &spool),
+            Ok(Way::Straight(config)) if common.verbose || common.dry_run => Ok(config),
+            Ok(_) => return Err(no_queue()),
+            Err(why) => Err(why),
+        },
+    };
+    let config = config.map_err(|why| unconfigured(common, why))?;
     let mut facts = Facts {
         from: config.account.mailbox().to_owned(),
         ..Facts::default()
@@ -83,6 +98,7 @@ impl Options {
                 Arg::Long("html") => options.html = Some(parser.value()?.into()),
                 Arg::Long("attach") => options.attach.push(parser.value()?.into()),
                 Arg::Long("header") => options.headers.push(header(&text(parser.value()?)?)?),
+                Arg::Long("queue") => options.queue = true,
                 Arg::Long("help") | Arg::Short('h') => help::print(help::SEND),
                 _ => return Err(argument.unexpected().into()),
             }
@@ -94,11 +110,14 @@ impl Options {
         Ok(options)
     }
 
-    /// The message, its recipients resolved, and everybody it goes to.
-    fn message(&self, common: &Common, config: &Config) -> Result<(Message, Vec<String>), Failure> {
-        let mut message = Message::new().partial(config.settings.partial);
-        let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
-        let mut recipients = Recipients::new(config, &here);
+    /// The message, its recipients as `reached` has them, and everybody it goes to.
+    fn message(
+        &self,
+        common: &Common,
+        partial: bool,
+        mut reached: impl FnMut(&str) -> Result<Vec<String>, Failure>,
+    ) -> Result<(Message, Vec<String>), Failure> {
+        let mut message = Message::new().partial(partial);
         let mut everybody = Vec::new();
         for (list, add) in [
             (&self.to, Message::to as fn(_, String) -> _),
@@ -106,11 +125,11 @@ impl Options {
             (&self.bcc, Message::bcc),
         ] {
             for mailbox in list {
-                for spec in recipients.resolve(std::slice::from_ref(&mailbox.spec))? {
+                for spec in reached(&mailbox.spec)? {
                     let name = mailbox.name.clone();
                     everybody.push(spec.clone());
                     // Those that cannot be right are told apart by the envelope.
-                    if !config.settings.partial || could_be_right(&spec).is_ok() {
+                    if !partial || could_be_right(&spec).is_ok() {
                         message = add(message, Mailbox { name, spec }.written());
                     }
                 }
@@ -176,7 +195,10 @@ fn send(
     if let (Some(what), false) = (options.wrong.first(), config.settings.partial) {
         return Err(Failure::data(what));
     }
-    let (message, everybody) = options.message(common, config)?;
+    let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+    let mut recipients = Recipients::new(config, &here);
+    let reached = |spec: &str| recipients.resolve(&[spec.to_owned()]);
+    let (message, everybody) = options.message(common, config.settings.partial, reached)?;
     facts.to = everybody;
     let envelope = envelope(config, facts)?;
     let outcome = deliver(config, common, &envelope, |session| session.send(&message))?;
@@ -184,6 +206,67 @@ fn send(
         facts.message_id = receipt.message_id().map(str::to_owned);
     }
     Ok(outcome)
+}
+
+/// Puts it into the queue. From, unless it was asked for, is the mailbox's, and users of this machine are whoever the
+/// configuration says: both are not known here.
+fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Failure> {
+    if let Some(what) = options.wrong.first() {
+        return Err(Failure::data(what));
+    }
+    let host = queue::host();
+    let (mut message, everybody) = options.message(common, false, |spec| {
+        Ok(vec![match spec.contains('@') {
+            true => spec.to_owned(),
+            false => format!("{spec}@{host}"),
+        }])
+    })?;
+    if options.from.is_none() {
+        message = message.from("mailbox@example.com");
+    }
+    let temporary = |error| Failure::new(exit::TRY_AGAIN, exit::file(&std::env::temp_dir(), error));
+    let mut file = input::nameless_file().map_err(temporary)?;
+    let written = message.write_to(BufWriter::new(&file));
+    written.and_then(|()| file.rewind()).map_err(temporary)?;
+    let mut start = Vec::new();
+    let read = (&file).take(1024 * 1024).read_to_end(&mut start);
+    read.map_err(temporary)?;
+    let (mut head, body) = head::split(&start, start.len() < 1024 * 1024).map_err(Failure::data)?;
+    if options.from.is_none() {
+        head.remove("From");
+    }
+    // The queue's own, by which a message can be followed.
+    let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("Message-ID");
+    if !options.headers.iter().any(named) {
+        head.remove("Message-ID");
+    }
+    let wishes = Wishes {
+        to: everybody,
+        ..Wishes::default()
+    };
+    let text = start.get(body..).unwrap_or_default();
+    let id = queue::submit::submit(spool, &wishes, head, text, Some(&file))?;
+    queue::submit::start_run(spool, &queue::arguments(common, false));
+    let facts = Facts {
+        to: wishes.to,
+        queued: Some(id.clone()),
+        ..Facts::default()
+    };
+    match common.json {
+        true => say_json(report::object(&facts, None, None)),
+        false if common.quiet => Ok(()),
+        false => say(&format!("queued as {id}")),
+    }
+}
+
+fn no_queue() -> Failure {
+    Failure::new(
+        exit::TRY_AGAIN,
+        "--queue: no queue takes this account's mail here",
+    )
+    .with_hint(
+        "the machine's needs /var/spool/exosend on a disk; for an account of your own set `spool`",
+    )
 }
 
 /// Adds the mailboxes of one argument, and returns what is none.

@@ -1,6 +1,7 @@
 //! `exosend [sendmail flags] [recipient...]`: a message on stdin, as for sendmail.
 
 mod flags;
+mod smtp;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read};
@@ -16,24 +17,28 @@ use crate::input::{Input, NoInput};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
 use crate::logger;
-use crate::out::{say, show};
+use crate::queue::file::Wishes;
+use crate::queue::spool::Spool;
+use crate::queue::submit::{start_run, submit};
+use crate::queue::way::Way;
+use crate::queue::{self, trouble};
 use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
 use flags::{Flags, Mode};
 
 pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
     let flags = Flags::parse(name, arguments, common)?;
+    if flags.mode == Mode::RunQueue {
+        return queue::run_if_mine(common);
+    }
     logger::start(common);
     flags.warnings.iter().for_each(|what| log::warn!("{what}"));
     match flags.mode {
         Mode::Deliver => {}
-        // There is no queue, no daemon and no table of aliases: empty, done, and not here.
-        Mode::PrintQueue => return say("Mail queue is empty"),
+        Mode::PrintQueue => return queue::list(common, None),
+        // There is no table of aliases to build.
         Mode::RunQueue | Mode::Aliases => return Ok(()),
-        Mode::Smtp => {
-            show("421 4.3.2 exosend does not take SMTP on stdin; call it with -t\r")?;
-            return Err(Failure::usage("-bs: no SMTP on stdin; call it with -t"));
-        }
+        Mode::Smtp => return smtp::run(common),
     }
     if flags.recipients.is_empty() && !flags.read_recipients {
         return Err(Failure::usage(
@@ -49,14 +54,38 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
         common.reading("the message");
     }
     let mail = Mail::read(&flags, common, stdin);
-    let config = Config::load(common).map_err(|why| unconfigured(common, why))?;
+    match Way::of(common, None, common.verbose) {
+        Ok(Way::Queue(spool)) => mail?.enqueue(common, &spool).map(drop),
+        Ok(Way::Fallback(config, spool)) => straight(mail, common, &config, Some(&spool)),
+        Ok(Way::Straight(config)) => straight(mail, common, &config, None),
+        Err(why) => Err(unconfigured(common, why)),
+    }
+}
+
+/// Sends a message. Where the mailbox is the reason that it fails, `spool` takes it.
+fn straight(
+    mail: Result<Mail, Failure>,
+    common: &Common,
+    config: &Config,
+    spool: Option<&Spool>,
+) -> Result<(), Failure> {
     let mut facts = Facts {
         from: config.account.mailbox().to_owned(),
         ..Facts::default()
     };
-    // sendmail says nothing when all is well.
-    let result = mail.and_then(|mail| mail.send(&flags, common, &config, &mut facts));
-    conclude(&config, common, &facts, result)
+    let result = mail.map(|mut mail| {
+        let result = mail.send(common, config, &mut facts);
+        (mail, result)
+    });
+    match (result, spool) {
+        (Ok((mail, Err(why))), Some(spool)) if trouble::may_wait(&why) => {
+            log::info!("queued: {}", why.what());
+            mail.enqueue(common, spool).map(drop)
+        }
+        // sendmail says nothing when all is well.
+        (Ok((_, result)), _) => conclude(config, common, &facts, result),
+        (Err(why), _) => conclude(config, common, &facts, Err(why)),
+    }
 }
 
 /// `exosend docter`, at a terminal or with nothing on stdin.
@@ -72,22 +101,31 @@ struct Mail {
     /// What was read, and where the body begins in it.
     input: Input,
     body: usize,
-    /// As the caller and the header write them.
-    to: Vec<Mailbox>,
+    /// Recipients as the caller and the header write them, and what he wants in From.
+    wishes: Wishes,
     /// What is no address.
     wrong: Vec<String>,
 }
 
 impl Mail {
+    /// As a client of SMTP dictates it.
+    fn dictated(text: impl Read, wishes: Wishes) -> Result<Self, Failure> {
+        let input = Input::read(text).map_err(no_input)?;
+        let (mut head, body) =
+            head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
+        head.remove_bcc();
+        let wrong = Vec::new();
+        Ok(Self {
+            head,
+            input,
+            body,
+            wishes,
+            wrong,
+        })
+    }
+
     fn read(flags: &Flags, common: &Common, stdin: impl Read) -> Result<Self, Failure> {
-        let input = Input::read(stdin).map_err(|error| match error {
-            NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
-            NoInput::Disk(error) => {
-                let folder = std::env::temp_dir();
-                let hint = "a message of more than 1 MiB waits in a file there: TMPDIR names another folder";
-                Failure::new(exit::TRY_AGAIN, exit::file(&folder, error)).with_hint(hint)
-            }
-        })?;
+        let input = Input::read(stdin).map_err(no_input)?;
         match (input.start.is_empty(), common.almost) {
             (true, Some(meant)) => return Err(mistyped(flags, meant)),
             (true, None) if flags.recipients.is_empty() => {
@@ -117,54 +155,57 @@ impl Mail {
             }));
         }
         head.remove_bcc();
+        let wishes = Wishes {
+            to: to.into_iter().map(|mailbox| mailbox.spec).collect(),
+            sender: flags.sender.clone(),
+            full_name: flags.full_name.clone(),
+        };
         Ok(Self {
             head,
             input,
             body,
-            to,
+            wishes,
             wrong,
         })
     }
 
+    /// Into the queue. Where mail for users of this machine goes is found out when it is sent.
+    fn enqueue(mut self, common: &Common, spool: &Spool) -> Result<String, Failure> {
+        if let Some(what) = self.wrong.first() {
+            return Err(Failure::data(what));
+        }
+        if let Some(charset) = self.input.charset(self.body) {
+            self.head.declare(charset);
+        }
+        let (start, rest) = self.input.from(self.body).map_err(temporary)?;
+        let rest = rest.map(|(file, _)| file);
+        let id = submit(spool, &self.wishes, self.head, start, rest)?;
+        start_run(spool, &queue::arguments(common, false));
+        Ok(id)
+    }
+
     fn send(
-        mut self,
-        flags: &Flags,
+        &mut self,
         common: &Common,
         config: &Config,
         facts: &mut Facts,
     ) -> Result<Outcome, Failure> {
         let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
         let mut recipients = Recipients::new(config, &here);
-        let to: Vec<_> = self.to.iter().map(|mailbox| mailbox.spec.clone()).collect();
-        facts.to.clone_from(&to);
-        facts.wrong = self.wrong;
-        facts.to = recipients.resolve(&to)?;
+        facts.to.clone_from(&self.wishes.to);
+        facts.wrong.clone_from(&self.wrong);
+        facts.to = recipients.resolve(&self.wishes.to)?;
         if facts.to.is_empty() && facts.wrong.is_empty() {
             return Ok(Outcome::ThrownAway);
         }
         let envelope = envelope(config, facts)?;
-        facts.original_from = complete(&mut self.head, flags, config, &here);
-        if config.settings.rewrite_to {
-            self.head.rewrite_recipients(&mut |mailbox| {
-                let user = here.user(&mailbox.spec)?;
-                let specs = recipients
-                    .resolve(std::slice::from_ref(&mailbox.spec))
-                    .ok()?;
-                let of = |spec| match mailbox.name.as_str() {
-                    "" => Mailbox::new(user, spec),
-                    name => Mailbox {
-                        name: name.to_owned(),
-                        spec,
-                    },
-                };
-                Some(specs.into_iter().map(of).collect()).filter(|to: &Vec<_>| !to.is_empty())
-            });
-        }
+        let mut head = self.head.clone();
+        facts.original_from = complete(&mut head, &self.wishes, config, &here, &mut recipients);
         if let Some(charset) = self.input.charset(self.body) {
-            self.head.declare(charset);
+            head.declare(charset);
         }
-        facts.message_id = self.head.get("Message-ID").map(|id| id.trim().to_owned());
-        let (size, mut text) = self.input.behind(self.head.text(), self.body);
+        facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
+        let (size, mut text) = self.input.behind(head.text(), self.body);
         facts.size = Some(size);
         let envelope = envelope.size(size);
         deliver(config, common, &envelope, |session| {
@@ -173,16 +214,53 @@ impl Mail {
     }
 }
 
+fn no_input(error: NoInput) -> Failure {
+    match error {
+        NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
+        NoInput::Disk(error) => {
+            let hint =
+                "a message of more than 1 MiB waits in a file there: TMPDIR names another folder";
+            temporary(error).with_hint(hint)
+        }
+    }
+}
+
+fn temporary(error: std::io::Error) -> Failure {
+    Failure::new(exit::TRY_AGAIN, exit::file(&std::env::temp_dir(), error))
+}
+
 /// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
-fn complete(head: &mut Head, flags: &Flags, config: &Config, here: &Here) -> Option<String> {
+pub(crate) fn complete(
+    head: &mut Head,
+    wishes: &Wishes,
+    config: &Config,
+    here: &Here,
+    recipients: &mut Recipients<'_>,
+) -> Option<String> {
     let (mailbox, settings) = (config.account.mailbox(), &config.settings);
+    if settings.rewrite_to {
+        head.rewrite_recipients(&mut |mailbox| {
+            let user = here.user(&mailbox.spec)?;
+            let specs = recipients
+                .resolve(std::slice::from_ref(&mailbox.spec))
+                .ok()?;
+            let of = |spec| match mailbox.name.as_str() {
+                "" => Mailbox::new(user, spec),
+                name => Mailbox {
+                    name: name.to_owned(),
+                    spec,
+                },
+            };
+            Some(specs.into_iter().map(of).collect()).filter(|to: &Vec<_>| !to.is_empty())
+        });
+    }
     let name = |user: &str| here.name(&settings.from_name, user);
-    match (head.get("From"), &flags.sender) {
+    match (head.get("From"), &wishes.sender) {
         (Some(_), Some(sender)) => log::debug!("-f {sender}: ignored, the message has a From"),
         (Some(_), None) => {}
         (None, sender) => {
             let spec = sender.as_deref().unwrap_or(mailbox);
-            let from = match (&flags.full_name, sender) {
+            let from = match (&wishes.full_name, sender) {
                 (Some(name), _) => Mailbox::new(name, spec),
                 (None, Some(_)) => Mailbox::new("", spec),
                 (None, None) => Mailbox::new(&name(""), spec),

@@ -1,13 +1,17 @@
 //! The keys of the command only: what makes it a sendmail that Exchange accepts.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use exosend::{Account, Message};
 
 use crate::date::generalized_time;
 use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
+use crate::queue;
+use crate::queue::governor::Limits;
+use crate::queue::spool::MOST_CONNECTIONS;
+use crate::queue::way::Mode;
 use crate::text::nearest;
 
 /// The keys of the command only.
@@ -34,6 +38,11 @@ pub(crate) struct Settings {
     pub(crate) partial: bool,
     /// The last second of the client secret's last day.
     pub(crate) client_secret_expires: Option<SystemTime>,
+    pub(crate) queue: Option<Mode>,
+    /// How long a message is tried for its own sake.
+    pub(crate) queue_lifetime: Duration,
+    pub(crate) spool: Option<PathBuf>,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Settings {
@@ -50,6 +59,10 @@ impl Default for Settings {
             retry_in_doubt: false,
             partial: false,
             client_secret_expires: None,
+            queue: None,
+            queue_lifetime: Duration::from_secs(7 * 24 * 60 * 60),
+            spool: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -144,6 +157,34 @@ const KEYS: &[(&str, Set)] = &[
         s.partial = truth(v)?;
         Ok(())
     }),
+    ("queue", |s, v| {
+        s.queue = Some(match v {
+            "first" => Mode::First,
+            "fallback" => Mode::Fallback,
+            "off" => Mode::Off,
+            _ => return Err("takes first, fallback or off".into()),
+        });
+        Ok(())
+    }),
+    ("queue_lifetime", |s, v| {
+        s.queue_lifetime = queue::period(v)?;
+        Ok(())
+    }),
+    ("spool", |s, v| {
+        s.spool = match v.starts_with('/') {
+            true => Some(v.into()),
+            false => return Err("takes a folder with its whole path".into()),
+        };
+        Ok(())
+    }),
+    ("connections", |s, v| {
+        s.limits.connections = number(v, MOST_CONNECTIONS)?;
+        Ok(())
+    }),
+    ("rate", |s, v| {
+        s.limits.rate = number(v, 1000)?;
+        Ok(())
+    }),
 ];
 
 pub(super) fn truth(value: &str) -> Result<bool, String> {
@@ -152,6 +193,11 @@ pub(super) fn truth(value: &str) -> Result<bool, String> {
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("takes true or false".into()),
     }
+}
+
+fn number(value: &str, most: u32) -> Result<u32, String> {
+    let number = value.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("takes a number from 0 to {most}"))
 }
 
 /// Mailboxes that Exchange could reach.

@@ -25,8 +25,8 @@ pub(super) struct Setting {
 }
 
 /// All of them, the weakest first.
-pub(super) fn layers(common: &Common) -> Result<Vec<Layer>, Failure> {
-    let mut layers = vec![default_cache()];
+pub(super) fn layers(common: &Common, cache: Option<&Path>) -> Result<Vec<Layer>, Failure> {
+    let mut layers = vec![cache.map_or_else(default_cache, cache_at)];
     // Why a file that is there is not read. Another one may do: root's secret is no business of who has his own.
     let mut unread = Vec::new();
     match common.config.clone().or_else(|| variable(CONFIG)) {
@@ -53,6 +53,19 @@ pub(super) fn layers(common: &Common) -> Result<Vec<Layer>, Failure> {
         }
     }
     Ok(layers)
+}
+
+/// Whether the caller names a key that counts, in his own file, in the environment or in arguments. For who cannot read
+/// the machine's file.
+pub(super) fn own_keys(common: &Common, counts: impl Fn(&str) -> bool) -> bool {
+    let files = match common.config.clone().or_else(|| variable(CONFIG)) {
+        Some(path) => vec![path],
+        None => usual_files().split_off(1),
+    };
+    let files = files.iter().filter_map(|path| from_file(path).ok()?.ok());
+    let others = [from_environment(), from_arguments(&common.set)];
+    let mut own = files.chain(others.into_iter().flatten()).flatten();
+    own.any(|setting| counts(&setting.key))
 }
 
 /// Nothing else says enough.
@@ -83,7 +96,7 @@ fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
 }
 
 /// The machine's file.
-const MACHINES: &str = "/etc/exosend.conf";
+pub(super) const MACHINES: &str = "/etc/exosend.conf";
 
 /// The machine's, then the user's.
 fn usual_files() -> Vec<PathBuf> {
@@ -137,6 +150,16 @@ fn default_cache() -> Layer {
         }
         _ => Vec::new(),
     }
+}
+
+/// Tokens of a run, beside the queue's state.
+fn cache_at(path: &Path) -> Layer {
+    let value = path.to_string_lossy().into_owned();
+    vec![Setting {
+        key: "token_cache".into(),
+        value: value.into(),
+        from: "the default cache".into(),
+    }]
 }
 
 /// A folder that must not be looked into counts as empty: under `sudo -u www-data`, HOME may be root's.

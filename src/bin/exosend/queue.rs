@@ -1,0 +1,234 @@
+//! The queue: a message is on the disk in milliseconds, from any user, and goes out when it can.
+//!
+//! `way` says whether a message comes here; `submit` and `file` put it into `drop`; `run` takes it over (`drop`), tries
+//! it (`attempt`), and decides by `trouble` whose fault a failure is; `governor` keeps Exchange's pace. Nobody but the
+//! owner of the spool reads what others put there, and no caller needs the secret.
+
+mod attempt;
+mod clock;
+mod drop;
+pub(crate) mod fault;
+pub(crate) mod file;
+pub(crate) mod governor;
+mod list;
+mod log;
+mod run;
+pub(crate) mod spool;
+mod state;
+mod steer;
+pub(crate) mod submit;
+pub(crate) mod trouble;
+pub(crate) mod turn;
+pub(crate) mod way;
+
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+use lexopt::{Arg, Parser};
+
+use crate::common::{Common, Shared, text};
+use crate::config::Config;
+use crate::exit::{self, Failure};
+use crate::help;
+use run::Order;
+use spool::Spool;
+
+/// `exosend queue`
+pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let mut words = Vec::new();
+    let (mut now, mut max_age) = (false, None);
+    while let Some(argument) = parser.next()? {
+        if let Some(shared) = Shared::of(&argument) {
+            common.take(shared, &mut parser)?;
+            continue;
+        }
+        match argument {
+            Arg::Long("now") => now = true,
+            Arg::Long("max-age") => {
+                let age = text(parser.value()?)?;
+                max_age =
+                    Some(period(&age).map_err(|what| Failure::usage(format!("--max-age {what}")))?);
+            }
+            Arg::Long("help") | Arg::Short('h') => help::print(help::QUEUE),
+            Arg::Value(word) => words.push(text(word)?),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["list"] => list(common, max_age),
+        ["run"] => start(common, now),
+        ["show", id] => steer::show(&mine(common)?, id),
+        ["hold", ids @ ..] if !ids.is_empty() => steer::hold(&mine(common)?, ids),
+        ["release", ids @ ..] if !ids.is_empty() => steer::release(&mine(common)?, ids),
+        ["remove", ids @ ..] if !ids.is_empty() => steer::remove(&mine(common)?, ids),
+        _ => Err(Failure::usage(
+            "queue [run [--now] | show ID | hold ID | release ID | remove ID]",
+        )),
+    }
+}
+
+/// `mailq`, `-bp`
+pub(crate) fn list(common: &Common, max_age: Option<Duration>) -> Result<(), Failure> {
+    list::list(&mine(common)?, common.json, max_age)
+}
+
+/// `-q`: for the crontabs of other sendmails. Who may not gets silence.
+pub(crate) fn run_if_mine(common: &Common) -> Result<(), Failure> {
+    let spool = way::steered(common);
+    match spool.is_there() && may_steer(&spool) {
+        true => start(common, false),
+        false => Ok(()),
+    }
+}
+
+fn start(common: &Common, now: bool) -> Result<(), Failure> {
+    let spool = mine(common)?;
+    if !spool.is_there() {
+        return Ok(());
+    }
+    let owner = spool
+        .owner()
+        .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
+    if spool::whoami() == 0 && owner.uid() != 0 {
+        return start_as(&owner, &spool, common, now);
+    }
+    let drop = std::fs::metadata(spool.path(spool::DROP));
+    if owner.uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
+        let what = "root does not send what others may write here";
+        return Err(Failure::config(exit::file(spool.root(), what)).with_hint(file::mend(&spool)));
+    }
+    let shown = common.verbose || std::io::IsTerminal::is_terminal(&std::io::stdout());
+    if common.verbose {
+        crate::logger::start(common);
+    }
+    let order = Order {
+        now,
+        shown,
+        again: arguments(common, false),
+    };
+    let ended = run::run(&spool, &order, || match spool.own {
+        true => Config::load(common),
+        false => Config::load_with_cache(common, Some(&spool.path("state/tokens"))),
+    });
+    match ended {
+        // Cron would mail what is printed, into this queue.
+        Err(failure) if !shown => std::process::exit(failure.code().into()),
+        ended => ended,
+    }
+}
+
+/// Anew as the owner, before anything in the spool is opened: of what root's shell has in its environment only what the
+/// network needs.
+fn start_as(
+    owner: &std::fs::Metadata,
+    spool: &Spool,
+    common: &Common,
+    now: bool,
+) -> Result<(), Failure> {
+    const KEPT: [&str; 8] = [
+        "PATH",
+        "LANG",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "RUST_LOG",
+        "CREDENTIALS_DIRECTORY",
+    ];
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new(exit::TRY_AGAIN, error.to_string()))?;
+    let kept = std::env::vars_os().filter(|(name, _)| {
+        let test = cfg!(debug_assertions) && name.as_encoded_bytes().starts_with(b"QUEUE_TEST_");
+        test || KEPT.iter().any(|kept| name == kept)
+    });
+    let kept: Vec<_> = kept.collect();
+    let status = Command::new(program)
+        .args(arguments(common, now))
+        .env_clear()
+        .envs(kept)
+        .env("EXOSEND_SPOOL", spool.root())
+        .current_dir("/")
+        .gid(owner.gid())
+        .uid(owner.uid())
+        .status()
+        .map_err(|error| {
+            Failure::new(exit::TRY_AGAIN, format!("as uid {}: {error}", owner.uid()))
+        })?;
+    match status.code() {
+        Some(0) => Ok(()),
+        // It has said why.
+        code => std::process::exit(code.unwrap_or(exit::TRY_AGAIN.into())),
+    }
+}
+
+/// Those of a run.
+pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["queue".into(), "run".into()];
+    if now {
+        arguments.push("--now".into());
+    }
+    if common.verbose {
+        arguments.push("-v".into());
+    }
+    if let Some(config) = &common.config {
+        arguments.extend(["--config".into(), config.into()]);
+    }
+    for (key, value) in &common.set {
+        arguments.extend(["--set".into(), format!("{key}={value}").into()]);
+    }
+    arguments
+}
+
+/// The spool, for who may look into it.
+fn mine(common: &Common) -> Result<Spool, Failure> {
+    let spool = way::steered(common);
+    match !spool.is_there() || may_steer(&spool) {
+        true => Ok(spool),
+        false => Err(Failure::new(
+            exit::NO_PERMISSION,
+            "the queue is exosend's: sudo exosend queue",
+        )),
+    }
+}
+
+fn may_steer(spool: &Spool) -> bool {
+    spool::whoami() == 0 || spool.is_mine()
+}
+
+/// This machine's name, as it may stand in an address.
+pub(crate) fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+        .collect();
+    match name.trim_matches(['.', '-']) {
+        "" => "localhost".into(),
+        name => name.to_owned(),
+    }
+}
+
+/// `90`, `90s`, `15m`, `36h`, `7d`.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) => (number, text.chars().next_back()),
+        None => (text, None),
+    };
+    let seconds = match unit {
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        _ => 1,
+    };
+    let number: Option<u64> = number.parse().ok();
+    let period = number
+        .and_then(|number| number.checked_mul(seconds))
+        .filter(|period| *period > 0);
+    period
+        .map(Duration::from_secs)
+        .ok_or_else(|| "takes a time as 90s, 15m, 36h or 7d".into())
+}

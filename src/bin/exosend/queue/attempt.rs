@@ -1,0 +1,312 @@
+//! One attempt at one message: from the file in hand to what has become of it.
+//!
+//! Who it goes to, From, and what depends on the server are decided here and each time anew, so that a mended
+//! configuration mends what waits. Date, Message-ID and the text are as they were when it was put in.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use exosend::{Envelope, Error, ErrorKind, Message, Refusal, Stage};
+
+use super::drop::Entry;
+use super::fault;
+use super::file::{Stored, Unreadable};
+use super::log::About;
+use super::run::Run;
+use super::spool::{Name, Spool};
+use super::state::State;
+use super::trouble::{self, Trouble};
+use crate::exit::{self, Failure};
+use crate::local::Here;
+use crate::recipients::Recipients;
+use crate::report::{Facts, Outcome};
+use crate::{head, input, sendmail};
+
+/// A message in hand.
+pub(super) struct Attempt {
+    /// As it was when it was claimed.
+    pub(super) entry: Entry,
+    work: PathBuf,
+    /// The message is in the server's hands, or on its way there: the file's name says so, should we die.
+    over: bool,
+    pub(super) state: State,
+    pub(super) facts: Facts,
+}
+
+/// What has become of it.
+pub(super) enum Fate {
+    /// With recipients who have to wait for another attempt.
+    Sent(Outcome, Vec<String>),
+    Later(Failure),
+    Never(Failure),
+    Doubtful(Failure),
+    /// The connection had ended while it was not used: not the message's fault, nor the mailbox's.
+    Broken,
+    Mailbox(Trouble, Failure),
+}
+
+impl Attempt {
+    pub(super) fn new(entry: Entry, work: PathBuf, spool: &Spool, mailbox: &str) -> Self {
+        let facts = Facts {
+            from: mailbox.to_owned(),
+            ..Facts::default()
+        };
+        let state = State::of(spool, &entry.name.id);
+        Self {
+            entry,
+            work,
+            over: false,
+            state,
+            facts,
+        }
+    }
+
+    pub(super) fn about(&self) -> About<'_> {
+        About {
+            id: &self.entry.name.id,
+            uid: self.entry.uid,
+            facts: &self.facts,
+        }
+    }
+
+    /// Its name when the outcome of this attempt is in doubt.
+    pub(super) fn in_doubt(&self) -> Name {
+        let Name { id, doubts } = self.entry.name.clone();
+        Name {
+            id,
+            doubts: doubts + 1,
+        }
+    }
+
+    /// Where it is now.
+    pub(super) fn path(&self) -> PathBuf {
+        let name = match self.over {
+            true => self.in_doubt(),
+            false => self.entry.name.clone(),
+        };
+        self.work.join(name.to_string())
+    }
+
+    pub(super) fn make(&mut self, run: &mut Run<'_>) -> Fate {
+        let stored = match Stored::open(&self.path()) {
+            Ok(stored) => stored,
+            Err(Unreadable::Damaged(what)) => return Fate::Never(Failure::data(what)),
+            Err(Unreadable::Disk(error)) => {
+                return Fate::Later(Failure::new(exit::TRY_AGAIN, error.to_string()));
+            }
+        };
+        let (mut head, body) = match head::split(&stored.start, stored.rest.is_none()) {
+            Ok(parts) => parts,
+            Err(what) => return Fate::Never(Failure::data(what)),
+        };
+        let to = match self.state.left.is_empty() {
+            true => &stored.wishes.to,
+            false => &self.state.left,
+        };
+        let mailbox = run.config.account.mailbox();
+        let here = Here::new(mailbox, &run.config.settings.local_domains);
+        let mut recipients = Recipients::new(run.config, &here);
+        let reached = match Reached::by(to, &mut recipients) {
+            Ok(reached) => reached,
+            Err(failure) => return Fate::Mailbox(Trouble::Configuration, failure),
+        };
+        self.facts.to.clone_from(&reached.now);
+        if !reached.never.is_empty() {
+            self.state.left = [reached.now.as_slice(), &reached.later].concat();
+            for (address, why) in &reached.never {
+                self.refused(run, address, why);
+            }
+        }
+        match (reached.now.is_empty(), reached.why) {
+            (false, _) => {}
+            (true, Some(why)) => return Fate::Later(why),
+            (true, None) if reached.never.is_empty() => {
+                return Fate::Sent(Outcome::ThrownAway, Vec::new());
+            }
+            (true, None) => return Fate::Never(Failure::data("no recipient is left")),
+        }
+        let wishes = &stored.wishes;
+        self.facts.original_from =
+            sendmail::complete(&mut head, wishes, run.config, &here, &mut recipients);
+        self.facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
+        let start = stored.start.get(body..).unwrap_or_default();
+        let (size, text) = input::behind(head.text(), start, stored.rest);
+        self.facts.size = Some(size);
+        let envelope = Envelope::new(mailbox).partial(true).size(size);
+        let envelope = reached.now.iter().fold(envelope, Envelope::to);
+        let used = run.session.is_some();
+        if let Err(error) = run.session() {
+            return self.judge(run, error, used, reached.later);
+        }
+        if !run.pace() {
+            return Fate::Broken;
+        }
+        if self.entry.name.doubts > 0 {
+            run.log
+                .event("possible_duplicate", &self.about(), None, None);
+        }
+        fault::point("before mail");
+        let text = LastDot {
+            text,
+            from: self.path(),
+            to: self.work.join(self.in_doubt().to_string()),
+            over: &mut self.over,
+        };
+        let sent = run
+            .session()
+            .and_then(|session| session.send_raw(&envelope, text));
+        match sent {
+            Ok(receipt) => {
+                fault::point("after 250");
+                let refused = |to: &String| receipt.refused().iter().any(|no| no.address() == to);
+                self.facts.to.retain(|to| !refused(to));
+                let mut later = reached.later;
+                later.extend(self.sort(run, receipt.refused()));
+                Fate::Sent(Outcome::Sent(receipt), later)
+            }
+            Err(error) => self.judge(run, error, used, reached.later),
+        }
+    }
+
+    /// What an error makes of the message. `used`: the session has sent before.
+    fn judge(
+        &mut self,
+        run: &mut Run<'_>,
+        error: Error,
+        used: bool,
+        mut later: Vec<String>,
+    ) -> Fate {
+        if error.in_doubt() {
+            return Fate::Doubtful(error.into());
+        }
+        let between = matches!(
+            error.stage(),
+            Stage::Sender | Stage::Recipient | Stage::Data | Stage::Reset
+        );
+        if used && between && error.kind() == ErrorKind::Network {
+            return Fate::Broken;
+        }
+        if let Some(trouble) = trouble::of(&error) {
+            return Fate::Mailbox(trouble, run.config.blame(error.into()));
+        }
+        // The others go on over this connection if a refusal was all.
+        let refusal = matches!(
+            error.kind(),
+            ErrorKind::Refused | ErrorKind::Deferred | ErrorKind::Input
+        );
+        if !refusal {
+            run.session = None;
+        }
+        if !error.refused().is_empty() {
+            later.extend(self.sort(run, error.refused()));
+            self.state.left.clone_from(&later);
+            return match later.is_empty() {
+                true => Fate::Never(error.into()),
+                false => Fate::Later(error.into()),
+            };
+        }
+        match error.is_transient() || error.kind() == ErrorKind::Body && !is_changed(&error) {
+            true => Fate::Later(error.into()),
+            false => Fate::Never(error.into()),
+        }
+    }
+
+    /// Tells of those who are refused for good, and returns those who are not.
+    fn sort(&self, run: &Run<'_>, refused: &[Refusal]) -> Vec<String> {
+        let mut later = Vec::new();
+        for refusal in refused {
+            match refusal.reply().is_transient() {
+                true => later.push(refusal.address().to_owned()),
+                false => {
+                    let why = Failure::new(exit::NO_USER, format!("recipient {refusal}"));
+                    self.refused(run, refusal.address(), &why);
+                }
+            }
+        }
+        later
+    }
+
+    fn refused(&self, run: &Run<'_>, address: &str, why: &Failure) {
+        let facts = Facts {
+            to: vec![address.to_owned()],
+            ..self.facts.clone()
+        };
+        let about = About {
+            facts: &facts,
+            ..self.about()
+        };
+        run.log.event("refused", &about, None, Some(why));
+        run.log.tell(about.id, about.uid, address, why.what());
+    }
+}
+
+fn is_changed(error: &Error) -> bool {
+    error.to_string().contains(super::file::CHANGED)
+}
+
+/// Where the recipients are, as the configuration has it now.
+#[derive(Default)]
+struct Reached {
+    now: Vec<String>,
+    /// Names that lead nowhere, for as long as nobody says where to.
+    later: Vec<String>,
+    why: Option<Failure>,
+    /// What is no address.
+    never: Vec<(String, Failure)>,
+}
+
+impl Reached {
+    fn by(to: &[String], recipients: &mut Recipients<'_>) -> Result<Self, Failure> {
+        let mut reached = Self::default();
+        for to in to {
+            match recipients.resolve(std::slice::from_ref(to)) {
+                Ok(addresses) => addresses
+                    .into_iter()
+                    .for_each(|address| reached.add(address)),
+                Err(failure) if failure.code() == exit::CONFIG => return Err(failure),
+                Err(failure) if failure.code() == exit::NO_USER => {
+                    reached.later.push(to.clone());
+                    reached.why = Some(failure);
+                }
+                Err(failure) => reached.never.push((to.clone(), failure)),
+            }
+        }
+        Ok(reached)
+    }
+
+    fn add(&mut self, address: String) {
+        match Message::new().subject("-").to(&address).check() {
+            Err(error) => self.never.push((address, error.into())),
+            Ok(()) if self.now.contains(&address) => {}
+            Ok(()) => self.now.push(address),
+        }
+    }
+}
+
+/// A text whose end is the last moment before the final dot. From there on nobody can know whether the message has
+/// arrived, so the file's name says it first: a run that dies leaves it behind.
+struct LastDot<'a, R> {
+    text: R,
+    from: PathBuf,
+    to: PathBuf,
+    over: &'a mut bool,
+}
+
+impl<R: Read> Read for LastDot<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.text.read(into)?;
+        fault::point("mid data");
+        if length == 0 && !into.is_empty() && !*self.over {
+            fault::point("before dot");
+            rename(&self.from, &self.to)?;
+            *self.over = true;
+            fault::point("after rename");
+        }
+        Ok(length)
+    }
+}
+
+/// Within our own folder, where no other name can be in the way.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}

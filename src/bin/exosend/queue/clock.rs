@@ -1,0 +1,163 @@
+//! Time that survives a wrong clock: a machine without a battery says 1970 after each boot, until the network corrects it.
+//!
+//! Within one boot only the time since it counts. Across boots the wall clock has to do.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The beginning of 2026. A clock that says less is wrong: this program is younger.
+const SANE: u64 = 1_767_225_600_000;
+
+/// A point in time, as it is written into files: boot, milliseconds since then, milliseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// `-` where the kernel tells none.
+    boot: String,
+    up: u64,
+    wall: u64,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        #[cfg(debug_assertions)]
+        if let Some(fake) = super::fault::clock() {
+            return Self::parse(&fake).unwrap_or_default();
+        }
+        // Not /proc/uptime: in a container that is the container's own, which starts anew under the same boot id.
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let up = Duration::try_from(up).unwrap_or_default();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            boot: Some(boot.trim())
+                .filter(|boot| !boot.is_empty())
+                .unwrap_or("-")
+                .to_owned(),
+            up: milliseconds(up),
+            wall: milliseconds(wall.unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        Some(Self {
+            boot: words.next()?.to_owned(),
+            up: words.next()?.parse().ok()?,
+            wall: words.next()?.parse().ok()?,
+        })
+    }
+
+    /// How long ago `then` was. `None` where that cannot be said: it lies ahead, or its clock was wrong.
+    pub(crate) fn since(&self, then: &Self) -> Option<Duration> {
+        let passed = match self.boot == then.boot && self.boot != "-" {
+            true => self.up.checked_sub(then.up),
+            false if then.wall < SANE => None,
+            false => self.wall.checked_sub(then.wall),
+        };
+        passed.map(Duration::from_millis)
+    }
+
+    /// By the wall clock, for people.
+    pub(crate) fn wall(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.wall)
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.boot, self.up, self.wall)
+    }
+}
+
+/// So long from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) since: Moment,
+    pub(crate) length: Duration,
+}
+
+impl Wait {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (seconds, since) = text.split_once(' ')?;
+        Some(Self {
+            length: Duration::from_secs(seconds.parse().ok()?),
+            since: Moment::parse(since)?,
+        })
+    }
+
+    /// What is left of it. Nothing where its beginning lies ahead: better one attempt too many than a queue that waits
+    /// for a year that was never to come.
+    pub(crate) fn left(&self, now: &Moment) -> Duration {
+        let passed = now.since(&self.since);
+        passed.map_or(Duration::ZERO, |passed| self.length.saturating_sub(passed))
+    }
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.length.as_secs(), self.since)
+    }
+}
+
+/// Sleeps. `false` where a test holds the clock: then no time would pass.
+pub(crate) fn sleep(time: Duration) -> bool {
+    if super::fault::is_test() {
+        return false;
+    }
+    std::thread::sleep(time);
+    true
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(boot: &str, up: u64, wall: u64) -> Moment {
+        let wall = wall + SANE;
+        Moment {
+            boot: boot.into(),
+            up,
+            wall,
+        }
+    }
+
+    #[test]
+    fn within_a_boot_the_wall_clock_does_not_count() {
+        let then = at("a", 1_000, 0);
+        for wall in [0, 1 << 40] {
+            let now = at("a", 61_000, wall);
+            assert_eq!(now.since(&then), Some(Duration::from_secs(60)));
+        }
+        assert_eq!(at("a", 500, 9_000).since(&then), None, "ahead");
+    }
+
+    #[test]
+    fn across_boots_it_has_to_do() {
+        let then = at("a", 9_000, 1_000);
+        assert_eq!(at("b", 5, 3_000).since(&then), Some(Duration::from_secs(2)));
+        assert_eq!(at("b", 5, 0).since(&then), None, "ahead");
+        let mut wrong = then.clone();
+        wrong.wall = 7_000;
+        assert_eq!(at("b", 5, 3_000).since(&wrong), None, "1970");
+        // Where there is no boot id, it is never the same boot.
+        let (then, now) = (at("-", 1, 1_000), at("-", 9_000, 2_000));
+        assert_eq!(now.since(&then), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_wait_whose_beginning_lies_ahead_is_over() {
+        let wait = Wait {
+            since: at("a", 10_000, 0),
+            length: Duration::from_secs(60),
+        };
+        assert_eq!(wait.left(&at("a", 10_000, 0)), Duration::from_secs(60));
+        assert_eq!(wait.left(&at("a", 30_000, 0)), Duration::from_secs(40));
+        assert_eq!(wait.left(&at("a", 90_000, 0)), Duration::ZERO);
+        assert_eq!(wait.left(&at("a", 9_999, 0)), Duration::ZERO);
+        assert_eq!(Wait::parse(&wait.to_string()), Some(wait));
+        assert_eq!(Wait::parse("x a 1 2"), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! What people put into `drop`, taken over by the service. Anybody may make anything there, and know its name.
+
+use std::fs::{DirEntry, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::clock::Moment;
+use super::fault;
+use super::file::{self, Head};
+use super::log::Log;
+use super::spool::{self, DROP, FAILED, HELD, MOST_CONNECTIONS, MOST_DOUBTS, Name, QUEUE, Spool};
+
+/// A message whose writer is dead was never promised to anybody.
+const DEAD: Duration = Duration::from_secs(60 * 60);
+/// One that cannot even be opened to see whether its writer lives.
+const DEAD_FOR_SURE: Duration = Duration::from_secs(36 * 60 * 60);
+/// A writer that has just begun is soon done, and worth waiting for.
+const MOMENT: Duration = Duration::from_secs(2);
+/// Foreign things that are told in one run.
+const TOLD: usize = 10;
+
+/// A message that waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: Name,
+    pub(crate) uid: u32,
+    /// When it was written, to keep the order.
+    pub(crate) written: (i64, i64),
+}
+
+impl Entry {
+    pub(crate) fn new(name: Name, metadata: &Metadata) -> Self {
+        Self {
+            name,
+            uid: metadata.uid(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// One look into `drop`.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) taken: Vec<Entry>,
+    /// A writer is at work: there will be more in a moment.
+    pub(crate) writing: bool,
+}
+
+/// Takes over all that is complete, and clears away what never will be.
+pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
+    let mut look = Look::default();
+    let mut foreign = 0;
+    for entry in std::fs::read_dir(spool.path(DROP))? {
+        // Another run may have been quicker.
+        let Ok(entry) = entry else { continue };
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        if metadata.is_dir() {
+            // Perhaps full of things, and nothing that we make.
+            let path = entry.path();
+            if log.once_a_day("folder") {
+                log.note(&format!(
+                    "event=foreign uid={} path={path:?} text=\"a folder in drop: rm -r it\"",
+                    metadata.uid()
+                ));
+            }
+        } else if !metadata.is_file() {
+            foreign += 1;
+            if foreign <= TOLD {
+                let path = entry.path();
+                log.note(&format!(
+                    "event=foreign uid={} path={path:?} text=\"no file: removed\"",
+                    metadata.uid()
+                ));
+            }
+            let _ = std::fs::remove_file(entry.path());
+        } else if file::is_committed(metadata.mode()) {
+            look.taken.extend(take(spool, log, &entry)?);
+        } else {
+            look.writing |= clear_away(&entry.path(), &metadata);
+        }
+    }
+    Ok(look)
+}
+
+/// Moves a message to where its writer reaches it no more, and only then looks at it.
+fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>> {
+    let fresh = || Name {
+        id: spool::new_id(),
+        doubts: 0,
+    };
+    let name = entry.file_name().to_str().and_then(Name::parse);
+    let name = name
+        .filter(|name| name.doubts == 0 && !is_known(spool, &name.id))
+        .unwrap_or_else(fresh);
+    let name = match spool.put(&entry.path(), &name, QUEUE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        name => name?,
+    };
+    fault::point("after takeover");
+    let path = spool.path(QUEUE).join(name.to_string());
+    let opened = file::read_only(&path).and_then(|file| file.metadata());
+    let trusted = opened
+        .as_ref()
+        .is_ok_and(|opened| spool.trusts(opened).unwrap_or(false));
+    let (Ok(metadata), true) = (opened, trusted) else {
+        let name = spool.put(&path, &name, FAILED)?;
+        let uid = path
+            .symlink_metadata()
+            .map_or(u32::MAX, |metadata| metadata.uid());
+        log.failed(
+            &name.id,
+            uid,
+            &[],
+            "not a file that exosend made for the service",
+        );
+        return Ok(None);
+    };
+    if let Some(head) = Head::of(&path) {
+        log.queued(&name.id, metadata.uid(), &head, metadata.len());
+    }
+    Ok(Some(Entry::new(name, &metadata)))
+}
+
+/// Whether a message of that id waits already: ids are random, but those of old messages stand in their Message-IDs.
+fn is_known(spool: &Spool, id: &str) -> bool {
+    let folders = [QUEUE, HELD, FAILED].map(|folder| spool.path(folder));
+    let work = (1..=MOST_CONNECTIONS).map(|n| spool.work(n));
+    folders.into_iter().chain(work).any(|folder| {
+        let mut names = (0..=MOST_DOUBTS + 1).map(|doubts| Name {
+            id: id.to_owned(),
+            doubts,
+        });
+        names.any(|name| folder.join(name.to_string()).symlink_metadata().is_ok())
+    })
+}
+
+/// Removes what is unfinished and has nobody who writes it. Whether somebody does.
+fn clear_away(path: &Path, metadata: &Metadata) -> bool {
+    let changed = UNIX_EPOCH + Duration::from_secs(metadata.ctime().try_into().unwrap_or(0));
+    let now = Moment::now().wall();
+    let age = now.duration_since(changed).unwrap_or_default();
+    let dead = match file::read_only(path) {
+        Ok(_) if age < DEAD => return age < MOMENT,
+        // Never waited for: its owner may hold it for ever.
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok(),
+        Err(_) => age > DEAD_FOR_SURE,
+    };
+    if dead {
+        let _ = std::fs::remove_file(path);
+    }
+    false
+}

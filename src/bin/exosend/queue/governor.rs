@@ -1,0 +1,315 @@
+//! At Exchange's pace: three connections at once and thirty messages in any minute for one mailbox, over all processes of
+//! this machine, and fewer where its replies ask for it (facts.md, "Limits").
+//!
+//! A connection is a locked folder, which the kernel unlocks when its holder dies. The rest is one small file, read and
+//! written under a lock of microseconds. Another machine that uses the mailbox is seen in Exchange's replies only.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+use super::clock::{Moment, Wait};
+use super::fault;
+use super::spool::{STATE, Spool};
+use super::trouble::Trouble;
+
+/// How much is allowed. 0: as much as there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) connections: u32,
+    /// Messages a minute.
+    pub(crate) rate: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 3,
+            rate: 30,
+        }
+    }
+}
+
+/// The connections that a spool has folders for, where no number is named.
+const MOST: u32 = 3;
+/// How long a connection less is used after a reply that there were too many.
+const CROWDED: Duration = Duration::from_secs(10 * 60);
+/// Two machines count a message a moment apart: ours when it begins, Exchange when it arrives.
+const MARGIN: u32 = 60;
+
+/// The right to one connection, and to what it has in hand.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) number: u32,
+    /// Holds the lock.
+    _folder: File,
+}
+
+/// What all processes know of a mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mailbox {
+    /// Whose this is. What was said to another counts no more.
+    address: String,
+    /// Nothing is sent before.
+    pub(crate) wait: Option<Wait>,
+    /// How often in a row it had to wait.
+    pub(crate) failures: u32,
+    pub(crate) trouble: Option<Trouble>,
+    /// What the server said.
+    pub(crate) words: String,
+    /// Connections taken away, and how long for.
+    fewer: u32,
+    crowded: Option<Wait>,
+    /// When the last messages began.
+    sent: Vec<Moment>,
+}
+
+/// The door to them.
+#[derive(Clone, Debug)]
+pub(crate) struct Governor {
+    spool: Spool,
+    address: String,
+    limits: Limits,
+}
+
+impl Governor {
+    pub(crate) fn new(spool: &Spool, address: &str, limits: Limits) -> Self {
+        Self {
+            spool: spool.clone(),
+            address: address.to_owned(),
+            limits,
+        }
+    }
+
+    /// The mailbox's.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whichever mailbox it was, for people to read.
+    pub(crate) fn last_known(spool: &Spool) -> Mailbox {
+        let text = std::fs::read(spool.path(STATE).join("mailbox")).unwrap_or_default();
+        Mailbox::parse(&String::from_utf8_lossy(&text))
+    }
+
+    /// How many connections may be open now.
+    pub(crate) fn connections(&self) -> u32 {
+        let mailbox = self.read();
+        let taken = match mailbox.crowded {
+            Some(wait) if !wait.left(&Moment::now()).is_zero() => mailbox.fewer,
+            _ => 0,
+        };
+        let most = match self.limits.connections {
+            0 => MOST,
+            most => most,
+        };
+        most.saturating_sub(taken).max(1)
+    }
+
+    /// A free connection, if there is one.
+    pub(crate) fn connection(&self) -> io::Result<Option<Slot>> {
+        for number in 1..=self.connections() {
+            if let Some(slot) = Slot::take(&self.spool, number)? {
+                return Ok(Some(slot));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How long nothing may be sent, and why.
+    pub(crate) fn read(&self) -> Mailbox {
+        let read = self.file().and_then(|file| Mailbox::read(&file));
+        read.ok()
+            .filter(|mailbox| mailbox.address == self.address)
+            .unwrap_or_default()
+    }
+
+    /// Takes note of a message that begins now, or says how long it has to wait.
+    pub(crate) fn begin_message(&self) -> Result<(), Duration> {
+        if self.limits.rate == 0 {
+            return Ok(());
+        }
+        let most = usize::try_from(self.limits.rate).unwrap_or(usize::MAX);
+        let minute = fault::minute();
+        let window = minute + minute / MARGIN;
+        let mut answer = Ok(());
+        let changed = self.change(|mailbox| {
+            let now = Moment::now();
+            let age = |sent: &Moment| now.since(sent).filter(|age| *age < window);
+            mailbox.sent.retain(|sent| age(sent).is_some());
+            let full = mailbox.sent.len() >= most;
+            let oldest = mailbox.sent.first().and_then(age);
+            match oldest.filter(|_| full) {
+                Some(oldest) => answer = Err(window - oldest),
+                None => mailbox.sent.push(now),
+            }
+        });
+        // A full disk stops no mail.
+        if let Err(error) = changed {
+            log::debug!("rate: {}: {error}", self.path().display());
+        }
+        answer
+    }
+
+    /// All is well with the mailbox.
+    pub(crate) fn well(&self) {
+        if self.read().trouble.is_some() {
+            let _ = self.change(Mailbox::forgive);
+        }
+    }
+
+    /// Lets nobody near the mailbox for as long as its trouble asks for, and returns how long that is.
+    pub(crate) fn suffer(&self, trouble: Trouble, words: &str) -> Duration {
+        let mut length = trouble.pause(1);
+        let changed = self.change(|mailbox| {
+            let now = Moment::now();
+            if trouble == Trouble::Crowded {
+                let crowded = mailbox
+                    .crowded
+                    .as_ref()
+                    .is_some_and(|wait| !wait.left(&now).is_zero());
+                mailbox.fewer = if crowded { mailbox.fewer + 1 } else { 1 };
+                mailbox.crowded = Some(Wait {
+                    since: now.clone(),
+                    length: CROWDED,
+                });
+                // With one connection left there is none to take away.
+                let most = match self.limits.connections {
+                    0 => MOST,
+                    most => most,
+                };
+                if mailbox.fewer < most {
+                    return;
+                }
+                mailbox.fewer = most - 1;
+            }
+            mailbox.failures = mailbox.failures.saturating_add(1);
+            length = trouble.pause(mailbox.failures);
+            mailbox.trouble = Some(trouble);
+            mailbox.wait = Some(Wait { since: now, length });
+            words.clone_into(&mut mailbox.words);
+        });
+        if let Err(error) = changed {
+            log::debug!("{}: {error}", self.path().display());
+        }
+        length
+    }
+
+    /// Forgets what it has to wait for: somebody has mended it.
+    pub(crate) fn forgive(&self) {
+        let _ = self.change(Mailbox::forgive);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Mailbox)) -> io::Result<()> {
+        let file = self.file()?;
+        let mut mailbox = Mailbox::read(&file)?;
+        if mailbox.address != self.address {
+            mailbox = Mailbox {
+                address: self.address.clone(),
+                ..Mailbox::default()
+            };
+        }
+        change(&mut mailbox);
+        // In place, and cut to length afterwards: whoever dies between leaves an old end behind the line that says so.
+        let text = mailbox.text();
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.spool.path(STATE).join("mailbox")
+    }
+
+    /// Locked. Made by the spool's owner only, whose file it has to stay; root sends, too.
+    fn file(&self) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(self.spool.is_mine())
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
+            .open(self.path())?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.nlink() != 1 {
+            return Err(io::Error::other("not a file of its own"));
+        }
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+}
+
+impl Slot {
+    /// This connection, unless somebody has it.
+    pub(crate) fn take(spool: &Spool, number: u32) -> io::Result<Option<Self>> {
+        let path = spool.work(number);
+        if spool.is_mine() && !path.exists() {
+            std::fs::create_dir_all(&path)?;
+        }
+        let folder = File::open(path)?;
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self {
+                number,
+                _folder: folder,
+            })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Mailbox {
+    fn forgive(&mut self) {
+        (self.wait, self.failures, self.trouble) = (None, 0, None);
+        self.words.clear();
+    }
+
+    fn read(mut file: &File) -> io::Result<Self> {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok(Self::parse(&String::from_utf8_lossy(&text)))
+    }
+
+    /// What is damaged is left out.
+    fn parse(text: &str) -> Self {
+        let mut mailbox = Self::default();
+        for line in text.lines().take_while(|line| *line != "end") {
+            match line.split_once(' ') {
+                Some(("mailbox", value)) => value.clone_into(&mut mailbox.address),
+                Some(("wait", value)) => mailbox.wait = Wait::parse(value),
+                Some(("failures", value)) => mailbox.failures = value.parse().unwrap_or(0),
+                Some(("trouble", value)) => mailbox.trouble = Trouble::parse(value),
+                Some(("words", value)) => value.clone_into(&mut mailbox.words),
+                Some(("fewer", value)) => mailbox.fewer = value.parse().unwrap_or(0),
+                Some(("crowded", value)) => mailbox.crowded = Wait::parse(value),
+                Some(("sent", value)) => mailbox.sent.extend(Moment::parse(value)),
+                _ => {}
+            }
+        }
+        mailbox
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("mailbox {}\n", self.address);
+        let mut line = |key: &str, value: &dyn std::fmt::Display| {
+            text.push_str(&format!("{key} {value}\n"));
+        };
+        if let (Some(wait), Some(trouble)) = (&self.wait, &self.trouble) {
+            line("wait", wait);
+            line("trouble", &trouble.name());
+            line("failures", &self.failures);
+            line("words", &self.words.replace(char::is_control, " "));
+        }
+        if let Some(crowded) = &self.crowded {
+            line("crowded", crowded);
+            line("fewer", &self.fewer);
+        }
+        self.sent.iter().for_each(|sent| line("sent", sent));
+        text.push_str("end\n");
+        text
+    }
+}

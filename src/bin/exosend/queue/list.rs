@@ -1,0 +1,179 @@
+//! `exosend queue`: what waits, since when, and why.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::clock::Moment;
+use super::file::{self, Head};
+use super::governor::{Governor, Mailbox};
+use super::spool::{DROP, FAILED, HELD, MOST_CONNECTIONS, Name, QUEUE, Spool};
+use super::state::State;
+use crate::exit::{self, Failure};
+use crate::out::say;
+
+/// One line of the list.
+struct Line {
+    name: Name,
+    place: &'static str,
+    uid: u32,
+    size: u64,
+    age: Option<Duration>,
+    to: Vec<String>,
+    state: State,
+}
+
+/// Exits with 1 where the oldest message that is to go out is older than `max_age`.
+pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> Result<(), Failure> {
+    let now = Moment::now();
+    let mut lines = lines(spool, &now)
+        .map_err(|error| Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error)))?;
+    lines.sort_by_key(|line| std::cmp::Reverse(line.age));
+    let mailbox = Governor::last_known(spool);
+    match as_json {
+        true => say(&object(&lines, &mailbox, &now).to_string())?,
+        false => say(text(&lines, &mailbox, &now).trim_end())?,
+    }
+    let moving = lines
+        .iter()
+        .filter(|line| ![HELD, FAILED].contains(&line.place));
+    let oldest = moving.filter_map(|line| line.age).max();
+    match oldest.zip(max_age) {
+        Some((oldest, most)) if oldest > most => std::process::exit(1),
+        _ => Ok(()),
+    }
+}
+
+fn lines(spool: &Spool, now: &Moment) -> std::io::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let fixed = [
+        (DROP, "new"),
+        (QUEUE, "waiting"),
+        (HELD, HELD),
+        (FAILED, FAILED),
+    ];
+    let fixed = fixed.map(|(folder, place)| (spool.path(folder), place));
+    let work = (1..=MOST_CONNECTIONS).map(|n| (spool.work(n), "sending"));
+    for (folder, place) in fixed.into_iter().chain(work) {
+        for name in spool.names(&folder)? {
+            lines.extend(line(spool, &folder, place, name, now));
+        }
+    }
+    Ok(lines)
+}
+
+/// `None`: it has moved on, or is not complete.
+fn line(
+    spool: &Spool,
+    folder: &Path,
+    place: &'static str,
+    name: Name,
+    now: &Moment,
+) -> Option<Line> {
+    let path = folder.join(name.to_string());
+    let metadata = path.symlink_metadata().ok()?;
+    if !metadata.is_file() || !file::is_committed(metadata.mode()) {
+        return None;
+    }
+    let state = State::of(spool, &name.id);
+    let head = Head::of(&path);
+    let age = head.as_ref().and_then(|head| now.since(&head.created));
+    let all = head.map(|head| head.wishes.to).unwrap_or_default();
+    let to = match state.left.is_empty() {
+        true => all,
+        false => state.left.clone(),
+    };
+    Some(Line {
+        name,
+        place,
+        uid: metadata.uid(),
+        size: metadata.len(),
+        age,
+        to,
+        state,
+    })
+}
+
+fn text(lines: &[Line], mailbox: &Mailbox, now: &Moment) -> String {
+    let mut out = String::new();
+    for line in lines {
+        let age = line.age.map_or("?".into(), period);
+        let next = match line.state.left_to_wait(now) {
+            Duration::ZERO => String::new(),
+            left => format!(", next in {}", period(left)),
+        };
+        let attempts = match line.state.attempts {
+            0 => String::new(),
+            n => format!(", attempts {n}"),
+        };
+        let to = shown(&line.to);
+        out.push_str(&format!(
+            "{}  {}  {age}  {} bytes  uid {}{attempts}{next}\n    to {to}\n",
+            line.name.id, line.place, line.size, line.uid
+        ));
+        if !line.state.words.is_empty() {
+            out.push_str(&format!("    {}\n", line.state.words));
+        }
+    }
+    if lines.is_empty() {
+        out.push_str("Mail queue is empty\n");
+    }
+    if let Some((wait, trouble)) = mailbox.wait.as_ref().zip(mailbox.trouble) {
+        let left = match wait.left(now) {
+            Duration::ZERO => "until the next run".into(),
+            left => format!("for {} (sudo exosend queue run --now)", period(left)),
+        };
+        out.push_str(&format!(
+            "all wait {left}, {}: {}\n",
+            trouble.name(),
+            mailbox.words
+        ));
+    }
+    out
+}
+
+fn shown(to: &[String]) -> String {
+    const MOST: usize = 20;
+    let mut shown: Vec<_> = to.iter().take(MOST).cloned().collect();
+    if to.len() > MOST {
+        shown.push(format!("and {} more", to.len() - MOST));
+    }
+    shown.join(", ").replace(char::is_control, "?")
+}
+
+fn period(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn object(lines: &[Line], mailbox: &Mailbox, now: &Moment) -> Value {
+    let messages = lines.iter().map(|line| {
+        json!({
+            "id": line.name.id,
+            "state": line.place,
+            "uid": line.uid,
+            "size": line.size,
+            "age": line.age.map(|age| age.as_secs()),
+            "to": line.to,
+            "attempts": line.state.attempts,
+            "next": line.state.left_to_wait(now).as_secs(),
+            "in_doubt": line.name.doubts,
+            "error": Some(&line.state.words).filter(|words| !words.is_empty()),
+        })
+    });
+    let wait = mailbox.wait.as_ref().map(|wait| wait.left(now).as_secs());
+    json!({
+        "messages": messages.collect::<Vec<_>>(),
+        "mailbox": mailbox.trouble.map(|trouble| json!({
+            "trouble": trouble.name(),
+            "wait": wait,
+            "error": mailbox.words,
+        })),
+    })
+}

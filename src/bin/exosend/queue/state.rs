@@ -1,0 +1,97 @@
+//! What is known of a waiting message besides itself. It may be lost, as by a power cut: then the message is tried at
+//! once, as if it were new.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::clock::{Moment, Wait};
+use super::spool::{STATE, Spool};
+
+/// Minutes between attempts; the last one for good.
+const STEPS: [u64; 6] = [1, 2, 5, 15, 30, 60];
+
+/// The pause after attempt `n`, counted from 1.
+pub(crate) fn pause(attempt: u32) -> Duration {
+    let step = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+    let minutes = STEPS.get(step).or(STEPS.last()).copied().unwrap_or(60);
+    Duration::from_secs(60 * minutes)
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) attempts: u32,
+    /// The first attempt that failed for the message's own sake: from then on it is given so long, and no longer.
+    pub(crate) first: Option<Moment>,
+    /// Until the next attempt.
+    pub(crate) wait: Option<Wait>,
+    /// What was said last.
+    pub(crate) words: String,
+    /// Recipients that have not been served yet, where others have.
+    pub(crate) left: Vec<String>,
+}
+
+impl State {
+    fn path(spool: &Spool, id: &str) -> PathBuf {
+        spool.path(STATE).join(id)
+    }
+
+    /// A state that cannot be read is none.
+    pub(crate) fn of(spool: &Spool, id: &str) -> Self {
+        let text = std::fs::read_to_string(Self::path(spool, id)).unwrap_or_default();
+        let mut state = Self::default();
+        for line in text.lines() {
+            match line.split_once(' ') {
+                Some(("attempts", value)) => state.attempts = value.parse().unwrap_or(0),
+                Some(("first", value)) => state.first = Moment::parse(value),
+                Some(("wait", value)) => state.wait = Wait::parse(value),
+                Some(("words", value)) => value.clone_into(&mut state.words),
+                Some(("left", value)) => state.left.push(value.to_owned()),
+                _ => {}
+            }
+        }
+        state
+    }
+
+    /// Written beside and moved into place, so that no reader sees half of it.
+    pub(crate) fn save(&self, spool: &Spool, id: &str) -> io::Result<()> {
+        let mut text = format!("attempts {}\n", self.attempts);
+        let first = self.first.iter().map(|first| format!("first {first}\n"));
+        let wait = self.wait.iter().map(|wait| format!("wait {wait}\n"));
+        let left = self.left.iter().map(|left| format!("left {left}\n"));
+        text.extend(first.chain(wait).chain(left));
+        let words = self.words.replace(char::is_control, " ");
+        text.push_str(&format!("words {words}\n"));
+        let path = Self::path(spool, id);
+        let beside = path.with_extension("new");
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        if !self.left.is_empty() {
+            // Without it, those who have the message would get it again.
+            file.sync_all()?;
+        }
+        std::fs::rename(beside, path)
+    }
+
+    pub(crate) fn forget(spool: &Spool, id: &str) {
+        let _ = std::fs::remove_file(Self::path(spool, id));
+    }
+
+    /// How long until it is due.
+    pub(crate) fn left_to_wait(&self, now: &Moment) -> Duration {
+        self.wait
+            .as_ref()
+            .map_or(Duration::ZERO, |wait| wait.left(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_hour() {
+        let minutes: Vec<_> = (1..=8).map(|n| pause(n).as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 5, 15, 30, 60, 60, 60]);
+    }
+}

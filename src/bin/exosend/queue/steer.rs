@@ -1,0 +1,92 @@
+//! `exosend queue show|hold|release|remove`: by root or the owner of the spool, on one message.
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+use super::file;
+use super::spool::{FAILED, HELD, Name, QUEUE, Spool};
+use super::state::State;
+use crate::exit::{self, Failure};
+use crate::out::say;
+
+/// Where a message is, by its id or what it begins with.
+fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failure> {
+    let mut found = Vec::new();
+    for folder in [QUEUE, HELD, FAILED] {
+        let path = spool.path(folder);
+        for name in spool.names(&path).map_err(|error| unable(spool, &error))? {
+            if name.id.starts_with(id) {
+                let path = path.join(name.to_string());
+                found.push((folder, name, path));
+            }
+        }
+    }
+    match found.len() {
+        1 => found.pop().ok_or_else(|| none(id)),
+        0 => Err(none(id)),
+        n => Err(Failure::usage(format!("{id}: {n} messages begin so"))),
+    }
+}
+
+fn none(id: &str) -> Failure {
+    let what = format!("{id}: no such message in the queue, or one that is being sent");
+    Failure::new(exit::NO_INPUT, what)
+}
+
+fn unable(spool: &Spool, error: &std::io::Error) -> Failure {
+    Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error))
+}
+
+/// The file as it is, which is readable.
+pub(super) fn show(spool: &Spool, id: &str) -> Result<(), Failure> {
+    let (_, _, path) = find(spool, id)?;
+    let mut text = Vec::new();
+    let read = file::read_only(&path).and_then(|mut file| file.read_to_end(&mut text));
+    read.map_err(|error| unable(spool, &error))?;
+    if !std::io::stdout().is_terminal() {
+        let mut out = std::io::stdout().lock();
+        return std::io::Write::write_all(&mut out, &text)
+            .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")));
+    }
+    // Somebody else wrote it: nothing in it is to act on root's terminal.
+    let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
+    say(&text.replace(|c: char| c.is_control() && !"\n\t".contains(c), "?"))
+}
+
+pub(super) fn hold(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
+    for id in ids {
+        let (folder, name, path) = find(spool, id)?;
+        if folder == QUEUE {
+            spool
+                .put(&path, &name, HELD)
+                .map_err(|error| unable(spool, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// What was held or given up is tried again, as if it were new.
+pub(super) fn release(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
+    for id in ids {
+        let (folder, mut name, path) = find(spool, id)?;
+        if folder == FAILED {
+            State::forget(spool, &name.id);
+            name.doubts = 0;
+        }
+        if folder != QUEUE {
+            spool
+                .put(&path, &name, QUEUE)
+                .map_err(|error| unable(spool, &error))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn remove(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
+    for id in ids {
+        let (_, name, path) = find(spool, id)?;
+        std::fs::remove_file(path).map_err(|error| unable(spool, &error))?;
+        State::forget(spool, &name.id);
+    }
+    Ok(())
+}

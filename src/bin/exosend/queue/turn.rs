@@ -1,0 +1,92 @@
+//! A message that goes straight keeps Exchange's pace, too, where it uses the machine's account and may look into its
+//! queue's state: root's, and the service's own.
+
+use std::time::{Duration, Instant};
+
+use exosend::Error;
+
+use super::clock::{self, Moment};
+use super::governor::{Governor, Slot};
+use super::trouble;
+use super::{may_steer, way};
+use crate::config::Config;
+use crate::exit::{self, Failure};
+
+/// A connection that others do not use at the same time.
+pub(crate) struct Turn {
+    governor: Governor,
+    until: Instant,
+    _slot: Slot,
+}
+
+impl Turn {
+    /// Waits for a connection as long as `timeout` allows. `None` where nobody counts.
+    pub(crate) fn wait(config: &Config) -> Result<Option<Self>, Failure> {
+        const OFTEN: Duration = Duration::from_millis(100);
+        let spool = way::spool(config).filter(|spool| spool.is_there() && may_steer(spool));
+        let Some(spool) = spool else { return Ok(None) };
+        let governor = Governor::new(&spool, config.account.mailbox(), config.settings.limits);
+        let day = Duration::from_secs(24 * 60 * 60);
+        let until = Instant::now() + config.patience.min(day);
+        if config.settings.limits.connections == 0 {
+            return Ok(None);
+        }
+        loop {
+            let mailbox = governor.read();
+            let left = mailbox
+                .wait
+                .map_or(Duration::ZERO, |wait| wait.left(&Moment::now()));
+            // What only a queue waits for, one message may try.
+            let throttled = mailbox.trouble.filter(|trouble| trouble.is_a_throttle());
+            if let Some(trouble) = throttled.filter(|_| Instant::now() + left > until) {
+                return Err(too_soon(config.account.mailbox(), left, trouble.name()));
+            }
+            // A spool that nobody has used yet has no connections to take.
+            let Ok(slot) = governor.connection() else {
+                return Ok(None);
+            };
+            match slot.filter(|_| throttled.is_none() || left.is_zero()) {
+                Some(slot) => {
+                    return Ok(Some(Self {
+                        governor,
+                        until,
+                        _slot: slot,
+                    }));
+                }
+                None if Instant::now() + OFTEN > until => {
+                    return Err(too_soon(
+                        config.account.mailbox(),
+                        OFTEN,
+                        "all connections are in use",
+                    ));
+                }
+                None => drop(clock::sleep(OFTEN)),
+            }
+        }
+    }
+
+    /// Waits for the rate, when the connection stands.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
+        while let Err(left) = self.governor.begin_message() {
+            if Instant::now() + left > self.until || !clock::sleep(left) {
+                return Err(too_soon(self.governor.address(), left, "rate"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What Exchange says to one, all have to hear.
+    pub(crate) fn learn(&self, error: &Error) {
+        let trouble = trouble::of(error).filter(|trouble| trouble.is_a_throttle());
+        if let Some(trouble) = trouble {
+            self.governor.suffer(trouble, &error.to_string());
+        }
+    }
+}
+
+fn too_soon(mailbox: &str, left: Duration, why: &str) -> Failure {
+    let seconds = left.as_secs() + 1;
+    let what = format!("{mailbox}: not before {seconds} s from now: {why}");
+    Failure::new(exit::TRY_AGAIN, what)
+        .with_hint("exosend queue; the keys are `connections`, `rate`, `timeout`")
+}

@@ -1,0 +1,626 @@
+//! `-bs`: SMTP on standard input, as Symfony, Laravel, Drupal and Alpine call sendmail, or behind a socket unit for
+//! programs on this machine that speak nothing else (RFC 5321, 2920, 1870, 6152, 2034, 6531).
+//!
+//! Into the queue where there is one; else, on a pipe, straight on. No AUTH and no TLS: who can start this program, or
+//! reach the machine's loopback, can call sendmail as well. Only CRLF ends a line of a message, so nothing that another
+//! server takes for the end of one is smuggled past this one.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use exosend::Message;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::Mail;
+use crate::common::Common;
+use crate::config::Config;
+use crate::deliver::conclude;
+use crate::exit::{self, Failure};
+use crate::list;
+use crate::queue::fault::minute;
+use crate::queue::file::Wishes;
+use crate::queue::spool::Spool;
+use crate::queue::way::Way;
+use crate::report::{self, Facts, Outcome};
+use crate::{maillog, queue};
+
+/// What Exchange takes at most.
+const LARGEST: u64 = 157_286_400;
+/// More than RFC 5321 4.5.3.1.4 asks for, for parameters and long addresses.
+const LONGEST_LINE: u64 = 4096;
+/// More than RFC 5321 4.5.3.1.8 asks for; Exchange's bound is a mailbox's.
+const MOST_RECIPIENTS: usize = 1000;
+const MOST_ERRORS: u32 = 20;
+/// What a client may take for a command or a piece of a message: five minutes (RFC 5321 4.5.3.2.7).
+const PATIENCE: u32 = 5;
+/// A client that says a byte now and then is let go, too.
+const SESSION: Duration = Duration::from_secs(60 * 60);
+
+pub(super) fn run(common: &Common) -> Result<(), Failure> {
+    let peer = peer();
+    let mut dialogue = Dialogue::new().map_err(|error| gone(&error))?;
+    if matches!(peer, Peer::Stranger) {
+        dialogue.say("554 5.7.1 only for programs on this machine");
+        return dialogue.end();
+    }
+    let door = match (Way::of(common, None, common.verbose), peer) {
+        (Ok(Way::Queue(spool) | Way::Fallback(_, spool)), _) => Door::Queue(spool),
+        (Ok(Way::Straight(config)), Peer::Pipe) => Door::Straight(Box::new(config)),
+        (Ok(Way::Straight(_)), _) => Door::Closed("no queue here".into()),
+        (Err(failure), _) => Door::Closed(failure.what().to_owned()),
+    };
+    dialogue.say(&format!("220 {} ESMTP exosend", queue::host()));
+    let result = dialogue.serve(common, &door);
+    match result {
+        Ok(()) => dialogue.end(),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            dialogue.say("421 4.4.2 nothing was said for too long");
+            let _ = dialogue.end();
+            Err(Failure::new(
+                exit::TRY_AGAIN,
+                "-bs: the client said nothing for too long",
+            ))
+        }
+        Err(error) => Err(gone(&error)),
+    }
+}
+
+fn gone(error: &io::Error) -> Failure {
+    Failure::new(exit::TRY_AGAIN, format!("-bs: {error}"))
+}
+
+/// Who is at the other end of standard input.
+#[derive(Clone, Copy)]
+enum Peer {
+    Pipe,
+    Loopback,
+    /// A unit that listens on all addresses does not make this an open relay.
+    Stranger,
+}
+
+fn peer() -> Peer {
+    let Ok(stdin) = io::stdin().as_fd().try_clone_to_owned() else {
+        return Peer::Stranger;
+    };
+    match TcpStream::from(stdin).peer_addr() {
+        Ok(peer) if peer.ip().to_canonical().is_loopback() => Peer::Loopback,
+        Ok(_) => Peer::Stranger,
+        // A pipe, or a socket of this machine only.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NOTSOCK) => Peer::Pipe,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Peer::Pipe,
+        Err(_) => Peer::Stranger,
+    }
+}
+
+/// Where messages go.
+enum Door {
+    Queue(Spool),
+    Straight(Box<Config>),
+    Closed(String),
+}
+
+/// What MAIL and RCPT have said.
+#[derive(Default)]
+struct Envelope {
+    wishes: Wishes,
+    international: bool,
+}
+
+struct Dialogue {
+    input: BufReader<Patient>,
+    out: BufWriter<io::Stdout>,
+    greeted: bool,
+    envelope: Option<Envelope>,
+    errors: u32,
+}
+
+impl Dialogue {
+    fn new() -> io::Result<Self> {
+        let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+        let patient = Patient {
+            stdin: stdin.into(),
+            until: Instant::now() + SESSION,
+            over: false,
+        };
+        Ok(Self {
+            input: BufReader::with_capacity(64 * 1024, patient),
+            out: BufWriter::new(io::stdout()),
+            greeted: false,
+            envelope: None,
+            errors: 0,
+        })
+    }
+
+    /// Until QUIT, the end, or too much nonsense.
+    fn serve(&mut self, common: &Common, door: &Door) -> io::Result<()> {
+        loop {
+            let Some(line) = self.line()? else {
+                return Ok(());
+            };
+            let Some(line) = line else {
+                self.wrong("500 5.5.2 the line is too long");
+                continue;
+            };
+            let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            match verb.to_ascii_uppercase().as_str() {
+                "QUIT" => {
+                    self.say("221 2.0.0 bye");
+                    return Ok(());
+                }
+                "EHLO" => self.ehlo(rest, true),
+                "HELO" => self.ehlo(rest, false),
+                "MAIL" => self.mail(rest, door),
+                "RCPT" => self.rcpt(rest),
+                "DATA" => self.data(common, door)?,
+                "RSET" => {
+                    self.envelope = None;
+                    self.say("250 2.0.0 ok");
+                }
+                "NOOP" => self.say("250 2.0.0 ok"),
+                "HELP" => {
+                    self.say("214 2.0.0 EHLO MAIL RCPT DATA RSET NOOP VRFY QUIT; see man exosend");
+                }
+                "VRFY" => self.say("252 2.1.5 send it, and it will show"),
+                "AUTH" | "STARTTLS" | "EXPN" | "BDAT" | "ETRN" | "TURN" => {
+                    self.wrong("502 5.5.1 not here");
+                }
+                // Such as HTTP, which somebody has been talked into.
+                _ if !self.greeted => {
+                    self.say("421 4.7.0 this is SMTP");
+                    return Ok(());
+                }
+                _ => self.wrong("500 5.5.2 no such command"),
+            }
+            if self.errors > MOST_ERRORS {
+                self.say("421 4.7.0 too many errors");
+                return Ok(());
+            }
+        }
+    }
+
+    /// A command. `Some(None)`: one that is too long.
+    fn line(&mut self) -> io::Result<Option<Option<String>>> {
+        // RFC 2920 3.2: replies to a group of commands go out together.
+        if self.input.buffer().is_empty() {
+            self.out.flush()?;
+        }
+        let mut line = Vec::new();
+        (&mut self.input)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if !line.ends_with(b"\n") {
+            if (line.len() as u64) < LONGEST_LINE {
+                // The end, in the middle of a command.
+                return Ok(None);
+            }
+            loop {
+                let buffer = self.input.fill_buf()?;
+                let end = memchr::memchr(b'\n', buffer);
+                let (length, last) = (buffer.len(), buffer.is_empty());
+                self.input.consume(end.map_or(length, |end| end + 1));
+                if end.is_some() || last {
+                    return Ok(Some(None));
+                }
+            }
+        }
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Ok(Some(Some(String::from_utf8_lossy(line).into_owned())))
+    }
+
+    fn say(&mut self, reply: &str) {
+        // Whether anybody reads it, the next read will tell.
+        let _ = write!(self.out, "{reply}\r\n");
+    }
+
+    fn wrong(&mut self, reply: &str) {
+        self.errors += 1;
+        self.say(reply);
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|error| gone(&error))
+    }
+
+    fn ehlo(&mut self, name: &str, extended: bool) {
+        if name.trim().is_empty() {
+            return self.wrong("501 5.5.4 EHLO takes a name");
+        }
+        (self.greeted, self.envelope) = (true, None);
+        let host = queue::host();
+        match extended {
+            true => self.say(&format!(
+                "250-{host}\r\n250-PIPELINING\r\n250-SIZE {LARGEST}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
+                 250 ENHANCEDSTATUSCODES"
+            )),
+            false => self.say(&format!("250 {host}")),
+        }
+    }
+
+    fn mail(&mut self, rest: &str, door: &Door) {
+        if !self.greeted || self.envelope.is_some() {
+            return self.wrong("503 5.5.1 not now");
+        }
+        let (sender, parameters) = match path(rest, "FROM:") {
+            Ok(path) => path,
+            Err(reply) => return self.wrong(&reply),
+        };
+        let mut envelope = Envelope::default();
+        for parameter in parameters.split_ascii_whitespace() {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match (
+                name.to_ascii_uppercase().as_str(),
+                value.to_ascii_uppercase().as_str(),
+            ) {
+                ("SIZE", value) => match value.parse::<u64>() {
+                    Ok(size) if size <= LARGEST => {}
+                    Ok(_) => return self.wrong("552 5.3.4 the message is too long"),
+                    Err(_) => return self.wrong("501 5.5.4 SIZE takes a number"),
+                },
+                ("BODY", "7BIT" | "8BITMIME") => {}
+                ("SMTPUTF8", "") => envelope.international = true,
+                _ => return self.wrong("555 5.5.4 no such parameter"),
+            }
+        }
+        if !envelope.international && !sender.is_ascii() {
+            return self.wrong("553 5.6.7 not without SMTPUTF8");
+        }
+        if let (false, Err(reply)) = (sender.is_empty(), right(&sender)) {
+            return self.wrong(&reply);
+        }
+        if let Door::Closed(why) = door {
+            return self.say(&format!("451 4.3.0 {}", clean(why)));
+        }
+        envelope.wishes.sender = Some(sender).filter(|sender| !sender.is_empty());
+        self.envelope = Some(envelope);
+        self.say("250 2.1.0 ok");
+    }
+
+    fn rcpt(&mut self, rest: &str) {
+        let Some(envelope) = &mut self.envelope else {
+            return self.wrong("503 5.5.1 MAIL first");
+        };
+        let verdict = match path(rest, "TO:") {
+            Err(reply) => Err(reply),
+            Ok((_, parameters)) if !parameters.trim().is_empty() => {
+                Err("555 5.5.4 no such parameter".into())
+            }
+            Ok((address, _)) if address.is_empty() => Err("553 5.1.3 no address".into()),
+            Ok((address, _)) if !address.is_ascii() && !envelope.international => {
+                Err("553 5.6.7 not without SMTPUTF8".into())
+            }
+            Ok(_) if envelope.wishes.to.len() >= MOST_RECIPIENTS => {
+                Err("452 4.5.3 too many recipients".into())
+            }
+            Ok((address, _)) => right(&address).map(|()| address),
+        };
+        match verdict {
+            Ok(address) => {
+                envelope.wishes.to.push(address);
+                self.say("250 2.1.5 ok");
+            }
+            Err(reply) => self.wrong(&reply),
+        }
+    }
+
+    fn data(&mut self, common: &Common, door: &Door) -> io::Result<()> {
+        match &self.envelope {
+            None => {
+                self.wrong("503 5.5.1 MAIL first");
+                return Ok(());
+            }
+            Some(envelope) if envelope.wishes.to.is_empty() => {
+                self.wrong("554 5.5.1 no recipient");
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        let wishes = self.envelope.take().unwrap_or_default().wishes;
+        self.say("354 end with a dot on a line of its own");
+        self.out.flush()?;
+        let mut text = Dotted::new(&mut self.input);
+        let mail = Mail::dictated(&mut text, wishes);
+        let taken = mail.and_then(|mail| match door {
+            Door::Queue(spool) => enqueue(mail, spool, common),
+            Door::Straight(config) => straight(mail, config, common),
+            Door::Closed(why) => Err(Failure::new(exit::TRY_AGAIN, why.as_str())),
+        });
+        // Whatever happened, what comes next is a command again.
+        io::copy(&mut text, &mut io::sink())?;
+        let reply = match (taken, text.too_long) {
+            (_, true) => "552 5.3.4 the message is too long".into(),
+            (Ok(words), _) => format!("250 2.0.0 {}", clean(&words)),
+            (Err(failure), _) => refusal(&failure),
+        };
+        self.say(&reply);
+        Ok(())
+    }
+}
+
+fn enqueue(mail: Mail, spool: &Spool, common: &Common) -> Result<String, Failure> {
+    let id = mail.enqueue(common, spool)?;
+    Ok(format!("queued as {id}"))
+}
+
+fn straight(mut mail: Mail, config: &Config, common: &Common) -> Result<String, Failure> {
+    let mut facts = Facts {
+        from: config.account.mailbox().to_owned(),
+        ..Facts::default()
+    };
+    let result = mail.send(common, config, &mut facts);
+    if let Err(failure) = &result {
+        if failure.code() == exit::IN_DOUBT {
+            let line = report::line(&facts, None, Some(failure));
+            let line = format!("event=possible_duplicate {line}");
+            maillog::write(&config.settings.log, &line, true);
+        }
+    }
+    let words = result.as_ref().map(Outcome::text).ok();
+    match (words, conclude(config, common, &facts, result)) {
+        // Some recipients may have been refused; the others have it.
+        (Some(words), _) => Ok(words),
+        (None, Err(failure)) => Err(failure),
+        (None, Ok(())) => Ok(String::new()),
+    }
+}
+
+/// What a client does with it is to try again or to give up, so that is what decides.
+fn refusal(failure: &Failure) -> String {
+    let code = match failure.code() {
+        exit::DATA | exit::USAGE => "554 5.6.0",
+        exit::NO_USER => "550 5.1.1",
+        exit::UNAVAILABLE => "554 5.0.0",
+        _ => "451 4.3.0",
+    };
+    format!("{code} {}", clean(failure.what()))
+}
+
+/// Whether an address could be one. A name without a domain leads where the configuration says.
+fn right(address: &str) -> Result<(), String> {
+    match Message::new().subject("-").to(address).check() {
+        Err(error) if address.contains('@') => {
+            Err(format!("553 5.1.3 {}", clean(&error.to_string())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The path behind `FROM:` or `TO:`, and the parameters behind it. Spaces before it are common, and mean nothing.
+fn path<'l>(rest: &'l str, word: &str) -> Result<(String, &'l str), String> {
+    let syntax = || format!("501 5.5.4 {word}<address>");
+    let behind = match rest.get(..word.len()) {
+        Some(start) if start.eq_ignore_ascii_case(word) => rest.get(word.len()..),
+        _ => None,
+    };
+    let behind = behind
+        .map(str::trim_start)
+        .filter(|path| path.starts_with('<'))
+        .ok_or_else(syntax)?;
+    let mut quoted = false;
+    let end = behind.char_indices().find(|(at, c)| {
+        let escaped = behind
+            .get(..*at)
+            .is_some_and(|before| before.ends_with('\\'));
+        quoted ^= *c == '"' && !escaped;
+        *c == '>' && !quoted
+    });
+    let end = end.map(|(at, _)| at + 1).ok_or_else(syntax)?;
+    let (path, parameters) = behind.split_at_checked(end).ok_or_else(syntax)?;
+    if path.contains(char::is_control) {
+        return Err(syntax());
+    }
+    if path == "<>" {
+        return Ok((String::new(), parameters));
+    }
+    let mut mailboxes = list::parse(path).map_err(|_| syntax())?;
+    match (mailboxes.pop(), mailboxes.is_empty()) {
+        (Some(mailbox), true) => Ok((mailbox.spec, parameters)),
+        _ => Err(syntax()),
+    }
+}
+
+/// One line of printable ASCII.
+fn clean(words: &str) -> String {
+    const LONGEST: usize = 400;
+    let printable = |c: char| match c {
+        ' '..='~' => c,
+        _ => '?',
+    };
+    words.chars().take(LONGEST).map(printable).collect()
+}
+
+/// Standard input, whose every read has an end.
+struct Patient {
+    stdin: File,
+    until: Instant,
+    /// It has waited in vain once.
+    over: bool,
+}
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.over {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let left = self.until.saturating_duration_since(Instant::now());
+        let patience = Timespec::try_from((PATIENCE * minute()).min(left)).ok();
+        let ready = poll(
+            &mut [PollFd::new(&self.stdin, PollFlags::IN)],
+            patience.as_ref(),
+        )?;
+        match ready {
+            0 => {
+                self.over = true;
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            _ => self.stdin.read(into),
+        }
+    }
+}
+
+/// A message as DATA brings it (RFC 5321 4.5.2): ends at CRLF.CRLF and nothing else, and a dot that begins a line, which
+/// is what stands behind a CRLF, was put there on the way.
+struct Dotted<'i, R> {
+    input: &'i mut R,
+    seen: Seen,
+    length: u64,
+    too_long: bool,
+}
+
+/// What came last, as far as it may be a part of the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Text,
+    Cr,
+    /// The beginning of a line.
+    Line,
+    Dot,
+    DotCr,
+    End,
+}
+
+impl<'i, R: BufRead> Dotted<'i, R> {
+    fn new(input: &'i mut R) -> Self {
+        Self {
+            input,
+            seen: Seen::Line,
+            length: 0,
+            too_long: false,
+        }
+    }
+}
+
+impl<R: BufRead> Read for Dotted<'_, R> {
+    /// Fails once where the message is too long; what is read behind that is for nobody.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        // Behind the end nothing is read: the client waits for its reply.
+        while self.seen != Seen::End && filled == 0 && !into.is_empty() {
+            let piece = self.input.fill_buf()?;
+            if piece.is_empty() {
+                let what = "the message has no end";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            }
+            let mut used = 0;
+            while let (Some(&byte), Some(place)) = (piece.get(used), into.get_mut(filled)) {
+                let (seen, text) = match (self.seen, byte) {
+                    (Seen::End, _) => break,
+                    (Seen::Line, b'.') => (Seen::Dot, None),
+                    (Seen::Dot, b'\r') => (Seen::DotCr, None),
+                    (Seen::DotCr, b'\n') => (Seen::End, None),
+                    // Text after all.
+                    (Seen::DotCr, _) => (Seen::Cr, Some(b'\r')),
+                    (_, b'\r') => (Seen::Cr, Some(byte)),
+                    (Seen::Cr, b'\n') => (Seen::Line, Some(byte)),
+                    (_, _) => (Seen::Text, Some(byte)),
+                };
+                // What stands behind a CR that was kept back is looked at again.
+                let again = self.seen == Seen::DotCr && seen != Seen::End;
+                used += usize::from(!again);
+                self.seen = seen;
+                if let Some(text) = text {
+                    *place = text;
+                    filled += 1;
+                    self.length += 1;
+                }
+            }
+            self.input.consume(used);
+            if self.length > LARGEST && !self.too_long {
+                self.too_long = true;
+                return Err(io::Error::other("the message is too long"));
+            }
+        }
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(wire: &[u8], piece: usize, block: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut input = BufReader::with_capacity(piece, wire);
+        let mut text = Vec::new();
+        let mut dotted = Dotted::new(&mut input);
+        let mut buffer = vec![0; block];
+        loop {
+            match dotted.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => text.extend(&buffer[..n]),
+                Err(_) => return None,
+            }
+        }
+        let mut rest = Vec::new();
+        input.read_to_end(&mut rest).unwrap();
+        Some((text, rest))
+    }
+
+    /// RFC 5321 4.5.2, as it is written.
+    fn expected(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let framed = [b"\r\n", wire].concat();
+        let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
+        let text = framed[..end + 2].to_vec();
+        let mut plain = Vec::new();
+        for (at, &byte) in text.iter().enumerate() {
+            if !(byte == b'.' && at >= 2 && &text[at - 2..at] == b"\r\n") {
+                plain.push(byte);
+            }
+        }
+        Some((plain[2..].to_vec(), framed[end + 5..].to_vec()))
+    }
+
+    /// Every text of up to seven of the bytes that matter, however it comes and is asked for.
+    #[test]
+    fn nothing_but_crlf_dot_crlf_ends_a_message() {
+        let mut texts = vec![Vec::new()];
+        for length in 1..=7 {
+            texts = texts
+                .iter()
+                .flat_map(|text: &Vec<u8>| {
+                    [b'.', b'\r', b'\n', b'a'].map(|byte| [text.as_slice(), &[byte]].concat())
+                })
+                .collect();
+            for text in &texts {
+                let wire = [text.as_slice(), b"\r\n.\r\nRSET"].concat();
+                let expected = expected(&wire);
+                for (piece, block) in [(1, 1), (2, 3), (64, 1), (64, 64)] {
+                    assert_eq!(taken(&wire, piece, block), expected, "{text:?} {length}");
+                }
+            }
+        }
+        assert_eq!(taken(b"a\n.\n", 64, 64), None, "no end at all");
+    }
+
+    #[test]
+    fn paths() {
+        for (rest, expected) in [
+            ("TO:<ann@example.com>", Some(("ann@example.com", ""))),
+            (
+                "to: <ann@example.com> X=1",
+                Some(("ann@example.com", " X=1")),
+            ),
+            ("TO:<root>", Some(("root", ""))),
+            ("TO:<>", Some(("", ""))),
+            ("TO:<\"a>b\"@x.org> Y", Some(("\"a>b\"@x.org", " Y"))),
+            ("TO:<@a,@b:ann@x.org>", Some(("ann@x.org", ""))),
+            ("TO:ann@example.com", None),
+            ("TO:<ann@example.com", None),
+            ("TO:<a\tb@x>", None),
+            ("FROM:<a@x>", None),
+            ("", None),
+        ] {
+            let path = path(rest, "TO:").ok();
+            let path = path
+                .as_ref()
+                .map(|(address, rest)| (address.as_str(), *rest));
+            assert_eq!(path, expected, "{rest}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The queue: what is taken is delivered, whatever happens in between. The program as it is, and the stand-in as judge.
+
+mod clock;
+mod drop;
+mod office;
+mod pace;
+mod retry;
+
+mod smtp;
+mod steer;
+mod submit;
+mod way;

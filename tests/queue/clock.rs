@@ -1,0 +1,73 @@
+//! A machine whose clock is wrong.
+
+use super::office::{NOTE, Office, minutes};
+use crate::exchange::{Fault, Step};
+
+const YEAR_2026: u64 = 1_796_000_000;
+
+#[test]
+fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
+    let office = Office::new();
+    office.set_clock("first", 100, 5);
+    office.submit(&["ann@example.com"], NOTE);
+    office
+        .machine
+        .exchange
+        .on(Step::Rcpt, Fault::reply("450 4.2.1 later"));
+    assert_eq!(office.run(), 0);
+    // NTP, within the same boot: the first pause is a minute.
+    office.set_clock("first", 130, YEAR_2026);
+    office.run();
+    assert_eq!(office.log("deferred").len(), 1, "not due");
+    office.set_clock("first", 170, YEAR_2026 + 40);
+    office.run();
+    assert_eq!(office.log("deferred").len(), 2);
+    // Another boot, in 1970 again: what lies ahead counts as long past.
+    office.set_clock("second", 10, 7);
+    office.run();
+    assert_eq!(office.log("deferred").len(), 3);
+    office.set_clock("second", 20, YEAR_2026 + 1_000_000_000);
+    office.pass(minutes(60));
+    office.run();
+    assert_eq!(
+        (office.waiting(), office.count("failed")),
+        (1, 0),
+        "not 30 years old"
+    );
+    office
+        .machine
+        .exchange
+        .on(Step::Rcpt, Fault::reply("250 2.1.5 ok"));
+    assert_eq!(office.run_now(), 0);
+    assert_eq!(office.arrived().len(), 1);
+}
+
+#[test]
+fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::disconnect());
+    office.run();
+    let state = office.path("state/mailbox");
+    for damage in [
+        &b""[..],
+        &[0; 4096],
+        b"mailbox robot@contoso.com\nwait 99999999999999999999\nwait x\nsent\nsent a b c\n",
+        &[0xff; 300],
+    ] {
+        std::fs::write(&state, damage).unwrap();
+        assert_eq!(office.run(), 0);
+        assert_eq!(office.waiting(), 1);
+    }
+    assert_eq!(office.log("held").len(), 5, "{:?}", office.log("held"));
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::reply("220 well"));
+    office.submit(&["bob@example.com"], NOTE);
+    assert_eq!(office.run_now(), 0);
+    assert_eq!(office.arrived().len(), 2);
+}

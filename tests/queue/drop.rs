@@ -1,0 +1,235 @@
+//! What hostile and unlucky people leave in `drop`, and deaths at every step of the way.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use super::office::{NOTE, Office, minutes};
+use crate::exchange::Exchange;
+use crate::machine::start;
+
+#[test]
+fn a_submitter_that_dies_has_promised_nothing_or_is_kept_to_it() {
+    for (place, delivered) in [
+        ("before open", 0),
+        ("after open", 0),
+        ("mid write", 0),
+        ("after write", 0),
+        ("after mark", 1),
+        ("after sync", 1),
+    ] {
+        let office = Office::new();
+        let mut command = office.command("exosend");
+        command.arg("ann@example.com").env("QUEUE_TEST_DIE", place);
+        let mut child = start(&mut command);
+        use std::io::Write;
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(NOTE.as_bytes())
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "{place}");
+        assert_eq!(office.run(), 0);
+        assert_eq!(office.arrived().len(), delivered, "{place}");
+        // What nobody writes any more is gone after an hour.
+        assert_eq!(
+            office.waiting(),
+            usize::from(delivered == 0 && place != "before open"),
+            "{place}"
+        );
+        office.pass(minutes(61));
+        assert_eq!(office.run(), 0);
+        assert_eq!(office.waiting(), 0, "{place}");
+        assert_eq!(office.arrived().len(), delivered, "{place}");
+    }
+}
+
+#[test]
+fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_arrived() {
+    for (place, delivered, in_doubt) in [
+        ("after takeover", 1, false),
+        ("after claim", 1, false),
+        ("before mail", 1, false),
+        ("mid data", 1, false),
+        ("before dot", 1, false),
+        ("after rename", 1, true),
+        ("after 250", 2, true),
+        ("after unlink", 1, false),
+    ] {
+        let office = Office::new();
+        office.submit(&["ann@example.com"], NOTE);
+        office.run_dying_at(place);
+        assert_eq!(office.run(), 0);
+        if in_doubt {
+            assert_eq!(office.waiting(), 1, "{place}: not sent again at once");
+            office.pass(minutes(15));
+            assert_eq!(office.run(), 0);
+        }
+        let arrived = office.arrived();
+        assert_eq!(arrived.len(), delivered, "{place}");
+        assert!(
+            arrived
+                .iter()
+                .all(|message| message.data == arrived[0].data)
+        );
+        assert_eq!(
+            office.log("possible_duplicate").len(),
+            usize::from(in_doubt),
+            "{place}"
+        );
+        assert_eq!(office.waiting() + office.count("failed"), 0, "{place}");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    let drop = office.path("drop");
+    let put = |name: &str, text: &[u8]| {
+        let path = drop.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o740)).unwrap();
+    };
+    let good = fs::read(office.only("drop")).unwrap();
+    put("zero", b"");
+    put(&"0".repeat(32), b"");
+    put(
+        &"1".repeat(32),
+        b"exosend 1\nto ann@example.com\n\nSubject: no end\n\n",
+    );
+    put(&"2".repeat(32), &good[..good.len() - 30]);
+    put(&"3".repeat(32), &[&good[..], b"\n"].concat());
+    let mut altered = good.clone();
+    let at = altered.len() - 80;
+    altered[at] ^= 1;
+    put(&"4".repeat(32), &altered);
+    put(
+        &"5".repeat(32),
+        &[&b"exosend 1\nserver evil.example\n"[..], &good[10..]].concat(),
+    );
+    put(&"6".repeat(32), &[0xff; 5000]);
+    symlink("/etc/passwd", drop.join("7".repeat(32))).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(drop.join("8".repeat(32)))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let elsewhere = office.machine.path("elsewhere");
+    fs::write(&elsewhere, &good).unwrap();
+    fs::set_permissions(&elsewhere, Permissions::from_mode(0o740)).unwrap();
+    fs::hard_link(&elsewhere, drop.join("9".repeat(32))).unwrap();
+    fs::create_dir_all(drop.join("folder/in/folder")).unwrap();
+
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!(
+        (arrived.len(), &*arrived[0].to),
+        (1, &["ann@example.com".to_owned()][..])
+    );
+    assert_eq!(office.count("failed"), 9, "kept, for somebody to look at");
+    assert_eq!(office.log("failed").len(), 9);
+    assert_eq!(office.log("foreign").len(), 3);
+    assert_eq!(office.only("drop"), drop.join("folder"));
+    assert_eq!(fs::read(&elsewhere).unwrap(), good);
+    // Told once.
+    assert_eq!(office.run(), 0);
+    assert_eq!(
+        (office.log("failed").len(), office.log("foreign").len()),
+        (9, 3)
+    );
+}
+
+#[test]
+fn no_message_takes_the_place_of_another() {
+    let office = Office::new();
+    let exchange = &office.machine.exchange;
+    exchange.on(
+        crate::exchange::Step::Rcpt,
+        crate::exchange::Fault::reply("451 4.2.1 later"),
+    );
+    office.submit(&["ann@example.com"], NOTE);
+    let name = office.only("drop");
+    assert_eq!(office.run(), 0);
+    let first = fs::read(office.only("queue")).unwrap();
+    // Who got it through another recipient knows its id from the Message-ID.
+    office.submit(&["bob@example.com"], "Subject: other\n\nx\n");
+    fs::rename(office.only("drop"), &name).unwrap();
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.count("queue"), 2);
+    assert_eq!(
+        fs::read(office.path("queue").join(name.file_name().unwrap())).unwrap(),
+        first
+    );
+}
+
+#[test]
+fn a_writer_at_work_is_left_alone_for_as_long_as_it_takes() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!(office.run(), 0);
+    let begun = office.path("drop").join("a".repeat(32));
+    fs::write(&begun, "exosend 1\n").unwrap();
+    let mut flock = Command::new("flock");
+    flock.arg(&begun).args(["-c", "echo locked; exec cat"]);
+    let mut writer = start(&mut flock);
+    let mut said = [0; 7];
+    std::io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut said).unwrap();
+    office.pass(minutes(60 * 24 * 30));
+    assert_eq!(office.run(), 0);
+    assert!(begun.exists());
+    drop(writer.stdin.take());
+    writer.wait().unwrap();
+    assert_eq!(office.run(), 0);
+    assert!(!begun.exists());
+}
+
+/// Its owner may hold a descriptor from before: what is sent is what was promised, or nothing.
+#[test]
+fn what_changes_while_it_is_sent_does_not_arrive() {
+    use std::os::unix::fs::FileExt;
+    let exchange = Exchange::builder().discard_bodies().start();
+    let office = Office::with(exchange);
+    let line = format!("{}\n", "x".repeat(76));
+    office.submit(
+        &["ann@example.com"],
+        format!("Subject: x\n\n{}", line.repeat(200_000)),
+    );
+    office.submit(&["bob@example.com"], NOTE);
+    let mut files: Vec<_> = fs::read_dir(office.path("drop"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort_by_key(|path| path.metadata().unwrap().len());
+    let long = File::options()
+        .write(true)
+        .open(files.pop().unwrap())
+        .unwrap();
+    let slow = crate::exchange::Fault::delay(std::time::Duration::from_millis(300));
+    office
+        .machine
+        .exchange
+        .on(crate::exchange::Step::Data, slow);
+    let mut run = start(office.command("exosend").args(["queue", "run"]));
+    while !office
+        .machine
+        .exchange
+        .transcript()
+        .iter()
+        .any(|line| line.contains("DATA"))
+    {
+        std::thread::yield_now();
+    }
+    long.write_all_at(b"forged", 15_000_000).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    let arrived = office.arrived();
+    assert_eq!(
+        (arrived.len(), arrived[0].to[0].as_str()),
+        (1, "bob@example.com")
+    );
+    assert_eq!(office.count("failed"), 1);
+    assert!(office.log("failed")[0].contains("changed while it was sent"));
+}

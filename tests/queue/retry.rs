@@ -1,0 +1,314 @@
+//! Whose fault a failure is, and when it is tried again.
+
+use std::time::Duration;
+
+use super::office::{NOTE, Office, minutes};
+use crate::exchange::{Answer, Exchange, Fault, Step};
+
+/// Logins that were tried.
+fn logins(office: &Office) -> usize {
+    let transcript = office.machine.exchange.settle().transcript();
+    transcript
+        .iter()
+        .filter(|line| line.starts_with("C: AUTH"))
+        .count()
+}
+
+/// The next attempts come after these pauses, and not half a minute earlier.
+fn expect_pauses(office: &Office, pauses: &[u64], count: impl Fn(&Office) -> usize) {
+    for (n, pause) in pauses.iter().enumerate() {
+        let before = count(office);
+        office.pass(minutes(*pause) - Duration::from_secs(30));
+        office.run();
+        assert_eq!(
+            count(office),
+            before,
+            "pause {n} is shorter than {pause} minutes"
+        );
+        office.pass(Duration::from_secs(30));
+        office.run();
+        assert_eq!(
+            count(office),
+            before + 1,
+            "pause {n} is longer than {pause} minutes"
+        );
+    }
+}
+
+#[test]
+fn each_row_of_the_throttle_table() {
+    for (step, reply, wait, code) in [
+        (
+            Step::Accept,
+            "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+            1,
+            0,
+        ),
+        (Step::Accept, "451 4.7.500 Server busy", 1, 0),
+        (Step::Mail, "451 4.3.0 Try again", 1, 0),
+        (Step::Mail, "454 4.7.0 Temporary", 1, 0),
+        (Step::Greeting, "421 4.3.2 Service not available", 1, 0),
+        (
+            Step::Accept,
+            "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
+            60,
+            0,
+        ),
+        (Step::Accept, "550 5.2.251 Sender throttled", 24 * 60, 69),
+        (Step::Accept, "550 5.2.255 Sender throttled", 24 * 60, 69),
+        (Step::Auth, "535 5.7.3 Authentication unsuccessful", 1, 77),
+    ] {
+        let office = Office::new();
+        for to in ["ann@example.com", "bob@example.com", "cid@example.com"] {
+            office.submit(&[to], NOTE);
+        }
+        office.machine.exchange.on_nth(step, 1, Fault::reply(reply));
+        if step == Step::Auth {
+            // A refusal of a token just fetched, and no second one.
+            office.machine.exchange.on(step, Fault::reply(reply));
+        }
+        assert_eq!(office.run(), code, "{reply}");
+        assert_eq!(
+            (office.arrived().len(), office.waiting()),
+            (0, 3),
+            "{reply}: all wait"
+        );
+        let held = office.log("held");
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert!(
+            held[0].contains(&format!(" wait={} ", wait * 60)),
+            "{held:?}"
+        );
+        assert!(office.log("failed").is_empty() && office.log("deferred").is_empty());
+        office.pass(minutes(wait) - Duration::from_secs(1));
+        office.run();
+        assert_eq!(office.arrived().len(), 0, "{reply}: left alone");
+        if step != Step::Auth {
+            office.pass(Duration::from_secs(1));
+            assert_eq!(office.run(), 0);
+            assert_eq!(
+                (office.arrived().len(), office.waiting()),
+                (3, 0),
+                "{reply}"
+            );
+        }
+    }
+}
+
+#[test]
+fn too_many_connections_cost_one_of_ours_for_ten_minutes() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    let crowded = "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded";
+    office
+        .machine
+        .exchange
+        .on_nth(Step::Accept, 1, Fault::reply(crowded));
+    assert_eq!(office.run(), 0);
+    assert!(
+        office.log("held")[0].contains("trouble=connections"),
+        "{:?}",
+        office.log("held")
+    );
+    assert_eq!((office.arrived().len(), office.waiting()), (0, 1));
+    // The mailbox is not at fault, and there are two connections left.
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 1);
+    let state = std::fs::read_to_string(office.path("state/mailbox")).unwrap();
+    assert!(state.contains("\nfewer 1\n"), "{state}");
+}
+
+#[test]
+fn a_mailbox_that_cannot_be_reached_is_tried_less_and_less_often_and_nothing_is_lost() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    office.submit(&["bob@example.com"], NOTE);
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::disconnect());
+    office.run();
+    let connections = |office: &Office| office.log("held").len();
+    expect_pauses(&office, &[1, 2, 5, 15, 30, 60, 60, 60], connections);
+    for _ in 0..3 * 24 {
+        office.pass(minutes(60));
+        office.run();
+    }
+    assert_eq!(
+        (office.waiting(), office.count("failed")),
+        (2, 0),
+        "three days later"
+    );
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::reply("220 well"));
+    office.pass(minutes(60));
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
+}
+
+#[test]
+fn a_day_of_535_costs_one_login_per_step() {
+    let office = Office::new();
+    for _ in 0..20 {
+        office.submit(&["ann@example.com"], NOTE);
+    }
+    office.machine.exchange.on(
+        Step::AuthBlob,
+        Fault::reply("535 5.7.3 Authentication unsuccessful"),
+    );
+    for _ in 0..24 * 12 {
+        assert_eq!(office.run(), 77);
+        office.pass(minutes(5));
+    }
+    // 0, 5 (for 1), 10 (for 2), 15, 30, 60 minutes and then each hour.
+    let attempts = logins(&office);
+    assert!((25..=32).contains(&attempts), "{attempts}");
+    assert_eq!((office.waiting(), office.count("failed")), (20, 0));
+    assert_eq!(
+        office.log("failed").len() + office.log("refused").len(),
+        0,
+        "nobody is told of it by mail"
+    );
+}
+
+#[test]
+fn an_expired_secret_is_shown_to_entra_seldom() {
+    let expired = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#;
+    let office = Office::with(
+        Exchange::builder()
+            .token(Answer::status(401).body(expired))
+            .start(),
+    );
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!(office.run(), 77);
+    let requests = |office: &Office| office.machine.exchange.token_requests().len();
+    expect_pauses(&office, &[1, 2, 5, 15, 30, 60, 240, 240], requests);
+}
+
+#[test]
+fn a_message_that_is_put_off_keeps_nobody_waiting_and_has_its_time() {
+    let exchange = Exchange::builder().refuse("ann@example.com", "450 4.2.1 greylisted");
+    let office = Office::with(exchange.start());
+    office.submit(&["ann@example.com"], NOTE);
+    office.submit(&["bob@example.com"], NOTE);
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 1);
+    let attempts = |office: &Office| office.log("deferred").len();
+    expect_pauses(&office, &[1, 2, 5, 15, 30, 60], attempts);
+    office.pass(minutes(60 * 24 * 7));
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
+    let failed = office.log("failed");
+    assert!(
+        failed[0].contains("its time is over; last: recipient <ann@example.com>: 450 4.2.1"),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn who_is_refused_is_told_of_and_the_others_get_it() {
+    let exchange = Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
+    let office = Office::with(exchange.start());
+    office.configure("local_recipient = ops@contoso.com");
+    // cid is the third.
+    let later = Fault::reply("450 4.2.1 later");
+    office.machine.exchange.on_nth(Step::Rcpt, 3, later);
+    let to = ["ann@example.com", "bob@example.com", "cid@example.com"];
+    office.submit(&to, "Subject: private\n\nsecret plans\n");
+    assert_eq!(office.run(), 0);
+    assert_eq!(
+        office.log("refused").len(),
+        1,
+        "{:?}",
+        office.log("refused")
+    );
+    let arrived = office.arrived();
+    assert_eq!(arrived[0].to, ["ann@example.com"]);
+    // The digest: what became of whom, and nothing of the message.
+    let digest = &arrived[1];
+    assert_eq!(
+        (
+            digest.to[0].as_str(),
+            digest.header("Auto-Submitted").as_deref()
+        ),
+        ("ops@contoso.com", Some("auto-generated"))
+    );
+    assert!(digest.text().contains("bob@example.com") && digest.text().contains("550 5.1.10"));
+    assert!(
+        !digest.text().contains("private")
+            && !digest.text().contains("plans")
+            && !digest.text().contains("ann@")
+    );
+    // Once a day, whatever else happens; and nobody gets anything twice.
+    office.submit(&["bob@example.com"], NOTE);
+    office.pass(minutes(1));
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 3, "{:?}", office.log("sent"));
+    assert_eq!(office.arrived()[2].to, ["cid@example.com"]);
+    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
+    office.pass(minutes(60 * 24));
+    assert_eq!(office.run(), 0);
+    let last = office.machine.last();
+    assert_eq!(last.to, ["ops@contoso.com"]);
+    assert!(
+        !last
+            .text()
+            .contains("550 5.1.10 Recipient not found\r\n\r\n")
+    );
+    office.pass(minutes(60 * 24));
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 4, "nothing to tell");
+}
+
+#[test]
+fn what_may_have_arrived_is_sent_again_twice_at_most() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    office
+        .machine
+        .exchange
+        .on(Step::Accept, Fault::disconnect());
+    let mut copies = Vec::new();
+    for _ in 0..10 {
+        assert_eq!(office.run(), 0);
+        copies.push(office.arrived().len());
+        office.pass(minutes(15));
+    }
+    assert_eq!(copies[..4], [1, 2, 3, 3]);
+    assert_eq!(copies[9], 3);
+    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
+    let arrived = office.arrived();
+    assert!(
+        arrived
+            .iter()
+            .all(|copy| copy.header("Message-ID") == arrived[0].header("Message-ID"))
+    );
+    assert_eq!(office.log("possible_duplicate").len(), 2);
+    assert!(office.log("failed")[0].contains("may have been delivered"));
+}
+
+#[test]
+fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    office.configure("tenant = another\nnonsense = 1");
+    // The spool stands in it, too: so this is the command's own way to name it.
+    let spool = office.path("");
+    let run = crate::machine::finish(
+        office
+            .command("exosend")
+            .args(["queue", "run"])
+            .env("EXOSEND_SPOOL", &spool),
+        "",
+    );
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (78, "", "")
+    );
+    assert_eq!(office.waiting(), 1);
+    office.configure("");
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 1, "at once");
+}

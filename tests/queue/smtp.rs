@@ -1,0 +1,309 @@
+//! `-bs`: SMTP on standard input.
+
+use std::process::Command;
+
+use super::office::Office;
+use crate::exchange::{Exchange, Fault, Step};
+use crate::machine::{Machine, end, finish, start};
+
+/// What the client says, all at once, and the replies' codes.
+fn codes(output: &str) -> Vec<&str> {
+    assert!(output.ends_with("\r\n"), "{output}");
+    let lines = output.split_terminator("\r\n");
+    lines
+        .filter(|line| line.as_bytes().get(3) == Some(&b' '))
+        .map(|line| &line[..3])
+        .collect()
+}
+
+fn speak(office: &Office, client: &str) -> String {
+    let run = finish(
+        office
+            .command("sendmail")
+            .args(["-bs", "-odb", "-oem", "-i"]),
+        client,
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{client}");
+    run.stdout
+}
+
+#[test]
+fn messages_go_into_the_queue_with_what_was_missing() {
+    let office = Office::new();
+    let said = speak(
+        &office,
+        "EHLO web1\r\nMAIL FROM:<ops@example.org> SIZE=90 BODY=8BITMIME\r\nRCPT TO:<ann@example.com>\r\n\
+         RCPT TO: <bob@example.com>\r\nDATA\r\nSubject: one\r\nBcc: eve@example.com\r\n\r\n..dot\r\n.. \r\nend\r\n.\r\n\
+         RSET\r\nNOOP\r\nHELP\r\nVRFY ann\r\nmail from:<>\r\nrcpt to:<root>\r\ndata\r\nSubject: two\r\n\r\nx\r\n.\r\nQUIT\r\n",
+    );
+    assert_eq!(
+        codes(&said),
+        [
+            "220", "250", "250", "250", "250", "354", "250", "250", "250", "214", "252", "250",
+            "250", "354", "250", "221"
+        ]
+    );
+    for offered in [
+        "PIPELINING",
+        "SIZE 157286400",
+        "8BITMIME",
+        "SMTPUTF8",
+        "ENHANCEDSTATUSCODES",
+    ] {
+        assert!(said.contains(&format!("{offered}\r\n")), "{said}");
+    }
+    assert!(!said.contains("AUTH") && !said.contains("STARTTLS"));
+    office.configure("local_recipient = ops@contoso.com");
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!(
+        (&arrived[0].to[..], &arrived[1].to[..]),
+        (
+            &["ann@example.com".to_owned(), "bob@example.com".into()][..],
+            &["ops@contoso.com".to_owned()][..]
+        )
+    );
+    assert!(arrived[0].text().ends_with("\r\n\r\n.dot\r\n. \r\nend\r\n"));
+    assert!(!arrived[0].text().contains("eve@"));
+    assert_eq!(arrived[0].header("Reply-To").unwrap(), "ops@example.org");
+    let id = said
+        .split("queued as ")
+        .nth(1)
+        .unwrap()
+        .split("\r\n")
+        .next()
+        .unwrap();
+    assert!(arrived[0].header("Message-ID").unwrap().contains(id));
+}
+
+#[test]
+fn out_of_place_out_of_bounds_and_not_here() {
+    let office = Office::new();
+    for (client, expected) in [
+        (
+            "MAIL FROM:<a@x.org>\r\nEHLO x\r\nQUIT\r\n",
+            &["220", "503", "250", "221"][..],
+        ),
+        (
+            "HELO x\r\nRCPT TO:<a@x.org>\r\nDATA\r\nMAIL FROM:<a@x.org>\r\nMAIL FROM:<a@x.org>\r\nDATA\r\n",
+            &["220", "250", "503", "503", "250", "503", "554"],
+        ),
+        (
+            "EHLO x\r\nMAIL FROM:<a@x.org> SIZE=157286401\r\nMAIL FROM:<a@x.org> SIZE=x\r\nMAIL FROM:<a@x.org> RET=HDRS\r\n",
+            &["220", "250", "552", "501", "555"],
+        ),
+        (
+            "EHLO x\r\nMAIL a@x.org\r\nMAIL FROM:<j\u{f6}rg@x.org>\r\nMAIL FROM:<j\u{f6}rg@x.org> SMTPUTF8\r\nRCPT TO:<\u{e4}nn@x.org>\r\n",
+            &["220", "250", "501", "553", "250", "250"],
+        ),
+        (
+            "EHLO x\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<>\r\nRCPT TO:<a@x.org,b@x.org>\r\nRCPT TO:<a@x.org> NOTIFY=NEVER\r\nRCPT TO:<\u{e4}nn@x.org>\r\n",
+            &["220", "250", "250", "553", "501", "555", "553"],
+        ),
+        (
+            "EHLO x\r\nAUTH LOGIN\r\nSTARTTLS\r\nEXPN x\r\nBDAT 3 LAST\r\nXYZ\r\n",
+            &["220", "250", "502", "502", "502", "502", "500"],
+        ),
+        // A browser that was talked into it, and what it would say next.
+        (
+            "POST / HTTP/1.1\r\nEHLO x\r\nMAIL FROM:<a@x.org>\r\n",
+            &["220", "421"],
+        ),
+        // The end in the middle of anything.
+        ("EHLO x\r\nMAIL FRO", &["220", "250"]),
+        ("", &["220"]),
+    ] {
+        assert_eq!(codes(&speak(&office, client)), expected, "{client}");
+    }
+    let long = format!("EHLO x\r\nNOOP {}\r\nQUIT\r\n", "x".repeat(100_000));
+    assert_eq!(codes(&speak(&office, &long)), ["220", "250", "500", "221"]);
+    let errors = format!("EHLO x\r\n{}", "XYZ\r\n".repeat(100));
+    assert_eq!(codes(&speak(&office, &errors)).len(), 2 + 21 + 1);
+    let many = format!(
+        "EHLO x\r\nMAIL FROM:<>\r\n{}QUIT\r\n",
+        "RCPT TO:<ann@example.com>\r\n".repeat(1001)
+    );
+    assert_eq!(codes(&speak(&office, &many))[1002..], ["250", "452", "221"]);
+    assert_eq!(office.waiting(), 0);
+}
+
+#[test]
+fn only_crlf_dot_crlf_ends_a_message() {
+    let office = Office::new();
+    let client = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\none\n.\nMAIL FROM:<>\n\
+                  RCPT TO:<eve@example.com>\nDATA\nforged\r.\r\n.\nend\r\n.\r\nQUIT\r\n";
+    assert_eq!(
+        codes(&speak(&office, client)),
+        ["220", "250", "250", "250", "354", "250", "221"]
+    );
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!(
+        (arrived.len(), &arrived[0].to[..]),
+        (1, &["ann@example.com".to_owned()][..])
+    );
+    assert!(
+        arrived[0]
+            .text()
+            .ends_with("\r\nforged\r\n.\r\n.\r\nend\r\n")
+            || arrived[0].text().contains("forged")
+    );
+    // A message without an end is none.
+    let client = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\nbody\n.\n";
+    let run = finish(office.command("sendmail").arg("-bs"), client);
+    assert_eq!(codes(&run.stdout), ["220", "250", "250", "250", "354"]);
+    assert_eq!((run.code, office.waiting()), (75, 0));
+}
+
+#[test]
+fn a_message_that_is_too_long_is_passed_over() {
+    let office = Office::new();
+    let mut client =
+        "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\n"
+            .to_owned();
+    client.push_str(&format!("{}\r\n", "x".repeat(998)).repeat(157_400));
+    client.push_str(".\r\nNOOP\r\nQUIT\r\n");
+    assert_eq!(
+        codes(&speak(&office, &client)),
+        ["220", "250", "250", "250", "354", "552", "250", "221"]
+    );
+    assert_eq!(office.waiting(), 0);
+}
+
+#[test]
+fn without_a_queue_it_goes_straight_and_the_client_hears_how_it_went() {
+    for (step, fault, expected) in [
+        (
+            Step::Quit,
+            Fault::reply("221 bye"),
+            "250 2.0.0 250 2.0.0 OK ",
+        ),
+        (
+            Step::Accept,
+            Fault::reply("451 4.7.500 Server busy"),
+            "451 4.3.0 accept: 451 4.7.500 Server busy",
+        ),
+        (
+            Step::Accept,
+            Fault::reply("554 5.6.0 Corrupt message content"),
+            "554 5.0.0 accept: 554 5.6.0 Corrupt",
+        ),
+        (
+            Step::Rcpt,
+            Fault::reply("550 5.1.10 Recipient not found"),
+            "550 5.1.1 recipient <ann@example.com>: 550 5.1.10",
+        ),
+        (
+            Step::AuthBlob,
+            Fault::reply("535 5.7.3 Authentication unsuccessful"),
+            "451 4.3.0 auth robot@contoso.com: 535 5.7.3",
+        ),
+        (Step::Accept, Fault::disconnect(), "451 4.3.0 accept: "),
+    ] {
+        let machine = Machine::with(Exchange::builder().on(step, fault).start());
+        machine.configure(&format!("log = {}", machine.path("log").display()));
+        let client = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n";
+        let run = finish(machine.command("sendmail").arg("-bs"), client);
+        let reply = run.stdout.lines().rev().nth(1).unwrap();
+        assert!(reply.starts_with(expected), "{reply}");
+        assert_eq!(run.code, 0);
+        let log = std::fs::read_to_string(machine.path("log")).unwrap();
+        assert_eq!(
+            log.contains("event=possible_duplicate"),
+            expected == "451 4.3.0 accept: ",
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_hangs_is_let_go() {
+    let office = Office::new();
+    for said in [
+        "EHLO x\r\n",
+        "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n",
+    ] {
+        let mut command = office.command("sendmail");
+        let mut child = start(command.arg("-bs").env("QUEUE_TEST_MINUTE", "20"));
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, said.as_bytes()).unwrap();
+        let run = end(child);
+        drop(stdin);
+        assert_eq!(
+            (run.code, codes(&run.stdout).last()),
+            (75, Some(&"421")),
+            "{said}"
+        );
+    }
+    assert_eq!(office.waiting(), 0);
+}
+
+/// Python's own client, over a pipe and over a socket as a unit would give it.
+const PYTHON: &str = r#"
+import smtplib, socket, subprocess, sys, email.message
+
+class Child(smtplib.SMTP):
+    def __init__(self, stdin):
+        self.pair = stdin
+        super().__init__()
+        self.connect("queue", 25)
+    def _get_socket(self, host, port, timeout):
+        ours, theirs = self.pair()
+        self.child = subprocess.Popen([sys.argv[1], "-bs"], stdin=theirs, stdout=theirs)
+        theirs.close()
+        return ours
+
+def unix():
+    return socket.socketpair()
+
+def tcp(host="127.0.0.1"):
+    listener = socket.create_server((host, 0))
+    ours = socket.create_connection(listener.getsockname())
+    return ours, listener.accept()[0]
+
+for pair in unix, tcp:
+    client = Child(pair)
+    code, _ = client.ehlo()
+    assert code == 250 and client.has_extn("smtputf8") and client.esmtp_features["size"] == "157286400"
+    message = email.message.EmailMessage()
+    message["Subject"] = "Grüße " + pair.__name__
+    message["From"] = "night@shop.example"
+    message["To"] = "ann@example.com"
+    message.set_content("größer\n.\n..dots\n" + "x" * 2000 + "\n")
+    refused = client.send_message(message, to_addrs=["ann@example.com", "bob@example.com", "@nonsense"])
+    assert list(refused) == ["@nonsense"], refused
+    for n in range(20):
+        client.sendmail("night@shop.example", "ann@example.com", b"Subject: %d\r\n\r\nx" % n)
+    for wrong in [lambda: client.sendmail("a@x", ["@b", "@c"], b"x"), lambda: client.login("a", "b")]:
+        try: wrong()
+        except smtplib.SMTPException: pass
+        else: raise AssertionError("taken")
+    assert client.verify("ann")[0] == 252 and client.noop()[0] == 250
+    client.quit()
+    assert client.child.wait() == 0
+"#;
+
+#[test]
+#[ignore = "needs Python"]
+fn python_speaks_to_it() {
+    let office = Office::new();
+    let python = std::env::var("EXOSEND_PYTHON").unwrap_or_else(|_| "python3".into());
+    let mut command = Command::new(python);
+    command
+        .args(["-c", PYTHON, env!("CARGO_BIN_EXE_exosend")])
+        .env("HOME", office.machine.path("home"))
+        .env("XDG_CACHE_HOME", office.machine.path("home/.cache"))
+        .env("QUEUE_TEST_CLOCK", office.machine.path("clock"));
+    let run = finish(&mut command, "");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(office.count("drop"), 42);
+    office.configure("rate = 0");
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!(arrived.len(), 42);
+    let greeting = arrived
+        .iter()
+        .find(|message| message.to.len() == 2)
+        .unwrap();
+    assert_eq!(greeting.header("Reply-To").unwrap(), "night@shop.example");
+}

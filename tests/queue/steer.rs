@@ -1,0 +1,183 @@
+//! Seeing and steering.
+
+use serde_json::Value;
+
+use super::office::{NOTE, Office, minutes};
+use crate::exchange::{Fault, Step};
+use crate::machine::finish;
+
+fn id(office: &Office, folder: &str) -> String {
+    let path = office.only(folder);
+    path.file_name().unwrap().to_str().unwrap()[..32].to_owned()
+}
+
+fn json(office: &Office) -> Value {
+    let run = office.exosend(&["queue", "--json"], "");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+#[test]
+fn the_queue_says_what_waits_and_why() {
+    let office = Office::new();
+    assert_eq!(
+        office.exosend(&["queue"], "").stdout,
+        "Mail queue is empty\n"
+    );
+    office.submit(&["ann@example.com", "bob@example.com"], NOTE);
+    let id = id(&office, "drop");
+    assert_eq!(json(&office)["messages"][0]["state"], "new");
+    office
+        .machine
+        .exchange
+        .on(Step::Rcpt, Fault::reply("450 4.2.1 later"));
+    office.run();
+    office.pass(minutes(2));
+    office.run();
+    office.pass(std::time::Duration::from_secs(20));
+    let text = office.exosend(&["queue"], "").stdout;
+    for expected in [
+        &id[..],
+        "  waiting  2 min  ",
+        "attempts 2, next in 100 s",
+        "to ann@example.com, bob@example.com",
+        "450 4.2.1 later",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let message = &json(&office)["messages"][0];
+    assert_eq!(
+        (
+            &message["id"],
+            &message["age"],
+            &message["next"],
+            &message["attempts"]
+        ),
+        (&id.into(), &140.into(), &100.into(), &2.into())
+    );
+    for name in ["sendmail", "exosend"] {
+        assert_eq!(finish(office.command(name).arg("-bp"), "").stdout, text);
+    }
+}
+
+#[test]
+fn the_queue_says_why_all_wait() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    office.machine.exchange.on(
+        Step::AuthBlob,
+        Fault::reply("535 5.7.3 Authentication unsuccessful"),
+    );
+    office.run();
+    let text = office.exosend(&["queue"], "").stdout;
+    assert!(
+        text.contains("all wait for 60 s (sudo exosend queue run --now), login: ")
+            && text.contains("535 5.7.3"),
+        "{text}"
+    );
+    assert_eq!(json(&office)["mailbox"]["trouble"], "login");
+}
+
+#[test]
+fn a_message_is_held_released_shown_and_removed() {
+    let office = Office::new();
+    office
+        .machine
+        .exchange
+        .on_nth(Step::Greeting, 1, Fault::disconnect());
+    office.submit(&["ann@example.com"], NOTE);
+    office.run();
+    let id = id(&office, "queue");
+    let steer = |word: &str, id: &str, code: i32| {
+        let run = office.exosend(&["queue", word, id], "");
+        assert_eq!(run.code, code, "{word}: {}", run.stderr);
+        run
+    };
+    let shown = steer("show", &id[..8], 0).stdout;
+    assert!(
+        shown.starts_with("exosend 1\n") && shown.contains("\nSubject: hello\r\n"),
+        "{shown}"
+    );
+    steer("hold", &id[..8], 0);
+    assert_eq!((office.run_now(), office.arrived().len()), (0, 0));
+    assert_eq!(json(&office)["messages"][0]["state"], "held");
+    steer("release", &id, 0);
+    assert_eq!((office.run_now(), office.arrived().len()), (0, 1));
+    steer("show", &id, 66);
+    office.submit(&["ann@example.com"], NOTE);
+    office.submit(&["ann@example.com"], NOTE);
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::disconnect());
+    office.run();
+    steer("remove", "", 64);
+    let ids = json(&office);
+    let ids: Vec<_> = (0..2)
+        .map(|n| ids["messages"][n]["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        office
+            .exosend(&["queue", "remove", ids[0], ids[1]], "")
+            .code,
+        0
+    );
+    assert_eq!((office.waiting(), office.count("failed")), (0, 0));
+    assert_eq!(office.exosend(&["queue", "burn"], "").code, 64);
+}
+
+#[test]
+fn what_was_given_up_can_be_released() {
+    let office = Office::new();
+    office.machine.exchange.on_nth(
+        Step::Accept,
+        1,
+        Fault::reply("554 5.6.0 Corrupt message content"),
+    );
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.count("failed"), 1);
+    let id = id(&office, "failed");
+    assert_eq!(office.exosend(&["queue", "release", &id], "").code, 0);
+    assert_eq!(office.run(), 0);
+    assert_eq!(
+        (
+            office.arrived().len(),
+            office.waiting(),
+            office.count("failed")
+        ),
+        (1, 0, 0)
+    );
+}
+
+#[test]
+fn monitoring_asks_for_the_oldest() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    let ask = |age: &str| office.exosend(&["queue", "--max-age", age], "").code;
+    office.pass(minutes(30));
+    assert_eq!(
+        (ask("31m"), ask("29m"), ask("1799"), ask("1d")),
+        (0, 1, 1, 0)
+    );
+    assert_eq!(ask("soon"), 64);
+    office.set_clock("another", 5, 5);
+    assert_eq!(ask("1m"), 0, "an age that nobody knows is no alarm");
+}
+
+#[test]
+fn ten_thousand_messages_are_listed() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    let one = std::fs::read(office.only("drop")).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    for n in 0..10_000 {
+        let path = office.path("drop").join(format!("{n:032x}"));
+        std::fs::write(&path, &one).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o740)).unwrap();
+    }
+    let began = std::time::Instant::now();
+    let list = office.exosend(&["queue"], "");
+    println!("listed in {:?}", began.elapsed());
+    assert_eq!(list.stdout.lines().count(), 2 * 10_001);
+}

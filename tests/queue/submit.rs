@@ -1,0 +1,243 @@
+//! What a caller waits for, and what arrives.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::office::{NOTE, Office};
+use crate::machine::finish;
+
+#[test]
+fn a_message_is_taken_without_the_network_and_arrives_as_it_was_put_in() {
+    let office = Office::new();
+    office.submit(
+        &["-f", "ops@example.org", "-F", "Robot", "bob@example.com"],
+        NOTE,
+    );
+    office.machine.nobody_called();
+    let file = office.only("drop");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o740);
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!(arrived.len(), 1);
+    assert_eq!(
+        (arrived[0].from.as_str(), &*arrived[0].to),
+        ("robot@contoso.com", &["bob@example.com".to_owned()][..])
+    );
+    assert_eq!(
+        arrived[0].parameters[0],
+        format!("SIZE={}", arrived[0].length)
+    );
+    assert_eq!(
+        arrived[0].header("From").unwrap(),
+        "Robot <robot@contoso.com>"
+    );
+    let id = file.file_name().unwrap().to_str().unwrap();
+    let message_id = arrived[0].header("Message-ID").unwrap();
+    assert!(message_id.starts_with(&format!("<{id}@")), "{message_id}");
+    assert!(arrived[0].header("Date").is_some());
+    assert!(arrived[0].text().ends_with("\r\n\r\nhello\r\n.\r\nbye\r\n"));
+    assert!(!arrived[0].text().contains("eve@"));
+    assert_eq!(
+        office.waiting() + office.count("failed") + office.count("state"),
+        1,
+        "the mailbox's state"
+    );
+    for event in ["queued", "sent"] {
+        let lines = office.log(event);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(&format!(" id={id} uid=")), "{lines:?}");
+    }
+}
+
+#[test]
+fn many_messages_go_over_one_session() {
+    let office = Office::new();
+    for n in 0..5 {
+        office.submit(&["ann@example.com"], format!("Subject: {n}\n\nx\n"));
+    }
+    assert_eq!(office.run(), 0);
+    let subjects: Vec<_> = office
+        .arrived()
+        .iter()
+        .map(|m| m.header("Subject").unwrap())
+        .collect();
+    assert_eq!(
+        subjects,
+        ["0", "1", "2", "3", "4"],
+        "in the order they came"
+    );
+    let transcript = office.machine.exchange.transcript();
+    assert_eq!(
+        transcript
+            .iter()
+            .filter(|line| line.starts_with("C: EHLO"))
+            .count(),
+        2
+    );
+    assert_eq!(office.machine.exchange.token_requests().len(), 1);
+}
+
+#[test]
+fn recipients_come_from_the_message_and_lead_where_the_configuration_says_when_it_is_sent() {
+    let office = Office::new();
+    office.submit(
+        &["-t"],
+        "To: root, Ann <ann@example.com>\nBcc: eve@example.com\nSubject: x\n\nx\n",
+    );
+    // Nobody has said where root's mail goes: the others do not wait for that.
+    assert_eq!(office.run(), 0);
+    assert_eq!(
+        office.arrived()[0].to,
+        ["ann@example.com", "eve@example.com"]
+    );
+    assert_eq!(office.waiting(), 1);
+    office.configure("local_recipient = ops@contoso.com");
+    assert_eq!(office.run_now(), 0);
+    let arrived = office.arrived();
+    assert_eq!(arrived[1].to, ["ops@contoso.com"]);
+    assert_eq!(
+        arrived[0].header("Message-ID"),
+        arrived[1].header("Message-ID")
+    );
+    assert_eq!(office.waiting(), 0);
+}
+
+#[test]
+fn a_submit_ends_as_its_caller_expects() {
+    let office = Office::new();
+    for (arguments, input, code) in [
+        (&["-t"][..], "", 66),
+        (&["-t"], "Subject: x\n\nx\n", 65),
+        (&["-t"], "To: \"ann\n\n", 65),
+        (&[], "x\n", 64),
+        (&["--nonsense"], "x\n", 64),
+        (&["a@x, <b@x"], "x\n", 65),
+    ] {
+        let run = finish(office.command("sendmail").args(arguments), input);
+        assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
+        assert_eq!(office.waiting(), 0);
+    }
+    let long = format!("To: ann@example.com\nX: {}\n\n", "x ".repeat(600_000));
+    assert_eq!(finish(office.command("sendmail").arg("-t"), long).code, 65);
+    assert_eq!(office.waiting(), 0);
+}
+
+#[test]
+fn a_long_message_streams_through() {
+    let office = Office::with(
+        crate::exchange::Exchange::builder()
+            .discard_bodies()
+            .start(),
+    );
+    let body = format!("{}\n", "x".repeat(76)).repeat(100_000);
+    office.submit(&["ann@example.com"], format!("Subject: long\n\n{body}"));
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!(
+        arrived[0].parameters[0],
+        format!("SIZE={}", arrived[0].length)
+    );
+    assert!(arrived[0].length > 78 * 100_000);
+}
+
+/// As `ulimit -f` counts: 1,024 bytes each. SIGXFSZ would end the program without a word.
+#[test]
+fn a_file_size_limit_ends_with_75_and_a_line() {
+    let office = Office::new();
+    let mut command = std::process::Command::new("bash");
+    command
+        .args([
+            "-c",
+            "ulimit -f 16; exec \"$0\" ann@example.com",
+            env!("CARGO_BIN_EXE_exosend"),
+        ])
+        .env_clear()
+        .env("HOME", office.machine.path("home"))
+        .env("XDG_CACHE_HOME", office.machine.path("home/.cache"));
+    let run = finish(
+        &mut command,
+        format!("Subject: x\n\n{}", "x\n".repeat(20_000)),
+    );
+    assert_eq!(run.code, 75, "{}", run.stderr);
+    assert!(run.stderr.contains("ulimit -f"), "{}", run.stderr);
+    assert_eq!(office.waiting(), 0);
+}
+
+#[test]
+fn a_umask_takes_nothing_from_the_mode() {
+    let office = Office::new();
+    for umask in ["077", "777"] {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args([
+                "-c",
+                &format!("umask {umask}; exec \"$0\" ann@example.com"),
+                env!("CARGO_BIN_EXE_exosend"),
+            ])
+            .env_clear()
+            .env("HOME", office.machine.path("home"))
+            .env("XDG_CACHE_HOME", office.machine.path("home/.cache"))
+            .env("QUEUE_TEST_CLOCK", office.machine.path("clock"));
+        let run = finish(&mut command, "Subject: x\n\nx\n");
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let file = office.only("drop");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o740);
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn in_a_queue_of_his_own_each_submit_of_a_user_starts_a_run() {
+    let office = Office::new();
+    let run = office
+        .machine
+        .run(&["ann@example.com"], "Subject: x\n\nx\n");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while office.waiting() > 0 && std::time::Instant::now() < patience {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(office.arrived().len(), 1);
+}
+
+#[test]
+fn send_with_queue_names_the_id_and_leaves_from_to_the_run() {
+    let office = Office::new();
+    let send = [
+        "send",
+        "--queue",
+        "--to",
+        "J\u{f6}rg <ann@example.com>",
+        "--cc",
+        "root",
+        "--subject",
+        "x",
+    ];
+    let run = office.exosend(&send, "hello\n");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let file = office.only("drop");
+    let id = file.file_name().unwrap().to_str().unwrap();
+    assert_eq!(run.stdout, format!("queued as {id}\n"));
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("\nFrom:"));
+    office.configure("local_recipient = ops@contoso.com");
+    assert_eq!(office.run(), 0);
+    let arrived = &office.arrived()[0];
+    assert_eq!(arrived.to, ["ann@example.com", "ops@contoso.com"]);
+    assert!(
+        arrived
+            .header("From")
+            .unwrap()
+            .contains("robot@contoso.com")
+    );
+    assert!(
+        arrived
+            .header("Message-ID")
+            .unwrap()
+            .starts_with(&format!("<{id}@"))
+    );
+    let run = office.exosend(&[&send[..], &["--json"]].concat(), "hello\n");
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&object["sent"], object["queued"].as_str().map(str::len)),
+        (&false.into(), Some(32))
+    );
+}

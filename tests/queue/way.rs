@@ -1,0 +1,172 @@
+//! Straight, into the queue, or one after the other.
+
+use super::office::{NOTE, Office};
+use crate::exchange::{Exchange, Fault, Step};
+use crate::machine::finish;
+
+#[test]
+fn off_and_watched_go_straight() {
+    let office = Office::new();
+    let run = finish(
+        office.command("sendmail").args(["-v", "ann@example.com"]),
+        NOTE,
+    );
+    assert_eq!(
+        (run.code, office.arrived().len(), office.waiting()),
+        (0, 1, 0)
+    );
+    office.configure("queue = off");
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
+    // Unless it is asked for, `send` goes straight, and says how it went.
+    office.configure("");
+    let send = [
+        "send",
+        "--to",
+        "ann@example.com",
+        "--subject",
+        "x",
+        "--text",
+        "x",
+    ];
+    let run = office.exosend(&send, "");
+    assert!(run.stdout.starts_with("250 "), "{run:?}");
+    assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
+}
+
+#[test]
+fn without_a_queue_all_is_as_it_was() {
+    let machine = crate::machine::Machine::new();
+    for name in ["exosend", "sendmail"] {
+        let run = finish(machine.command(name).arg("-bp"), "");
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (0, "Mail queue is empty\n")
+        );
+        assert_eq!(finish(machine.command(name).arg("-q"), "").code, 0);
+    }
+    assert_eq!(machine.run(&["queue", "run"], "").code, 0);
+    let run = machine.run(
+        &[
+            "send",
+            "--queue",
+            "--to",
+            "ann@example.com",
+            "--subject",
+            "x",
+            "--text",
+            "x",
+        ],
+        "",
+    );
+    assert_eq!(run.code, 75, "{run:?}");
+    machine.nobody_called();
+}
+
+#[test]
+fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
+    for (step, fault, code, waiting) in [
+        (Step::Greeting, Fault::disconnect(), 0, 1),
+        (
+            Step::AuthBlob,
+            Fault::reply("535 5.7.3 Authentication unsuccessful"),
+            0,
+            1,
+        ),
+        (Step::Accept, Fault::reply("451 4.7.500 Server busy"), 0, 1),
+        (
+            Step::Accept,
+            Fault::reply("550 5.2.251 Sender throttled"),
+            0,
+            1,
+        ),
+        (
+            Step::Accept,
+            Fault::reply("554 5.2.0 SubmissionQuotaExceededException"),
+            0,
+            1,
+        ),
+        (Step::Ehlo, Fault::reply("250 no STARTTLS here"), 0, 1),
+        (
+            Step::Accept,
+            Fault::reply("554 5.6.0 Corrupt message content"),
+            69,
+            0,
+        ),
+        (
+            Step::Rcpt,
+            Fault::reply("550 5.1.10 Recipient not found"),
+            67,
+            0,
+        ),
+        // Sent again, it might arrive twice: the caller is to know.
+        (Step::Accept, Fault::disconnect(), 74, 0),
+    ] {
+        let office = Office::new();
+        office.configure("queue = fallback");
+        let clue = format!("{step:?} {fault:?}");
+        office.machine.exchange.on(step, fault);
+        let run = finish(office.command("sendmail").arg("ann@example.com"), NOTE);
+        assert_eq!(
+            (run.code, office.waiting()),
+            (code, waiting),
+            "{clue}: {}",
+            run.stderr
+        );
+        assert_eq!(run.stderr.is_empty(), code == 0, "{clue}: {}", run.stderr);
+    }
+    let office = Office::with(Exchange::builder().discard_bodies().start());
+    office.configure("queue = fallback");
+    let long = format!("Subject: x\n\n{}", "x\n".repeat(1_000_000));
+    office
+        .machine
+        .exchange
+        .on_nth(Step::Greeting, 1, Fault::disconnect());
+    office.submit(&["ann@example.com"], &long);
+    assert_eq!((office.arrived().len(), office.waiting()), (0, 1));
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 1);
+    office.submit(&["ann@example.com"], &long);
+    assert_eq!(
+        (office.arrived().len(), office.waiting()),
+        (2, 0),
+        "straight"
+    );
+    let body = |n: usize| office.arrived()[n].length / 1000;
+    assert_eq!(body(0), body(1), "all of it, both times");
+}
+
+#[test]
+fn a_spool_that_the_account_does_not_name_takes_nothing_of_it() {
+    let office = Office::new();
+    office.machine.configure("");
+    // The account is the user's own: no folder of the machine's is asked.
+    std::fs::create_dir_all(office.path("drop")).unwrap();
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!((office.arrived().len(), office.waiting()), (1, 0));
+}
+
+#[test]
+fn keys_that_cannot_be_right() {
+    let office = Office::new();
+    for (line, what) in [
+        ("queue = maybe", "takes first, fallback or off"),
+        (
+            "queue_lifetime = soon",
+            "takes a time as 90s, 15m, 36h or 7d",
+        ),
+        ("queue_lifetime = 0", "takes a time as 90s, 15m, 36h or 7d"),
+        ("connections = 21", "takes a number from 0 to 20"),
+        ("rate = -1", "takes a number from 0 to 1000"),
+    ] {
+        office.configure(line);
+        let run = finish(office.command("sendmail").arg("ann@example.com"), NOTE);
+        assert_eq!(run.code, 78, "{line}");
+        assert!(run.stderr.contains(what), "{}", run.stderr);
+    }
+    office.machine.configure("spool = relative");
+    assert_eq!(
+        finish(office.command("sendmail").arg("ann@example.com"), NOTE).code,
+        78
+    );
+}
