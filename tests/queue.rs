@@ -6,6 +6,7 @@ mod office;
 mod pace;
 mod retry;
 
+mod shared;
 mod smtp;
 mod steer;
 mod submit;

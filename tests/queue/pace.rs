@@ -159,7 +159,8 @@ fn what_goes_straight_waits_for_its_turn() {
     assert_eq!(office.run(), 0);
     let (arrivals, most) = watch(&office, (0..5).map(|_| send("20")).collect());
     assert_eq!((arrivals.len(), most), (6, 1));
-    for window in arrivals.windows(3).skip(1) {
+    // The first two may have arrived before anybody looked.
+    for window in arrivals.windows(3).skip(2) {
         assert!(window[2] - window[0] + SLACK >= MINUTE);
     }
     let run = crate::machine::end(send("0.5"));

@@ -1,0 +1,463 @@
+//! The machine's queue: root's configuration, the service's secret, and everybody's mail. Needs root and namespaces, so
+//! it runs on request: `cargo test --all-features queue -- --ignored`.
+//!
+//! The machine is a mount namespace with users, folders and configuration as packages put them there.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::exchange::{Delivered, Exchange};
+use crate::machine::{Machine, Run, finish, start};
+
+/// Users, folders and files as a package makes them.
+const INSTALL: &str = r#"
+cp -a /etc "$BOX/etc"
+mount --bind "$BOX/etc" /etc
+mount --bind "$SPOOL" /var/spool
+mount -t tmpfs tmpfs /usr/local/bin
+cp "$EXOSEND" /usr/local/bin/exosend
+ln -s exosend /usr/local/bin/sendmail
+ln -s exosend /usr/local/bin/mailq
+systemd-sysusers "$SHARE/exosend.sysusers"
+systemd-tmpfiles --create "$SHARE/exosend.tmpfiles"
+sed "s|^ca_file = .*|ca_file = /etc/ca.pem|" "$HOME/.config/exosend.conf" >/etc/exosend.conf
+rm "$HOME/.config/exosend.conf"
+cp "$BOX/ca.pem" /etc/ca.pem
+chown root:exosend /etc/exosend.conf
+chmod 0640 /etc/exosend.conf
+export HOME=/nonexistent
+as() { user=$1; shift; setpriv --reuid=$user --regid=$(id -g $user) --clear-groups --no-new-privs "$@"; }
+mail() { printf 'Subject: %s\n\nhello\n' "$1"; }
+exosend queue run
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
+cd /
+"#;
+
+struct Town {
+    machine: Machine,
+    spool: PathBuf,
+}
+
+impl Town {
+    fn new(more: &str) -> Self {
+        Self::with(Exchange::start(), more)
+    }
+
+    fn with(exchange: Exchange, more: &str) -> Self {
+        let machine = Machine::with(exchange);
+        machine.configure(&format!("log = /var/spool/exosend/log\n{more}"));
+        let name = format!("town-{}-{}", std::process::id(), machine.exchange.port());
+        let spool = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&spool).unwrap();
+        Self { machine, spool }
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("timeout");
+        let share = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/exosend/share");
+        command
+            .args(["--kill-after=5", "280", "unshare"])
+            .args(["--mount", "--propagation", "private", "bash", "-euc"])
+            .arg(format!("{INSTALL}{script}"))
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.machine.path("home"))
+            .env("BOX", self.machine.path(""))
+            .env("SPOOL", &self.spool)
+            .env("SHARE", share)
+            .env("EXOSEND", env!("CARGO_BIN_EXE_exosend"))
+            .env("LANG", "C.UTF-8");
+        command
+    }
+
+    /// All must be well.
+    fn run(&self, script: &str) -> Run {
+        let run = finish(&mut self.shell(script), "");
+        assert_eq!(run.code, 0, "{run:?}");
+        run
+    }
+
+    fn arrived(&self) -> Vec<Delivered> {
+        let exchange = self.machine.exchange.settle();
+        assert_eq!(exchange.violations(), [""; 0]);
+        exchange.delivered()
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        self.arrived()
+            .iter()
+            .map(|message| message.header("Subject").unwrap())
+            .collect()
+    }
+
+    /// Names in a folder of the spool.
+    fn count(&self, folder: &str) -> usize {
+        std::fs::read_dir(self.spool.join("exosend").join(folder)).map_or(0, Iterator::count)
+    }
+
+    fn await_mail(&self, messages: usize) {
+        let patience = Instant::now() + Duration::from_secs(100);
+        while self.machine.exchange.delivered().len() < messages && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.spool);
+    }
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn anybody_puts_mail_in_and_nobody_else_sees_it() {
+    let town = Town::new("");
+    let run = town.run(
+        r#"
+        mail web | as www-data sendmail ann@example.com
+        mail nobody | as nobody sendmail root bob@example.com
+        mail root | sendmail ann@example.com
+        for user in www-data nobody; do
+            ! as $user ls /var/spool/exosend/drop 2>/dev/null
+            ! as $user ls /var/spool/exosend/queue 2>/dev/null
+            for file in /var/spool/exosend/drop/*; do
+                stat -c '%A %U %G' "$file"
+                [ "$(stat -c %U "$file")" = $user ] || ! as $user cat "$file" 2>/dev/null
+                [ "$(stat -c %U "$file")" = $user ] || ! as $user rm -f "$file" 2>/dev/null
+                [ "$(stat -c %U "$file")" = $user ] || ! as $user mv "$file" /tmp 2>/dev/null
+            done
+            code=0; as $user mailq || code=$?; echo mailq $code
+            code=0; as $user exosend queue run || code=$?; echo run $code
+            as $user sendmail -q
+        done
+        mailq | grep -c ' new '
+        "#,
+    );
+    assert!(
+        run.stdout
+            .contains("-rwxr----- www-data exosend\n-rwxr----- "),
+        "{run:?}"
+    );
+    assert_eq!(
+        run.stdout.matches("mailq 77\nrun 77\n").count(),
+        2,
+        "{run:?}"
+    );
+    assert!(run.stdout.ends_with("\n3\n"), "{run:?}");
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| **line == "exosend: the queue is exosend's: sudo exosend queue")
+            .count(),
+        4,
+        "{lines:?}"
+    );
+    town.machine.nobody_called();
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn a_run_is_never_roots() {
+    let town = Town::new("");
+    let run = town.run(
+        r#"
+        mail web | as www-data sendmail ann@example.com
+        mail nobody | as nobody sendmail bob@example.com
+        exosend queue run
+        find /var/spool/exosend -not -user exosend
+        stat -c '%a' /var/spool/exosend/run
+        chmod 0755 /var/spool/exosend/drop; chown root:root /var/spool/exosend /var/spool/exosend/drop
+        exosend queue run
+        chmod 3733 /var/spool/exosend/drop
+        exosend queue run && exit 1
+        echo refused
+        "#,
+    );
+    assert_eq!(run.stdout, "644\nrefused\n", "{run:?}");
+    let mut subjects = town.subjects();
+    subjects.sort();
+    assert_eq!(subjects, ["nobody", "web"]);
+    let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap();
+    for line in ["event=queued ", "event=sent "] {
+        assert_eq!(log.matches(line).count(), 2, "{log}");
+    }
+    assert!(
+        log.contains(" uid=33 ") && log.contains(" uid=65534 "),
+        "{log}"
+    );
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn without_systemd_root_starts_the_run_and_cron_the_others() {
+    let town = Town::new("");
+    town.run(
+        r#"
+        rmdir /run/systemd/system
+        mail web | as www-data sendmail ann@example.com
+        mail root | sendmail ann@example.com
+        while [ -n "$(ls /var/spool/exosend/drop /var/spool/exosend/queue | grep -v :)" ]; do sleep 0.1; done
+        "#,
+    );
+    assert_eq!(town.subjects(), ["web", "root"]);
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn who_has_an_account_of_his_own_never_sends_from_the_machines() {
+    let town = Town::new("");
+    let run = town.run(
+        r#"
+        export EXOSEND_TIMEOUT=5
+        code=0; mail one | as www-data sendmail ann@example.com 2>/dev/null || code=$?; echo $code
+        mail two | sendmail ann@example.com
+        unset EXOSEND_TIMEOUT
+        cp /etc/exosend.conf "$BOX/own.conf"; chmod 0644 "$BOX/own.conf"
+        mail three | EXOSEND_CONFIG=$BOX/own.conf as www-data sendmail ann@example.com
+        mail four | as www-data sendmail ann@example.com
+        mail five | as www-data env EXOSEND_SPOOL=/nowhere sendmail ann@example.com 2>/dev/null || echo $?
+        "#,
+    );
+    assert_eq!(run.stdout, "78\n78\n", "{run:?}");
+    assert_eq!(town.subjects(), ["two", "three"], "straight");
+    assert_eq!(town.count("drop"), 1);
+}
+
+/// A small disk: `first` would send from one that lies in memory, so the configuration is out of sight.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn a_full_disk_ends_with_75_and_a_line_and_nothing_half() {
+    let town = Town::new("");
+    let run = town.run(
+        r#"
+        chmod 0600 /etc/exosend.conf; chown root:root /etc/exosend.conf
+        fill() { # options for the disk, user, bytes
+            mount -t tmpfs -o "$1" tmpfs /var/spool/exosend/drop
+            chown exosend:exosend /var/spool/exosend/drop; chmod 3733 /var/spool/exosend/drop
+            for n in $(seq 40); do
+                code=0
+                (mail $n; head -c "$3" /dev/zero | tr '\0' x) | as $2 sendmail ann@example.com || code=$?
+                [ $code = 0 ] || break
+            done
+            echo $n $code $(find /var/spool/exosend/drop -perm 0740 | wc -l) $(find /var/spool/exosend/drop -type f | wc -l)
+            umount /var/spool/exosend/drop
+        }
+        fill size=200k www-data 50000
+        fill size=12m www-data 1000000
+        fill size=20m,nr_inodes=5 www-data 1000
+        # Root may fill it, and does not die of it.
+        mv /etc/exosend.conf /etc/away
+        fill size=200k root 50000
+        mount --bind -o ro /var/spool/exosend/drop /var/spool/exosend/drop
+        mount -o remount,bind,ro /var/spool/exosend/drop
+        mail x | as www-data sendmail ann@example.com || echo $?
+        umount /var/spool/exosend/drop
+        chmod g-s /var/spool/exosend/drop
+        mail x | as www-data sendmail ann@example.com || echo $?
+        chmod 0755 /var/spool/exosend/drop
+        mail x | as www-data sendmail ann@example.com || echo $?
+        ls -A /var/spool/exosend/drop
+        "#,
+    );
+    assert_eq!(
+        run.stdout, "1 75 0 0\n5 75 4 4\n5 75 4 4\n4 75 3 3\n75\n75\n75\n",
+        "{run:?}"
+    );
+    for hint in [
+        "make room on this disk",
+        "no inode is left",
+        "ReadWritePaths=/var/spool/exosend/drop",
+        "chown exosend:exosend /var/spool/exosend /var/spool/exosend/drop && chmod 3733 /var/spool/exosend/drop",
+    ] {
+        assert!(run.stderr.contains(hint), "{hint}: {}", run.stderr);
+    }
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn foreign_files_with_the_mark_are_kept_and_told_of() {
+    let town = Town::new("");
+    town.run(
+        r#"
+        mail good | as www-data sendmail ann@example.com
+        copy() { cp /var/spool/exosend/drop/* "$BOX/one"; chmod 0644 "$BOX/one"; }
+        copy
+        drop=/var/spool/exosend/drop
+        # Another group, which the service cannot read; and one that is held locked for ever.
+        as www-data bash -c "umask 077; cat '$BOX/one' >$drop/$(printf '%032d' 1); chgrp www-data $drop/$(printf '%032d' 1); chmod 0740 $drop/$(printf '%032d' 1)"
+        as nobody bash -c "cat '$BOX/one' >$drop/$(printf '%032d' 2); chmod 0740 $drop/$(printf '%032d' 2); exec 9<$drop/$(printf '%032d' 2); flock 9; exec sleep 20" >/dev/null 2>&1 &
+        locked=$!
+        while [ ! -x $drop/$(printf '%032d' 2) ]; do sleep 0.1; done
+        ln -s /etc/shadow $drop/$(printf '%032d' 3)
+        mknod $drop/$(printf '%032d' 4) c 1 5
+        exosend queue run
+        kill $locked
+        "#,
+    );
+    assert_eq!(
+        town.subjects(),
+        ["good", "good"],
+        "a lock is never waited for"
+    );
+    assert_eq!(
+        (
+            town.count("drop"),
+            town.count("queue"),
+            town.count("failed")
+        ),
+        (0, 0, 1)
+    );
+}
+
+/// Eight callers of four users, and runs, all killed at random: what got exit 0 arrives.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn nothing_is_lost_whoever_is_killed() {
+    let town = Town::with(Exchange::builder().discard_bodies().start(), "rate = 0");
+    let run = town.run(
+        r#"
+        promise() {
+            for n in $(seq 250); do
+                if [ $((RANDOM % 12)) = 0 ]; then
+                    (mail "$2-$n"; head -c $((RANDOM * 4)) /dev/zero | tr '\0' x) | as $1 sendmail ann@example.com 2>/dev/null &
+                    child=$!
+                    sleep 0.00$((RANDOM % 9 + 1))
+                    pkill -9 -P $child || true
+                    wait $child && echo "$2-$n" >>"$BOX/promised-$2" || true
+                else
+                    mail "$2-$n" | as $1 sendmail ann@example.com && echo "$2-$n" >>"$BOX/promised-$2"
+                fi
+            done
+        } 2>/dev/null
+        ended="$BOX/ended"
+        murder() {
+            while [ ! -e "$ended" ]; do
+                as exosend exosend queue run --now &
+                child=$!
+                sleep 0.$((RANDOM % 9))
+                [ $((RANDOM % 4)) = 0 ] || pkill -9 -P $child || true
+                wait $child || echo killed >>"$BOX/killed"
+            done
+        } 2>/dev/null
+        for n in 1 2 3; do murder & done
+        callers=
+        for n in $(seq 8); do
+            users=(www-data nobody daemon bin)
+            promise ${users[$((n % 4))]} $n &
+            callers="$callers $!"
+        done
+        wait $callers
+        touch "$ended"
+        wait
+        for n in $(seq 30); do
+            as exosend exosend queue run --now
+            [ -n "$(find /var/spool/exosend/{drop,queue,work} -type f -perm /100)" ] || break
+        done
+        find /var/spool/exosend/failed -type f | wc -l
+        "#,
+    );
+    let mut promised = Vec::new();
+    for n in 1..=8 {
+        let text = std::fs::read_to_string(town.machine.path(&format!("promised-{n}"))).unwrap();
+        promised.extend(text.lines().map(str::to_owned));
+    }
+    let mut subjects = town.subjects();
+    let all = subjects.len();
+    subjects.sort();
+    subjects.dedup();
+    let lost: Vec<_> = promised
+        .iter()
+        .filter(|subject| subjects.binary_search(subject).is_err())
+        .collect();
+    let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap_or_default();
+    let killed = std::fs::read_to_string(town.machine.path("killed")).unwrap_or_default();
+    let repeated = log.matches("event=possible_duplicate").count();
+    println!(
+        "{} runs killed, {} promised, {} arrived, {} twice, {repeated} in doubt, {} given up",
+        killed.lines().count(),
+        promised.len(),
+        subjects.len(),
+        all - subjects.len(),
+        run.stdout.trim()
+    );
+    assert!(lost.is_empty(), "{lost:?}");
+    assert!(all - subjects.len() <= repeated);
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn the_units_send_at_once_and_every_minute() {
+    let town = Town::new("rate = 0");
+    let script = r#"
+        mkdir "$BOX/units"
+        for unit in exosend.service exosend.path exosend.timer exosend.socket exosend@.service; do
+            sed 's|/usr/bin|/usr/local/bin|' "$SHARE/$unit" >"$BOX/units/$unit"
+        done
+        for target in sysinit basic shutdown sockets timers paths; do
+            printf '[Unit]\nDefaultDependencies=no\n' >"$BOX/units/$target.target"
+        done
+        printf '[Service]\nType=oneshot\nExecStart=/bin/bash %s/job\n' "$BOX" >"$BOX/units/job.service"
+        for unit in path timer socket; do
+            mkdir -p "$BOX/units/job.service.d"
+            printf '[Unit]\nAfter=exosend.%s\nWants=exosend.%s\n' $unit $unit >"$BOX/units/job.service.d/$unit.conf"
+        done
+        printf '[Service]\nType=oneshot\nDynamicUser=yes\nExecStart=/bin/sh -c "printf \\"Subject: dynamic\\\\n\\\\nx\\\\n\\" | /usr/local/bin/sendmail ann@example.com"\n' >"$BOX/units/closed.service"
+        sed '/DynamicUser/a ReadWritePaths=/var/spool/exosend/drop' "$BOX/units/closed.service" >"$BOX/units/open.service"
+        echo "StandardError=file:$BOX/closed" >>"$BOX/units/closed.service"
+        cat >"$BOX/job" <<'JOB'
+            export PATH=/usr/local/bin:/usr/bin:/bin
+            for n in $(seq 50); do
+                printf 'Subject: many\n\nx\n' | setpriv --reuid=33 --regid=33 --clear-groups sendmail ann@example.com
+                sleep 0.08
+            done
+            sleep 4
+            printf 'Subject: one\n\nx\n' | setpriv --reuid=33 --regid=33 --clear-groups sendmail ann@example.com
+            sleep 4
+            systemctl start open.service
+            systemctl start closed.service
+            exec 3<>/dev/tcp/127.0.0.1/25
+            printf 'EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: socket\r\n\r\nx\r\n.\r\nQUIT\r\n' >&3
+            cat <&3 >"$BOX/socket"
+JOB
+        sed -i "s|\$BOX|$BOX|g" "$BOX/job"
+        touch "$BOX/console"
+        for device in console kmsg; do [ ! -e /dev/$device ] || mount --bind "$BOX/console" /dev/$device; done
+        export container=docker SYSTEMD_UNIT_PATH="$BOX/units" SYSTEMD_LOG_TARGET=kmsg
+        exec unshare --pid --fork --kill-child --mount-proc --cgroup /lib/systemd/systemd --system --unit=job.service"#;
+    let systemd = start(town.shell(script).process_group(0));
+    let began = Instant::now();
+    town.await_mail(51);
+    assert!(
+        began.elapsed() < Duration::from_secs(50),
+        "by the path unit, not by the timer alone"
+    );
+    town.await_mail(53);
+    let group = format!("-{}", systemd.id());
+    Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .status()
+        .unwrap();
+    let said = systemd.wait_with_output().unwrap();
+    let read = |name: &str| std::fs::read_to_string(town.machine.path(name)).unwrap_or_default();
+    let clue = format!(
+        "{}\n{}\n{}\n{}",
+        String::from_utf8_lossy(&said.stderr),
+        read("console"),
+        read("closed"),
+        read("socket")
+    );
+    let mut subjects = town.subjects();
+    subjects.sort();
+    subjects.dedup_by(|a, b| a == b && a == "many");
+    assert_eq!(subjects, ["dynamic", "many", "one", "socket"], "{clue}");
+    assert!(
+        read("closed").contains("ReadWritePaths=/var/spool/exosend/drop"),
+        "{clue}"
+    );
+    assert!(read("socket").contains("queued as"), "{clue}");
+}
