@@ -594,9 +594,17 @@ fn phrase(pieces: &[Piece]) -> String {
     words.join(" ")
 }
 
+/// RFC 5322 2.1.1 lets a line have 998 octets. A phrase is not folded, encoded words are.
+const LONGEST_NAME: usize = 700;
+
 fn quoted(text: &str) -> String {
     let text = text.replace(char::is_control, " ");
     let text = text.trim();
+    if text.len() > LONGEST_NAME {
+        let mut out = String::new();
+        let _ = rfc2047::encode(text, &mut EmailWriter::new(&mut out, 20, 0, true));
+        return out;
+    }
     let atoms = text
         .split(' ')
         .all(|atom| !atom.is_empty() && atom.chars().all(is_atext));

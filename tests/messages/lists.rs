@@ -17,6 +17,20 @@ fn read(list: &str) -> String {
     }
 }
 
+/// RFC 5322 2.1.1.
+#[test]
+fn a_long_name_makes_no_long_line() {
+    for name in [
+        "x".repeat(3000),
+        "x \" y ".repeat(700),
+        "\u{e9}".repeat(900),
+    ] {
+        let written = Mailbox::new(&name, "ann@x.org").written();
+        assert!(written.lines().all(|line| line.len() < 998), "{written}");
+        assert_eq!(parse(&written).unwrap()[0].spec, "ann@x.org");
+    }
+}
+
 #[test]
 fn what_people_and_programs_write() {
     for (list, expected) in [
