@@ -292,6 +292,9 @@ fn the_token_is_kept_between_runs_unless_told_otherwise() {
     // A home that cannot be written is no reason not to send.
     let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], &[]);
     assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 5));
+    // Not into whatever folder a job runs in.
+    let run = send(&machine, &[("XDG_CACHE_HOME", "relative")], &[]);
+    assert_eq!((run.code, machine.path("relative").exists()), (0, false));
 }
 
 /// A FIFO that nobody writes to, or reads.

@@ -95,12 +95,18 @@ fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     value.map(PathBuf::from)
 }
 
+/// A folder that a variable names. What does not begin at the root would be wherever a job happens to run, and counts as
+/// not set (XDG Base Directory Specification, "Basics").
+fn folder(name: &str) -> Option<PathBuf> {
+    variable(name).filter(|folder| folder.is_absolute())
+}
+
 /// The machine's file.
 pub(super) const MACHINES: &str = "/etc/exosend.conf";
 
 /// The machine's, then the user's.
 fn usual_files() -> Vec<PathBuf> {
-    let user = variable("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")));
+    let user = folder("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")));
     let mut files = vec![PathBuf::from(MACHINES)];
     files.extend(user.map(|folder| folder.join("exosend.conf")));
     files
@@ -108,7 +114,7 @@ fn usual_files() -> Vec<PathBuf> {
 
 /// A person's home. That of www-data and its like is what a web server shows, and where its visitors may upload to.
 fn home() -> Option<PathBuf> {
-    let home = variable("HOME")?;
+    let home = folder("HOME")?;
     if !process::is_system_user() {
         return Some(home);
     }
@@ -125,11 +131,11 @@ const CONFIG: &str = "EXOSEND_CONFIG";
 
 /// A program that is started for each message would ask Entra for a token each time.
 fn default_cache() -> Layer {
-    let folder = match variable("XDG_CACHE_HOME") {
+    let folder = match folder("XDG_CACHE_HOME") {
         Some(folder) => Some(folder),
         None if process::uid() == 0 => Some(PathBuf::from("/var/cache")),
         None if process::is_system_user() => None,
-        None => variable("HOME").map(|home| home.join(".cache")),
+        None => folder("HOME").map(|home| home.join(".cache")),
     };
     let Some(folder) = folder.map(|folder| folder.join("exosend")) else {
         return Vec::new();
