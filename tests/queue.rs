@@ -5,7 +5,6 @@ mod drop;
 mod office;
 mod pace;
 mod retry;
-
 mod shared;
 mod smtp;
 mod steer;

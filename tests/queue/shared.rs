@@ -194,6 +194,36 @@ fn a_run_is_never_roots() {
 
 #[test]
 #[ignore = "needs root and namespaces"]
+fn the_doctor_looks_after_the_queue() {
+    let town = Town::new("");
+    let run = town.run(
+        r#"
+        check() { code=0; exosend doctor >"$BOX/out" || code=$?; echo "$code $(grep -A3 -E '^(ok|FAIL) +queue' "$BOX/out" | tr '\n' ' ' | tr -s ' ')"; }
+        sed -i '/^log = /d' /etc/exosend.conf
+        check
+        chmod g-s /var/spool/exosend/drop; check; chmod 3733 /var/spool/exosend/drop
+        rm /var/spool/exosend/run; check; exosend queue run
+        mkdir /var/spool/exosend/drop/x; check; rmdir /var/spool/exosend/drop/x
+        chgrp root /etc/exosend.conf; check; chgrp exosend /etc/exosend.conf
+        echo 'log = /var/log/exosend.log' >>/etc/exosend.conf; check
+        "#,
+    );
+    let lines: Vec<_> = run.stdout.lines().collect();
+    for (line, expected) in lines.iter().zip([
+        "0 ok queue /var/spool/exosend, of uid ",
+        "75 FAIL queue /var/spool/exosend: owner or modes",
+        "nobody has looked after it for a day systemctl enable --now exosend.path exosend.timer",
+        "a folder in drop, which nothing of ours is rm -r \"/var/spool/exosend/drop/x\"",
+        "/etc/exosend.conf cannot be read by the service chgrp ",
+        "/var/log/exosend.log is for the service to read only systemctl edit",
+    ]) {
+        assert!(line.contains(expected), "{expected}: {run:?}");
+    }
+    assert_eq!(lines.len(), 6, "{run:?}");
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
 fn without_systemd_root_starts_the_run_and_cron_the_others() {
     let town = Town::new("");
     town.run(

@@ -13,9 +13,9 @@ use crate::common::{self, Common, Shared};
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::local::Here;
-use crate::out::{say_json, show};
+use crate::out::{say, say_json, show};
 use crate::recipients::Recipients;
-use crate::{help, list, logger};
+use crate::{help, list, logger, queue};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut to = None;
@@ -35,15 +35,24 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     let config = Config::load(common)?;
     let to = to.map(|to| recipient(&to, &config)).transpose()?;
     let checks = diagnose(&config.account, to.as_deref());
-    let code = code(&checks);
+    let queue = queue::doctor::findings(&config);
+    let code = match (code(&checks), queue.iter().all(|finding| finding.ok)) {
+        (0, false) => exit::TRY_AGAIN,
+        (code, _) => code,
+    };
     if common.json {
-        say_json(object(&checks, code))?;
+        let mut object = object(&checks, code);
+        object["queue"] = queue::doctor::object(&queue);
+        say_json(object)?;
     } else {
         let mut report = lines::report(&checks, &config, common.verbose);
         if common.verbose && code != 0 {
             report.push_str(&support::bundle(&checks));
         }
         show(report.trim_end())?;
+        if !queue.is_empty() {
+            say(&format!("\n{}", queue::doctor::text(&queue).trim_end()))?;
+        }
     }
     // All has been said: no line on stderr as for a message that failed.
     match code {

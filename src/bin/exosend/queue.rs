@@ -6,6 +6,7 @@
 
 mod attempt;
 mod clock;
+pub(crate) mod doctor;
 mod drop;
 pub(crate) mod fault;
 pub(crate) mod file;

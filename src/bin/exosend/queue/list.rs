@@ -46,6 +46,15 @@ pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> R
     }
 }
 
+/// The age of the oldest message that is to go out; `None` also for who may not look.
+pub(super) fn oldest(spool: &Spool) -> Option<Duration> {
+    let lines = lines(spool, &Moment::now()).ok()?;
+    let moving = lines
+        .iter()
+        .filter(|line| ![HELD, FAILED].contains(&line.place));
+    moving.filter_map(|line| line.age).max()
+}
+
 fn lines(spool: &Spool, now: &Moment) -> std::io::Result<Vec<Line>> {
     let mut lines = Vec::new();
     let fixed = [

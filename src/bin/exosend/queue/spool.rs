@@ -156,9 +156,23 @@ impl Spool {
     pub(crate) fn is_in_memory(&self) -> bool {
         const TMPFS: u64 = 0x0102_1994;
         const RAMFS: u64 = 0x8584_58f6;
-        let kind = rustix::fs::statfs(self.path(DROP));
-        // The kernel's type for it differs by machine.
-        kind.is_ok_and(|kind| [TMPFS, RAMFS].contains(&(kind.f_type as u64 & 0xffff_ffff)))
+        self.kind()
+            .is_some_and(|kind| [TMPFS, RAMFS].contains(&kind))
+    }
+
+    /// Whether other machines have it, too.
+    pub(crate) fn is_remote(&self) -> bool {
+        const NFS: u64 = 0x6969;
+        const SMB2: u64 = 0xfe53_4d42;
+        const CIFS: u64 = 0xff53_4d42;
+        self.kind()
+            .is_some_and(|kind| [NFS, SMB2, CIFS].contains(&kind))
+    }
+
+    /// The kernel's number for the kind of file system, whose type differs by machine.
+    fn kind(&self) -> Option<u64> {
+        let kind = rustix::fs::statfs(self.path(DROP)).ok()?;
+        Some(kind.f_type as u64 & 0xffff_ffff)
     }
 }
 
