@@ -65,13 +65,14 @@ fn nothing_secret_is_written() {
         token.secret()
     ));
     let mut errors = Vec::new();
-    // Servers that repeat what they were told.
+    // Servers that repeat what they were told: the same token each time, which a refusal would have replaced.
+    let ready = account.clone().access_token(token.secret());
     for echo in [token.secret(), &login] {
         exchange.on(
             Step::AuthBlob,
             Fault::reply(&format!("535-5.7.8 what is {echo}?\n535 5.7.8 no")),
         );
-        errors.push(send_mail(&account, &message()).unwrap_err());
+        errors.push(send_mail(&ready, &message()).unwrap_err());
     }
     // The same where it is no reply, or half of one, or the reason in base64, in one line or several.
     // The beginning of it: further on it repeats itself, so that it looks like the login whatever stands before it.
@@ -88,7 +89,7 @@ fn nothing_secret_is_written() {
         Fault::reply(&format!("334-{half}\n334 {rest}")),
     ] {
         exchange.on(Step::AuthBlob, answer);
-        errors.push(send_mail(&account, &message()).unwrap_err());
+        errors.push(send_mail(&ready, &message()).unwrap_err());
     }
     errors.push(
         send_mail(
