@@ -29,11 +29,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A whole file of at most `limit` bytes, wiped when dropped. The error begins with the path.
+/// A whole text file of at most `limit` bytes, wiped when dropped. The error begins with the path.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    open(path, 0)
+    let mut bytes = open(path, 0)
         .and_then(|(file, found)| read(file, &found, limit))
-        .map_err(|e| format!("{}: {e}", path.display()))
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    // What Windows' editors put before a text is no part of it.
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
+    Ok(bytes)
 }
 
 /// Opens a file for reading, without waiting for anybody: a pipe or a device is an error, even if somebody puts one in
@@ -67,8 +72,6 @@ pub(crate) fn read_line(path: &Path, limit: u64) -> Result<Secret, String> {
     let bytes = read_file(path, limit)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| format!("{}: stream did not contain valid UTF-8", path.display()))?;
-    // What Windows' editors put before a text is no part of it.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 

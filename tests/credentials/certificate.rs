@@ -87,7 +87,8 @@ fn a_file_is_read_anew_for_each_request() {
         .set("client_certificate_file", path.to_str().unwrap())
         .unwrap();
     Token::fetch(&account).unwrap();
-    scratch.file("client.pem", two.pem());
+    // With the mark that Windows' editors put before a text.
+    scratch.file("client.pem", format!("\u{feff}{}", two.pem()));
     Token::fetch(&account).unwrap();
     std::fs::remove_file(&path).unwrap();
     let error = Token::fetch(&account).unwrap_err();
