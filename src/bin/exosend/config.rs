@@ -1,7 +1,7 @@
 //! What is configured: the account for the library, the rest for the command.
 
 pub(crate) mod file;
-mod settings;
+pub(crate) mod settings;
 mod sources;
 
 use std::collections::HashMap;

@@ -32,6 +32,7 @@ use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
+use crate::config::settings::period;
 use crate::exit::{self, Failure};
 use crate::help;
 use run::Order;
@@ -211,25 +212,4 @@ pub(crate) fn host() -> String {
         "" => "localhost".into(),
         name => name.to_owned(),
     }
-}
-
-/// `90`, `90s`, `15m`, `36h`, `7d`.
-pub(crate) fn period(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
-        Some(number) => (number, text.chars().next_back()),
-        None => (text, None),
-    };
-    let seconds = match unit {
-        Some('m') => 60,
-        Some('h') => 60 * 60,
-        Some('d') => 24 * 60 * 60,
-        _ => 1,
-    };
-    let number: Option<u64> = number.parse().ok();
-    let period = number
-        .and_then(|number| number.checked_mul(seconds))
-        .filter(|period| *period > 0);
-    period
-        .map(Duration::from_secs)
-        .ok_or_else(|| "takes a time as 90s, 15m, 36h or 7d".into())
 }

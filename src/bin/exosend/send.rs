@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
+use crate::config::settings::Mode;
 use crate::deliver::{announce, conclude, could_be_right, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
@@ -15,7 +16,7 @@ use crate::local::Here;
 use crate::out::{say, say_json};
 use crate::queue::file::Wishes;
 use crate::queue::spool::Spool;
-use crate::queue::way::{Mode, Way};
+use crate::queue::way::Way;
 use crate::recipients::Recipients;
 use crate::report::{self, Facts, Outcome};
 use crate::{files, head, help, input, logger, queue};

@@ -8,11 +8,36 @@ use exosend::{Account, Message};
 use crate::date::generalized_time;
 use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
-use crate::queue;
-use crate::queue::governor::Limits;
-use crate::queue::spool::MOST_CONNECTIONS;
-use crate::queue::way::Mode;
 use crate::text::nearest;
+
+/// Connections that a spool can have folders for.
+pub(crate) const MOST_CONNECTIONS: u32 = 20;
+/// The key `queue`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Into the queue, and done.
+    First,
+    /// Straight, and into the queue where the mailbox is the reason that it fails.
+    Fallback,
+    Off,
+}
+
+/// How much is allowed. 0: as much as there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) connections: u32,
+    /// Messages a minute.
+    pub(crate) rate: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 3,
+            rate: 30,
+        }
+    }
+}
 
 /// The keys of the command only.
 #[derive(Debug)]
@@ -167,7 +192,7 @@ const KEYS: &[(&str, Set)] = &[
         Ok(())
     }),
     ("queue_lifetime", |s, v| {
-        s.queue_lifetime = queue::period(v)?;
+        s.queue_lifetime = period(v)?;
         Ok(())
     }),
     ("spool", |s, v| {
@@ -193,6 +218,27 @@ pub(super) fn truth(value: &str) -> Result<bool, String> {
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("takes true or false".into()),
     }
+}
+
+/// `90`, `90s`, `15m`, `36h`, `7d`.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) => (number, text.chars().next_back()),
+        None => (text, None),
+    };
+    let seconds = match unit {
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        _ => 1,
+    };
+    let number: Option<u64> = number.parse().ok();
+    let period = number
+        .and_then(|number| number.checked_mul(seconds))
+        .filter(|period| *period > 0);
+    period
+        .map(Duration::from_secs)
+        .ok_or_else(|| "takes a time as 90s, 15m, 36h or 7d".into())
 }
 
 fn number(value: &str, most: u32) -> Result<u32, String> {

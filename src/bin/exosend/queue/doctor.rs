@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::file;
 use super::list;
 use super::spool::{DROP, FAILED, Spool};
-use super::way::{self, Mode};
+use super::way;
+use crate::config::settings::Mode;
 use crate::config::{Config, file as settings};
 use crate::wrap::wrap;
 

@@ -12,7 +12,9 @@ use super::clock::Moment;
 use super::fault;
 use super::file::{self, Head};
 use super::log::Log;
-use super::spool::{self, DROP, FAILED, HELD, MOST_CONNECTIONS, MOST_DOUBTS, Name, QUEUE, Spool};
+use super::spool::{self, DROP, FAILED, HELD, MOST_DOUBTS, Name, QUEUE, Spool};
+
+use crate::config::settings::MOST_CONNECTIONS;
 
 /// A message whose writer is dead was never promised to anybody.
 const DEAD: Duration = Duration::from_secs(60 * 60);

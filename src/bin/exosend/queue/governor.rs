@@ -16,23 +16,7 @@ use super::clock::{Moment, Wait};
 use super::fault;
 use super::spool::{STATE, Spool};
 use super::trouble::Trouble;
-
-/// How much is allowed. 0: as much as there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) connections: u32,
-    /// Messages a minute.
-    pub(crate) rate: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 3,
-            rate: 30,
-        }
-    }
-}
+use crate::config::settings::Limits;
 
 /// The connections that a spool has folders for, where no number is named.
 const MOST: u32 = 3;

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::clock::Moment;
 use super::file::{self, Head};
 use super::governor::{Governor, Mailbox};
-use super::spool::{DROP, FAILED, HELD, MOST_CONNECTIONS, Name, QUEUE, Spool};
+use super::spool::{DROP, FAILED, HELD, Name, QUEUE, Spool};
 use super::state::State;
+use crate::config::settings::MOST_CONNECTIONS;
 use crate::exit::{self, Failure};
 use crate::out::say;
 

@@ -32,8 +32,6 @@ pub(crate) const HELD: &str = "held";
 pub(crate) const FAILED: &str = "failed";
 pub(crate) const STATE: &str = "state";
 
-/// Connections that a spool can have folders for.
-pub(crate) const MOST_CONNECTIONS: u32 = 20;
 /// A message whose fate is not known is sent again as often.
 pub(crate) const MOST_DOUBTS: u32 = 2;
 

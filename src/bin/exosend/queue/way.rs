@@ -8,17 +8,8 @@ use std::path::PathBuf;
 use super::spool::{DEFAULT, Spool};
 use crate::common::Common;
 use crate::config::Config;
+use crate::config::settings::Mode;
 use crate::exit::Failure;
-
-/// The key `queue`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Into the queue, and done.
-    First,
-    /// Straight, and into the queue where the mailbox is the reason that it fails.
-    Fallback,
-    Off,
-}
 
 pub(crate) enum Way {
     Straight(Config),
