@@ -7,6 +7,7 @@
 //! command line. So it takes nothing that says where secret, token or message go, and no subcommand behind a flag.
 
 mod common;
+mod complete;
 mod config;
 #[allow(dead_code)] // the library's, of which the command needs a part
 #[path = "../../crypto.rs"]

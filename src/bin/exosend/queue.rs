@@ -81,7 +81,7 @@ pub(crate) fn list(common: &Common, max_age: Option<Duration>) -> Result<(), Fai
 /// `-q`: for the crontabs of other sendmails. Who may not gets silence.
 pub(crate) fn run_if_mine(common: &Common) -> Result<(), Failure> {
     let spool = way::steered(common);
-    match spool.is_there() && may_steer(&spool) {
+    match spool.is_there() && spool.may_steer() {
         true => start(common, false),
         false => Ok(()),
     }
@@ -188,28 +188,11 @@ pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
 /// The spool, for who may look into it.
 fn mine(common: &Common) -> Result<Spool, Failure> {
     let spool = way::steered(common);
-    match !spool.is_there() || may_steer(&spool) {
+    match !spool.is_there() || spool.may_steer() {
         true => Ok(spool),
         false => Err(Failure::new(
             exit::NO_PERMISSION,
             "the queue is exosend's: sudo exosend queue",
         )),
-    }
-}
-
-fn may_steer(spool: &Spool) -> bool {
-    spool::whoami() == 0 || spool.is_mine()
-}
-
-/// This machine's name, as it may stand in an address.
-pub(crate) fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
-        .collect();
-    match name.trim_matches(['.', '-']) {
-        "" => "localhost".into(),
-        name => name.to_owned(),
     }
 }

@@ -215,7 +215,7 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
     if let Some(what) = options.wrong.first() {
         return Err(Failure::data(what));
     }
-    let host = queue::host();
+    let host = queue::spool::host();
     let (mut message, everybody) = options.message(common, false, |spec| {
         Ok(vec![match spec.contains('@') {
             true => spec.to_owned(),

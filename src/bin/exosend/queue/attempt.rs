@@ -16,11 +16,12 @@ use super::run::Run;
 use super::spool::{Name, Spool};
 use super::state::State;
 use super::trouble::{self, Trouble};
+use crate::complete::complete;
 use crate::exit::{self, Failure};
 use crate::local::Here;
 use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
-use crate::{head, input, sendmail};
+use crate::{head, input};
 
 /// A message in hand.
 pub(super) struct Attempt {
@@ -126,8 +127,7 @@ impl Attempt {
             (true, None) => return Fate::Never(Failure::data("no recipient is left")),
         }
         let wishes = &stored.wishes;
-        self.facts.original_from =
-            sendmail::complete(&mut head, wishes, run.config, &here, &mut recipients);
+        self.facts.original_from = complete(&mut head, wishes, run.config, &here, &mut recipients);
         self.facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
         let start = stored.start.get(body..).unwrap_or_default();
         let (size, text) = input::behind(head.text(), start, stored.rest);

@@ -372,7 +372,7 @@ impl Run<'_> {
         let Ok(to) = Recipients::new(self.config, &here).resolve(&local) else {
             return;
         };
-        let host = crate::queue::host();
+        let host = super::spool::host();
         let message = to.iter().fold(Message::new(), Message::to);
         let message = message
             .subject(format!("exosend on {host}: mail that was not delivered"))

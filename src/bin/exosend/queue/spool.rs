@@ -77,6 +77,11 @@ impl Spool {
         self.owner().is_ok_and(|owner| owner.uid() == whoami())
     }
 
+    /// Whether this user looks into it.
+    pub(crate) fn may_steer(&self) -> bool {
+        whoami() == 0 || self.is_mine()
+    }
+
     /// Makes what is missing. Of the machine's spool only what lies in the service's own folder: the folder and `drop`
     /// are the package's.
     pub(crate) fn make(&self) -> Result<(), Failure> {
@@ -214,4 +219,17 @@ pub(crate) fn new_id() -> String {
 /// The user this process acts as.
 pub(crate) fn whoami() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// This machine's name, as it may stand in an address.
+pub(crate) fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+        .collect();
+    match name.trim_matches(['.', '-']) {
+        "" => "localhost".into(),
+        name => name.to_owned(),
+    }
 }

@@ -53,7 +53,7 @@ pub(crate) fn submit(
 
 fn finish(head: &mut Head, id: &str) {
     head.remove_bcc();
-    let id = format!("<{id}@{}>", super::host());
+    let id = format!("<{id}@{}>", spool::host());
     for (name, value) in [
         ("Date", date::rfc5322(SystemTime::now())),
         ("Message-ID", id),

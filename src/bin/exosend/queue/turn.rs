@@ -8,7 +8,7 @@ use exosend::Error;
 use super::clock::{self, Moment};
 use super::governor::{Governor, Slot};
 use super::trouble;
-use super::{may_steer, way};
+use super::way;
 use crate::config::Config;
 use crate::exit::{self, Failure};
 
@@ -23,7 +23,7 @@ impl Turn {
     /// Waits for a connection as long as `timeout` allows. `None` where nobody counts.
     pub(crate) fn wait(config: &Config) -> Result<Option<Self>, Failure> {
         const OFTEN: Duration = Duration::from_millis(100);
-        let spool = way::spool(config).filter(|spool| spool.is_there() && may_steer(spool));
+        let spool = way::spool(config).filter(|spool| spool.is_there() && spool.may_steer());
         let Some(spool) = spool else { return Ok(None) };
         let governor = Governor::new(&spool, config.account.mailbox(), config.settings.limits);
         let day = Duration::from_secs(24 * 60 * 60);

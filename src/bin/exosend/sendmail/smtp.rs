@@ -53,7 +53,7 @@ pub(super) fn run(common: &Common) -> Result<(), Failure> {
         (Ok(Way::Straight(_)), _) => Door::Closed("no queue here".into()),
         (Err(failure), _) => Door::Closed(failure.what().to_owned()),
     };
-    dialogue.say(&format!("220 {} ESMTP exosend", queue::host()));
+    dialogue.say(&format!("220 {} ESMTP exosend", queue::spool::host()));
     let result = dialogue.serve(common, &door);
     match result {
         Ok(()) => dialogue.end(),
@@ -234,7 +234,7 @@ impl Dialogue {
             return self.wrong("501 5.5.4 EHLO takes a name");
         }
         (self.greeted, self.envelope) = (true, None);
-        let host = queue::host();
+        let host = queue::spool::host();
         match extended {
             true => self.say(&format!(
                 "250-{host}\r\n250-PIPELINING\r\n250-SIZE {LARGEST}\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\

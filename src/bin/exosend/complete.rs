@@ -1,0 +1,84 @@
+//! What a message is given when it is sent: From, as Exchange takes it, and what else its writer left out.
+
+use exosend::Message;
+
+use crate::config::Config;
+use crate::head::{Author, Head};
+use crate::list::Mailbox;
+use crate::local::Here;
+use crate::queue::file::Wishes;
+use crate::recipients::Recipients;
+
+/// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
+pub(crate) fn complete(
+    head: &mut Head,
+    wishes: &Wishes,
+    config: &Config,
+    here: &Here,
+    recipients: &mut Recipients<'_>,
+) -> Option<String> {
+    let (mailbox, settings) = (config.account.mailbox(), &config.settings);
+    if settings.rewrite_to {
+        head.rewrite_recipients(&mut |mailbox| {
+            let user = here.user(&mailbox.spec)?;
+            let specs = recipients
+                .resolve(std::slice::from_ref(&mailbox.spec))
+                .ok()?;
+            let of = |spec| match mailbox.name.as_str() {
+                "" => Mailbox::new(user, spec),
+                name => Mailbox {
+                    name: name.to_owned(),
+                    spec,
+                },
+            };
+            Some(specs.into_iter().map(of).collect()).filter(|to: &Vec<_>| !to.is_empty())
+        });
+    }
+    let name = |user: &str| here.name(&settings.from_name, user);
+    match (head.get("From"), &wishes.sender) {
+        (Some(_), Some(sender)) => log::debug!("-f {sender}: ignored, the message has a From"),
+        (Some(_), None) => {}
+        (None, sender) => {
+            let spec = sender.as_deref().unwrap_or(mailbox);
+            let from = match (&wishes.full_name, sender) {
+                (Some(name), _) => Mailbox::new(name, spec),
+                (None, Some(_)) => Mailbox::new("", spec),
+                (None, None) => Mailbox::new(&name(""), spec),
+            };
+            head.remove("From");
+            head.add("From", &from.written());
+        }
+    }
+    for (field, value) in made(mailbox) {
+        if head.get(&field).is_none() {
+            head.remove(&field);
+            head.add(&field, value.trim());
+        }
+    }
+    if !settings.rewrite_from {
+        return None;
+    }
+    let author = Author {
+        mailbox,
+        send_as: &settings.send_as,
+        is_unreachable: &|domain| here.is_unreachable(domain),
+        name: &name,
+    };
+    let was = head.rewrite_from(&author)?;
+    log::info!("From {was}: not the mailbox, sent as {mailbox}");
+    Some(was)
+}
+
+/// Date and Message-ID as the library writes them. It does not where the mailbox is not set or is no address, which the
+/// session says better.
+fn made(mailbox: &str) -> Vec<(String, String)> {
+    let message = Message::new().from(mailbox).to(mailbox).subject("-");
+    let mut text = Vec::new();
+    let _ = message.write_to(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let wanted = fields.filter(|(name, _)| ["Date", "Message-ID"].contains(name));
+    wanted
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
