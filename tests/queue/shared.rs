@@ -138,8 +138,7 @@ fn anybody_puts_mail_in_and_nobody_else_sees_it() {
         "#,
     );
     assert!(
-        run.stdout
-            .contains("-rwxr----- www-data exosend\n-rwxr----- "),
+        run.stdout.contains("-rwxr----- www-data exosend\n"),
         "{run:?}"
     );
     assert_eq!(
