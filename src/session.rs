@@ -1,4 +1,4 @@
-//! MAIL, RCPT, DATA for each message, RSET between, QUIT at the end.
+//! One login, and any number of messages after it.
 
 use std::fmt;
 use std::io::{self, Read, Write};

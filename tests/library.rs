@@ -11,6 +11,7 @@ mod deadlines;
 mod examples;
 mod faults;
 mod injection;
+mod map;
 mod messages;
 mod real;
 mod round_trips;

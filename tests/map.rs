@@ -1,0 +1,47 @@
+//! src/README.md is the map of the house: it names no room that is not there, and leaves none out.
+
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below, as the map writes it: from `src` on.
+fn rooms(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rooms(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let room = path.strip_prefix(root().join("src")).unwrap();
+            found.push(room.to_str().unwrap().to_owned());
+        }
+    }
+}
+
+fn named() -> Vec<String> {
+    let map = std::fs::read_to_string(root().join("src/README.md")).unwrap();
+    map.split(|c: char| !(c.is_ascii_alphanumeric() || "_-./".contains(c)))
+        .map(|word| word.trim_end_matches('.').to_owned())
+        .filter(|word| word.contains(".rs") || word.contains(".md") || word.ends_with('/'))
+        .collect()
+}
+
+#[test]
+fn what_the_map_names_is_there() {
+    for name in named() {
+        let there = root().join("src").join(&name).exists() || root().join(&name).exists();
+        assert!(there, "src/README.md names {name}");
+    }
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let (mut found, named) = (Vec::new(), named());
+    rooms(&root().join("src"), &mut found);
+    for room in found {
+        // A folder that is named stands for the rooms in it.
+        let is = |name: &String| *name == room || name.ends_with('/') && room.starts_with(name);
+        assert!(named.iter().any(is), "src/README.md leaves out {room}");
+    }
+}
