@@ -7,6 +7,7 @@ use exosend::{Attachment, Message};
 use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
+use crate::complete::Wishes;
 use crate::config::Config;
 use crate::config::settings::Mode;
 use crate::deliver::{announce, conclude, could_be_right, deliver, envelope, unconfigured};
@@ -14,7 +15,6 @@ use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
 use crate::out::{say, say_json};
-use crate::queue::file::Wishes;
 use crate::queue::spool::Spool;
 use crate::queue::way::Way;
 use crate::recipients::Recipients;

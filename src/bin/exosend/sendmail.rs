@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read};
 
 use crate::common::Common;
-use crate::complete::complete;
+use crate::complete::{Wishes, complete};
 use crate::config::Config;
 use crate::deliver::{conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
@@ -16,7 +16,6 @@ use crate::input::{Input, NoInput};
 use crate::list;
 use crate::local::Here;
 use crate::logger;
-use crate::queue::file::Wishes;
 use crate::queue::spool::Spool;
 use crate::queue::submit::{start_run, submit};
 use crate::queue::way::Way;

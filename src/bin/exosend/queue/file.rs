@@ -31,6 +31,7 @@ use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use super::clock::Moment;
 use super::fault;
 use super::spool::{self, DROP, Spool};
+use crate::complete::Wishes;
 use crate::exit::{self, Failure};
 use crate::{crypto, input};
 
@@ -47,16 +48,6 @@ const SPARE: u64 = 8 * 1024 * 1024;
 
 pub(crate) fn is_committed(mode: u32) -> bool {
     mode & 0o100 != 0
-}
-
-/// What the caller asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
-    pub(crate) to: Vec<String>,
-    /// `-f`
-    pub(crate) sender: Option<String>,
-    /// `-F`
-    pub(crate) full_name: Option<String>,
 }
 
 /// A message on its way into the queue. Dropped before it is committed, it is gone.

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use super::fault;
-use super::file::{Draft, Wishes};
+use super::file::Draft;
 use super::spool::{self, Spool};
+use crate::complete::Wishes;
 use crate::date;
 use crate::exit::{self, Failure};
 use crate::head::Head;

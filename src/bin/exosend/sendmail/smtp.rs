@@ -17,12 +17,12 @@ use rustix::io::Errno;
 
 use super::Mail;
 use crate::common::Common;
+use crate::complete::Wishes;
 use crate::config::Config;
 use crate::deliver::conclude;
 use crate::exit::{self, Failure};
 use crate::list;
 use crate::queue::fault::minute;
-use crate::queue::file::Wishes;
 use crate::queue::spool::Spool;
 use crate::queue::way::Way;
 use crate::report::{self, Facts, Outcome};
