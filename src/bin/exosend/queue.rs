@@ -11,6 +11,7 @@ mod drop;
 pub(crate) mod fault;
 pub(crate) mod file;
 pub(crate) mod governor;
+mod line;
 mod list;
 mod log;
 mod run;

@@ -11,8 +11,8 @@ use exosend::{Envelope, Error, ErrorKind, Message, Refusal, Stage};
 use super::drop::Entry;
 use super::fault;
 use super::file::{Stored, Unreadable};
+use super::line::Line;
 use super::log::About;
-use super::run::Run;
 use super::spool::{Name, Spool};
 use super::state::State;
 use super::trouble::{self, Trouble};
@@ -88,7 +88,7 @@ impl Attempt {
         self.work.join(name.to_string())
     }
 
-    pub(super) fn make(&mut self, run: &mut Run<'_>) -> Fate {
+    pub(super) fn make(&mut self, line: &mut Line<'_>) -> Fate {
         let stored = match Stored::open(&self.path()) {
             Ok(stored) => stored,
             Err(Unreadable::Damaged(what)) => return Fate::Never(Failure::data(what)),
@@ -104,9 +104,9 @@ impl Attempt {
             true => &stored.wishes.to,
             false => &self.state.left,
         };
-        let mailbox = run.config.account.mailbox();
-        let here = Here::new(mailbox, &run.config.settings.local_domains);
-        let mut recipients = Recipients::new(run.config, &here);
+        let mailbox = line.config.account.mailbox();
+        let here = Here::new(mailbox, &line.config.settings.local_domains);
+        let mut recipients = Recipients::new(line.config, &here);
         let reached = match Reached::by(to, &mut recipients) {
             Ok(reached) => reached,
             Err(failure) => return Fate::Mailbox(Trouble::Configuration, failure),
@@ -115,7 +115,7 @@ impl Attempt {
         if !reached.never.is_empty() {
             self.state.left = [reached.now.as_slice(), &reached.later].concat();
             for (address, why) in &reached.never {
-                self.refused(run, address, why);
+                self.refused(line, address, why);
             }
         }
         match (reached.now.is_empty(), reached.why) {
@@ -127,22 +127,22 @@ impl Attempt {
             (true, None) => return Fate::Never(Failure::data("no recipient is left")),
         }
         let wishes = &stored.wishes;
-        self.facts.original_from = complete(&mut head, wishes, run.config, &here, &mut recipients);
+        self.facts.original_from = complete(&mut head, wishes, line.config, &here, &mut recipients);
         self.facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
         let start = stored.start.get(body..).unwrap_or_default();
         let (size, text) = input::behind(head.text(), start, stored.rest);
         self.facts.size = Some(size);
         let envelope = Envelope::new(mailbox).partial(true).size(size);
         let envelope = reached.now.iter().fold(envelope, Envelope::to);
-        let used = run.session.is_some();
-        if let Err(error) = run.session() {
-            return self.judge(run, error, used, reached.later);
+        let used = line.session.is_some();
+        if let Err(error) = line.session() {
+            return self.judge(line, error, used, reached.later);
         }
-        if !run.pace() {
+        if !line.pace() {
             return Fate::Broken;
         }
         if self.entry.name.doubts > 0 {
-            run.log
+            line.log
                 .event("possible_duplicate", &self.about(), None, None);
         }
         fault::point("before mail");
@@ -152,7 +152,7 @@ impl Attempt {
             to: self.work.join(self.in_doubt().to_string()),
             over: &mut self.over,
         };
-        let sent = run
+        let sent = line
             .session()
             .and_then(|session| session.send_raw(&envelope, text));
         match sent {
@@ -161,17 +161,17 @@ impl Attempt {
                 let refused = |to: &String| receipt.refused().iter().any(|no| no.address() == to);
                 self.facts.to.retain(|to| !refused(to));
                 let mut later = reached.later;
-                later.extend(self.sort(run, receipt.refused()));
+                later.extend(self.sort(line, receipt.refused()));
                 Fate::Sent(Outcome::Sent(receipt), later)
             }
-            Err(error) => self.judge(run, error, used, reached.later),
+            Err(error) => self.judge(line, error, used, reached.later),
         }
     }
 
     /// What an error makes of the message. `used`: the session has sent before.
     fn judge(
         &mut self,
-        run: &mut Run<'_>,
+        line: &mut Line<'_>,
         error: Error,
         used: bool,
         mut later: Vec<String>,
@@ -187,7 +187,7 @@ impl Attempt {
             return Fate::Broken;
         }
         if let Some(trouble) = trouble::of(&error) {
-            return Fate::Mailbox(trouble, run.config.blame(error.into()));
+            return Fate::Mailbox(trouble, line.config.blame(error.into()));
         }
         // The others go on over this connection if a refusal was all.
         let refusal = matches!(
@@ -195,10 +195,10 @@ impl Attempt {
             ErrorKind::Refused | ErrorKind::Deferred | ErrorKind::Input
         );
         if !refusal {
-            run.session = None;
+            line.session = None;
         }
         if !error.refused().is_empty() {
-            later.extend(self.sort(run, error.refused()));
+            later.extend(self.sort(line, error.refused()));
             self.state.left.clone_from(&later);
             return match later.is_empty() {
                 true => Fate::Never(error.into()),
@@ -212,21 +212,21 @@ impl Attempt {
     }
 
     /// Tells of those who are refused for good, and returns those who are not.
-    fn sort(&self, run: &Run<'_>, refused: &[Refusal]) -> Vec<String> {
+    fn sort(&self, line: &Line<'_>, refused: &[Refusal]) -> Vec<String> {
         let mut later = Vec::new();
         for refusal in refused {
             match refusal.reply().is_transient() {
                 true => later.push(refusal.address().to_owned()),
                 false => {
                     let why = Failure::new(exit::NO_USER, format!("recipient {refusal}"));
-                    self.refused(run, refusal.address(), &why);
+                    self.refused(line, refusal.address(), &why);
                 }
             }
         }
         later
     }
 
-    fn refused(&self, run: &Run<'_>, address: &str, why: &Failure) {
+    fn refused(&self, line: &Line<'_>, address: &str, why: &Failure) {
         let facts = Facts {
             to: vec![address.to_owned()],
             ..self.facts.clone()
@@ -235,8 +235,8 @@ impl Attempt {
             facts: &facts,
             ..self.about()
         };
-        run.log.event("refused", &about, None, Some(why));
-        run.log.tell(about.id, about.uid, address, why.what());
+        line.log.event("refused", &about, None, Some(why));
+        line.log.tell(about.id, about.uid, address, why.what());
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use exosend::{Error, Message, Session};
+use exosend::Message;
 
 use super::attempt::{Attempt, Fate};
 use super::clock::{self, Moment, Wait};
@@ -19,6 +19,7 @@ use super::drop::{self as takeover, Entry};
 use super::fault;
 use super::file::Head;
 use super::governor::{Governor, Slot};
+use super::line::Line;
 use super::log::Log;
 use super::spool::{DROP, FAILED, MOST_DOUBTS, Name, QUEUE, STATE, Spool};
 use super::state::{self, State};
@@ -96,11 +97,13 @@ pub(crate) fn run(
     };
     let mut run = Run {
         spool,
-        config: &config,
-        governor,
-        log,
-        slot,
-        session: None,
+        line: Line {
+            config: &config,
+            governor,
+            log,
+            slot,
+            session: None,
+        },
         waiting: entries,
         served: HashMap::new(),
         turn: 0,
@@ -112,13 +115,9 @@ pub(crate) fn run(
     run.end()
 }
 
-pub(super) struct Run<'a> {
+struct Run<'a> {
     spool: &'a Spool,
-    pub(super) config: &'a Config,
-    governor: Governor,
-    pub(super) log: Log,
-    slot: Slot,
-    pub(super) session: Option<Session>,
+    line: Line<'a>,
     /// Messages, and when they are due.
     waiting: Vec<(Entry, Instant)>,
     /// When each user had a turn last.
@@ -134,17 +133,17 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     fn work(&mut self) -> io::Result<()> {
         loop {
-            let look = takeover::look(self.spool, &self.log)?;
+            let look = takeover::look(self.spool, &self.line.log)?;
             let now = Instant::now();
             self.waiting
                 .extend(look.taken.into_iter().map(|entry| (entry, now)));
-            let mailbox = self.governor.read();
+            let mailbox = self.line.governor.read();
             let held = mailbox
                 .wait
                 .as_ref()
                 .map_or(Duration::ZERO, |wait| wait.left(&Moment::now()));
             // Too many connections, somebody was told.
-            let surplus = self.slot.number > self.governor.connections();
+            let surplus = self.line.slot.number > self.line.governor.connections();
             if held > PATIENCE || surplus {
                 // Known from an earlier run, and as bad as if it were found out anew.
                 let known = mailbox.trouble.filter(|_| !held.is_zero());
@@ -188,8 +187,8 @@ impl Run<'_> {
         let now = Instant::now();
         let due = self.waiting.iter().filter(|(_, due)| *due <= now).count();
         // One message has to show first that the mailbox is well.
-        let alone = self.helper.is_none() && self.session.is_some();
-        if !alone || due <= CROWD || self.slot.number >= self.governor.connections() {
+        let alone = self.helper.is_none() && self.line.session.is_some();
+        if !alone || due <= CROWD || self.line.slot.number >= self.line.governor.connections() {
             return;
         }
         let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
@@ -207,7 +206,7 @@ impl Run<'_> {
         self.waiting.retain(|(waiting, _)| *waiting != entry);
         self.turn += 1;
         self.served.insert(entry.uid, self.turn);
-        let work = self.spool.work(self.slot.number);
+        let work = self.spool.work(self.line.slot.number);
         let claimed = work.join(entry.name.to_string());
         match std::fs::rename(
             self.spool.path(QUEUE).join(entry.name.to_string()),
@@ -218,8 +217,8 @@ impl Run<'_> {
             moved => moved?,
         }
         fault::point("after claim");
-        let mut attempt = Attempt::new(entry, work, self.spool, self.config.account.mailbox());
-        let fate = attempt.make(self);
+        let mut attempt = Attempt::new(entry, work, self.spool, self.line.config.account.mailbox());
+        let fate = attempt.make(&mut self.line);
         self.settle(attempt, fate)
     }
 
@@ -228,8 +227,9 @@ impl Run<'_> {
         match fate {
             Fate::Sent(outcome, left) => {
                 self.trouble = None;
-                self.governor.well();
-                self.log
+                self.line.governor.well();
+                self.line
+                    .log
                     .event("sent", &attempt.about(), Some(&outcome), None);
                 if left.is_empty() {
                     std::fs::remove_file(path)?;
@@ -241,36 +241,41 @@ impl Run<'_> {
                 }
             }
             Fate::Later(why) => {
-                self.log
+                self.line
+                    .log
                     .event("deferred", &attempt.about(), None, Some(&why));
                 self.later(attempt, why.what())?;
             }
             Fate::Never(why) => {
                 self.spool.put(&path, &attempt.entry.name, FAILED)?;
                 State::forget(self.spool, &attempt.entry.name.id);
-                self.log.event("failed", &attempt.about(), None, Some(&why));
+                self.line
+                    .log
+                    .event("failed", &attempt.about(), None, Some(&why));
                 let about = attempt.about();
-                self.log
+                self.line
+                    .log
                     .tell(about.id, about.uid, &about.facts.to.join(", "), why.what());
             }
             Fate::Doubtful(why) => {
-                self.session = None;
-                self.log
+                self.line.session = None;
+                self.line
+                    .log
                     .event("deferred", &attempt.about(), None, Some(&why));
-                if let Some(name) = doubt(self.spool, &self.log, &path, &attempt.in_doubt())? {
+                if let Some(name) = doubt(self.spool, &self.line.log, &path, &attempt.in_doubt())? {
                     self.put_back(&attempt, name, DOUBTFUL);
                 }
             }
             Fate::Broken => {
-                self.session = None;
+                self.line.session = None;
                 let name = self.spool.put(&path, &attempt.entry.name, QUEUE)?;
                 self.put_back(&attempt, name, Duration::ZERO);
             }
             Fate::Mailbox(trouble, why) => {
                 let name = self.spool.put(&path, &attempt.entry.name, QUEUE)?;
-                hold(&self.governor, &self.log, trouble, &why);
+                hold(&self.line.governor, &self.line.log, trouble, &why);
                 self.put_back(&attempt, name, Duration::ZERO);
-                if let Some(session) = self.session.take() {
+                if let Some(session) = self.line.session.take() {
                     session.quit();
                 }
                 self.trouble = Some((trouble, why));
@@ -298,13 +303,13 @@ impl Run<'_> {
             // Without it, those who have the message would get it again: then it stays in `work`, in doubt.
             saved?;
         }
-        if age.is_some_and(|age| age >= self.config.settings.queue_lifetime) {
+        if age.is_some_and(|age| age >= self.line.config.settings.queue_lifetime) {
             let name = self.spool.put(&path, &attempt.entry.name, FAILED)?;
             let to = match attempt.state.left.is_empty() {
                 true => &attempt.facts.to,
                 false => &attempt.state.left,
             };
-            self.log.failed(
+            self.line.log.failed(
                 &name.id,
                 attempt.entry.uid,
                 to,
@@ -329,10 +334,10 @@ impl Run<'_> {
         if self.trouble.is_none() {
             self.send_digest();
         }
-        if let Some(session) = self.session.take() {
+        if let Some(session) = self.line.session.take() {
             session.quit();
         }
-        drop(self.slot);
+        drop(self.line.slot);
         if let Some(mut helper) = self.helper {
             let _ = helper.wait();
         }
@@ -343,33 +348,16 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn session(&mut self) -> Result<&mut Session, Error> {
-        match &mut self.session {
-            Some(session) => Ok(session),
-            none => Ok(none.insert(Session::open(&self.config.account)?)),
-        }
-    }
-
-    /// Waits for the rate's sake, in hand of the message. `false` where a test holds the clock.
-    pub(super) fn pace(&self) -> bool {
-        while let Err(wait) = self.governor.begin_message() {
-            if !clock::sleep(wait) {
-                return false;
-            }
-        }
-        true
-    }
-
     /// To whom mail for local users goes, once a day, what was given up. Not part of the queue: what cannot be told today
     /// is told tomorrow.
     fn send_digest(&mut self) {
-        let Some(text) = self.log.digest() else {
+        let Some(text) = self.line.log.digest() else {
             return;
         };
         let local = ["root".to_owned()];
-        let mailbox = self.config.account.mailbox();
-        let here = Here::new(mailbox, &self.config.settings.local_domains);
-        let Ok(to) = Recipients::new(self.config, &here).resolve(&local) else {
+        let mailbox = self.line.config.account.mailbox();
+        let here = Here::new(mailbox, &self.line.config.settings.local_domains);
+        let Ok(to) = Recipients::new(self.line.config, &here).resolve(&local) else {
             return;
         };
         let host = super::spool::host();
@@ -382,16 +370,21 @@ impl Run<'_> {
                  sudo exosend queue\n\n{text}",
                 self.spool.path(FAILED).display()
             ));
-        if !self.pace() {
+        if !self.line.pace() {
             return;
         }
-        match self.session().and_then(|session| session.send(&message)) {
-            Ok(_) => self.log.digested(&text),
+        match self
+            .line
+            .session()
+            .and_then(|session| session.send(&message))
+        {
+            Ok(_) => self.line.log.digested(&text),
             Err(error) => {
-                self.log
+                self.line
+                    .log
                     .note(&format!("event=digest text={:?}", error.to_string()));
                 if error.in_doubt() || error.is_permanent() {
-                    self.log.digested(&text);
+                    self.line.log.digested(&text);
                 }
             }
         }

@@ -15,7 +15,7 @@ use exosend::Message;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::Mail;
+use super::mail::Mail;
 use crate::common::Common;
 use crate::complete::Wishes;
 use crate::config::Config;

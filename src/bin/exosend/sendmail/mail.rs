@@ -1,0 +1,160 @@
+//! A message on stdin, and what becomes of it.
+
+use std::io::Read;
+
+use super::flags::Flags;
+use crate::common::Common;
+use crate::complete::{Wishes, complete};
+use crate::config::Config;
+use crate::deliver::{deliver, envelope};
+use crate::exit::{self, Failure};
+use crate::head::{self, Head};
+use crate::input::{Input, NoInput};
+use crate::list;
+use crate::local::Here;
+use crate::queue;
+use crate::queue::spool::Spool;
+use crate::queue::submit::{start_run, submit};
+use crate::recipients::Recipients;
+use crate::report::{Facts, Outcome};
+
+/// `exosend docter`, at a terminal or with nothing on stdin.
+pub(super) fn mistyped(flags: &Flags, meant: &str) -> Failure {
+    let word = flags.recipients.first().map_or("", String::as_str);
+    let what = format!("no subcommand `{word}`, did you mean `{meant}`?");
+    Failure::usage(what).with_hint(format!("to send to that user: exosend -- {word}"))
+}
+
+/// A message as far as it is known without the configuration: read to its end, its header mended, Bcc gone.
+pub(super) struct Mail {
+    head: Head,
+    /// What was read, and where the body begins in it.
+    input: Input,
+    body: usize,
+    /// Recipients as the caller and the header write them, and what he wants in From.
+    wishes: Wishes,
+    /// What is no address.
+    wrong: Vec<String>,
+}
+
+impl Mail {
+    /// As a client of SMTP dictates it.
+    pub(super) fn dictated(text: impl Read, wishes: Wishes) -> Result<Self, Failure> {
+        let input = Input::read(text).map_err(no_input)?;
+        let (mut head, body) =
+            head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
+        head.remove_bcc();
+        let wrong = Vec::new();
+        Ok(Self {
+            head,
+            input,
+            body,
+            wishes,
+            wrong,
+        })
+    }
+
+    pub(super) fn read(flags: &Flags, common: &Common, stdin: impl Read) -> Result<Self, Failure> {
+        let input = Input::read(stdin).map_err(no_input)?;
+        match (input.start.is_empty(), common.almost) {
+            (true, Some(meant)) => return Err(mistyped(flags, meant)),
+            (true, None) if flags.recipients.is_empty() => {
+                return Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message"));
+            }
+            // As Postfix and msmtp, for programs whose report may be empty.
+            (true, None) => log::warn!("stdin: empty, so the message is"),
+            (false, _) => {}
+        }
+        let (mut head, body) =
+            head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
+        let (mut to, mut wrong) = (Vec::new(), Vec::new());
+        for argument in &flags.recipients {
+            let (mailboxes, what) = list::read(argument);
+            to.extend(mailboxes);
+            wrong.extend(what.iter().map(|what| format!("recipient: {what}")));
+        }
+        if flags.read_recipients {
+            let (mailboxes, what) = head.recipients();
+            to.extend(mailboxes);
+            wrong.extend(what);
+        }
+        if to.is_empty() && wrong.is_empty() {
+            return Err(Failure::data(match flags.read_recipients {
+                true => "no recipient in To, Cc or Bcc",
+                false => "no recipient: what was given is empty",
+            }));
+        }
+        head.remove_bcc();
+        let wishes = Wishes {
+            to: to.into_iter().map(|mailbox| mailbox.spec).collect(),
+            sender: flags.sender.clone(),
+            full_name: flags.full_name.clone(),
+        };
+        Ok(Self {
+            head,
+            input,
+            body,
+            wishes,
+            wrong,
+        })
+    }
+
+    /// Into the queue. Where mail for users of this machine goes is found out when it is sent.
+    pub(super) fn enqueue(mut self, common: &Common, spool: &Spool) -> Result<String, Failure> {
+        if let Some(what) = self.wrong.first() {
+            return Err(Failure::data(what));
+        }
+        if let Some(charset) = self.input.charset(self.body) {
+            self.head.declare(charset);
+        }
+        let (start, rest) = self.input.from(self.body).map_err(temporary)?;
+        let rest = rest.map(|(file, _)| file);
+        let id = submit(spool, &self.wishes, self.head, start, rest)?;
+        start_run(spool, &queue::arguments(common, false));
+        Ok(id)
+    }
+
+    pub(super) fn send(
+        &mut self,
+        common: &Common,
+        config: &Config,
+        facts: &mut Facts,
+    ) -> Result<Outcome, Failure> {
+        let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+        let mut recipients = Recipients::new(config, &here);
+        facts.to.clone_from(&self.wishes.to);
+        facts.wrong.clone_from(&self.wrong);
+        facts.to = recipients.resolve(&self.wishes.to)?;
+        if facts.to.is_empty() && facts.wrong.is_empty() {
+            return Ok(Outcome::ThrownAway);
+        }
+        let envelope = envelope(config, facts)?;
+        let mut head = self.head.clone();
+        facts.original_from = complete(&mut head, &self.wishes, config, &here, &mut recipients);
+        if let Some(charset) = self.input.charset(self.body) {
+            head.declare(charset);
+        }
+        facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
+        let (size, mut text) = self.input.behind(head.text(), self.body);
+        facts.size = Some(size);
+        let envelope = envelope.size(size);
+        deliver(config, common, &envelope, |session| {
+            session.send_raw(&envelope, text.again())
+        })
+    }
+}
+
+fn no_input(error: NoInput) -> Failure {
+    match error {
+        NoInput::Stdin(error) => Failure::new(exit::NO_INPUT, format!("stdin: {error}")),
+        NoInput::Disk(error) => {
+            let hint =
+                "a message of more than 1 MiB waits in a file there: TMPDIR names another folder";
+            temporary(error).with_hint(hint)
+        }
+    }
+}
+
+fn temporary(error: std::io::Error) -> Failure {
+    Failure::new(exit::TRY_AGAIN, exit::file(&std::env::temp_dir(), error))
+}
