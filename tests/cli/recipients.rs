@@ -287,6 +287,20 @@ fn with_partial_delivery_one_that_is_no_address_stops_nobody_else() {
 }
 
 #[test]
+fn with_partial_delivery_a_user_with_nowhere_to_go_stops_nobody_else() {
+    let machine = Machine::new();
+    let message = "To: ann@example.com, root\n\nx\n";
+    assert_eq!(machine.run(&["-t"], message).code, 67);
+    machine.nobody_called();
+    machine.configure("partial = true");
+    let run = machine.run(&["-t"], message);
+    assert_eq!(run.code, 67, "{}", run.stderr);
+    assert!(run.stderr.contains("root"), "{}", run.stderr);
+    assert_eq!(machine.last().to, ["ann@example.com"]);
+    assert_eq!(machine.run(&["-t"], "To: root\n\nx\n").code, 67);
+}
+
+#[test]
 fn an_empty_address_in_a_list_is_nobody() {
     let machine = Machine::new();
     let delivered = machine.sendmail(&["-t"], "To: ann@example.com\nCc: <>\n\nx\n");

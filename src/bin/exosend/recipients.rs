@@ -55,6 +55,29 @@ impl<'c> Recipients<'c> {
         Ok(all)
     }
 
+    /// The same where the message may go to some only: those, and what is to be said of the others. If it reaches nobody,
+    /// that is the failure.
+    pub(crate) fn resolve_some(
+        &mut self,
+        written: &[String],
+    ) -> Result<(Vec<String>, Vec<String>), Failure> {
+        let (mut to, mut nowhere, mut first) = (Vec::new(), Vec::new(), None);
+        for address in written {
+            match self.resolve(std::slice::from_ref(address)) {
+                Ok(addresses) => to.extend(addresses),
+                Err(why) if why.code() == exit::NO_USER => {
+                    nowhere.push(why.what().to_owned());
+                    first = first.or(Some(why));
+                }
+                Err(why) => return Err(why),
+            }
+        }
+        match first.filter(|_| to.is_empty()) {
+            Some(why) => Err(why),
+            None => Ok((to, nowhere)),
+        }
+    }
+
     fn reached(&mut self, written: &str, user: &str) -> Result<Vec<String>, Failure> {
         if !list::is_user(user) {
             return Err(no_user(written, "no name of a user"));

@@ -124,7 +124,12 @@ impl Mail {
         let mut recipients = Recipients::new(config, &here);
         facts.to.clone_from(&self.wishes.to);
         facts.wrong.clone_from(&self.wrong);
-        facts.to = recipients.resolve(&self.wishes.to)?;
+        let (to, nowhere) = match config.settings.partial {
+            true => recipients.resolve_some(&self.wishes.to)?,
+            false => (recipients.resolve(&self.wishes.to)?, Vec::new()),
+        };
+        facts.to = to;
+        facts.wrong.extend(nowhere);
         if facts.to.is_empty() && facts.wrong.is_empty() {
             return Ok(Outcome::ThrownAway);
         }
