@@ -134,7 +134,8 @@ conditions! {
     "what answers is not Entra: check for a proxy or a portal that wants a login, and `authority`"
 
     EntraUnreachable
-    "Entra cannot be reached: allow outgoing TCP to port 443, or set HTTPS_PROXY, and check `authority`"
+    "Entra cannot be reached: allow outgoing TCP to port 443, or set HTTPS_PROXY \
+     (http://user:password@host:port where the proxy wants a login), and check `authority`"
 
     NotOnAzure
     "nothing answered where Azure gives its machines an identity: check that this is one, and that an identity is \

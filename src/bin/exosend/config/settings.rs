@@ -8,7 +8,7 @@ use exosend::{Account, Message};
 use crate::date::generalized_time;
 use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
-use crate::text::nearest;
+use crate::text::{distance, nearest};
 
 /// Connections that a spool can have folders for.
 pub(crate) const MOST_CONNECTIONS: u32 = 20;
@@ -107,7 +107,14 @@ pub(super) fn unknown(key: &str) -> Option<String> {
     let known_one = known().any(|known| known == key);
     (!known_one).then(|| {
         let nearest = nearest(key, known());
-        format!("unknown key, did you mean `{nearest}`?")
+        // One that is nothing like it would send somebody the wrong way.
+        match nearest.contains(key)
+            || key.contains(nearest)
+            || distance(key, nearest) * 2 <= key.len()
+        {
+            true => format!("unknown key, did you mean `{nearest}`?"),
+            false => "unknown key; man exosend has them all".into(),
+        }
     })
 }
 
