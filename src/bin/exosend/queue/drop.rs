@@ -1,6 +1,6 @@
 //! What people put into `drop`, taken over by the service. Anybody may make anything there, and know its name.
 
-use std::fs::{DirEntry, Metadata};
+use std::fs::{DirEntry, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -150,11 +150,41 @@ fn clear_away(path: &Path, metadata: &Metadata) -> bool {
     let dead = match file::read_only(path) {
         Ok(_) if age < DEAD => return age < MOMENT,
         // Never waited for: its owner may hold it for ever.
-        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok(),
+        Ok(file) => is_abandoned(&file),
         Err(_) => age > DEAD_FOR_SURE,
     };
     if dead {
         let _ = std::fs::remove_file(path);
     }
     false
+}
+
+/// Asked behind the lock, not before: its writer may have committed it since the folder was read.
+fn is_abandoned(file: &File) -> bool {
+    let free = flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    let unfinished = |now: Metadata| !file::is_committed(now.mode());
+    free && file.metadata().is_ok_and(unfinished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_was_committed_a_moment_ago_is_not_abandoned() {
+        let name = format!("exosend-draft-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let writer = File::create(&path).unwrap();
+        flock(&writer, FlockOperation::LockExclusive).unwrap();
+        let seen = file::read_only(&path).unwrap();
+        assert!(!is_abandoned(&seen), "its writer is at work");
+        let mode = |mode| writer.set_permissions(PermissionsExt::from_mode(mode));
+        mode(0o740).unwrap();
+        flock(&writer, FlockOperation::Unlock).unwrap();
+        assert!(!is_abandoned(&seen), "it is complete");
+        mode(0o640).unwrap();
+        assert!(is_abandoned(&seen));
+        std::fs::remove_file(path).unwrap();
+    }
 }
