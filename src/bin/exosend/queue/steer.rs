@@ -11,6 +11,10 @@ use crate::out::say;
 
 /// Where a message is, by its id or what it begins with.
 fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failure> {
+    // Such as a variable that nobody has set: every id begins so, and the only one would be meant.
+    if id.is_empty() {
+        return Err(Failure::usage("an id, or what it begins with, is empty"));
+    }
     let mut found = Vec::new();
     for folder in [QUEUE, HELD, FAILED] {
         let path = spool.path(folder);
