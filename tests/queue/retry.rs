@@ -148,6 +148,27 @@ fn a_mailbox_that_cannot_be_reached_is_tried_less_and_less_often_and_nothing_is_
     assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
 }
 
+/// Such as one that a firewall on the way does not like.
+#[test]
+fn a_message_that_breaks_the_connection_lets_the_others_go_first() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    office.submit(&["bob@example.com"], NOTE);
+    office
+        .machine
+        .exchange
+        .on_nth(Step::Data, 1, Fault::disconnect());
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 0);
+    office.pass(minutes(1));
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 1);
+    assert_eq!(office.machine.last().to, ["bob@example.com"]);
+    office.pass(minutes(1));
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
+}
+
 #[test]
 fn a_day_of_535_costs_one_login_per_step() {
     let office = Office::new();

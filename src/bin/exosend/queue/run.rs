@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use exosend::Message;
+use exosend::{Error, Message, Stage};
 
 use super::attempt::{Attempt, Fate};
 use super::clock::{self, Moment, Wait};
@@ -272,9 +272,22 @@ impl Run<'_> {
                 self.put_back(&attempt, name, Duration::ZERO);
             }
             Fate::Mailbox(trouble, why) => {
+                let pause = hold(&self.line.governor, &self.line.log, trouble, &why);
+                let midway = why.error().map(Error::stage) == Some(Stage::Data);
+                let wait = match trouble == Trouble::Network && midway {
+                    // It may be what breaks the connection: the others go first when the mailbox is tried again.
+                    true => pause * 2,
+                    false => Duration::ZERO,
+                };
+                if !wait.is_zero() {
+                    attempt.state.wait = Some(Wait {
+                        since: Moment::now(),
+                        length: wait,
+                    });
+                    let _ = attempt.state.save(self.spool, &attempt.entry.name.id);
+                }
                 let name = self.spool.put(&path, &attempt.entry.name, QUEUE)?;
-                hold(&self.line.governor, &self.line.log, trouble, &why);
-                self.put_back(&attempt, name, Duration::ZERO);
+                self.put_back(&attempt, name, wait);
                 if let Some(session) = self.line.session.take() {
                     session.quit();
                 }
@@ -476,8 +489,8 @@ fn is_idle(spool: &Spool) -> io::Result<bool> {
     Ok(std::fs::metadata(spool.path(STATE).join("digest")).map_or(0, |digest| digest.len()) == 0)
 }
 
-/// Leaves the mailbox alone for a while, and says why.
-fn hold(governor: &Governor, log: &Log, trouble: Trouble, why: &Failure) {
+/// Leaves the mailbox alone for a while, says why, and returns how long.
+fn hold(governor: &Governor, log: &Log, trouble: Trouble, why: &Failure) -> Duration {
     let length = governor.suffer(trouble, why.what());
     let facts = Facts {
         from: governor.address().to_owned(),
@@ -496,4 +509,5 @@ fn hold(governor: &Governor, log: &Log, trouble: Trouble, why: &Failure) {
         ),
         trouble.needs_a_person(),
     );
+    length
 }
