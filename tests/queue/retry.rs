@@ -170,6 +170,37 @@ fn a_message_that_breaks_the_connection_lets_the_others_go_first() {
 }
 
 #[test]
+fn a_digest_that_cannot_go_out_costs_no_login_a_minute_and_is_kept() {
+    let exchange = Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
+    let office = Office::with(exchange.start());
+    office.configure("local_recipient = ops@contoso.com");
+    // The digest is the second message.
+    let broken = Fault::reply("421 4.3.2 not now");
+    office.machine.exchange.on_nth(Step::Mail, 2, broken);
+    office.submit(&["bob@example.com"], NOTE);
+    office.run();
+    assert_eq!((office.arrived().len(), office.count("failed")), (0, 1));
+    office.machine.exchange.on(
+        Step::AuthBlob,
+        Fault::reply("535 5.7.3 Authentication unsuccessful"),
+    );
+    office.pass(minutes(1));
+    for _ in 0..60 {
+        office.run();
+        office.pass(minutes(1));
+    }
+    let attempts = logins(&office);
+    assert!((4..=8).contains(&attempts), "{attempts}");
+    office
+        .machine
+        .exchange
+        .on(Step::AuthBlob, Fault::reply("235 2.7.0 well"));
+    office.pass(minutes(60));
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.machine.last().to, ["ops@contoso.com"]);
+}
+
+#[test]
 fn a_day_of_535_costs_one_login_per_step() {
     let office = Office::new();
     for _ in 0..20 {

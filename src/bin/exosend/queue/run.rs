@@ -23,7 +23,7 @@ use super::line::Line;
 use super::log::Log;
 use super::spool::{DROP, FAILED, MOST_DOUBTS, Name, QUEUE, STATE, Spool};
 use super::state::{self, State};
-use super::trouble::Trouble;
+use super::trouble::{self, Trouble};
 use crate::config::Config;
 use crate::config::settings::MOST_CONNECTIONS;
 use crate::exit::{self, Failure};
@@ -396,6 +396,13 @@ impl Run<'_> {
                 self.line
                     .log
                     .note(&format!("event=digest text={:?}", error.to_string()));
+                if let Some(trouble) = trouble::of(&error) {
+                    // The next run, in a minute, must not be the next login.
+                    let why = self.line.config.blame(error.into());
+                    hold(&self.line.governor, &self.line.log, trouble, &why);
+                    self.trouble = Some((trouble, why));
+                    return;
+                }
                 if error.in_doubt() || error.is_permanent() {
                     self.line.log.digested(&text);
                 }
