@@ -73,6 +73,14 @@ fn the_certificate_of_the_key_is_taken_wherever_it_stands() {
     send(&account(&exchange, issuer_first)).unwrap();
 }
 
+/// Entra reads key, dates and thumbprint of a certificate, and so does exosend.
+#[test]
+fn a_certificate_of_version_1_proves_as_much() {
+    let certificate = ClientCertificate::version_1();
+    let exchange = exchange_that_knows(&certificate);
+    send(&account(&exchange, certificate.pem())).unwrap();
+}
+
 #[test]
 fn a_file_is_read_anew_for_each_request() {
     let (one, two) = (ClientCertificate::good(), ClientCertificate::other());

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, date_time_ymd};
 use ring::digest;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 const RSA: &str = include_str!("keys/rsa.pem");
 const RSA_PKCS1: &str = include_str!("keys/rsa-pkcs1.pem");
@@ -76,6 +77,20 @@ impl ClientCertificate {
             extension.set_criticality(true);
             params.custom_extensions.push(extension);
         })
+    }
+
+    /// Of version 1, without any extension: what `openssl x509 -req -signkey` makes.
+    pub fn version_1() -> Self {
+        let pem = include_str!("keys/version-1.pem");
+        let pair = KeyPair::from_pem(RSA).expect("a readable key");
+        Self {
+            der: CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate"),
+            pem: pem.into(),
+            key: RSA,
+            public_key: pair.public_key_raw().to_vec(),
+            from: 1_795_706_733,
+            until: 3_955_706_733,
+        }
     }
 
     fn of(key: &'static str, from: i32, until: i32) -> Self {
