@@ -548,6 +548,19 @@ fn a_web_server_that_may_not_read_the_configuration() {
     assert_eq!(arrived(&machine)[0].to, ["ann@example.com"]);
 }
 
+/// Token, names and connection each want a thread. Where none can be had they come one after the other.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn a_user_who_may_start_no_thread_sends_all_the_same() {
+    let machine = machine();
+    let script = "chmod 711 \"$BOX\" && chown root:mail /etc/exosend.conf && chmod 640 /etc/exosend.conf && \
+                  exec setpriv --reuid=33 --regid=33 --groups=8 bash -c 'ulimit -u 1; exec /usr/sbin/sendmail -t'";
+    let message = "To: ann@example.com\n\nhello\n";
+    let run = finish(&mut shell(&machine, script), message);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!(arrived(&machine)[0].to, ["ann@example.com"]);
+}
+
 /// As Debian had msmtp for three years: any user could have had the secret.
 #[test]
 #[ignore = "needs root and Debian's packages"]
