@@ -314,6 +314,33 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
     assert_eq!(office.arrived().len(), 4, "nothing to tell");
 }
 
+/// Anybody may write to any name of /etc/aliases, such as one that leads to a program.
+#[test]
+fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
+    let office = Office::new();
+    let aliases = office.machine.write(
+        "aliases",
+        "lists: \"|/usr/bin/lists\"\nops: ops@contoso.com\n",
+    );
+    office.configure(&format!("aliases = {}", aliases.display()));
+    office.submit(&["lists"], NOTE);
+    office.submit(&["ops"], NOTE);
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.arrived().len(), office.waiting()), (1, 1));
+    assert_eq!(office.log("held").len(), 0);
+    office
+        .machine
+        .write("aliases", "lists: lists@contoso.com\n");
+    office.pass(minutes(1));
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.machine.last().to, ["lists@contoso.com"]);
+    // A table that is not there is another matter.
+    std::fs::remove_file(&aliases).unwrap();
+    office.submit(&["lists"], NOTE);
+    assert_eq!(office.run(), 78);
+    assert_eq!((office.log("held").len(), office.waiting()), (1, 1));
+}
+
 #[test]
 fn what_may_have_arrived_is_sent_again_twice_at_most() {
     let office = Office::new();

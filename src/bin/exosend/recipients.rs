@@ -134,6 +134,11 @@ impl<'c> Recipients<'c> {
         mailboxes.map(|mailbox| mailbox.spec.clone())
     }
 
+    /// Whether the table of aliases could be read.
+    pub(crate) fn know_aliases(&self) -> bool {
+        self.aliases.is_some()
+    }
+
     /// The members of an alias, or of what stands for all names that have none.
     fn members(&mut self, name: &str) -> Result<Option<Vec<Member>>, Failure> {
         let Some(path) = &self.config.settings.aliases else {

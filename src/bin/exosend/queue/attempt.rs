@@ -263,8 +263,11 @@ impl Reached {
                 Ok(addresses) => addresses
                     .into_iter()
                     .for_each(|address| reached.add(address)),
-                Err(failure) if failure.code() == exit::CONFIG => return Err(failure),
-                Err(failure) if failure.code() == exit::NO_USER => {
+                Err(failure) if failure.code() == exit::CONFIG && !recipients.know_aliases() => {
+                    return Err(failure);
+                }
+                // One alias that cannot be right is no reason for the others to wait.
+                Err(failure) if [exit::NO_USER, exit::CONFIG].contains(&failure.code()) => {
                     reached.later.push(to.clone());
                     reached.why = Some(failure);
                 }
