@@ -104,7 +104,7 @@ impl CacheFile {
             text.extend([&check_sum(&line), " ", &line, "\n"]);
         }
         draft.file.write_all(text.as_bytes())?;
-        fs::rename(&draft.path, &self.path)
+        draft.put_in_place(&self.path)
     }
 
     fn leave_alone(&self, why: &io::Error) {
@@ -221,6 +221,7 @@ fn user() -> Option<u32> {
 struct Draft {
     path: PathBuf,
     file: File,
+    in_place: bool,
 }
 
 impl Draft {
@@ -237,10 +238,20 @@ impl Draft {
         }
         let mut options = OpenOptions::new();
         match options.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => Ok(Some(Self { path, file })),
+            Ok(file) => Ok(Some(Self {
+                path,
+                file,
+                in_place: false,
+            })),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    fn put_in_place(&mut self, of: &Path) -> io::Result<()> {
+        fs::rename(&self.path, of)?;
+        self.in_place = true;
+        Ok(())
     }
 }
 
@@ -262,6 +273,30 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // Once it is in place, what has the draft's name is another process's.
+        if !self.in_place {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_in_place_leaves_the_next_one_alone() {
+        let folder = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
+        let path = folder.join("tokens");
+        let draft = || Draft::beside(&path).unwrap();
+        let mut first = draft().unwrap();
+        assert!(draft().is_none(), "one at a time");
+        first.put_in_place(&path).unwrap();
+        let second = draft().unwrap();
+        drop(first);
+        assert!(second.path.exists());
+        drop(second);
+        assert!(draft().is_some(), "given up, it is gone");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }
