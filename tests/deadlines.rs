@@ -100,6 +100,20 @@ fn no_step_outlives_the_total() {
     });
 }
 
+/// RFC 5321 4.1.1.10: QUIT before the connection is closed, however long ago the last call was.
+#[test]
+fn a_session_that_is_dropped_behind_the_total_says_quit() {
+    let exchange = Exchange::start();
+    let account = exchange.account();
+    Token::fetch(&account).unwrap();
+    let account = account.timeouts(timeouts().total(BOUND));
+    let session = Session::open(&account).unwrap();
+    std::thread::sleep(BOUND);
+    drop(session);
+    let said = exchange.settle().transcript();
+    assert!(said.iter().any(|line| line.contains("QUIT")), "{said:?}");
+}
+
 /// A record that is announced and comes byte by byte, in place of the handshake.
 #[test]
 fn the_handshake_is_one_step() {

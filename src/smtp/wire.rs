@@ -312,7 +312,11 @@ impl Drop for Wire {
         if self.closed || self.owed > 0 || !self.is_silent() || !mine {
             return;
         }
-        self.total = self.total.step(PATIENCE, "quit");
+        // The total is that of the last call, which may be long over.
+        self.total = match self.total.remaining() {
+            Ok(_) => self.total.step(PATIENCE, "quit"),
+            Err(_) => Deadline::after(PATIENCE, "quit"),
+        };
         self.flight.clear();
         let _ = self
             .say(Stage::Reset, "QUIT")
