@@ -342,6 +342,32 @@ fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
 }
 
 #[test]
+fn what_can_be_no_address_is_told_of_once() {
+    let office = Office::new();
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::disconnect());
+    let aliases = office
+        .machine
+        .write("aliases", "ops: ops@contoso..com, ann@example.com\n");
+    office.configure(&format!("aliases = {}", aliases.display()));
+    office.submit(&["ops"], NOTE);
+    for _ in 0..5 {
+        office.run();
+        office.pass(minutes(60));
+    }
+    assert_eq!(office.log("refused").len(), 1);
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::reply("220 well"));
+    office.run();
+    assert_eq!(office.arrived()[0].to, ["ann@example.com"]);
+    assert_eq!(office.log("refused").len(), 1);
+}
+
+#[test]
 fn what_may_have_arrived_is_sent_again_twice_at_most() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);

@@ -28,6 +28,7 @@ pub(super) struct Attempt {
     /// As it was when it was claimed.
     pub(super) entry: Entry,
     work: PathBuf,
+    spool: Spool,
     /// The message is in the server's hands, or on its way there: the file's name says so, should we die.
     over: bool,
     pub(super) state: State,
@@ -56,6 +57,7 @@ impl Attempt {
         Self {
             entry,
             work,
+            spool: spool.clone(),
             over: false,
             state,
             facts,
@@ -117,6 +119,8 @@ impl Attempt {
             for (address, why) in &reached.never {
                 self.refused(line, address, why);
             }
+            // Once, whatever becomes of the others now.
+            let _ = self.state.save(&self.spool, &self.entry.name.id);
         }
         match (reached.now.is_empty(), reached.why) {
             (false, _) => {}
