@@ -306,6 +306,8 @@ impl Dialogue {
                 envelope.wishes.to.push(address);
                 self.say("250 2.1.5 ok");
             }
+            // No mistake: the rest comes with another MAIL (RFC 5321 4.5.3.1.10).
+            Err(reply) if reply.starts_with("452") => self.say(&reply),
             Err(reply) => self.wrong(&reply),
         }
     }
