@@ -91,7 +91,7 @@ impl Error {
 
     /// The same call may succeed later, and no byte of the message was accepted: 4yz replies; failures of names (but not
     /// a name that does not exist), connections, reads and writes before the message's end; TLS, but for a certificate that
-    /// is wrong and a server that has no TLS in common with us; timeouts, 429 and 5xx of the token request.
+    /// is wrong and a server that has no TLS in common with us; timeouts, 408, 429 and 5xx of the token request.
     ///
     /// Never true together with [`in_doubt`](Self::in_doubt). Repeat with pauses: Exchange blocks a mailbox that
     /// repeats the same failure (550 5.2.251 to 5.2.255).

@@ -162,6 +162,13 @@ fn too_many_requests_are_not_made_more_unless_the_wait_is_short() {
     }
 }
 
+/// RFC 9110 15.5.9: the server did not wait for all of the request, which may be repeated.
+#[test]
+fn a_request_that_came_too_slowly_may_come_again() {
+    let exchange = Exchange::builder().token(Answer::status(408)).start();
+    assert!(send(&exchange).unwrap_err().is_transient());
+}
+
 #[test]
 fn silence_ends_at_the_bound_twice() {
     let exchange = Exchange::builder().token(Answer::silent()).start();

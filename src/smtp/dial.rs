@@ -223,7 +223,7 @@ fn persist(
     loop {
         match attempt(deadline.remaining()?.min(time)) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut && race.strong_count() > 0 => {
-                time *= 2;
+                time = time.saturating_mul(2);
             }
             result => return result,
         }

@@ -115,7 +115,7 @@ impl Answer {
 
     fn error(&self, what: String) -> Error {
         let error = Error::new(ErrorKind::Token, Stage::Token, what);
-        if matches!(self.status, 429 | 500..=599) {
+        if matches!(self.status, 408 | 429 | 500..=599) {
             error.transient()
         } else {
             error
