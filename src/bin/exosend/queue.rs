@@ -142,6 +142,11 @@ fn start_as(
         "RUST_LOG",
         "CREDENTIALS_DIRECTORY",
     ];
+    if spool.own && common.config.is_none() {
+        // The variables that name this account stay behind, and the machine's would be taken for it.
+        let what = "not the machine's queue: run it as its owner, or with --config FILE";
+        return Err(Failure::usage(exit::file(spool.root(), what)));
+    }
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(exit::TRY_AGAIN, error.to_string()))?;
     let kept = std::env::vars_os().filter(|(name, _)| {
