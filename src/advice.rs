@@ -3,6 +3,8 @@
 //!
 //! Advice, for people. Microsoft changes texts, codes and menus, so no program should decide anything by it. It is behind
 //! the feature `advice`, which brings no crate along.
+//!
+#![doc = include_str!("advice/troubleshooting.md")]
 
 pub(crate) mod doctor;
 mod explain;

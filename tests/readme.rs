@@ -1,5 +1,5 @@
 //! What is told twice stays in step: hints, the commands of the set-up, keys, fields, exit codes, cited facts, promises and
-//! their guards. `EXOSEND_GOLDEN=write cargo test --all-features readme` writes the first two of the README anew.
+//! their guards. `EXOSEND_GOLDEN=write cargo test --all-features readme` writes the first two anew.
 
 use std::path::Path;
 
@@ -11,16 +11,23 @@ const HINTS: &str = "--all-features readme -->\n";
 
 #[test]
 fn what_is_made_from_tables_is_as_they_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let made = between(&readme, HINTS, "<!-- end -->", &hints(&readme));
-    let made = between(&made, "**3a.", "**3b.", &commands(&made, "**3a.", false));
-    let made = between(&made, "**3b.", "**4.", &commands(&made, "**3b.", true));
+    is_made("src/advice/troubleshooting.md", |text| {
+        between(text, HINTS, "<!-- end -->", &hints(text))
+    });
+    is_made("README.md", |text| {
+        let made = between(text, "**3a.", "**3b.", &commands(text, "**3a.", false));
+        between(&made, "**3b.", "**4.", &commands(&made, "**3b.", true))
+    });
+}
+
+fn is_made(name: &str, make: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let made = make(&std::fs::read_to_string(&path).unwrap());
     if std::env::var_os("EXOSEND_GOLDEN").is_some() {
         std::fs::write(&path, &made).unwrap();
     }
-    let readme = std::fs::read_to_string(&path).unwrap();
-    assert!(readme == made, "EXOSEND_GOLDEN=write makes it so");
+    let is = std::fs::read_to_string(&path).unwrap();
+    assert!(is == made, "{name}: EXOSEND_GOLDEN=write makes it so");
 }
 
 /// A text with another piece between these two.
@@ -47,11 +54,11 @@ fn commands(readme: &str, step: &str, classic: bool) -> String {
 }
 
 /// The lines that people search for, and what is known of them.
-fn hints(readme: &str) -> String {
+fn hints(page: &str) -> String {
     let mut out = String::from("\n");
-    let (_, text) = readme.split_once(HINTS).unwrap();
+    let (_, text) = page.split_once(HINTS).unwrap();
     for line in text.split("<!-- end").next().unwrap().lines() {
-        if line.starts_with("### ") {
+        if line.starts_with("## ") {
             out += &format!("{}{line}\n\n", if out.len() > 1 { "\n" } else { "" });
         } else if let Some(entry) = line.strip_prefix("- **`") {
             let (line, _) = entry.split_once("`**").unwrap();
@@ -130,7 +137,11 @@ fn wrapped(entry: &str) -> String {
 #[test]
 fn keys_are_those_of_the_code_and_of_the_manual() {
     let readme = include_str!("../README.md");
-    let of_account: Vec<_> = rows(readme, "| key | meaning, default | other").collect();
+    let of_account: Vec<_> = rows(
+        include_str!("../src/account/keys.md"),
+        "| key | meaning, default | other",
+    )
+    .collect();
     assert!(
         Account::keys().eq(of_account.iter().copied()),
         "{of_account:?}"

@@ -152,8 +152,10 @@ impl Key {
 }
 
 impl Account {
-    /// Sets one field by its key, the same word as in `EXOSEND_*` variables: see the table in the
-    /// [crate's documentation](crate#keys).
+    /// Sets one field by its key: the same word in configuration files and, in upper case behind `EXOSEND_`, in the
+    /// environment.
+    ///
+    #[doc = include_str!("keys.md")]
     ///
     /// # Errors
     ///
@@ -227,7 +229,7 @@ impl Account {
         assemble(&layers?, azure.then_some(&|name| std::env::var_os(name)))
     }
 
-    /// The keys that [`set`](Self::set) takes, in the order of the [table](crate#keys).
+    /// The keys that [`set`](Self::set) takes, in the order of its table.
     pub fn keys() -> impl Iterator<Item = &'static str> {
         KEYS.iter().map(|key| key.name)
     }
