@@ -8,6 +8,8 @@ mod configuration;
 mod exit_codes;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/manual.rs"]
+mod manual;
 #[path = "cli/recipients.rs"]
 mod recipients;
 #[path = "cli/report.rs"]

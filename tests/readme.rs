@@ -151,7 +151,7 @@ fn keys_are_those_of_the_code_and_of_the_manual() {
         ("Keys of the account", of_account),
         ("Keys of the command", of_command),
     ] {
-        let manual = include_str!("../src/bin/exosend/exosend.1");
+        let manual = include_str!("../src/bin/exosend/share/exosend.conf.5");
         let (_, text) = manual.split_once(&format!(".Ss {section}\n")).unwrap();
         let mut told: Vec<_> = text
             .split("\n.S")
@@ -209,7 +209,7 @@ fn exit_codes_are_the_same_in_help_and_manual() {
         codes
     };
     let help = run(&["--help"]);
-    let manual = include_str!("../src/bin/exosend/exosend.1");
+    let manual = include_str!("../src/bin/exosend/share/exosend.1");
     let (_, status) = manual.split_once("\n.It 0\n").unwrap();
     let status = status.split(".El").next().unwrap();
     let items: String = status

@@ -117,7 +117,10 @@ fn a_mistake_is_named_with_its_line() {
             "ehlo_name: a comment stands on a line of its own, and a value with ` #` in it in 'single quotes'",
         ),
         ("logfile = x", "logfile: unknown key, did you mean `log`?"),
-        ("zzyzx = x", "zzyzx: unknown key; man exosend has them all"),
+        (
+            "zzyzx = x",
+            "zzyzx: unknown key; man exosend.conf has them all",
+        ),
         ("in_doubt = always", "in_doubt: takes fail or retry"),
         (
             "initial_response = perhaps",

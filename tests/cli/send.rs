@@ -158,37 +158,3 @@ fn help_and_version() {
     let run = finish(machine.command("sendmail").arg("--help"), "");
     assert!(run.stdout.starts_with("exosend [flags]"));
 }
-
-#[test]
-fn the_manual_is_rendered_without_a_complaint() {
-    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/exosend/exosend.1");
-    let Ok(output) = std::process::Command::new("man")
-        .args(["--warnings=all", "-l", manual])
-        .env("MANWIDTH", "80")
-        .output()
-    else {
-        return; // .ci/run installs it
-    };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success() && output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    // Every option that --help names.
-    let machine = Machine::new();
-    for name in [
-        "", "send ", "doctor ", "explain ", "queue ", "setup ", "token ",
-    ] {
-        let run = finish(
-            machine
-                .command("exosend")
-                .args(words(&format!("{name}--help"))),
-            "",
-        );
-        let options = run.stdout.split([' ', '\n', '[', ']', ',', '\'']);
-        for option in options.filter(|word| word.starts_with("--") && word.len() > 2) {
-            assert!(text.contains(option), "{name}: {option}");
-        }
-    }
-}

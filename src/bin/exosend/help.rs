@@ -32,7 +32,7 @@ behind COMMAND also:
  --set KEY=VALUE  stronger than files and EXOSEND_* variables; repeat
  --dry-run        up to, not with, DATA  --json   a result object on stdout
 in the environment: EXOSEND_CONFIG=FILE, EXOSEND_KEY=VALUE
-alone: --version, --help                 man exosend: keys, files, exit codes
+alone: --version, --help              man exosend, exosend.conf: codes, keys
 exit: 64 usage 65 data 66 no input 67 recipient 68 host 69 refused 74 in doubt
  75 try again 76 protocol, TLS 77 login 78 configuration";
 

@@ -113,7 +113,7 @@ pub(super) fn unknown(key: &str) -> Option<String> {
             || distance(key, nearest) * 2 <= key.len()
         {
             true => format!("unknown key, did you mean `{nearest}`?"),
-            false => "unknown key; man exosend has them all".into(),
+            false => "unknown key; man exosend.conf has them all".into(),
         }
     })
 }

@@ -216,9 +216,9 @@ mod tests {
     /// Nobody has to try what is taken.
     #[test]
     fn help_and_manual_tell_each_flag() {
-        let manual = include_str!("../exosend.1");
-        let (_, told) = manual.split_once(".Ss Flags of the first form\n").unwrap();
-        let told = told.split(".Ss ").next().unwrap();
+        let manual = include_str!("../share/sendmail.8");
+        let (_, told) = manual.split_once(".Sh OPTIONS\n").unwrap();
+        let told = told.split(".Sh ").next().unwrap();
         for flag in ('0'..='9').chain('A'..='Z').chain('a'..='z') {
             let word = format!("-{flag}");
             let arguments = [word.as_str(), "m", "ann@example.com"].map(OsString::from);
