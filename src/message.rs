@@ -5,7 +5,11 @@ pub(crate) mod attachment;
 mod body;
 mod encode;
 pub(crate) mod envelope;
+#[cfg(any(feature = "graph", feature = "capi"))]
+pub(crate) mod head;
 mod header;
+#[cfg(any(feature = "graph", feature = "capi"))]
+pub(crate) mod list;
 
 use std::fmt;
 use std::io::{self, Write};
