@@ -2,6 +2,8 @@
 
 #[path = "cli/attacks.rs"]
 mod attacks;
+#[path = "cli/completions.rs"]
+mod completions;
 #[path = "cli/configuration.rs"]
 mod configuration;
 #[path = "cli/exit_codes.rs"]

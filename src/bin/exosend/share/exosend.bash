@@ -1,0 +1,31 @@
+# exosend(1)'s words, for bash: /usr/share/bash-completion/completions/exosend
+_exosend() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} offered
+    COMPREPLY=()
+    case $before in
+        --config | --html | --attach)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return ;;
+        --to | --cc | --bcc | --subject | --text | --from | --reply-to | --header | --set | --max-age | --object-id)
+            return ;;
+    esac
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        offered="doctor explain queue send setup token --help --version"
+    else
+        case ${COMP_WORDS[1]} in
+            doctor) offered="--to --config --set --json --quiet --version --help -v" ;;
+            explain) offered="--json --version --help" ;;
+            queue)
+                offered="run show hold release remove
+                    --now --max-age --config --set --json --version --help -v" ;;
+            send)
+                offered="--to --cc --bcc --subject --text --html --attach --from --reply-to --header --queue
+                    --config --set --dry-run --json --quiet --version --help -v" ;;
+            setup) offered="--classic --undo --object-id --config --set --json --quiet --version --help -v" ;;
+            token) offered="--claims --config --set --json --quiet --version --help -v" ;;
+        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$offered" -- "$word")
+}
+complete -F _exosend exosend
