@@ -1,4 +1,4 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("guide.md")]
 // No input from outside may panic, and a library prints nothing; its tests may do both.
 #![cfg_attr(
     not(test),
@@ -41,6 +41,11 @@ mod stage;
 mod text;
 mod timeouts;
 mod token;
+
+/// The README's programs, tried.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use account::cloud::Cloud;
 pub use account::{Account, InitialResponse};
