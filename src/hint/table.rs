@@ -2,9 +2,12 @@
 //! depends on it, since Microsoft changes its texts and codes (facts.md, "AADSTS codes"); so a wrong row costs a wrong
 //! hint and never a wrong decision.
 
-/// From each row its variant, its words, and the AADSTS numbers that mean it.
+/// From each row its variant, its words, and the AADSTS numbers that mean it. A block of rows is there where its gate is
+/// open: the smallest program carries no words of what it cannot do.
 macro_rules! conditions {
-    ($($name:ident $([$($code:literal)|+])? $words:literal)+) => {
+    ($(#[$gate:meta] {
+        $($name:ident $([$($code:literal)|+])? $words:literal)+
+    })+) => {
         /// What a failure is known to mean, from [`condition`](crate::advice::condition). Each is told as `what it means:
         /// what to do`, in the words of [`Error::hint`](crate::Error::hint).
         ///
@@ -14,30 +17,39 @@ macro_rules! conditions {
         #[non_exhaustive]
         #[cfg_attr(not(feature = "advice"), allow(unreachable_pub))]
         pub enum Condition {
-            $(#[doc = concat!("`` ", $words, " ``")] $name,)+
+            $($(#[$gate] #[doc = concat!("`` ", $words, " ``")] $name,)+)+
         }
 
-        /// The words of all rows, and where each row's end. In the smallest program an array of texts would cost 40 bytes
+        /// The words of each row, for the compiler alone: in the smallest program an array of texts would cost 40 bytes
         /// more a row.
-        const WORDS: &str = concat!($($words),+);
-        static ENDS: [u16; [$($words),+].len()] = ends([$($words.len()),+]);
+        const ROWS: &[&str] = &[$($(#[$gate] $words,)+)+];
 
         /// For an AADSTS number of the token endpoint.
         pub(crate) fn of_entra(code: u64) -> Option<Condition> {
             Some(match code {
-                $($($($code)|+ => Condition::$name,)?)+
+                $($($(#[$gate] $($code)|+ => Condition::$name,)?)+)+
                 _ => return None,
             })
         }
 
         /// Every condition, and the AADSTS numbers that mean it.
         #[cfg(any(test, feature = "advice"))]
-        pub(crate) const ALL: &[(Condition, &[u64])] = &[$((Condition::$name, &[$($($code),+)?])),+];
+        pub(crate) const ALL: &[(Condition, &[u64])] = &[
+            $($(#[$gate] (Condition::$name, &[$($($code),+)?]),)+)+
+        ];
     };
 }
 
+/// All of them, and where each row's end.
+const WORDS: &str = match std::str::from_utf8(&joined::<{ length() }>()) {
+    Ok(words) => words,
+    Err(_) => "",
+};
+static ENDS: [u16; ROWS.len()] = ends();
+
 // Sources: facts.md, "AADSTS codes", "Replies", "After DATA", "Limits", "High Volume Email", "Server and ports".
 conditions! {
+#[cfg(all())] {
     SecretWrong [7_000_215]
     "the secret is wrong, most often its Secret ID was taken: copy its Value (Entra ID > App registrations > \
      Certificates & secrets), which is shown once, or make a new one"
@@ -303,6 +315,7 @@ conditions! {
     OtherName
     "the certificate is for another name: use the name it was made for in `server`"
 }
+}
 
 /// `what it means: what to do`.
 pub(crate) fn words(condition: Condition) -> &'static str {
@@ -321,15 +334,39 @@ pub(crate) fn parts(condition: Condition) -> (&'static str, &'static str) {
 }
 
 #[allow(clippy::indexing_slicing)] // at compile time
-const fn ends<const N: usize>(lengths: [usize; N]) -> [u16; N] {
-    let mut ends = [0; N];
+const fn ends() -> [u16; ROWS.len()] {
+    let mut ends = [0; ROWS.len()];
     let (mut n, mut end) = (0, 0);
-    while n < N {
-        end += lengths[n] as u16;
+    while n < ends.len() {
+        end += ROWS[n].len() as u16;
         ends[n] = end;
         n += 1;
     }
     ends
+}
+
+const fn length() -> usize {
+    let ends = ends();
+    match ends.last() {
+        Some(end) => *end as usize,
+        None => 0,
+    }
+}
+
+#[allow(clippy::indexing_slicing)] // at compile time
+const fn joined<const N: usize>() -> [u8; N] {
+    let mut all = [0; N];
+    let (mut row, mut n, mut at) = (0, 0, 0);
+    while at < N {
+        match n < ROWS[row].len() {
+            true => {
+                all[at] = ROWS[row].as_bytes()[n];
+                (n, at) = (n + 1, at + 1);
+            }
+            false => (row, n) = (row + 1, 0),
+        }
+    }
+    all
 }
 
 #[cfg(test)]
