@@ -2,6 +2,8 @@
 
 pub(crate) mod check;
 pub(crate) mod cloud;
+#[cfg(feature = "capi")]
+pub(crate) mod file;
 mod keys;
 pub(crate) mod token;
 

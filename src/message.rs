@@ -10,6 +10,8 @@ pub(crate) mod head;
 mod header;
 #[cfg(any(feature = "graph", feature = "capi"))]
 pub(crate) mod list;
+#[cfg(feature = "capi")]
+pub(crate) mod octets;
 
 use std::fmt;
 use std::io::{self, Write};

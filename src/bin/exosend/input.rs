@@ -5,8 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Cursor, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use memchr::memchr2_iter;
-
+use crate::octets::{Charset, Length};
 use crate::process;
 
 /// What is kept in memory. A header that is longer than this is none.
@@ -78,11 +77,7 @@ impl Input {
         let mut start = Charset::default();
         start.feed(self.start.get(body..).unwrap_or_default());
         let rest = self.rest.as_ref().map(|(_, _, charset)| charset.end());
-        match start.end().max(rest.unwrap_or_default()) {
-            Bytes::Ascii => None,
-            Bytes::Utf8 => Some("utf-8"),
-            Bytes::Others => Some("windows-1252"),
-        }
+        start.end().max(rest.unwrap_or_default()).charset()
     }
 
     /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
@@ -91,10 +86,7 @@ impl Input {
         start.extend(self.start.get(body..).unwrap_or_default());
         let mut length = Length::default();
         length.feed(&start);
-        let total = match &self.rest {
-            Some((_, rest, _)) => length.bytes + rest.finish(),
-            None => length.finish(),
-        };
+        let total = length.with(self.rest.as_ref().map(|(_, rest, _)| rest));
         let text = Text {
             start: Cursor::new(start),
             rest: self.rest.as_mut().map(|(file, ..)| file),
@@ -153,10 +145,7 @@ pub(crate) fn behind<'t>(
     let mut length = Length::default();
     length.feed(&header);
     length.feed(start);
-    let total = match &rest {
-        Some((_, rest)) => length.bytes + rest.finish(),
-        None => length.finish(),
-    };
+    let total = length.with(rest.as_ref().map(|(_, rest)| rest));
     let rest: Box<dyn Read + 't> = match rest {
         Some((rest, _)) => Box::new(rest),
         None => Box::new(io::empty()),
@@ -171,90 +160,6 @@ fn keep(
     length.feed(bytes);
     charset.feed(bytes);
     file.write_all(bytes).map_err(NoInput::Disk)
-}
-
-/// What the bytes of a text are, the least first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Bytes {
-    #[default]
-    Ascii,
-    Utf8,
-    Others,
-}
-
-/// Finds out, piece by piece.
-#[derive(Debug, Default)]
-struct Charset {
-    bytes: Bytes,
-    /// A character whose end is to come.
-    begun: Vec<u8>,
-}
-
-impl Charset {
-    fn feed(&mut self, text: &[u8]) {
-        if self.begun.is_empty() && text.is_ascii() || self.bytes == Bytes::Others {
-            return;
-        }
-        let text = [&self.begun, text].concat();
-        self.bytes = Bytes::Utf8;
-        self.begun.clear();
-        match std::str::from_utf8(&text) {
-            Ok(_) => {}
-            Err(error) if error.error_len().is_none() => {
-                self.begun
-                    .extend(text.get(error.valid_up_to()..).unwrap_or_default());
-            }
-            Err(_) => self.bytes = Bytes::Others,
-        }
-    }
-
-    fn end(&self) -> Bytes {
-        if self.begun.is_empty() {
-            self.bytes
-        } else {
-            Bytes::Others
-        }
-    }
-}
-
-/// Counts a text as it will be sent: CRLF for any line end, and one at the end of the last line.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Length {
-    bytes: u64,
-    last: Option<u8>,
-}
-
-impl Length {
-    /// A counter for what comes after a text, that text not counted.
-    pub(crate) fn behind(text: &[u8]) -> Self {
-        Self {
-            bytes: 0,
-            last: text.last().copied(),
-        }
-    }
-
-    pub(crate) fn feed(&mut self, text: &[u8]) {
-        let Some(&last) = text.last() else { return };
-        let (mut marks, mut ends) = (0, 0);
-        for at in memchr2_iter(b'\r', b'\n', text) {
-            let before = match at {
-                0 => self.last,
-                _ => text.get(at - 1).copied(),
-            };
-            let second_half = text.get(at) == Some(&b'\n') && before == Some(b'\r');
-            marks += 1;
-            ends += u64::from(!second_half);
-        }
-        self.bytes += text.len() as u64 - marks + 2 * ends;
-        self.last = Some(last);
-    }
-
-    fn finish(&self) -> u64 {
-        match self.last {
-            None | Some(b'\r' | b'\n') => self.bytes,
-            _ => self.bytes + 2,
-        }
-    }
 }
 
 pub(crate) fn nameless_file() -> io::Result<File> {
@@ -274,36 +179,6 @@ pub(crate) fn nameless_file() -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What the library makes of a text, by the rule it documents.
-    fn as_sent(text: &[u8]) -> usize {
-        let text = String::from_utf8_lossy(text).replace("\r\n", "\n");
-        let lines = text.split_terminator(['\r', '\n']);
-        lines.map(|line| line.len() + 2).sum()
-    }
-
-    #[test]
-    fn the_length_is_the_one_that_is_sent_wherever_the_text_is_cut() {
-        let mut texts = vec![Vec::new()];
-        for _ in 0..6 {
-            texts = texts
-                .iter()
-                .flat_map(|text: &Vec<u8>| {
-                    [b'a', b'\r', b'\n'].map(|b| [text.as_slice(), &[b]].concat())
-                })
-                .collect();
-            for text in &texts {
-                for cut in 0..=text.len() {
-                    let mut length = Length::default();
-                    length.feed(&text[..cut]);
-                    let mut rest = Length::behind(&text[..cut]);
-                    rest.feed(&text[cut..]);
-                    let total = length.bytes + rest.finish();
-                    assert_eq!(total, as_sent(text) as u64, "{text:?} at {cut}");
-                }
-            }
-        }
-    }
 
     #[test]
     fn the_character_set_is_the_same_wherever_the_text_is_cut() {
@@ -357,7 +232,9 @@ mod tests {
                 read.read_to_end(&mut out).unwrap();
                 let expected = [b"To: a\r\n\r\n", &text[from..]].concat();
                 assert!(out == expected);
-                assert_eq!(size, as_sent(&expected) as u64);
+                let mut whole = Length::default();
+                whole.feed(&expected);
+                assert_eq!(size, whole.with(None));
             }
         }
     }

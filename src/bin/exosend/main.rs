@@ -31,6 +31,8 @@ mod list;
 mod local;
 mod logger;
 mod maillog;
+#[path = "../../message/octets.rs"]
+mod octets;
 mod out;
 mod process;
 mod queue;

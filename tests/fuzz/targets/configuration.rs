@@ -1,7 +1,7 @@
 #![no_main]
 #![allow(dead_code)] // each target uses a part of what it takes from the command
 
-#[path = "../../../src/bin/exosend/config/file.rs"]
+#[path = "../../../src/account/file.rs"]
 mod file;
 #[path = "../../../src/message/head.rs"]
 mod head;

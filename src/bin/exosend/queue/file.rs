@@ -32,8 +32,9 @@ use super::clock::Moment;
 use super::fault;
 use super::spool::{self, DROP, Spool};
 use crate::complete::Wishes;
+use crate::crypto;
 use crate::exit::{self, Failure};
-use crate::{crypto, input};
+use crate::octets::Length;
 
 /// Written by its owner, read by the service, which may look whether it is locked.
 const BEGUN: u32 = 0o640;
@@ -265,7 +266,7 @@ pub(crate) struct Stored {
     pub(crate) wishes: Wishes,
     /// The message's first piece, all of it unless there is a rest.
     pub(crate) start: Vec<u8>,
-    pub(crate) rest: Option<(Verified, input::Length)>,
+    pub(crate) rest: Option<(Verified, Length)>,
 }
 
 /// Why a file is no message.
@@ -307,7 +308,7 @@ impl Stored {
         start.drain(..head.length);
         let mut rest = None;
         if first < length {
-            let mut counted = input::Length::behind(&start);
+            let mut counted = Length::behind(&start);
             let mut block = vec![0; 64 * 1024];
             let mut more = (&file).take(length - first);
             loop {

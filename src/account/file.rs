@@ -3,6 +3,9 @@
 //! `key = value` lines and `#` comments. What systemd reads as an `EnvironmentFile` means the same here: an `EXOSEND_`
 //! prefix and upper case, `;` comments, quotes. A value that the two would read differently is an error.
 
+// The library and the command both have this file, and neither needs all of it.
+#![allow(dead_code)]
+
 use zeroize::Zeroizing;
 
 const PREFIX: &str = "exosend_";
