@@ -9,14 +9,30 @@ use std::sync::Once;
 
 use exchange::Exchange;
 
+/// Cargo, for the same target folder. Without what the cargo that runs the tests tells them of their package: build
+/// scripts would take it for theirs, run again, and have everything built anew, here and at the next call.
+pub(crate) fn cargo(what: &str) -> Command {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_MANIFEST_")
+            || name.to_string_lossy().starts_with("CARGO_PKG_")
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.args([what, "--quiet", "--locked", "--target-dir"]);
+    cargo.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+}
+
 /// An example's program. `cargo test` builds them all, `cargo test --test library` none: it would be an old one.
 fn example(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     BUILT.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--examples", "--target-dir"]);
-        cargo.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let mut cargo = cargo("build");
+        cargo.arg("--examples");
         if cfg!(feature = "cli") {
             cargo.arg("--all-features");
         }

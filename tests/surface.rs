@@ -1,20 +1,14 @@
 //! What a user sees of the crate without features: the names in `surface.txt` and no other.
 
 use std::path::Path;
-use std::process::Command;
+
+use crate::examples::cargo;
 
 /// rustdoc's own list. Whoever adds a name to the root adds it to `surface.txt`, and keeps it until a major version.
 #[test]
 fn the_root_has_sixteen_names() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let made = Command::new(env!("CARGO"))
-        .args(["doc", "--quiet", "--lib", "--no-deps", "--locked"])
-        .arg("--no-default-features")
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let made = cargo("doc").args(["--lib", "--no-deps"]).output().unwrap();
     let said = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "{said}");
     let all = std::fs::read_to_string(target.join("doc/exosend/all.html")).unwrap();
