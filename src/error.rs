@@ -272,6 +272,18 @@ impl Error {
         self
     }
 
+    /// What it means, where nothing is known that is more to the point.
+    pub(crate) fn or_condition(mut self, condition: Condition) -> Self {
+        self.0.behind.condition.get_or_insert(condition);
+        self
+    }
+
+    /// The step that it was a part of.
+    pub(crate) fn at(mut self, stage: Stage) -> Self {
+        self.0.stage = stage;
+        self
+    }
+
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.behind.source = Some(Box::new(source));
         self
@@ -541,8 +553,6 @@ mod tests {
         use rustls::{AlertDescription, InvalidMessage};
         let network = |stage, kind: io::ErrorKind| Error::io(stage, kind.into()).condition();
         let tls = |error| Error::tls(Stage::StartTls, error).condition();
-        let lookup =
-            |words| io::Error::other(format!("failed to lookup address information: {words}"));
         for (found, condition) in [
             (
                 network(Stage::Resolve, io::ErrorKind::NotFound),
@@ -553,12 +563,8 @@ mod tests {
                 Some(Condition::NoNameServer),
             ),
             (
-                Error::io(Stage::Token, lookup("Name or service not known")).condition(),
-                Some(Condition::NameUnknown),
-            ),
-            (
-                Error::io(Stage::Token, lookup("Temporary failure in name resolution")).condition(),
-                Some(Condition::NoNameServer),
+                Error::io(Stage::Resolve, io::Error::from_raw_os_error(libc::EMFILE)).condition(),
+                None,
             ),
             (
                 network(Stage::Token, io::ErrorKind::ConnectionRefused),

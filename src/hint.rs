@@ -25,24 +25,15 @@ pub(crate) fn of_network(stage: Stage, error: &io::Error) -> Option<Condition> {
     use io::ErrorKind as Is;
     Some(match (stage, error.kind()) {
         (Stage::Resolve, Is::NotFound) => Condition::NameUnknown,
+        // Nobody was asked: no descriptor was left.
+        (Stage::Resolve, _) if error.raw_os_error().is_some() => return None,
         (Stage::Resolve, _) => Condition::NoNameServer,
-        (Stage::Token, _) => of_token(&error.to_string()),
+        (Stage::Token, _) => Condition::EntraUnreachable,
         (Stage::Connect, Is::TimedOut | Is::WouldBlock) => Condition::Unanswered,
         (Stage::Connect, Is::ConnectionRefused) => Condition::NobodyListens,
         (Stage::Connect, Is::NetworkUnreachable | Is::HostUnreachable) => Condition::Unreachable,
         _ => return None,
     })
-}
-
-/// ureq resolves by itself, so this goes by std's words, and glibc's and musl's behind them.
-fn of_token(text: &str) -> Condition {
-    match text.starts_with("failed to lookup address information") {
-        false => Condition::EntraUnreachable,
-        true if text.ends_with("not known") || text.ends_with("not resolve") => {
-            Condition::NameUnknown
-        }
-        true => Condition::NoNameServer,
-    }
 }
 
 /// For a handshake that failed.

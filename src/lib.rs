@@ -24,6 +24,7 @@ mod background;
 mod crypto;
 mod date;
 mod der;
+mod dial;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -40,6 +41,7 @@ mod smtp;
 mod stage;
 mod text;
 mod timeouts;
+mod tls;
 mod token;
 
 /// The README's programs, tried.

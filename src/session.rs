@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 
 use crate::account::Account;
 use crate::account::token::Pending;
+use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::message::Message;
 use crate::message::envelope::{Content, Envelope};
 use crate::receipt::{Receipt, Refusal};
-use crate::smtp::dial::Interrupt;
 use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login;
 use crate::stage::ErrorKind;

@@ -1,6 +1,5 @@
 //! Everything about an account that can be known to be wrong before the first connection.
 
-use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,6 +12,7 @@ use crate::account::{Account, Roots, variable};
 use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
+use crate::tls::without_zone;
 use crate::token::Token;
 use crate::token::credential::wrong;
 
@@ -121,7 +121,8 @@ impl Account {
 /// It is a segment of the endpoint's path: an id or a domain, nothing that could lead elsewhere.
 fn tenant(tenant: &str) -> Result<(), &'static str> {
     let segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    if !tenant.bytes().all(segment) || tenant.starts_with('.') {
+    // No domain is longer than 253 octets (RFC 1035 2.3.4).
+    if !tenant.bytes().all(segment) || tenant.starts_with('.') || tenant.len() > 253 {
         return Err("neither an id nor a domain");
     }
     // For the flows of users; an application speaks for one tenant (facts.md, "Token endpoint").
@@ -129,18 +130,6 @@ fn tenant(tenant: &str) -> Result<(), &'static str> {
         return Err("an application needs the tenant's own id or domain");
     }
     Ok(())
-}
-
-/// The address of a host such as `fe80::1%eth0`, whose zone matters to this machine alone.
-pub(crate) fn without_zone(host: &str) -> &str {
-    let zone = |zone: &str| {
-        zone.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    match host.split_once('%') {
-        Some((address, name)) if zone(name) && address.parse::<Ipv6Addr>().is_ok() => address,
-        _ => host,
-    }
 }
 
 pub(crate) fn host(host: &str) -> Result<(), &'static str> {

@@ -9,15 +9,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::account::{Account, InitialResponse};
+use crate::dial::{self, Interrupt};
 use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::reply::Reply;
-use crate::smtp::dial::{self, Interrupt};
-use crate::smtp::tls;
-use crate::smtp::wire::{Stream, Wire, blob};
+use crate::smtp::wire::{Wire, blob};
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::Deadline;
+use crate::tls::{self, Stream};
 use crate::token::Token;
 
 /// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). It may read what is longer
@@ -31,7 +31,7 @@ pub(crate) fn open(
     interrupt: &Interrupt,
 ) -> Result<Secured, Error> {
     let (wire, ehlo_name) = connect(account, total, interrupt)?;
-    let config = tls::config(account)?;
+    let config = tls::config(account.roots())?;
     let handshake = |socket| tls::handshake(socket, account.host(), config);
     Greeted::greet(wire, &ehlo_name)
         .map_err(|error| ungreeted(error, account.port()))?
@@ -44,18 +44,13 @@ pub(crate) fn connect(
     total: Deadline,
     interrupt: &Interrupt,
 ) -> Result<(Wire, String), Error> {
-    let socket = dial::connect(
-        account.host(),
-        account.port(),
-        &account.timeouts,
-        total,
-        interrupt,
-    )
-    // The clouds' own servers exist, whatever a resolver without a network says.
-    .map_err(|error| match account.server {
-        None => error.transient(),
-        Some(_) => error,
-    })?;
+    let deadline = total.step(account.timeouts.connect, "connect");
+    let socket = dial::connect(account.host(), account.port(), deadline, interrupt)
+        // The clouds' own servers exist, whatever a resolver without a network says.
+        .map_err(|error| match account.server {
+            None => error.transient(),
+            Some(_) => error,
+        })?;
     let ehlo_name = account
         .ehlo_name
         .clone()

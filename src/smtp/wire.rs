@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::stage::Stage;
 use crate::text::excerpt;
 use crate::timeouts::{Deadline, Timeouts};
+use crate::tls::Stream;
 
 /// The transcript goes to `log` under this target, level debug: `C:` what we said, `S:` what the server said. Login and
 /// message are shown by their lengths only.
@@ -20,17 +21,6 @@ const TARGET: &str = "exosend::wire";
 
 /// A line is cut at [`MAX_LINE`] and the rest of it skipped; after this much it is given up.
 const MAX_SKIPPED: usize = 1024 * 1024;
-
-/// A stream whose every read and write ends at a moment that can be moved.
-pub(crate) trait Stream: Read + Write + Send {
-    fn set_deadline(&mut self, deadline: Deadline);
-
-    /// Reads without sending first what is still unsent: after a write has failed, the server's last words may be there.
-    fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-
-    /// Ends the connection at once, and never fails.
-    fn close(&mut self);
-}
 
 /// One side of an SMTP conversation.
 ///
@@ -109,14 +99,15 @@ impl Wire {
 
     /// Sends the flight in one write.
     pub(crate) fn send(&mut self, stage: Stage) -> Result<(), Error> {
+        // Taken first: a login that does not go out is wiped as well.
+        let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
         self.expect_silence(stage)?;
         self.io
             .get_mut()
             .set_deadline(self.total.step(self.timeouts.command, "command"));
         if self.owed == 0 {
-            self.owed = self.flight.iter().filter(|&&b| b == b'\n').count();
+            self.owed = flight.iter().filter(|&&b| b == b'\n').count();
         }
-        let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
         write_now(self.io.get_mut(), &flight).map_err(|e| {
             self.last_words(stage, &e)
                 .unwrap_or_else(|| Error::io(stage, e))

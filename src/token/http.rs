@@ -1,27 +1,30 @@
 //! HTTP as a token request needs it: one question, one answer, within the time that is left.
 
+use std::fmt;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{io, thread};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use ureq::Agent;
-use ureq::config::ConfigBuilder;
+use ureq::config::Config;
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Agent, Proxy, ProxyProtocol};
 use zeroize::Zeroizing;
 
-use crate::background::{self, Inbox};
-use crate::crypto;
+use crate::dial::{self, Interrupt};
 use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::Deadline;
+use crate::tls::{self, Stream};
 use crate::token::{Failure, proxy};
 
 /// A token is some 2 KB, an error of Entra under 1 KB.
@@ -50,37 +53,162 @@ pub(super) struct Question {
     pub(super) form: Option<Zeroizing<String>>,
 }
 
-/// Who asks, and how errors call the way there.
+/// Whom it is asked, and how errors call the way there.
 pub(super) struct Client {
-    agent: Agent,
+    host: String,
+    port: u16,
+    /// Without TLS it stays on this machine.
+    tls: Option<Arc<ClientConfig>>,
+    proxy: Option<Proxy>,
     way: String,
 }
 
 impl Client {
-    /// Asks, and reads the answer, whatever its status.
-    ///
-    /// In a thread of its own, whose connection is shut down at the deadline: ureq would start one for the name that
-    /// panics where none can be had, and gives each read of a proxy's answer the whole time again. Where no thread can be
-    /// had the caller's does.
-    pub(super) fn ask(self, question: Question, deadline: Deadline) -> Result<Answer, Failure> {
-        let left = deadline
-            .remaining()
-            .map_err(|e| Error::io(Stage::Token, e))?;
-        let (question, inbox) = (Arc::new(question), Inbox::default());
-        let (asked, agent, answered) = (question.clone(), self.agent.clone(), inbox.clone());
-        let thread = thread::Builder::new().name("exosend http".into());
-        let work = Box::new(move || answered.put(asked.put(&agent)));
-        let answer = match background::spawn(thread, work) {
-            Err(_) => question.put(&self.agent),
-            Ok(()) => inbox.take(left).unwrap_or_else(|| {
-                self.agent.shutdown();
-                Err(ureq::Error::Timeout(ureq::Timeout::Global))
-            }),
-        };
-        let answer = answer.map_err(|error| unanswered(error, deadline).about(&self.way))?;
+    /// Asks, and reads the answer, whatever its status. The deadline is the connection's: it holds for a proxy's answer and
+    /// for each byte of it, too.
+    pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
+        let answer = self.connect(deadline).and_then(|stream| {
+            let answer = question.put(&agent(stream, self.tls.is_some()));
+            answer.map_err(unanswered)
+        });
+        let answer = answer.map_err(|error| Failure {
+            error: error.about(&self.way),
+            pause: deadline.remaining().err().map(|_| Duration::ZERO),
+        })?;
         let (status, length) = (answer.status, answer.body.len());
         log::debug!("token answer: HTTP {status}, {length} bytes");
         Ok(answer)
+    }
+
+    fn connect(&self, deadline: Deadline) -> Result<Box<dyn Stream>, Error> {
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (proxy.host(), proxy.port()),
+            None => (self.host.as_str(), self.port),
+        };
+        let patience = match self.tls {
+            Some(_) => deadline,
+            None => deadline.step(LOCAL_CONNECT, "this machine"),
+        };
+        let host = host.trim_matches(['[', ']']);
+        let mut stream: Box<dyn Stream> =
+            dial::connect(host, port, patience, &Interrupt::default())
+                .map(Box::new)
+                .map_err(unreached)?;
+        stream.set_deadline(deadline);
+        if let Some(proxy) = &self.proxy {
+            if proxy.protocol() == ProxyProtocol::Https {
+                stream = tls::handshake(stream, host, tls::config(None)?).map_err(unreached)?;
+            }
+            let to = format!("{}:{}", self.host, self.port);
+            proxy::tunnel(&mut *stream, proxy, &to)?;
+        }
+        match &self.tls {
+            Some(config) => {
+                let host = self.host.trim_matches(['[', ']']);
+                tls::handshake(stream, host, config.clone()).map_err(unreached)
+            }
+            None => Ok(stream),
+        }
+    }
+}
+
+/// What ureq speaks HTTP over: a connection that is there.
+struct Line {
+    /// ureq shares what nobody here does.
+    stream: Mutex<Box<dyn Stream>>,
+    is_tls: bool,
+    buffers: LazyBuffers,
+}
+
+struct Connected(Mutex<Option<Line>>);
+
+fn agent(stream: Box<dyn Stream>, is_tls: bool) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(concat!("exosend/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let line = Line {
+        stream: Mutex::new(stream),
+        is_tls,
+        // 128 KiB each by default, and zeroed, for an answer of 2 KB.
+        buffers: LazyBuffers::new(16 * 1024, 16 * 1024),
+    };
+    Agent::with_parts(config, Connected(Mutex::new(Some(line))), Nowhere)
+}
+
+impl Connector for Connected {
+    type Out = Line;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<Line>, ureq::Error> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connected")
+    }
+}
+
+/// Its deadline is the stream's own.
+impl Transport for Line {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        let Self {
+            stream, buffers, ..
+        } = self;
+        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        stream.write_all(buffers.output().get(..amount).unwrap_or_default())?;
+        Ok(stream.flush()?)
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        let Self {
+            stream, buffers, ..
+        } = self;
+        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let amount = stream.read(buffers.input_append_buf())?;
+        buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        false
+    }
+
+    fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}
+
+/// ureq looks up no name: the connection is there.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Resolver for Nowhere {
+    fn resolve(
+        &self,
+        _: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
     }
 }
 
@@ -130,66 +258,41 @@ impl Answer {
 pub(super) fn secure(
     endpoint: &str,
     roots: Option<&[CertificateDer<'static>]>,
-    left: Duration,
 ) -> Result<Client, Error> {
-    let roots = match roots {
-        None => RootCerts::WebPki,
-        Some(roots) => RootCerts::Specific(Arc::new(
-            roots
-                .iter()
-                .map(|root| Certificate::from_der(root).to_owned())
-                .collect(),
-        )),
-    };
-    let to: Uri = endpoint
-        .parse()
-        .map_err(|_| Error::input(Stage::Account, "authority", "not a URL"))?;
-    let host = to.host().unwrap_or_default();
-    let mut way = format!("{host}:{}", to.port_u16().unwrap_or(443));
-    let proxy = proxy::to(host, &|name| std::env::var(name).ok())?;
+    let (host, port) = place(endpoint, 443)
+        .ok_or_else(|| Error::input(Stage::Account, "authority", "not a URL"))?;
+    let mut way = format!("{host}:{port}");
+    let proxy = proxy::to(&host, &|name| std::env::var(name).ok())?;
     let proxy = proxy.map(|(proxy, shown)| {
         way.extend([" via ", &shown]);
         proxy
     });
-    let tls = TlsConfig::builder()
-        .root_certs(roots)
-        .unversioned_rustls_crypto_provider(crypto::provider())
-        .build();
-    let agent = config(left, left)
-        .https_only(true)
-        .proxy(proxy)
-        .tls_config(tls)
-        .build()
-        .new_agent();
-    Ok(Client { agent, way })
+    let tls = Some(tls::config(roots)?);
+    Ok(Client {
+        host,
+        port,
+        tls,
+        proxy,
+        way,
+    })
 }
 
 /// To this machine: in the clear, and by no proxy.
-pub(super) fn local(name: &str, left: Duration) -> Client {
+pub(super) fn local(name: &str, endpoint: &str) -> Client {
+    let (host, port) = place(endpoint, 80).unwrap_or_default();
     Client {
-        agent: config(LOCAL_CONNECT.min(left), left)
-            .proxy(None)
-            .build()
-            .new_agent(),
+        host,
+        port,
+        tls: None,
+        proxy: None,
         way: name.to_owned(),
     }
 }
 
-/// No time for all of it, which would make ureq start a thread: only for each part.
-fn config(connect: Duration, left: Duration) -> ConfigBuilder<AgentScope> {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        // 128 KiB each by default, and zeroed, for an answer of 2 KB.
-        .input_buffer_size(16 * 1024)
-        .output_buffer_size(16 * 1024)
-        .timeout_connect(Some(connect))
-        .timeout_send_request(Some(left))
-        .timeout_send_body(Some(left))
-        .timeout_recv_response(Some(left))
-        .timeout_recv_body(Some(left))
-        .user_agent(concat!("exosend/", env!("CARGO_PKG_VERSION")))
+/// Host and port of a URL.
+fn place(url: &str, usual: u16) -> Option<(String, u16)> {
+    let url: Uri = url.parse().ok()?;
+    Some((url.host()?.to_owned(), url.port_u16().unwrap_or(usual)))
 }
 
 /// `application/x-www-form-urlencoded`, wiped when dropped.
@@ -215,35 +318,22 @@ pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
     form
 }
 
+/// A connection that was not made.
+fn unreached(error: Error) -> Error {
+    let error = error.at(Stage::Token);
+    match error.kind() {
+        // A name may be there again in a moment, and the rest is the network's.
+        ErrorKind::Network => error.transient().or_condition(Condition::EntraUnreachable),
+        _ => error,
+    }
+}
+
 /// No answer, or none that is HTTP.
-fn unanswered(error: ureq::Error, deadline: Deadline) -> Failure {
-    use ureq::Error as Http;
-    let made = |kind, what: String| Error::new(kind, Stage::Token, what);
-    let network = |what| {
-        let made = made(ErrorKind::Network, what).transient();
-        made.with_condition(Condition::EntraUnreachable)
+fn unanswered(error: ureq::Error) -> Error {
+    let what = match error {
+        ureq::Error::Io(error) => return Error::io(Stage::Token, error),
+        ureq::Error::BodyExceedsLimit(limit) => format!("the answer is longer than {limit} bytes"),
+        error => printable(&error.to_string()),
     };
-    let again = |passed| Failure {
-        error: Error::io(Stage::Token, passed),
-        pause: Some(Duration::ZERO),
-    };
-    let error = match error {
-        Http::Timeout(ureq::Timeout::Connect) if deadline.remaining().is_ok() => {
-            let what = format!("no connection after {LOCAL_CONNECT:?}");
-            return again(io::Error::new(io::ErrorKind::TimedOut, what));
-        }
-        Http::Timeout(_) => return again(deadline.passed()),
-        Http::Io(error) => Error::io(Stage::Token, error),
-        Http::Rustls(error) => Error::tls(Stage::Token, error),
-        Http::HostNotFound => network("the authority's name was not found".into()),
-        Http::ConnectionFailed | Http::ConnectProxyFailed(_) => {
-            network(printable(&error.to_string())).with_source(error)
-        }
-        Http::BodyExceedsLimit(limit) => made(
-            ErrorKind::Token,
-            format!("the answer is longer than {limit} bytes"),
-        ),
-        _ => made(ErrorKind::Token, printable(&error.to_string())),
-    };
-    error.into()
+    Error::new(ErrorKind::Token, Stage::Token, what)
 }

@@ -136,9 +136,6 @@ impl Source {
         total: Deadline,
     ) -> Result<Answer, Failure> {
         let deadline = total.step(app.timeout, "token");
-        let left = deadline
-            .remaining()
-            .map_err(|e| Error::io(Stage::Token, e))?;
         let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
         let mut fields = vec![("resource", resource)];
         if !self.version.is_empty() {
@@ -170,7 +167,7 @@ impl Source {
             },
         };
         log::debug!("token request to {}", question.url);
-        http::local(self.name, left).ask(question, deadline)
+        http::local(self.name, &self.endpoint).ask(&question, deadline)
     }
 
     /// MSAL's schedules: a machine that has just started knows its identity a little later, and one that is being updated

@@ -1,11 +1,18 @@
 //! Whether a token request goes by a proxy: what the environment says, read as curl and Go read it.
 
+use std::io;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ureq::{Proxy, ProxyProtocol};
+use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::stage::Stage;
+use crate::hint::table::Condition;
+use crate::stage::{ErrorKind, Stage};
+use crate::text::printable;
+use crate::tls::Stream;
 
 /// The weakest last. Never `HTTP_PROXY`: it is for http, and a web server makes it of what a visitor sends as `Proxy:`.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
@@ -41,17 +48,87 @@ pub(super) fn to(
     }
 }
 
-/// By a list of names and addresses, parted by commas or spaces; a name stands for what is below it too.
+/// CONNECT (RFC 9110 9.3.6). The answer is read to its empty line and no further: what follows is the other end's.
+pub(super) fn tunnel(stream: &mut dyn Stream, proxy: &Proxy, to: &str) -> Result<(), Error> {
+    const MAX_HEAD: usize = 16 * 1024;
+    let mut login = Zeroizing::new(String::new());
+    if proxy.username().is_some() || proxy.password().is_some() {
+        let (user, password) = (proxy.username(), proxy.password());
+        let pair = [user.unwrap_or_default(), ":", password.unwrap_or_default()];
+        let pair = Zeroizing::new(pair.concat());
+        let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+        *login = ["Proxy-Authorization: Basic ", &encoded, "\r\n"].concat();
+    }
+    let ask = [
+        "CONNECT ",
+        to,
+        " HTTP/1.1\r\nHost: ",
+        to,
+        "\r\n",
+        &login,
+        "\r\n",
+    ];
+    let ask = Zeroizing::new(ask.concat());
+    let mut answer = || {
+        stream.write_all(ask.as_bytes())?;
+        stream.flush()?;
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !(head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n")) {
+            match stream.read(&mut byte)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ if head.len() > MAX_HEAD => return Err(io::ErrorKind::InvalidData.into()),
+                _ => head.extend(byte),
+            }
+        }
+        Ok(head)
+    };
+    let head = answer().map_err(|error| Error::io(Stage::Token, error))?;
+    // `HTTP/1.1 407 Proxy Authentication Required`
+    let status = head
+        .strip_prefix(b"HTTP/1.")
+        .and_then(|rest| rest.get(2..5));
+    match status {
+        Some([b'2', ..]) => Ok(()),
+        status => {
+            let what = match status.map(String::from_utf8_lossy) {
+                Some(status) => format!("the proxy says HTTP {}", printable(&status)),
+                None => "the proxy does not speak HTTP".into(),
+            };
+            let error = Error::new(ErrorKind::Network, Stage::Token, what).transient();
+            Err(error.with_condition(Condition::EntraUnreachable))
+        }
+    }
+}
+
+/// By a list of names and addresses, parted by commas or spaces; a name stands for what is below it too, and
+/// `10.0.0.0/8` for a network.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
-    let address = host.parse::<IpAddr>().is_ok();
+    let address = host.parse::<IpAddr>().ok();
     exceptions.split([',', ' ']).any(|exception| {
         let name = exception.trim_start_matches("*.").trim_start_matches('.');
         let name = name.trim_matches(['[', ']']).to_ascii_lowercase();
         let above = host.strip_suffix(name.as_str());
-        let below = above.is_some_and(|rest| rest.ends_with('.') && !address);
-        !name.is_empty() && (name == "*" || host == name || below)
+        let below = above.is_some_and(|rest| rest.ends_with('.') && address.is_none());
+        let within = || address.is_some_and(|address| is_within(address, &name));
+        !name.is_empty() && (name == "*" || host == name || below || within())
     })
+}
+
+fn is_within(address: IpAddr, network: &str) -> bool {
+    let (base, bits) = network.split_once('/').unwrap_or_default();
+    let bits: u32 = bits.parse().unwrap_or(u32::MAX);
+    match (base.parse(), address) {
+        (Ok(IpAddr::V4(base)), IpAddr::V4(v4)) if bits <= 32 => {
+            let other = u32::from(base) ^ u32::from(v4);
+            other.checked_shr(32 - bits).unwrap_or(0) == 0
+        }
+        (Ok(IpAddr::V6(base)), IpAddr::V6(v6)) if bits <= 128 => {
+            let other = u128::from(base) ^ u128::from(v6);
+            other.checked_shr(128 - bits).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -129,5 +206,19 @@ mod tests {
         assert!(is_excepted("[::1]", "::1"));
         assert!(is_excepted("192.0.2.7", "192.0.2.7"));
         assert!(!is_excepted("192.0.2.7", "2.7"));
+        for (address, network, within) in [
+            ("192.0.2.7", "192.0.2.0/24", true),
+            ("192.0.3.7", "192.0.2.0/24", false),
+            ("192.0.2.7", "0.0.0.0/0", true),
+            ("192.0.2.7", "192.0.2.7/32", true),
+            ("192.0.2.7", "192.0.2.0/33", false),
+            ("192.0.2.7", "192.0.2.0/", false),
+            ("192.0.2.7", "::/0", false),
+            ("[2001:db8::1]", "2001:db8::/32", true),
+            ("[2001:db9::1]", "2001:db8::/32", false),
+            ("example.com", "0.0.0.0/0", false),
+        ] {
+            assert_eq!(is_excepted(address, network), within, "{address} {network}");
+        }
     }
 }

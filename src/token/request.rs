@@ -2,9 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::error::Error;
 use crate::secret::Secret;
-use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
 use crate::token::http::{self, Question};
@@ -32,9 +30,6 @@ pub(crate) fn request(
 
 fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, Failure> {
     let deadline = total.step(app.timeout, "token");
-    let left = deadline
-        .remaining()
-        .map_err(|e| Error::io(Stage::Token, e))?;
     let mut fields = vec![
         ("grant_type", "client_credentials"),
         ("client_id", app.client_id),
@@ -60,7 +55,7 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
         headers: vec![("content-type", Secret::new(FORM.into()))],
         form: Some(form),
     };
-    let answer = http::secure(&app.endpoint, app.roots, left)?.ask(question, deadline)?;
+    let answer = http::secure(&app.endpoint, app.roots)?.ask(&question, deadline)?;
     let pause = answer.pause();
     match answer.token(asked, &Withheld { name, secret }) {
         Ok(mut token) => {

@@ -13,11 +13,11 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use crate::account::Account;
 use crate::background::{self, Inbox};
 use crate::crypto;
+use crate::dial;
 use crate::error::Error;
-use crate::smtp::wire::Stream;
-use crate::smtp::{dial, tls};
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
+use crate::tls::{self, Stream};
 
 /// All addresses of the server, the resolver's favourite first.
 pub(crate) fn resolve(account: &Account, total: Deadline) -> Result<Vec<SocketAddr>, Error> {
@@ -73,8 +73,8 @@ pub(crate) fn handshake(
     account: &Account,
     shown: &mut Shown,
 ) -> Result<Box<dyn Stream>, Error> {
-    let mut config = ClientConfig::clone(&*tls::config(account)?);
-    let roots = Arc::new(tls::roots(account)?);
+    let mut config = ClientConfig::clone(&*tls::config(account.roots())?);
+    let roots = Arc::new(tls::roots(account.roots()));
     let judge = WebPkiServerVerifier::builder_with_provider(roots, crypto::provider())
         .build()
         .map_err(|e| Error::tls(Stage::StartTls, rustls::Error::General(e.to_string())))?;

@@ -1,19 +1,28 @@
 //! The socket and the TLS session around it.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::account::{Account, check};
 use crate::crypto;
 use crate::error::Error;
-use crate::smtp::wire::Stream;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
+
+/// A stream whose every read and write ends at a moment that can be moved.
+pub(crate) trait Stream: Read + Write + Send {
+    fn set_deadline(&mut self, deadline: Deadline);
+
+    /// Reads without sending first what is still unsent: after a write has failed, the server's last words may be there.
+    fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Ends the connection at once, and never fails.
+    fn close(&mut self);
+}
 
 /// A TCP connection whose reads and writes end at a deadline, however few bytes arrive at a time.
 #[derive(Debug)]
@@ -168,26 +177,27 @@ impl Drop for Socket {
 }
 
 /// TLS 1.2 or 1.3, and a certificate that the built-in roots, or the given ones instead, vouch for. Nothing turns that off.
-pub(crate) fn config(account: &Account) -> Result<Arc<ClientConfig>, Error> {
-    let roots = roots(account)?;
+pub(crate) fn config(
+    given: Option<&[CertificateDer<'static>]>,
+) -> Result<Arc<ClientConfig>, Error> {
     let mut config = ClientConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::tls(Stage::StartTls, e))?
-        .with_root_certificates(roots)
+        .with_root_certificates(roots(given))
         .with_no_client_auth();
     // Each connection has a configuration of its own: there is nothing to resume.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }
 
-/// The account's roots, or else the built-in ones.
-pub(crate) fn roots(account: &Account) -> Result<RootCertStore, Error> {
+/// The given roots, or else the built-in ones.
+pub(crate) fn roots(given: Option<&[CertificateDer<'static>]>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    match account.roots() {
+    match given {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(given) => drop(roots.add_parsable_certificates(given.iter().cloned())),
     }
-    Ok(roots)
+    roots
 }
 
 /// The handshake to its end, within the socket's deadline.
@@ -196,7 +206,7 @@ pub(crate) fn handshake(
     host: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Box<dyn Stream>, Error> {
-    let name = ServerName::try_from(check::without_zone(host).to_owned())
+    let name = ServerName::try_from(without_zone(host).to_owned())
         .map_err(|e| Error::new(ErrorKind::Input, Stage::StartTls, e.to_string()))?;
     let mut connection =
         ClientConnection::new(config, name).map_err(|e| Error::tls(Stage::StartTls, e))?;
@@ -206,6 +216,18 @@ pub(crate) fn handshake(
             .map_err(|e| Error::io(Stage::StartTls, e).about(host))?;
     }
     Ok(Box::new(StreamOwned::new(connection, socket)))
+}
+
+/// The address of a host such as `fe80::1%eth0`, whose zone matters to this machine alone.
+pub(crate) fn without_zone(host: &str) -> &str {
+    let zone = |zone: &str| {
+        zone.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match host.split_once('%') {
+        Some((address, name)) if zone(name) && address.parse::<Ipv6Addr>().is_ok() => address,
+        _ => host,
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::background::{self, Inbox};
 use crate::error::Error;
-use crate::smtp::tls::Socket;
 use crate::stage::{ErrorKind, Stage};
-use crate::timeouts::{Deadline, Timeouts};
+use crate::timeouts::Deadline;
+use crate::tls::Socket;
 
 /// RFC 8305 section 5: the next address is tried after this, so that a dead IPv6 route costs a quarter of a second.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -65,18 +65,16 @@ impl Interrupt {
     }
 }
 
-/// Resolves and connects within the bound `connect`.
+/// Resolves and connects before the deadline.
 ///
 /// Both happen in threads that are left behind at the deadline: `getaddrinfo` has no timeout, and an address that does not
 /// answer must not keep the next one waiting.
 pub(crate) fn connect(
     host: &str,
     port: u16,
-    timeouts: &Timeouts,
-    total: Deadline,
+    deadline: Deadline,
     interrupt: &Interrupt,
 ) -> Result<Socket, Error> {
-    let deadline = total.step(timeouts.connect, "connect");
     let events = Inbox::default();
     interrupt.wait(Waiting::ForEvents(events.clone()))?;
     let addresses = resolve(host, port, lookup, deadline, &events)?;
@@ -397,11 +395,10 @@ mod tests {
 
     #[test]
     fn an_interrupt_ends_the_wait_whenever_it_comes() {
-        let timeouts = Timeouts::default();
-        let total = Deadline::total(&timeouts);
+        let total = Deadline::after(Duration::from_secs(60), "total");
         let interrupt = Interrupt::default();
         interrupt.raise();
-        assert!(connect("127.0.0.1", 1, &timeouts, total, &interrupt).is_err());
+        assert!(connect("127.0.0.1", 1, total, &interrupt).is_err());
 
         let interrupt = Interrupt::default();
         let events = Inbox::default();
