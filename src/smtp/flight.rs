@@ -139,7 +139,7 @@ pub(crate) fn judge(
         })
         .collect();
     let data = heard.next();
-
+    let anybody = refused.len() < route.to.len();
     let nobody = refused.len() == route.to.len() || !(refused.is_empty() || route.partial);
     let no = match sender {
         // What was said to the recipients of a refused sender follows from that.
@@ -150,6 +150,10 @@ pub(crate) fn judge(
     if let Some(why) = no {
         let next = match (lost, data) {
             (Some(lost), _) => Next::End(Over::from(&lost)),
+            // The server has refused the sender, and still waits for a message to those it has accepted.
+            (None, Some(go_ahead)) if go_ahead.class() == 3 && anybody => {
+                Next::End(Over::from(&why))
+            }
             (None, Some(go_ahead)) if go_ahead.class() == 3 => Next::LoneDot,
             (None, _) => Next::Reset,
         };
@@ -255,9 +259,12 @@ mod tests {
                 let waits = data == Some(354);
                 assert!(ends.is_some() || deciding.is_some() || !waits, "{what}");
                 let nonsense = deciding.is_none() && data == Some(250);
+                let reached = no.len() < recipients;
                 match next {
-                    Next::End(_) => assert!(ends.is_some() || nonsense, "{what}"),
-                    Next::LoneDot => assert!(ends.is_none() && waits, "{what}"),
+                    Next::End(_) => {
+                        assert!(ends.is_some() || nonsense || waits && reached, "{what}");
+                    }
+                    Next::LoneDot => assert!(ends.is_none() && waits && !reached, "{what}"),
                     Next::Reset => assert!(ends.is_none() && !waits && !nonsense, "{what}"),
                     Next::Nothing => panic!("{what}"),
                 }
