@@ -6,6 +6,8 @@ mod attacks;
 mod completions;
 #[path = "cli/configuration.rs"]
 mod configuration;
+#[path = "cli/configure.rs"]
+mod configure;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
 #[path = "cli/explain.rs"]

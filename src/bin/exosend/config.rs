@@ -2,6 +2,7 @@
 
 #[path = "../../account/file.rs"]
 pub(crate) mod file;
+pub(crate) mod judge;
 pub(crate) mod settings;
 mod sources;
 
@@ -26,7 +27,7 @@ pub(crate) use settings::Settings;
 const LONGEST_CACHE: u64 = 1024 * 1024;
 
 /// Keys that prove the application.
-const CREDENTIALS: [&str; 6] = [
+pub(crate) const CREDENTIALS: [&str; 6] = [
     "client_secret",
     "client_secret_file",
     "client_certificate_file",
@@ -54,7 +55,10 @@ impl Config {
 
     /// The same, with another place for tokens where none is set.
     pub(crate) fn load_with_cache(common: &Common, cache: Option<&Path>) -> Result<Self, Failure> {
-        let mut layers = sources::layers(common, cache)?;
+        Self::of(sources::layers(common, cache)?)
+    }
+
+    fn of(mut layers: Vec<Layer>) -> Result<Self, Failure> {
         let mut settings = Settings::default();
         let mut origins = HashMap::new();
         for setting in layers.iter_mut().flatten() {

@@ -32,8 +32,17 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     // What is shown here goes to others, who help.
     logger::start_with(common, support::masked);
+    match examine(common, to.as_deref())? {
+        0 => Ok(()),
+        // All has been said: no line on stderr as for a message that failed.
+        code => std::process::exit(code.into()),
+    }
+}
+
+/// Prints what is found. The code of a message that would fail there; 0 if all is well.
+pub(crate) fn examine(common: &Common, to: Option<&str>) -> Result<u8, Failure> {
     let config = Config::load(common)?;
-    let to = to.map(|to| recipient(&to, &config)).transpose()?;
+    let to = to.map(|to| recipient(to, &config)).transpose()?;
     let checks = diagnose(&config.account, to.as_deref());
     let queue = queue::doctor::findings(&config);
     let code = match (code(&checks), queue.iter().all(|finding| finding.ok)) {
@@ -54,11 +63,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
             say(&format!("\n{}", queue::doctor::text(&queue).trim_end()))?;
         }
     }
-    // All has been said: no line on stderr as for a message that failed.
-    match code {
-        0 => Ok(()),
-        code => std::process::exit(code.into()),
-    }
+    Ok(code)
 }
 
 /// Where mail to this address goes, as `sendmail` and `send` would have it.

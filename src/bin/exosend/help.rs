@@ -17,6 +17,7 @@ exosend [flags] [--] recipient...  a message on stdin, as for sendmail
 exosend send --to A --subject S    a message from arguments, its text on stdin
 exosend doctor [--to A]            what is wrong, and what to do about it
 exosend queue                      what waits to be sent, and why
+exosend configure                  writes the configuration; asks for it
 exosend explain, setup, token      a log's line; PowerShell; the access token
 exosend COMMAND --help             more about one of them
 
@@ -57,6 +58,26 @@ exosend send: a message from arguments
 Prints the server's reply. A script that sends a backup's report:
 
   backup 2>&1 | exosend send --to ops@example.com --subject \"backup $(hostname)\"";
+
+pub(crate) const CONFIGURE: &str = "\
+exosend configure: writes the configuration, and finds out whether it works
+
+ --mailbox A  --tenant T  --client-id ID  --local-recipient A
+                  the answers; what is not given is asked for at a terminal
+ --secret-file F  a file with the client secret, - for stdin; without it, asked
+                  for and not shown
+ --set KEY=VALUE  any other key, such as client_certificate_file; repeat
+ --force          ask for what is set, too, and replace it
+ --test A         send A a message
+ --no-doctor      write, and nothing else
+
+ --config FILE  --quiet  -v  --version
+
+Root writes /etc/exosend.conf, which who owns the queue may read; any other user
+~/.config/exosend.conf. A value that is set already, and is another, stays, and
+is an error. A second run with the same answers changes nothing. Then it does
+what exosend doctor does; if the login is refused, it prints what exosend setup
+prints.";
 
 pub(crate) const DOCTOR: &str = "\
 exosend doctor: all that sending needs, step by step, and no message is sent
@@ -131,7 +152,9 @@ mod tests {
 
     #[test]
     fn help_fits_a_screen() {
-        for text in [ALL, SENDMAIL, SEND, DOCTOR, EXPLAIN, QUEUE, SETUP, TOKEN] {
+        for text in [
+            ALL, SENDMAIL, SEND, CONFIGURE, DOCTOR, EXPLAIN, QUEUE, SETUP, TOKEN,
+        ] {
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         }

@@ -38,6 +38,8 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
                 _ => writeln!(out, "exosend: {text}"),
             }
         })
-        .init();
+        // Fails where a subcommand that runs another has started it.
+        .try_init()
+        .unwrap_or_default();
     log::set_max_level(log::max_level().min(LevelFilter::Debug));
 }

@@ -9,6 +9,7 @@
 mod common;
 mod complete;
 mod config;
+mod configure;
 #[allow(dead_code)] // the library's, of which the command needs a part
 #[path = "../../crypto.rs"]
 mod crypto;
@@ -121,7 +122,8 @@ fn drain() {
 /// Each reads the rest of the arguments itself.
 type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 
-const SUBCOMMANDS: [(&str, Subcommand); 6] = [
+const SUBCOMMANDS: [(&str, Subcommand); 7] = [
+    ("configure", configure::run),
     ("doctor", doctor::run),
     ("explain", explain::run),
     ("queue", queue::run),

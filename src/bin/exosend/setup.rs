@@ -28,8 +28,22 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     logger::start(common);
     let config = Config::load(common)?;
+    let script = script(&config, classic, undo, object_id.as_deref())?;
+    match common.json {
+        true => say_json(json!({ "script": script })),
+        false => say(script.trim_end()),
+    }
+}
+
+/// For the account that is configured, whose token is asked for.
+pub(crate) fn script(
+    config: &Config,
+    classic: bool,
+    undo: bool,
+    object_id: Option<&str>,
+) -> Result<String, Failure> {
     let mut setup = Setup::new(&config.account).classic(classic).undo(undo);
-    if let Some(id) = &object_id {
+    if let Some(id) = object_id {
         setup = setup.object_id(id);
     }
     // The token knows better than whoever copies ids by hand: it cannot be the wrong one of two.
@@ -40,9 +54,5 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
         }
         Err(error) => log::info!("no token: {error}"),
     }
-    let script = setup.script().map_err(|error| config.blame(error.into()))?;
-    match common.json {
-        true => say_json(json!({ "script": script })),
-        false => say(script.trim_end()),
-    }
+    setup.script().map_err(|error| config.blame(error.into()))
 }

@@ -112,6 +112,13 @@ fn usual_files() -> Vec<PathBuf> {
     files
 }
 
+/// Where a configuration is written to, if no file is named: root's for the machine, any other user's for himself.
+pub(super) fn file_to_write(common: &Common) -> Option<PathBuf> {
+    let named = common.config.clone().or_else(|| variable(CONFIG));
+    let own = usize::from(process::uid() != 0);
+    named.or_else(|| usual_files().into_iter().nth(own))
+}
+
 /// A person's home. That of www-data and its like is what a web server shows, and where its visitors may upload to.
 fn home() -> Option<PathBuf> {
     let home = folder("HOME")?;
@@ -182,12 +189,9 @@ fn from_file(path: &Path) -> Result<Result<Layer, Unread>, Failure> {
             return Ok(Err(why));
         }
     };
-    let entries = file::parse(&text).map_err(|wrong| {
-        let file::Wrong { line, what } = wrong;
-        Failure::config(format!("{}:{line}: {what}", path.display()))
-    })?;
+    let layer = from_text(path, &text)?;
     let secret = |key: &str| matches!(key, "client_secret" | "access_token");
-    let secret = entries.iter().find(|entry| secret(&entry.key));
+    let secret = layer.iter().find(|setting| secret(&setting.key));
     if let Some(entry) = secret.filter(|_| mode & 0o004 != 0) {
         log::warn!(
             "{}: holds the {} and everybody can read it (mode {mode:04o}): chmod 0640",
@@ -195,16 +199,24 @@ fn from_file(path: &Path) -> Result<Result<Layer, Unread>, Failure> {
             entry.key
         );
     }
+    Ok(Ok(layer))
+}
+
+pub(super) fn from_text(path: &Path, text: &[u8]) -> Result<Layer, Failure> {
+    let entries = file::parse(text).map_err(|wrong| {
+        let file::Wrong { line, what } = wrong;
+        Failure::config(format!("{}:{line}: {what}", path.display()))
+    })?;
     let settings = entries.into_iter().map(|entry| Setting {
         from: format!("{}:{}: {}", path.display(), entry.line, entry.key),
         key: entry.key,
         value: entry.value,
     });
-    Ok(Ok(settings.collect()))
+    Ok(settings.collect())
 }
 
 /// What `--set` says.
-fn from_arguments(set: &[(String, String)]) -> Result<Layer, Failure> {
+pub(super) fn from_arguments(set: &[(String, String)]) -> Result<Layer, Failure> {
     let setting = |(key, value): &(String, String)| {
         let key = file::key(key);
         // Every user of the machine can read the arguments of a process.

@@ -3,17 +3,21 @@ _exosend() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} offered
     COMPREPLY=()
     case $before in
-        --config | --html | --attach)
+        --config | --html | --attach | --secret-file)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             return ;;
-        --to | --cc | --bcc | --subject | --text | --from | --reply-to | --header | --set | --max-age | --object-id)
+        --to | --cc | --bcc | --subject | --text | --from | --reply-to | --header | --set | --max-age | --object-id \
+            | --mailbox | --tenant | --client-id | --local-recipient | --test)
             return ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        offered="doctor explain queue send setup token --help --version"
+        offered="configure doctor explain queue send setup token --help --version"
     else
         case ${COMP_WORDS[1]} in
+            configure)
+                offered="--mailbox --tenant --client-id --local-recipient --secret-file --force --test --no-doctor
+                    --config --set --quiet --version --help -v" ;;
             doctor) offered="--to --config --set --json --quiet --version --help -v" ;;
             explain) offered="--json --version --help" ;;
             queue)

@@ -8,6 +8,7 @@ function __exosend_in
 end
 
 complete -c exosend -f
+complete -c exosend -n __exosend_first -a configure -d 'Write the configuration, and try it'
 complete -c exosend -n __exosend_first -a doctor -d 'What is wrong, and what to do about it'
 complete -c exosend -n __exosend_first -a explain -d 'What a line from a log means'
 complete -c exosend -n __exosend_first -a queue -d 'What waits to be sent, and why'
@@ -17,11 +18,20 @@ complete -c exosend -n __exosend_first -a token -d 'The access token'
 
 complete -c exosend -l help -d 'Help'
 complete -c exosend -l version -d 'The version'
-complete -c exosend -n '__exosend_in doctor queue send setup token' -l config -r -F -d 'Instead of the usual two files'
-complete -c exosend -n '__exosend_in doctor queue send setup token' -l set -x -d 'key=value, stronger than files'
-complete -c exosend -n '__exosend_in doctor queue send setup token' -s v -d 'The transcript on stderr'
+complete -c exosend -n '__exosend_in configure doctor queue send setup token' -l config -r -F -d 'Instead of the usual two files'
+complete -c exosend -n '__exosend_in configure doctor queue send setup token' -l set -x -d 'key=value, stronger than files'
+complete -c exosend -n '__exosend_in configure doctor queue send setup token' -s v -d 'The transcript on stderr'
 complete -c exosend -n '__exosend_in doctor explain queue send setup token' -l json -d 'A result object on stdout'
-complete -c exosend -n '__exosend_in doctor send setup token' -l quiet -d 'No warnings'
+complete -c exosend -n '__exosend_in configure doctor send setup token' -l quiet -d 'No warnings'
+
+complete -c exosend -n '__exosend_in configure' -l mailbox -x -d 'That sends'
+complete -c exosend -n '__exosend_in configure' -l tenant -x -d 'Its domain or id'
+complete -c exosend -n '__exosend_in configure' -l client-id -x -d 'Of the application'
+complete -c exosend -n '__exosend_in configure' -l local-recipient -x -d 'Of mail for root'
+complete -c exosend -n '__exosend_in configure' -l secret-file -r -F -d 'With the client secret'
+complete -c exosend -n '__exosend_in configure' -l force -d 'Replace what is set'
+complete -c exosend -n '__exosend_in configure' -l test -x -d 'Who gets a message'
+complete -c exosend -n '__exosend_in configure' -l no-doctor -d 'Write only'
 
 complete -c exosend -n '__exosend_in doctor send' -l to -x -d 'A recipient'
 complete -c exosend -n '__exosend_in send' -l cc -x -d 'Of a copy'

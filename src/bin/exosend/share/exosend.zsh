@@ -10,6 +10,7 @@ _exosend() {
     local quiet='--quiet[no warnings]' verbose='-v[the transcript on stderr]'
     if (( CURRENT == 2 )); then
         local -a commands=(
+            'configure:writes the configuration, and tries it'
             'doctor:what is wrong, and what to do about it'
             'explain:what a line from a log means'
             'queue:what waits to be sent, and why'
@@ -24,6 +25,11 @@ _exosend() {
     shift words
     (( CURRENT-- ))
     case $command in
+        configure)
+            _arguments $account '--version[the version]' '--help[help]' $quiet $verbose \
+                '--mailbox[that sends]:address:' '--tenant[domain or id]:tenant:' '--client-id[of the application]:id:' \
+                '--local-recipient[of mail for root]:address:' '--secret-file[with the client secret]:file:_files' \
+                '--force[replace what is set]' '--test[who gets a message]:address:' '--no-doctor[write only]' ;;
         doctor)
             _arguments $account $all $quiet $verbose '--to[ask for this recipient, too]:address:' ;;
         explain)

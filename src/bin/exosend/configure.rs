@@ -1,0 +1,314 @@
+//! `exosend configure`: answers to a configuration file that works, and whether it does.
+
+mod ask;
+mod edit;
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use lexopt::{Arg, Parser};
+use zeroize::Zeroizing;
+
+use crate::common::{Common, Shared, text};
+use crate::config::{CREDENTIALS, Config, judge};
+use crate::exit::{self, Failure};
+use crate::out::say;
+use crate::queue::spool::DEFAULT;
+use crate::{crypto, doctor, files, help, logger, process, send, setup};
+use ask::ask;
+use edit::Edit;
+
+/// Asked for at a terminal: the key, its flag, and the question.
+const QUESTIONS: [(&str, &str, &str); 4] = [
+    ("mailbox", "mailbox", "The mailbox that sends"),
+    ("tenant", "tenant", "The tenant, its domain or id"),
+    ("client_id", "client-id", "The application's id"),
+    (
+        "local_recipient",
+        "local-recipient",
+        "Where mail for root and other users of this machine goes; Enter for nowhere",
+    ),
+];
+
+const SECRET: &str = "The client secret, its Value and not its ID; it is not shown";
+
+/// What the arguments ask for.
+#[derive(Debug, Default)]
+struct Options {
+    /// `-` is stdin.
+    secret_file: Option<PathBuf>,
+    /// Who gets a test message.
+    test: Option<String>,
+    /// What is set already is asked for again, and replaced.
+    force: bool,
+    /// Nothing but the file.
+    no_doctor: bool,
+}
+
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let options = Options::parse(parser, common)?;
+    logger::start(common);
+    let path = judge::file_to_write(common)?;
+    let terminal = io::stdin().is_terminal();
+    let changed = configure(&path, &options, common, terminal)?;
+    say(&format!("{}: {changed}", path.display()))?;
+    common.config = Some(path);
+    common.set.clear();
+    if options.no_doctor {
+        return Ok(());
+    }
+    match doctor::examine(common, options.test.as_deref())? {
+        0 => {}
+        code => {
+            if code == exit::NO_PERMISSION {
+                say("\nIf nobody has let the application into the mailbox yet, this does:\n")?;
+                let script = setup::script(&Config::load(common)?, false, false, None)?;
+                say(script.trim_end())?;
+            }
+            // All has been said: no line on stderr as for a message that failed.
+            std::process::exit(code.into());
+        }
+    }
+    let to = match options.test {
+        Some(to) => to,
+        None if terminal => {
+            ask("\nSend a test message to; Enter for nobody", None, true)?.to_string()
+        }
+        None => return Ok(()),
+    };
+    match to.as_str() {
+        "" => Ok(()),
+        to => send::run(
+            Parser::from_args([
+                "--to",
+                to,
+                "--subject",
+                "A test from exosend",
+                "--text",
+                "Mail from this machine arrives.\n",
+            ]),
+            common,
+        ),
+    }
+}
+
+impl Options {
+    fn parse(mut parser: Parser, common: &mut Common) -> Result<Self, Failure> {
+        let mut options = Options::default();
+        while let Some(argument) = parser.next()? {
+            match Shared::of(&argument) {
+                // Neither can be meant: a file is written, and two programs speak.
+                Some(Shared::DryRun | Shared::Json) | None => {}
+                Some(shared) => {
+                    common.take(shared, &mut parser)?;
+                    continue;
+                }
+            }
+            let question = |name: &str| QUESTIONS.iter().find(|(_, flag, _)| *flag == name);
+            match argument {
+                Arg::Long("secret-file") => options.secret_file = Some(parser.value()?.into()),
+                Arg::Long("test") => options.test = Some(text(parser.value()?)?),
+                Arg::Long("force") => options.force = true,
+                Arg::Long("no-doctor") => options.no_doctor = true,
+                Arg::Long("help") | Arg::Short('h') => help::print(help::CONFIGURE),
+                Arg::Long(name) => match question(name) {
+                    Some((key, ..)) => {
+                        let value = text(parser.value()?)?;
+                        common
+                            .set
+                            .push(((*key).to_owned(), value.trim().to_owned()));
+                    }
+                    None => return Err(argument.unexpected().into()),
+                },
+                _ => return Err(argument.unexpected().into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Makes the file say what was answered. Returns what became of it.
+fn configure(
+    path: &Path,
+    options: &Options,
+    common: &Common,
+    terminal: bool,
+) -> Result<String, Failure> {
+    let old = match files::read_trusted(path) {
+        Ok((text, _)) => text,
+        Err(_) if path.symlink_metadata().is_err() => Zeroizing::default(),
+        Err(why) => return Err(Failure::config(exit::file(path, why.what))),
+    };
+    let mut edit = Edit::new(path, &old, options.force)?;
+    for (key, value) in judge::arguments(common)? {
+        if let Some(what) = judge::wrong(&key, &value) {
+            return Err(Failure::config(format!("{key}: {what}")));
+        }
+        edit.set(&key, &value)?;
+    }
+    if let Some(file) = &options.secret_file {
+        edit.set("client_secret", &secret(file)?)?;
+    }
+    if terminal {
+        question(&mut edit, options.force)?;
+    }
+    let missing = missing(&edit);
+    if !missing.is_empty() {
+        let what = format!(
+            "no terminal to ask at, and not given: {}",
+            missing.join(", ")
+        );
+        return Err(Failure::usage(what).with_hint("exosend configure --help"));
+    }
+    let new = edit.text();
+    judge::judge(path, new.as_bytes())?;
+    if new.as_bytes() == old.as_slice() {
+        return Ok("says so already".into());
+    }
+    write(path, new.as_bytes()).map_err(|error| Failure::config(exit::file(path, error)))?;
+    Ok(format!("written: {}", edit.changed().join(", ")))
+}
+
+/// What is needed and not said, as its flag.
+fn missing(edit: &Edit<'_>) -> Vec<String> {
+    let needed = |(key, flag, _): &(&str, _, _)| {
+        let needed = is_needed(edit, key) && edit.get(key).is_none();
+        needed.then(|| format!("--{flag}"))
+    };
+    let mut missing: Vec<_> = QUESTIONS.iter().filter_map(needed).collect();
+    if !edit.has_one_of(&CREDENTIALS) {
+        missing.push("--secret-file".into());
+    }
+    missing
+}
+
+/// Whether there is no mail without this key.
+fn is_needed(edit: &Edit<'_>, key: &str) -> bool {
+    match key {
+        "mailbox" => true,
+        "tenant" | "client_id" => !edit.has_one_of(&["access_token", "managed_identity"]),
+        _ => false,
+    }
+}
+
+/// Asks for what is not said yet; with `force` for what is, too, where Enter keeps it.
+fn question(edit: &mut Edit<'_>, force: bool) -> Result<(), Failure> {
+    let is_new = !missing(edit).is_empty();
+    for (key, _, question) in QUESTIONS {
+        let known = edit.get(key);
+        let needed = is_needed(edit, key);
+        let asked = match known {
+            Some(_) => force,
+            None => needed || is_new || force,
+        };
+        if !asked || edit.is_given(key) {
+            continue;
+        }
+        loop {
+            let answer = ask(question, known.as_ref().map(|known| known.as_str()), true)?;
+            match judge::wrong(key, &answer) {
+                _ if answer.is_empty() && !needed => break,
+                None if !answer.is_empty() => {
+                    edit.set(key, &answer)?;
+                    break;
+                }
+                None => {}
+                Some(what) => say(&format!("{key}: {what}"))?,
+            }
+        }
+    }
+    let known = edit.get("client_secret").is_some();
+    let asked = if known {
+        force
+    } else {
+        !edit.has_one_of(&CREDENTIALS)
+    };
+    if !asked || edit.is_given("client_secret") {
+        return Ok(());
+    }
+    let keep = if known {
+        "; Enter keeps the old one"
+    } else {
+        ""
+    };
+    loop {
+        let answer = ask(&format!("{SECRET}{keep}"), None, false)?;
+        match answer.as_str() {
+            "" if known => return Ok(()),
+            "" => {}
+            secret => return edit.set("client_secret", secret),
+        }
+    }
+}
+
+/// The longest that Entra makes has some 40 characters.
+const LONGEST_SECRET: u64 = 4096;
+
+fn secret(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    // As much room as it needs: one that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(2 * LONGEST_SECRET as usize));
+    let read = match file == Path::new("-") {
+        true => io::stdin()
+            .lock()
+            .take(LONGEST_SECRET)
+            .read_to_string(&mut text),
+        false => files::open(file)
+            .and_then(|(file, _)| file.take(LONGEST_SECRET).read_to_string(&mut text)),
+    };
+    match read {
+        Ok(_) if text.trim().is_empty() => Err("no secret in it".to_owned()),
+        Ok(_) => Ok(text.trim().to_owned().into()),
+        Err(error) => Err(error.to_string()),
+    }
+    .map_err(|what| Failure::new(exit::NO_INPUT, exit::file(file, what)))
+}
+
+/// Whole or not at all, and at no moment for others to read. Whoever owns the queue sends what waits in it, so his group
+/// reads the machine's file.
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let path = match path.canonicalize() {
+        Ok(path) => path,
+        Err(_) => path.to_owned(),
+    };
+    let found = path.metadata().ok();
+    let machines = judge::is_machines(&path) && process::uid() == 0;
+    let queues = Path::new(DEFAULT).metadata().ok().filter(|_| machines);
+    let old = found
+        .as_ref()
+        .map(|found| (found.gid(), found.mode() & 0o640));
+    let (group, mode) = match (old, queues.map(|queue| queue.gid())) {
+        (Some((group, mode)), _) if group != 0 => (Some(group), mode),
+        (_, Some(group)) => (Some(group), 0o640),
+        (old, None) => (None, old.map_or(0, |(_, mode)| mode)),
+    };
+    if let Some(folder) = path.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    let mut new = path.clone().into_os_string();
+    new.push(format!(".{}", crypto::random::<8>()));
+    let new = PathBuf::from(new);
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| {
+            file.write_all(text)?;
+            let owner = found
+                .map(|found| found.uid())
+                .filter(|_| process::uid() == 0);
+            fchown(&file, owner, group)?;
+            file.set_permissions(Permissions::from_mode(mode | 0o600))?;
+            file.sync_all()?;
+            std::fs::rename(&new, &path)
+        });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written
+}
