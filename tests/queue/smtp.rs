@@ -1,5 +1,6 @@
 //! `-bs`: SMTP on standard input.
 
+use std::io::{BufRead, BufReader};
 use std::process::Command;
 
 use super::office::Office;
@@ -241,6 +242,49 @@ fn a_client_that_hangs_is_let_go() {
         );
     }
     assert_eq!(office.waiting(), 0);
+}
+
+/// A pipe holds 64 KiB: of that much the client has not taken notice.
+#[test]
+fn a_client_that_never_listens_is_let_go() {
+    let office = Office::new();
+    let mut command = office.command("sendmail");
+    let mut child = start(command.arg("-bs").env("QUEUE_TEST_MINUTE", "20"));
+    let mut stdin = child.stdin.take().unwrap();
+    let message = "MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRSET\r\nHELP\r\n";
+    std::io::Write::write_all(&mut stdin, b"EHLO x\r\n").unwrap();
+    while std::io::Write::write_all(&mut stdin, message.as_bytes()).is_ok() {}
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    assert_eq!(office.waiting(), 0);
+}
+
+#[test]
+fn a_long_session_keeps_no_child_that_has_ended() {
+    let office = Office::new();
+    let mut child = start(office.machine.command("sendmail").arg("-bs"));
+    let mut stdin = child.stdin.take().unwrap();
+    let mut replies = BufReader::new(child.stdout.take().unwrap());
+    let mut say = |text: &str| {
+        std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
+    };
+    say("HELO x\r\n");
+    for _ in 0..4 {
+        say("MAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n");
+        let mut reply = String::new();
+        while !reply.contains("queued as") {
+            reply.clear();
+            replies.read_line(&mut reply).unwrap();
+        }
+        while office.waiting() > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+    let id = child.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    assert!(children.split_whitespace().count() <= 2, "{children}");
+    say("QUIT\r\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(office.arrived().len(), 4);
 }
 
 /// Python's own client, over a pipe and over a socket as a unit would give it.

@@ -1,5 +1,6 @@
 //! `exosend [sendmail flags] [recipient...]`: a message on stdin, as for sendmail.
 
+mod client;
 mod flags;
 mod mail;
 mod smtp;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use rustix::process::{WaitOptions, wait};
+
 use super::fault;
 use super::file::Draft;
 use super::spool::{self, Spool};
@@ -24,7 +26,8 @@ pub(crate) fn submit(
     rest: Option<&File>,
 ) -> Result<String, Failure> {
     if spool.own {
-        spool.make()?;
+        let disk = |error| Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error));
+        spool.make().map_err(disk)?;
     }
     let id = spool::new_id();
     finish(&mut head, &id);
@@ -73,6 +76,8 @@ pub(crate) fn start_run(spool: &Spool, arguments: &[std::ffi::OsString]) {
     if !spool.own && (systemd || !may) || fault::is_test() {
         return;
     }
+    // A long `-bs` starts many, and is not to keep those that have ended.
+    while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
     let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
     let mut command = Command::new(program);
     command

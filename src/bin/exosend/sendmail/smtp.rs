@@ -5,16 +5,14 @@
 //! reach the machine's loopback, can call sendmail as well. Only CRLF ends a line of a message, so nothing that another
 //! server takes for the end of one is smuggled past this one.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use exosend::Message;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::client::{Dotted, LARGEST, Patient};
 use super::mail::Mail;
 use crate::common::Common;
 use crate::complete::Wishes;
@@ -22,23 +20,16 @@ use crate::config::Config;
 use crate::deliver::conclude;
 use crate::exit::{self, Failure};
 use crate::list;
-use crate::queue::fault::minute;
 use crate::queue::spool::Spool;
 use crate::queue::way::Way;
 use crate::report::{self, Facts, Outcome};
 use crate::{maillog, queue};
 
-/// What Exchange takes at most.
-const LARGEST: u64 = 157_286_400;
 /// More than RFC 5321 4.5.3.1.4 asks for, for parameters and long addresses.
 const LONGEST_LINE: u64 = 4096;
 /// More than RFC 5321 4.5.3.1.8 asks for; Exchange's bound is a mailbox's.
 const MOST_RECIPIENTS: usize = 1000;
 const MOST_ERRORS: u32 = 20;
-/// What a client may take for a command or a piece of a message: five minutes (RFC 5321 4.5.3.2.7).
-const PATIENCE: u32 = 5;
-/// A client that says a byte now and then is let go, too.
-const SESSION: Duration = Duration::from_secs(60 * 60);
 
 pub(super) fn run(common: &Common) -> Result<(), Failure> {
     let peer = peer();
@@ -58,11 +49,11 @@ pub(super) fn run(common: &Common) -> Result<(), Failure> {
     match result {
         Ok(()) => dialogue.end(),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            dialogue.say("421 4.4.2 nothing was said for too long");
+            dialogue.say("421 4.4.2 nothing was said or read for too long");
             let _ = dialogue.end();
             Err(Failure::new(
                 exit::TRY_AGAIN,
-                "-bs: the client said nothing for too long",
+                "-bs: the client said or read nothing for too long",
             ))
         }
         Err(error) => Err(gone(&error)),
@@ -112,7 +103,9 @@ struct Envelope {
 
 struct Dialogue {
     input: BufReader<Patient>,
-    out: BufWriter<io::Stdout>,
+    out: BufWriter<Patient>,
+    /// What was said could not be heard.
+    unheard: Option<io::Error>,
     greeted: bool,
     envelope: Option<Envelope>,
     errors: u32,
@@ -120,15 +113,10 @@ struct Dialogue {
 
 impl Dialogue {
     fn new() -> io::Result<Self> {
-        let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-        let patient = Patient {
-            stdin: stdin.into(),
-            until: Instant::now() + SESSION,
-            over: false,
-        };
         Ok(Self {
-            input: BufReader::with_capacity(64 * 1024, patient),
-            out: BufWriter::new(io::stdout()),
+            input: BufReader::with_capacity(64 * 1024, Patient::new(io::stdin().as_fd())?),
+            out: BufWriter::new(Patient::new(io::stdout().as_fd())?),
+            unheard: None,
             greeted: false,
             envelope: None,
             errors: 0,
@@ -184,6 +172,9 @@ impl Dialogue {
 
     /// A command. `Some(None)`: one that is too long.
     fn line(&mut self) -> io::Result<Option<Option<String>>> {
+        if let Some(error) = self.unheard.take() {
+            return Err(error);
+        }
         // RFC 2920 3.2: replies to a group of commands go out together.
         if self.input.buffer().is_empty() {
             self.out.flush()?;
@@ -216,8 +207,9 @@ impl Dialogue {
     }
 
     fn say(&mut self, reply: &str) {
-        // Whether anybody reads it, the next read will tell.
-        let _ = write!(self.out, "{reply}\r\n");
+        if let Err(error) = write!(self.out, "{reply}\r\n") {
+            self.unheard = Some(error);
+        }
     }
 
     fn wrong(&mut self, reply: &str) {
@@ -438,167 +430,9 @@ fn clean(words: &str) -> String {
     words.chars().take(LONGEST).map(printable).collect()
 }
 
-/// Standard input, whose every read has an end.
-struct Patient {
-    stdin: File,
-    until: Instant,
-    /// It has waited in vain once.
-    over: bool,
-}
-
-impl Read for Patient {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.over {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let left = self.until.saturating_duration_since(Instant::now());
-        let patience = Timespec::try_from((PATIENCE * minute()).min(left)).ok();
-        let ready = poll(
-            &mut [PollFd::new(&self.stdin, PollFlags::IN)],
-            patience.as_ref(),
-        )?;
-        match ready {
-            0 => {
-                self.over = true;
-                Err(io::ErrorKind::TimedOut.into())
-            }
-            _ => self.stdin.read(into),
-        }
-    }
-}
-
-/// A message as DATA brings it (RFC 5321 4.5.2): ends at CRLF.CRLF and nothing else, and a dot that begins a line, which
-/// is what stands behind a CRLF, was put there on the way.
-struct Dotted<'i, R> {
-    input: &'i mut R,
-    seen: Seen,
-    length: u64,
-    too_long: bool,
-}
-
-/// What came last, as far as it may be a part of the end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Text,
-    Cr,
-    /// The beginning of a line.
-    Line,
-    Dot,
-    DotCr,
-    End,
-}
-
-impl<'i, R: BufRead> Dotted<'i, R> {
-    fn new(input: &'i mut R) -> Self {
-        Self {
-            input,
-            seen: Seen::Line,
-            length: 0,
-            too_long: false,
-        }
-    }
-}
-
-impl<R: BufRead> Read for Dotted<'_, R> {
-    /// Fails once where the message is too long; what is read behind that is for nobody.
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
-        // Behind the end nothing is read: the client waits for its reply.
-        while self.seen != Seen::End && filled == 0 && !into.is_empty() {
-            let piece = self.input.fill_buf()?;
-            if piece.is_empty() {
-                let what = "the message has no end";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-            }
-            let mut used = 0;
-            while let (Some(&byte), Some(place)) = (piece.get(used), into.get_mut(filled)) {
-                let (seen, text) = match (self.seen, byte) {
-                    (Seen::End, _) => break,
-                    (Seen::Line, b'.') => (Seen::Dot, None),
-                    (Seen::Dot, b'\r') => (Seen::DotCr, None),
-                    (Seen::DotCr, b'\n') => (Seen::End, None),
-                    // Text after all.
-                    (Seen::DotCr, _) => (Seen::Cr, Some(b'\r')),
-                    (_, b'\r') => (Seen::Cr, Some(byte)),
-                    (Seen::Cr, b'\n') => (Seen::Line, Some(byte)),
-                    (_, _) => (Seen::Text, Some(byte)),
-                };
-                // What stands behind a CR that was kept back is looked at again.
-                let again = self.seen == Seen::DotCr && seen != Seen::End;
-                used += usize::from(!again);
-                self.seen = seen;
-                if let Some(text) = text {
-                    *place = text;
-                    filled += 1;
-                    self.length += 1;
-                }
-            }
-            self.input.consume(used);
-            if self.length > LARGEST && !self.too_long {
-                self.too_long = true;
-                return Err(io::Error::other("the message is too long"));
-            }
-        }
-        Ok(filled)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn taken(wire: &[u8], piece: usize, block: usize) -> Option<(Vec<u8>, Vec<u8>)> {
-        let mut input = BufReader::with_capacity(piece, wire);
-        let mut text = Vec::new();
-        let mut dotted = Dotted::new(&mut input);
-        let mut buffer = vec![0; block];
-        loop {
-            match dotted.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => text.extend(&buffer[..n]),
-                Err(_) => return None,
-            }
-        }
-        let mut rest = Vec::new();
-        input.read_to_end(&mut rest).unwrap();
-        Some((text, rest))
-    }
-
-    /// RFC 5321 4.5.2, as it is written.
-    fn expected(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        let framed = [b"\r\n", wire].concat();
-        let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
-        let text = framed[..end + 2].to_vec();
-        let mut plain = Vec::new();
-        for (at, &byte) in text.iter().enumerate() {
-            if !(byte == b'.' && at >= 2 && &text[at - 2..at] == b"\r\n") {
-                plain.push(byte);
-            }
-        }
-        Some((plain[2..].to_vec(), framed[end + 5..].to_vec()))
-    }
-
-    /// Every text of up to seven of the bytes that matter, however it comes and is asked for.
-    #[test]
-    fn nothing_but_crlf_dot_crlf_ends_a_message() {
-        let mut texts = vec![Vec::new()];
-        for length in 1..=7 {
-            texts = texts
-                .iter()
-                .flat_map(|text: &Vec<u8>| {
-                    [b'.', b'\r', b'\n', b'a'].map(|byte| [text.as_slice(), &[byte]].concat())
-                })
-                .collect();
-            for text in &texts {
-                let wire = [text.as_slice(), b"\r\n.\r\nRSET"].concat();
-                let expected = expected(&wire);
-                for (piece, block) in [(1, 1), (2, 3), (64, 1), (64, 64)] {
-                    assert_eq!(taken(&wire, piece, block), expected, "{text:?} {length}");
-                }
-            }
-        }
-        assert_eq!(taken(b"a\n.\n", 64, 64), None, "no end at all");
-    }
 
     #[test]
     fn paths() {

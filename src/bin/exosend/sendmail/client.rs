@@ -1,0 +1,201 @@
+//! The client of `-bs`: what it says on standard input, and whether it listens. No wait for it is without an end.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::queue::fault::minute;
+
+/// What Exchange takes at most.
+pub(super) const LARGEST: u64 = 157_286_400;
+/// What a client may take for a command, a reply or a piece of a message: five minutes (RFC 5321 4.5.3.2.7).
+const PATIENCE: u32 = 5;
+/// A client that says a byte now and then is let go, too.
+const SESSION: Duration = Duration::from_secs(60 * 60);
+
+/// Standard input or output, whose every read and write has an end.
+pub(super) struct Patient {
+    file: File,
+    until: Instant,
+    /// It has waited in vain once.
+    over: bool,
+}
+
+impl Patient {
+    pub(super) fn new(end: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self {
+            file: end.try_clone_to_owned()?.into(),
+            until: Instant::now() + SESSION,
+            over: false,
+        })
+    }
+
+    fn wait(&mut self, until: PollFlags) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let patience = Timespec::try_from((PATIENCE * minute()).min(left)).ok();
+        self.over =
+            self.over || poll(&mut [PollFd::new(&self.file, until)], patience.as_ref())? == 0;
+        match self.over {
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.wait(PollFlags::IN)?;
+        self.file.read(into)
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        /// As much as a pipe takes at once when it takes anything (pipe(7)); a socket does, too.
+        const PIECE: usize = 4096;
+        self.wait(PollFlags::OUT)?;
+        self.file.write(bytes.get(..PIECE).unwrap_or(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A message as DATA brings it (RFC 5321 4.5.2): ends at CRLF.CRLF and nothing else, and a dot that begins a line, which
+/// is what stands behind a CRLF, was put there on the way.
+pub(super) struct Dotted<'i, R> {
+    input: &'i mut R,
+    seen: Seen,
+    length: u64,
+    pub(super) too_long: bool,
+}
+
+/// What came last, as far as it may be a part of the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Text,
+    Cr,
+    /// The beginning of a line.
+    Line,
+    Dot,
+    DotCr,
+    End,
+}
+
+impl<'i, R: BufRead> Dotted<'i, R> {
+    pub(super) fn new(input: &'i mut R) -> Self {
+        Self {
+            input,
+            seen: Seen::Line,
+            length: 0,
+            too_long: false,
+        }
+    }
+}
+
+impl<R: BufRead> Read for Dotted<'_, R> {
+    /// Fails once where the message is too long; what is read behind that is for nobody.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        // Behind the end nothing is read: the client waits for its reply.
+        while self.seen != Seen::End && filled == 0 && !into.is_empty() {
+            let piece = self.input.fill_buf()?;
+            if piece.is_empty() {
+                let what = "the message has no end";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            }
+            let mut used = 0;
+            while let (Some(&byte), Some(place)) = (piece.get(used), into.get_mut(filled)) {
+                let (seen, text) = match (self.seen, byte) {
+                    (Seen::End, _) => break,
+                    (Seen::Line, b'.') => (Seen::Dot, None),
+                    (Seen::Dot, b'\r') => (Seen::DotCr, None),
+                    (Seen::DotCr, b'\n') => (Seen::End, None),
+                    // Text after all.
+                    (Seen::DotCr, _) => (Seen::Cr, Some(b'\r')),
+                    (_, b'\r') => (Seen::Cr, Some(byte)),
+                    (Seen::Cr, b'\n') => (Seen::Line, Some(byte)),
+                    (_, _) => (Seen::Text, Some(byte)),
+                };
+                // What stands behind a CR that was kept back is looked at again.
+                let again = self.seen == Seen::DotCr && seen != Seen::End;
+                used += usize::from(!again);
+                self.seen = seen;
+                if let Some(text) = text {
+                    *place = text;
+                    filled += 1;
+                    self.length += 1;
+                }
+            }
+            self.input.consume(used);
+            if self.length > LARGEST && !self.too_long {
+                self.too_long = true;
+                return Err(io::Error::other("the message is too long"));
+            }
+        }
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufReader;
+
+    fn taken(wire: &[u8], piece: usize, block: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut input = BufReader::with_capacity(piece, wire);
+        let mut text = Vec::new();
+        let mut dotted = Dotted::new(&mut input);
+        let mut buffer = vec![0; block];
+        loop {
+            match dotted.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => text.extend(&buffer[..n]),
+                Err(_) => return None,
+            }
+        }
+        let mut rest = Vec::new();
+        input.read_to_end(&mut rest).unwrap();
+        Some((text, rest))
+    }
+
+    /// RFC 5321 4.5.2, as it is written.
+    fn expected(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let framed = [b"\r\n", wire].concat();
+        let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
+        let text = framed[..end + 2].to_vec();
+        let mut plain = Vec::new();
+        for (at, &byte) in text.iter().enumerate() {
+            if !(byte == b'.' && at >= 2 && &text[at - 2..at] == b"\r\n") {
+                plain.push(byte);
+            }
+        }
+        Some((plain[2..].to_vec(), framed[end + 5..].to_vec()))
+    }
+
+    /// Every text of up to seven of the bytes that matter, however it comes and is asked for.
+    #[test]
+    fn nothing_but_crlf_dot_crlf_ends_a_message() {
+        let mut texts = vec![Vec::new()];
+        for length in 1..=7 {
+            texts = texts
+                .iter()
+                .flat_map(|text: &Vec<u8>| {
+                    [b'.', b'\r', b'\n', b'a'].map(|byte| [text.as_slice(), &[byte]].concat())
+                })
+                .collect();
+            for text in &texts {
+                let wire = [text.as_slice(), b"\r\n.\r\nRSET"].concat();
+                let expected = expected(&wire);
+                for (piece, block) in [(1, 1), (2, 3), (64, 1), (64, 64)] {
+                    assert_eq!(taken(&wire, piece, block), expected, "{text:?} {length}");
+                }
+            }
+        }
+        assert_eq!(taken(b"a\n.\n", 64, 64), None, "no end at all");
+    }
+}
