@@ -206,3 +206,27 @@ fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
         .unwrap();
     assert!(place <= 1, "{subjects:?}");
 }
+
+/// Such as a long one over a slow line: the others go over another connection.
+#[test]
+fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
+    let office = Office::new();
+    let slow = Fault::delay(Duration::from_secs(4));
+    office.machine.exchange.on_nth(Step::Accept, 1, slow);
+    office.submit(&["ann@example.com"], "Subject: long\n\nx\n");
+    let child = start(&mut run(&office));
+    while !office
+        .machine
+        .exchange
+        .transcript()
+        .iter()
+        .any(|line| line.contains("DATA"))
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    office.submit(&["bob@example.com"], "Subject: short\n\nx\n");
+    watch(&office, vec![child]);
+    assert_eq!(office.arrived().len(), 2);
+    let sent = office.log("sent");
+    assert!(sent[0].contains("to=bob@example.com"), "{sent:?}");
+}

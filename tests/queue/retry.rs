@@ -397,6 +397,10 @@ fn what_may_have_arrived_is_sent_again_twice_at_most() {
 #[test]
 fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
     let office = Office::new();
+    office.submit(&["bob@example.com"], NOTE);
+    assert_eq!(office.run(), 0);
+    let known = || std::fs::read_to_string(office.path("state/mailbox")).unwrap();
+    let before = known();
     office.submit(&["ann@example.com"], NOTE);
     office.configure("tenant = another\nnonsense = 1");
     // The spool stands in it, too: so this is the command's own way to name it.
@@ -413,7 +417,121 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
         (78, "", "")
     );
     assert_eq!(office.waiting(), 1);
+    let mut list = office.command("exosend");
+    list.arg("queue").env("EXOSEND_SPOOL", &spool);
+    let list = crate::machine::finish(&mut list, "").stdout;
+    assert!(
+        list.contains("all wait for 60 s") && list.contains(", configuration: "),
+        "{list}"
+    );
+    assert_eq!(known(), before, "what was sent in this minute counts on");
     office.configure("");
     assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 1, "at once");
+    assert_eq!(office.arrived().len(), 2, "at once");
+    let list = office.exosend(&["queue"], "").stdout;
+    assert_eq!(list, "Mail queue is empty\n");
+}
+
+/// A message to hundreds, and a digest that two would read.
+#[test]
+fn runs_that_end_together_tell_one_digest_and_a_short_one() {
+    let office = Office::new();
+    office.configure("local_recipient = ops@contoso.com");
+    let to: Vec<_> = (0..400).map(|n| format!("user-{n}@example.com")).collect();
+    let to: Vec<_> = to.iter().map(String::as_str).collect();
+    office.submit(&to, NOTE);
+    let corrupt = Fault::reply("554 5.6.0 Corrupt message content");
+    office.machine.exchange.on_nth(Step::Accept, 1, corrupt);
+    // The first digest cannot go out.
+    let later = Fault::reply("451 4.2.1 later");
+    office.machine.exchange.on_nth(Step::Accept, 2, later);
+    assert_eq!(office.run(), 0);
+    let digest = std::fs::read_to_string(office.path("state/digest")).unwrap();
+    assert!(digest.len() < 1100, "{digest}");
+    assert!(
+        digest.contains("user-19@example.com, and 380 more"),
+        "{digest}"
+    );
+    office
+        .machine
+        .exchange
+        .on(Step::Accept, Fault::delay(Duration::from_millis(300)));
+    office.pass(minutes(1));
+    let run = || crate::machine::start(office.command("exosend").args(["queue", "run"]));
+    for mut run in [run(), run(), run()] {
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(office.arrived().len(), 1);
+    assert_eq!(office.machine.last().to, ["ops@contoso.com"]);
+}
+
+#[test]
+fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
+    let office = Office::new();
+    let corrupt = Fault::reply("554 5.6.0 Corrupt message content");
+    office.machine.exchange.on_nth(Step::Accept, 1, corrupt);
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!(office.run(), 0);
+    let orphan = office.path("state").join("a".repeat(32));
+    std::fs::write(&orphan, "attempts 1\n").unwrap();
+    for (days, given_up) in [(1, 1), (28, 1), (2, 0)] {
+        office.pass(minutes(60 * 24 * days));
+        office.submit(&["ann@example.com"], NOTE);
+        assert_eq!(office.run(), 0);
+        assert_eq!(office.count("failed"), given_up, "{days} days later");
+    }
+    assert!(!orphan.exists());
+    let log = std::fs::read_to_string(office.machine.path("log")).unwrap();
+    assert_eq!(log.matches("event=removed id=").count(), 1);
+    assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
+}
+
+/// The crontab line for machines without systemd, and a job that says something each minute. What a line prints, cron
+/// mails.
+#[test]
+fn ten_minutes_of_cron_offline_leave_what_the_job_said_and_nothing_more() {
+    let office = Office::new();
+    office.configure("local_recipient = ops@contoso.com");
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::disconnect());
+    let cron = |line: &str| {
+        let mut shell = office.command("sh");
+        shell
+            .args(["-c", line])
+            .env("PATH", "/usr/bin:/bin")
+            .env("EXOSEND", env!("CARGO_BIN_EXE_exosend"));
+        let run = crate::machine::finish(&mut shell, "");
+        let said = run.stdout + &run.stderr;
+        if !said.is_empty() {
+            office.submit(
+                &["-i", "-FCronDaemon", "root"],
+                format!("Subject: Cron {line}\n\n{said}"),
+            );
+        }
+    };
+    for n in 1..=10 {
+        cron(&format!("echo disk is full {n}"));
+        cron("\"$EXOSEND\" queue run");
+        office.pass(minutes(1));
+    }
+    assert_eq!((office.waiting(), office.arrived().len()), (10, 0));
+    office
+        .machine
+        .exchange
+        .on(Step::Greeting, Fault::reply("220 well"));
+    office.pass(minutes(15));
+    cron("\"$EXOSEND\" queue run");
+    let mut said: Vec<_> = office
+        .arrived()
+        .iter()
+        .map(|mail| mail.header("Subject").unwrap())
+        .collect();
+    said.sort();
+    said.dedup();
+    assert_eq!(
+        (said.len(), office.arrived().len(), office.waiting()),
+        (10, 10, 0)
+    );
 }

@@ -38,13 +38,13 @@ fn a_message_is_taken_without_the_network_and_arrives_as_it_was_put_in() {
     assert!(!arrived[0].text().contains("eve@"));
     assert_eq!(
         office.waiting() + office.count("failed") + office.count("state"),
-        1,
-        "the mailbox's state"
+        2,
+        "the mailbox's state, and when the last look for leftovers was"
     );
     for event in ["queued", "sent"] {
         let lines = office.log(event);
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].contains(&format!(" id={id} uid=")), "{lines:?}");
+        assert!(lines[0].contains(&format!(" id={id} exit=0 ")), "{lines:?}");
     }
 }
 

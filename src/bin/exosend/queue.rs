@@ -1,16 +1,20 @@
 //! The queue: a message is on the disk in milliseconds, from any user, and goes out when it can.
 //!
 //! `way` says whether a message comes here; `submit` and `file` put it into `drop`; `run` takes it over (`drop`), tries
-//! it (`attempt`), and decides by `trouble` whose fault a failure is; `governor` keeps Exchange's pace. Nobody but the
-//! owner of the spool reads what others put there, and no caller needs the secret.
+//! it (`attempt`), and decides by `trouble` whose fault a failure is; `governor` keeps Exchange's pace, `helper` calls
+//! another run where one is not enough. Nobody but the owner of the spool reads what others put there, and no caller
+//! needs the secret.
 
 mod attempt;
 mod clock;
+mod digest;
 pub(crate) mod doctor;
 mod drop;
 pub(crate) mod fault;
 pub(crate) mod file;
+mod found;
 pub(crate) mod governor;
+mod helper;
 mod line;
 mod list;
 mod log;
@@ -183,6 +187,8 @@ pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
         arguments.push("-v".into());
     }
     if let Some(config) = &common.config {
+        // Root's run goes on elsewhere.
+        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
         arguments.extend(["--config".into(), config.into()]);
     }
     for (key, value) in &common.set {

@@ -10,6 +10,8 @@ use crate::text::printable;
 /// The message, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
+    /// Whose it is, if that is not whoever runs this.
+    pub(crate) uid: Option<u32>,
     pub(crate) from: String,
     /// What stood in From, if the mailbox took its place.
     pub(crate) original_from: Option<String>,
@@ -73,7 +75,11 @@ pub(crate) fn line(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Fa
         ("exit", failure.map_or(0, Failure::code).to_string(), 3),
         ("stage", or_nothing(stage(failure)), 20),
         ("code", or_nothing(code), 3),
-        ("uid", process::uid().to_string(), 10),
+        (
+            "uid",
+            facts.uid.unwrap_or_else(process::uid).to_string(),
+            10,
+        ),
         ("from", address(&facts.from), 320),
         (
             "original_from",

@@ -4,7 +4,7 @@
 //! configuration mends what waits. Date, Message-ID and the text are as they were when it was put in.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use exosend::{Envelope, Error, ErrorKind, Message, Refusal, Stage};
 
@@ -12,7 +12,7 @@ use super::drop::Entry;
 use super::fault;
 use super::file::{Stored, Unreadable};
 use super::line::Line;
-use super::log::About;
+use super::log::Log;
 use super::spool::{Name, Spool};
 use super::state::State;
 use super::trouble::{self, Trouble};
@@ -35,6 +35,16 @@ pub(super) struct Attempt {
     pub(super) facts: Facts,
 }
 
+/// A message that can go out.
+struct Ready {
+    header: Vec<u8>,
+    stored: Stored,
+    /// Where it begins in what is stored.
+    body: usize,
+    to: Vec<String>,
+    later: Vec<String>,
+}
+
 /// What has become of it.
 pub(super) enum Fate {
     /// With recipients who have to wait for another attempt.
@@ -50,6 +60,7 @@ pub(super) enum Fate {
 impl Attempt {
     pub(super) fn new(entry: Entry, work: PathBuf, spool: &Spool, mailbox: &str) -> Self {
         let facts = Facts {
+            uid: Some(entry.uid),
             from: mailbox.to_owned(),
             ..Facts::default()
         };
@@ -64,12 +75,15 @@ impl Attempt {
         }
     }
 
-    pub(super) fn about(&self) -> About<'_> {
-        About {
-            id: &self.entry.name.id,
-            uid: self.entry.uid,
-            facts: &self.facts,
-        }
+    /// A line in the log.
+    pub(super) fn log(
+        &self,
+        log: &Log,
+        event: &str,
+        outcome: Option<&Outcome>,
+        why: Option<&Failure>,
+    ) {
+        log.event(event, &self.entry.name.id, &self.facts, outcome, why);
     }
 
     /// Its name when the outcome of this attempt is in doubt.
@@ -91,28 +105,32 @@ impl Attempt {
     }
 
     pub(super) fn make(&mut self, line: &mut Line<'_>) -> Fate {
-        let stored = match Stored::open(&self.path()) {
-            Ok(stored) => stored,
-            Err(Unreadable::Damaged(what)) => return Fate::Never(Failure::data(what)),
-            Err(Unreadable::Disk(error)) => {
-                return Fate::Later(Failure::new(exit::TRY_AGAIN, error.to_string()));
+        self.read(line)
+            .and_then(|ready| self.send(line, ready))
+            .unwrap_or_else(|fate| fate)
+    }
+
+    /// The message, and where its recipients are now.
+    fn read(&mut self, line: &Line<'_>) -> Result<Ready, Fate> {
+        let stored = Stored::open(&self.path()).map_err(|why| match why {
+            Unreadable::Damaged(what) => Fate::Never(Failure::data(what)),
+            Unreadable::Disk(error) => {
+                Fate::Later(Failure::new(exit::TRY_AGAIN, error.to_string()))
             }
-        };
-        let (mut head, body) = match head::split(&stored.start, stored.rest.is_none()) {
-            Ok(parts) => parts,
-            Err(what) => return Fate::Never(Failure::data(what)),
-        };
+        })?;
+        let (mut head, body) = head::split(&stored.start, stored.rest.is_none())
+            .map_err(|what| Fate::Never(Failure::data(what)))?;
         let to = match self.state.left.is_empty() {
             true => &stored.wishes.to,
             false => &self.state.left,
         };
-        let mailbox = line.config.account.mailbox();
-        let here = Here::new(mailbox, &line.config.settings.local_domains);
+        let here = Here::new(
+            line.config.account.mailbox(),
+            &line.config.settings.local_domains,
+        );
         let mut recipients = Recipients::new(line.config, &here);
-        let reached = match Reached::by(to, &mut recipients) {
-            Ok(reached) => reached,
-            Err(failure) => return Fate::Mailbox(Trouble::Configuration, failure),
-        };
+        let reached = Reached::by(to, &mut recipients)
+            .map_err(|failure| Fate::Mailbox(Trouble::Configuration, failure))?;
         self.facts.to.clone_from(&reached.now);
         if !reached.never.is_empty() {
             self.state.left = [reached.now.as_slice(), &reached.later].concat();
@@ -124,30 +142,41 @@ impl Attempt {
         }
         match (reached.now.is_empty(), reached.why) {
             (false, _) => {}
-            (true, Some(why)) => return Fate::Later(why),
+            (true, Some(why)) => return Err(Fate::Later(why)),
             (true, None) if reached.never.is_empty() => {
-                return Fate::Sent(Outcome::ThrownAway, Vec::new());
+                return Err(Fate::Sent(Outcome::ThrownAway, Vec::new()));
             }
-            (true, None) => return Fate::Never(Failure::data("no recipient is left")),
+            (true, None) => return Err(Fate::Never(Failure::data("no recipient is left"))),
         }
         let wishes = &stored.wishes;
         self.facts.original_from = complete(&mut head, wishes, line.config, &here, &mut recipients);
         self.facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
-        let start = stored.start.get(body..).unwrap_or_default();
-        let (size, text) = input::behind(head.text(), start, stored.rest);
+        Ok(Ready {
+            header: head.text(),
+            stored,
+            body,
+            to: reached.now,
+            later: reached.later,
+        })
+    }
+
+    fn send(&mut self, line: &mut Line<'_>, ready: Ready) -> Result<Fate, Fate> {
+        let start = ready.stored.start.get(ready.body..).unwrap_or_default();
+        let (size, text) = input::behind(ready.header, start, ready.stored.rest);
         self.facts.size = Some(size);
-        let envelope = Envelope::new(mailbox).partial(true).size(size);
-        let envelope = reached.now.iter().fold(envelope, Envelope::to);
+        let envelope = Envelope::new(line.config.account.mailbox());
+        let envelope = envelope.partial(true).size(size);
+        let envelope = ready.to.iter().fold(envelope, Envelope::to);
         let used = line.session.is_some();
+        let mut later = ready.later;
         if let Err(error) = line.session() {
-            return self.judge(line, error, used, reached.later);
+            return Err(self.judge(line, error, used, later));
         }
         if !line.pace() {
-            return Fate::Broken;
+            return Err(Fate::Broken);
         }
         if self.entry.name.doubts > 0 {
-            line.log
-                .event("possible_duplicate", &self.about(), None, None);
+            self.log(&line.log, "possible_duplicate", None, None);
         }
         fault::point("before mail");
         let text = LastDot {
@@ -156,19 +185,15 @@ impl Attempt {
             to: self.work.join(self.in_doubt().to_string()),
             over: &mut self.over,
         };
-        let sent = line
-            .session()
-            .and_then(|session| session.send_raw(&envelope, text));
-        match sent {
+        match line.send(&envelope, text) {
             Ok(receipt) => {
                 fault::point("after 250");
                 let refused = |to: &String| receipt.refused().iter().any(|no| no.address() == to);
                 self.facts.to.retain(|to| !refused(to));
-                let mut later = reached.later;
                 later.extend(self.sort(line, receipt.refused()));
-                Fate::Sent(Outcome::Sent(receipt), later)
+                Ok(Fate::Sent(Outcome::Sent(receipt), later))
             }
-            Err(error) => self.judge(line, error, used, reached.later),
+            Err(error) => Err(self.judge(line, error, used, later)),
         }
     }
 
@@ -235,12 +260,8 @@ impl Attempt {
             to: vec![address.to_owned()],
             ..self.facts.clone()
         };
-        let about = About {
-            facts: &facts,
-            ..self.about()
-        };
-        line.log.event("refused", &about, None, Some(why));
-        line.log.tell(about.id, about.uid, address, why.what());
+        line.log
+            .give_up("refused", &self.entry.name.id, &facts, why);
     }
 }
 
@@ -305,15 +326,11 @@ impl<R: Read> Read for LastDot<'_, R> {
         fault::point("mid data");
         if length == 0 && !into.is_empty() && !*self.over {
             fault::point("before dot");
-            rename(&self.from, &self.to)?;
+            // Within our own folder, where no other name can be in the way.
+            std::fs::rename(&self.from, &self.to)?;
             *self.over = true;
             fault::point("after rename");
         }
         Ok(length)
     }
-}
-
-/// Within our own folder, where no other name can be in the way.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::rename(from, to)
 }

@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The beginning of 2026. A clock that says less is wrong: this program is younger.
-const SANE: u64 = 1_767_225_600_000;
+pub(super) const SANE: u64 = 1_767_225_600_000;
 
 /// A point in time, as it is written into files: boot, milliseconds since then, milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,8 +22,6 @@ const DEAD: Duration = Duration::from_secs(60 * 60);
 const DEAD_FOR_SURE: Duration = Duration::from_secs(36 * 60 * 60);
 /// A writer that has just begun is soon done, and worth waiting for.
 const MOMENT: Duration = Duration::from_secs(2);
-/// Foreign things that are told in one run.
-const TOLD: usize = 10;
 
 /// A message that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +53,6 @@ pub(crate) struct Look {
 /// Takes over all that is complete, and clears away what never will be.
 pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
     let mut look = Look::default();
-    let mut foreign = 0;
     for entry in std::fs::read_dir(spool.path(DROP))? {
         // Another run may have been quicker.
         let Ok(entry) = entry else { continue };
@@ -66,23 +63,17 @@ pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
             // Perhaps full of things, and nothing that we make.
             let path = entry.path();
             if log.once_a_day("folder") {
-                log.note(&format!(
-                    "event=foreign uid={} path={path:?} text=\"a folder in drop: rm -r it\"",
-                    metadata.uid()
-                ));
+                log.foreign(&path, "a folder in drop: rm -r it");
             }
         } else if !metadata.is_file() {
-            foreign += 1;
-            if foreign <= TOLD {
-                let path = entry.path();
-                log.note(&format!(
-                    "event=foreign uid={} path={path:?} text=\"no file: removed\"",
-                    metadata.uid()
-                ));
-            }
+            log.foreign(&entry.path(), "no file: removed");
             let _ = std::fs::remove_file(entry.path());
         } else if file::is_committed(metadata.mode()) {
-            look.taken.extend(take(spool, log, &entry)?);
+            match take(spool, log, &entry) {
+                Ok(taken) => look.taken.extend(taken),
+                // It may be this file's alone.
+                Err(error) => log.foreign(&entry.path(), &error.to_string()),
+            }
         } else {
             look.writing |= clear_away(&entry.path(), &metadata);
         }
@@ -115,31 +106,33 @@ fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>>
         let uid = path
             .symlink_metadata()
             .map_or(u32::MAX, |metadata| metadata.uid());
-        log.failed(
-            &name.id,
-            uid,
-            &[],
-            "not a file that exosend made for the service",
-        );
+        let why = "not a file that exosend made for the service";
+        log.failed(&name.id, uid, Vec::new(), why);
         return Ok(None);
     };
     if let Some(head) = Head::of(&path) {
-        log.queued(&name.id, metadata.uid(), &head, metadata.len());
+        log.queued(&name.id, metadata.uid(), head, metadata.len());
     }
     Ok(Some(Entry::new(name, &metadata)))
 }
 
 /// Whether a message of that id waits already: ids are random, but those of old messages stand in their Message-IDs.
-fn is_known(spool: &Spool, id: &str) -> bool {
+pub(super) fn is_known(spool: &Spool, id: &str) -> bool {
     let folders = [QUEUE, HELD, FAILED].map(|folder| spool.path(folder));
     let work = (1..=MOST_CONNECTIONS).map(|n| spool.work(n));
-    folders.into_iter().chain(work).any(|folder| {
-        let mut names = (0..=MOST_DOUBTS + 1).map(|doubts| Name {
-            id: id.to_owned(),
-            doubts,
-        });
-        names.any(|name| folder.join(name.to_string()).symlink_metadata().is_ok())
-    })
+    // Once more at the end: it may go back from `work` while this looks.
+    let again = spool.path(QUEUE);
+    folders
+        .into_iter()
+        .chain(work)
+        .chain([again])
+        .any(|folder| {
+            let mut names = (0..=MOST_DOUBTS + 1).map(|doubts| Name {
+                id: id.to_owned(),
+                doubts,
+            });
+            names.any(|name| folder.join(name.to_string()).symlink_metadata().is_ok())
+        })
 }
 
 /// Removes what is unfinished and has nobody who writes it. Whether somebody does.

@@ -25,6 +25,10 @@ const CROWDED: Duration = Duration::from_secs(10 * 60);
 /// Two machines count a message a moment apart: ours when it begins, Exchange when it arrives.
 const MARGIN: u32 = 60;
 
+/// In `state`.
+const MAILBOX: &str = "mailbox";
+const CONFIGURATION: &str = "configuration";
+
 /// The right to one connection, and to what it has in hand.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -76,8 +80,9 @@ impl Governor {
 
     /// Whichever mailbox it was, for people to read.
     pub(crate) fn last_known(spool: &Spool) -> Mailbox {
-        let text = std::fs::read(spool.path(STATE).join("mailbox")).unwrap_or_default();
-        Mailbox::parse(&String::from_utf8_lossy(&text))
+        let files = [CONFIGURATION, MAILBOX].map(|name| spool.path(STATE).join(name));
+        let text = files.iter().find_map(|file| std::fs::read(file).ok());
+        Mailbox::parse(&String::from_utf8_lossy(&text.unwrap_or_default()))
     }
 
     /// How many connections may be open now.
@@ -139,11 +144,17 @@ impl Governor {
         answer
     }
 
-    /// All is well with the mailbox.
+    /// All is well with the mailbox, unless another connection has been told otherwise while this one sent.
     pub(crate) fn well(&self) {
-        if self.read().trouble.is_some() {
+        let mailbox = self.read();
+        if mailbox.trouble.is_some() && mailbox.held().is_zero() {
             let _ = self.change(Mailbox::forgive);
         }
+    }
+
+    /// There is a configuration again.
+    pub(crate) fn is_configured(&self) {
+        let _ = std::fs::remove_file(self.spool.path(STATE).join(CONFIGURATION));
     }
 
     /// Lets nobody near the mailbox for as long as its trouble asks for, and returns how long that is.
@@ -204,8 +215,13 @@ impl Governor {
         file.set_len(text.len() as u64)
     }
 
+    /// Where no mailbox is known for want of a configuration, what is known of one must not be lost.
     fn path(&self) -> PathBuf {
-        self.spool.path(STATE).join("mailbox")
+        let name = match self.address.is_empty() {
+            true => CONFIGURATION,
+            false => MAILBOX,
+        };
+        self.spool.path(STATE).join(name)
     }
 
     /// Locked. Made by the spool's owner only, whose file it has to stay; root sends, too.
@@ -247,6 +263,12 @@ impl Slot {
 }
 
 impl Mailbox {
+    /// How long nothing may be sent from now on.
+    pub(crate) fn held(&self) -> Duration {
+        let left = |wait: &Wait| wait.left(&Moment::now());
+        self.wait.as_ref().map_or(Duration::ZERO, left)
+    }
+
     fn forgive(&mut self) {
         (self.wait, self.failures, self.trouble) = (None, 0, None);
         self.words.clear();
@@ -295,5 +317,28 @@ impl Mailbox {
         self.sent.iter().for_each(|sent| line("sent", sent));
         text.push_str("end\n");
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_connection_is_told_outlives_the_luck_of_another() {
+        let folder = std::env::temp_dir().join(format!("exosend-governor-{}", std::process::id()));
+        let spool = Spool::new(&folder, true);
+        spool.make().unwrap();
+        let governor = Governor::new(&spool, "robot@contoso.com", Limits::default());
+        assert_eq!(governor.begin_message(), Ok(()));
+        governor.suffer(Trouble::Blocked, "550 5.2.251");
+        governor.well();
+        assert!(!governor.read().held().is_zero());
+        // A configuration that cannot be read is no mailbox.
+        let nobody = Governor::new(&spool, "", Limits::default());
+        nobody.suffer(Trouble::Configuration, "nonsense");
+        assert_eq!(governor.read().trouble, Some(Trouble::Blocked));
+        assert_eq!(governor.read().sent.len(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,11 +1,18 @@
 //! The one connection that a run has: whose account, at which pace, and the session over it.
 
-use exosend::{Error, Session};
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use exosend::{Envelope, Error, Receipt, Session};
 
 use super::clock;
 use super::governor::{Governor, Slot};
+use super::helper::Helper;
 use super::log::Log;
+use super::trouble::Trouble;
 use crate::config::Config;
+use crate::exit::Failure;
 
 pub(super) struct Line<'a> {
     pub(super) config: &'a Config,
@@ -13,6 +20,7 @@ pub(super) struct Line<'a> {
     pub(super) log: Log,
     pub(super) slot: Slot,
     pub(super) session: Option<Session>,
+    pub(super) helper: Arc<Helper>,
 }
 
 impl Line<'_> {
@@ -21,6 +29,13 @@ impl Line<'_> {
             Some(session) => Ok(session),
             none => Ok(none.insert(Session::open(&self.config.account)?)),
         }
+    }
+
+    /// Sends over it, and lets another run see to the others if that takes long.
+    pub(super) fn send(&mut self, envelope: &Envelope, text: impl Read) -> Result<Receipt, Error> {
+        let helper = Arc::clone(&self.helper);
+        let session = self.session()?;
+        helper.during(|| session.send_raw(envelope, text))
     }
 
     /// Waits for the rate's sake, in hand of the message. `false` where a test holds the clock.
@@ -32,4 +47,11 @@ impl Line<'_> {
         }
         true
     }
+}
+
+/// Leaves the mailbox alone for a while, says why, and returns how long.
+pub(super) fn hold(governor: &Governor, log: &Log, trouble: Trouble, why: &Failure) -> Duration {
+    let length = governor.suffer(trouble, why.what());
+    log.held(Some(trouble), length, governor.address(), why);
+    length
 }

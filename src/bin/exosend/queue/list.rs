@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::clock::Moment;
 use super::file::{self, Head};
 use super::governor::{Governor, Mailbox};
+use super::log::shown;
 use super::spool::{DROP, FAILED, HELD, Name, QUEUE, Spool};
 use super::state::State;
 use crate::config::settings::MOST_CONNECTIONS;
@@ -142,15 +143,6 @@ fn text(lines: &[Line], mailbox: &Mailbox, now: &Moment) -> String {
         ));
     }
     out
-}
-
-fn shown(to: &[String]) -> String {
-    const MOST: usize = 20;
-    let mut shown: Vec<_> = to.iter().take(MOST).cloned().collect();
-    if to.len() > MOST {
-        shown.push(format!("and {} more", to.len() - MOST));
-    }
-    shown.join(", ").replace(char::is_control, "?")
 }
 
 fn period(time: Duration) -> String {

@@ -1,36 +1,34 @@
-//! One line in the log for each thing that happens to a message, and what a person is told once a day.
+//! One line in the log for each thing that happens to a message.
 //!
-//! `event=sent id=4f2a... uid=33 from=robot@contoso.com to=ann@example.com size=1234 ... text="250 2.0.0 OK"`: `event` is
-//! one of `queued`, `sent`, `deferred`, `refused`, `possible_duplicate`, `failed`, `held`.
+//! `event=sent id=4f2a... exit=0 ... uid=33 from=robot@contoso.com to=ann@example.com ... text="250 2.0.0 OK"`: `event` is one
+//! of `queued`, `sent`, `deferred`, `refused`, `possible_duplicate`, `failed`, `removed`, `held`.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::cell::Cell;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::clock::Moment;
+use super::digest;
 use super::file::Head;
 use super::spool::{STATE, Spool};
+use super::trouble::Trouble;
 use crate::date::rfc3339;
 use crate::exit::Failure;
 use crate::maillog::{self, LogTo};
 use crate::report::{self, Facts, Outcome};
 
-/// Nobody reads more in a day, and one user's nonsense is not to fill the disk.
-const LONGEST: u64 = 64 * 1024;
+/// Foreign things that one run tells of.
+const TOLD: usize = 10;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+#[derive(Clone)]
 pub(crate) struct Log {
     spool: Spool,
     to: LogTo,
     /// On a terminal people want to see what happens.
     shown: bool,
-}
-
-/// The message that a line is about.
-pub(crate) struct About<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) uid: u32,
-    pub(crate) facts: &'a Facts,
+    foreign: Cell<usize>,
 }
 
 impl Log {
@@ -39,6 +37,20 @@ impl Log {
             spool: spool.clone(),
             to,
             shown,
+            foreign: Cell::new(0),
+        }
+    }
+
+    /// A file that should not be, and whose it is. What happens to a disk that is sick can happen to all.
+    pub(crate) fn foreign(&self, path: &Path, what: &str) {
+        let told = self.foreign.replace(self.foreign.get() + 1);
+        if told < TOLD {
+            let uid = path
+                .symlink_metadata()
+                .map_or(-1, |found| i64::from(found.uid()));
+            self.note(&format!(
+                "event=foreign uid={uid} path={path:?} text={what:?}"
+            ));
         }
     }
 
@@ -57,101 +69,95 @@ impl Log {
     pub(crate) fn event(
         &self,
         event: &str,
-        about: &About<'_>,
+        id: &str,
+        facts: &Facts,
         outcome: Option<&Outcome>,
         failure: Option<&Failure>,
     ) {
-        let line = report::line(about.facts, outcome, failure);
+        let line = report::line(facts, outcome, failure);
         let failed = matches!(event, "failed" | "refused" | "possible_duplicate");
-        self.write(
-            &format!("event={event} id={} uid={} {line}", about.id, about.uid),
-            failed,
-        );
+        self.write(&format!("event={event} id={id} {line}"), failed);
     }
 
-    pub(crate) fn queued(&self, id: &str, uid: u32, head: &Head, size: u64) {
+    pub(crate) fn queued(&self, id: &str, uid: u32, head: Head, size: u64) {
         let facts = Facts {
-            to: head.wishes.to.clone(),
+            uid: Some(uid),
+            to: head.wishes.to,
             size: Some(size),
             ..Facts::default()
         };
         let line = report::line(&facts, None, None);
         let written = rfc3339(head.created.wall());
         self.write(
-            &format!("event=queued id={id} uid={uid} written={written} {line}"),
+            &format!("event=queued id={id} {line} written={written}"),
             false,
         );
     }
 
     /// A message is given up, and somebody has to hear of it.
-    pub(crate) fn failed(&self, id: &str, uid: u32, to: &[String], why: &str) {
+    pub(crate) fn failed(&self, id: &str, uid: u32, to: Vec<String>, why: &str) {
         let facts = Facts {
-            to: to.to_vec(),
+            uid: Some(uid),
+            to,
             ..Facts::default()
         };
         let failure = Failure::new(crate::exit::UNAVAILABLE, why);
-        self.event(
-            "failed",
-            &About {
-                id,
-                uid,
-                facts: &facts,
-            },
-            None,
-            Some(&failure),
+        self.give_up("failed", id, &facts, &failure);
+    }
+
+    /// The same for those of its recipients who do not get it.
+    pub(crate) fn give_up(&self, event: &str, id: &str, facts: &Facts, why: &Failure) {
+        self.event(event, id, facts, None, Some(why));
+        let uid = facts.uid.unwrap_or_default();
+        let line = format!("{id} uid {uid} to {}: {}", shown(&facts.to), why.what());
+        digest::add(&self.spool, &line);
+    }
+
+    /// Why all wait, and how long. Without a trouble of the mailbox it is the disk's.
+    pub(crate) fn held(
+        &self,
+        trouble: Option<Trouble>,
+        wait: Duration,
+        mailbox: &str,
+        why: &Failure,
+    ) {
+        let facts = Facts {
+            from: mailbox.to_owned(),
+            ..Facts::default()
+        };
+        let line = report::line(&facts, None, Some(why));
+        let (name, wait) = (trouble.map_or("disk", Trouble::name), wait.as_secs());
+        let failed = trouble.is_none_or(Trouble::needs_a_person);
+        self.write(
+            &format!("event=held trouble={name} wait={wait} {line}"),
+            failed,
         );
-        self.tell(id, uid, &to.join(", "), why);
-    }
-
-    /// For the next digest.
-    pub(crate) fn tell(&self, id: &str, uid: u32, to: &str, words: &str) {
-        let clean = |text: &str| text.replace(char::is_control, " ");
-        let line = format!("{id} uid {uid} to {}: {}\n", clean(to), clean(words));
-        let path = self.path("digest");
-        if std::fs::metadata(&path).is_ok_and(|digest| digest.len() > LONGEST) {
-            return;
-        }
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path);
-        // The log has it, too.
-        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
-    }
-
-    /// What there is to tell, if the last telling is a day ago.
-    pub(crate) fn digest(&self) -> Option<String> {
-        let text = std::fs::read_to_string(self.path("digest")).ok()?;
-        (!text.is_empty() && self.is_due("digested")).then_some(text)
-    }
-
-    /// The digest has gone out; what was added meanwhile stays.
-    pub(crate) fn digested(&self, text: &str) {
-        let now = std::fs::read_to_string(self.path("digest")).unwrap_or_default();
-        let _ = std::fs::write(
-            self.path("digest"),
-            now.strip_prefix(text).unwrap_or_default(),
-        );
-        let _ = std::fs::write(self.path("digested"), Moment::now().to_string());
     }
 
     /// `true` once in 24 hours.
     pub(crate) fn once_a_day(&self, what: &str) -> bool {
-        let due = self.is_due(what);
+        let due = is_due(&self.spool, what);
         if due {
-            let _ = std::fs::write(self.path(what), Moment::now().to_string());
+            let _ = std::fs::write(self.spool.path(STATE).join(what), Moment::now().to_string());
         }
         due
     }
+}
 
-    fn is_due(&self, what: &str) -> bool {
-        let last = std::fs::read_to_string(self.path(what)).ok();
-        let last = last.and_then(|last| Moment::parse(&last));
-        let passed = last.and_then(|last| Moment::now().since(&last));
-        passed.is_none_or(|passed| passed >= DAY)
-    }
+/// Whether what is told once a day has not been for as long. Its time is in `state`.
+pub(super) fn is_due(spool: &Spool, what: &str) -> bool {
+    let last = std::fs::read_to_string(spool.path(STATE).join(what)).ok();
+    let last = last.and_then(|last| Moment::parse(&last));
+    let passed = last.and_then(|last| Moment::now().since(&last));
+    passed.is_none_or(|passed| passed >= DAY)
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.spool.path(STATE).join(name)
+/// Recipients, for people: not all of thousands.
+pub(super) fn shown(to: &[String]) -> String {
+    const MOST: usize = 20;
+    let mut shown: Vec<_> = to.iter().take(MOST).cloned().collect();
+    if to.len() > MOST {
+        shown.push(format!("and {} more", to.len() - MOST));
     }
+    shown.join(", ").replace(char::is_control, "?")
 }

@@ -21,7 +21,6 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use crate::crypto;
-use crate::exit::{self, Failure};
 
 /// Where packages put the machine's.
 pub(crate) const DEFAULT: &str = "/var/spool/exosend";
@@ -84,15 +83,17 @@ impl Spool {
 
     /// Makes what is missing. Of the machine's spool only what lies in the service's own folder: the folder and `drop`
     /// are the package's.
-    pub(crate) fn make(&self) -> Result<(), Failure> {
+    pub(crate) fn make(&self) -> io::Result<()> {
         let mut folders = vec![QUEUE, "work", HELD, FAILED, STATE];
         if self.own {
             folders.insert(0, DROP);
         }
         for folder in folders {
-            let path = self.path(folder);
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-            made.map_err(|error| Failure::new(exit::TRY_AGAIN, exit::file(&path, error)))?;
+            let mut maker = DirBuilder::new();
+            maker
+                .recursive(true)
+                .mode(0o700)
+                .create(self.path(folder))?;
         }
         Ok(())
     }

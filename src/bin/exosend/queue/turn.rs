@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use exosend::Error;
 
-use super::clock::{self, Moment};
+use super::clock;
 use super::governor::{Governor, Slot};
 use super::trouble;
 use super::way;
@@ -33,9 +33,7 @@ impl Turn {
         }
         loop {
             let mailbox = governor.read();
-            let left = mailbox
-                .wait
-                .map_or(Duration::ZERO, |wait| wait.left(&Moment::now()));
+            let left = mailbox.held();
             // What only a queue waits for, one message may try.
             let throttled = mailbox.trouble.filter(|trouble| trouble.is_a_throttle());
             if let Some(trouble) = throttled.filter(|_| Instant::now() + left > until) {

@@ -82,8 +82,9 @@ pub(crate) fn spool(config: &Config) -> Option<Spool> {
 
 /// For those who cannot read the configuration.
 fn machines_spool() -> Spool {
-    let named = std::env::var_os("EXOSEND_SPOOL").filter(|path| !path.is_empty());
-    Spool::new(named.map_or_else(|| DEFAULT.into(), PathBuf::from), false)
+    let named = std::env::var_os("EXOSEND_SPOOL").map(PathBuf::from);
+    let named = named.filter(|path| path.is_absolute());
+    Spool::new(named.unwrap_or_else(|| DEFAULT.into()), false)
 }
 
 /// The spool that `exosend queue` is about.

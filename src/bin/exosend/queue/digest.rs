@@ -1,0 +1,140 @@
+//! What a person is told by mail, once a day at most: what was given up, and who was refused. Nothing of what the messages
+//! say, and never about itself: it is not part of the queue, and what cannot be told today is told tomorrow.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use exosend::Message;
+use rustix::fs::{FlockOperation, flock};
+
+use super::clock::Moment;
+use super::line::{Line, hold};
+use super::log;
+use super::spool::{self, FAILED, STATE, Spool};
+use super::trouble::{self, Trouble};
+use crate::exit::Failure;
+use crate::local::Here;
+use crate::recipients::Recipients;
+
+/// Nobody reads more in a day, and one user's nonsense is not to fill the disk.
+const LONGEST: usize = 64 * 1024;
+/// Of what is said of one message.
+const LONGEST_LINE: usize = 1000;
+
+/// What is to be told.
+fn told(spool: &Spool) -> PathBuf {
+    spool.path(STATE).join("digest")
+}
+
+/// Whose text says when something was.
+const TIME: &str = "digested";
+
+/// Keeps a line for the next one. The log has it, too.
+pub(super) fn add(spool: &Spool, line: &str) {
+    let line = line.replace(char::is_control, " ");
+    let line: String = line.chars().take(LONGEST_LINE).chain(['\n']).collect();
+    let length = std::fs::metadata(told(spool)).map_or(0, |digest| digest.len());
+    if usize::try_from(length).unwrap_or(LONGEST) + line.len() <= LONGEST {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(told(spool));
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+/// Whether there is something to tell, and the last telling is a day ago.
+pub(super) fn is_due(spool: &Spool) -> bool {
+    let some = std::fs::metadata(told(spool)).is_ok_and(|digest| digest.len() > 0);
+    some && log::is_due(spool, TIME)
+}
+
+/// What this run tells, and no other that ends at the same time.
+struct Digest {
+    text: String,
+    /// The time, locked.
+    last: File,
+}
+
+impl Digest {
+    /// It counts as told from now on: of a run that dies while it tells, the rest is heard tomorrow.
+    fn take(spool: &Spool) -> io::Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        let time = options.write(true).create(true).truncate(false);
+        let last = time.open(spool.path(STATE).join(TIME))?;
+        flock(&last, FlockOperation::NonBlockingLockExclusive)?;
+        // Another run may have been quicker.
+        if !is_due(spool) {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(told(spool))?;
+        let digest = Self { text, last };
+        digest.mark(&Moment::now().to_string())?;
+        Ok(Some(digest))
+    }
+
+    fn mark(&self, when: &str) -> io::Result<()> {
+        self.last.set_len(0)?;
+        self.last.write_all_at(when.as_bytes(), 0)
+    }
+
+    /// It has gone out; what was added meanwhile stays.
+    fn done(&self, spool: &Spool) {
+        let now = std::fs::read_to_string(told(spool)).unwrap_or_default();
+        let rest = now.strip_prefix(&self.text).unwrap_or_default();
+        let _ = std::fs::write(told(spool), rest);
+    }
+}
+
+/// Tells those who get the mail of local users. What is wrong with the mailbox, where that is why it cannot.
+pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failure)> {
+    if !is_due(spool) {
+        return None;
+    }
+    let here = Here::new(
+        line.config.account.mailbox(),
+        &line.config.settings.local_domains,
+    );
+    let to = Recipients::new(line.config, &here)
+        .resolve(&["root".to_owned()])
+        .ok()?;
+    if !line.pace() {
+        return None;
+    }
+    let digest = Digest::take(spool).ok()??;
+    let message = to.iter().fold(Message::new(), Message::to);
+    let message = message
+        .subject(format!("exosend on {}: mail that was not delivered", spool::host()))
+        .header("Auto-Submitted", "auto-generated")
+        .text(format!(
+            "These messages, or some of their recipients, were given up. What is left of them is in {}:\n\
+             sudo exosend queue\n\n{}",
+            spool.path(FAILED).display(),
+            digest.text
+        ));
+    let sent = line.session().and_then(|session| session.send(&message));
+    let Err(error) = sent else {
+        digest.done(spool);
+        return None;
+    };
+    line.log
+        .note(&format!("event=digest text={:?}", error.to_string()));
+    match trouble::of(&error) {
+        Some(trouble) => {
+            let _ = digest.mark("");
+            // The next run, in a minute, must not be the next login.
+            let why = line.config.blame(error.into());
+            hold(&line.governor, &line.log, trouble, &why);
+            Some((trouble, why))
+        }
+        None => {
+            match error.in_doubt() || error.is_permanent() {
+                true => digest.done(spool),
+                false => drop(digest.mark("")),
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Another run, for another connection: where many wait, and where one message takes so long that the others would wait
+//! for it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::fault::minute;
+use super::file;
+use super::found::waiting;
+use super::governor::Governor;
+use super::spool::{DROP, Spool};
+
+pub(super) struct Helper {
+    spool: Spool,
+    governor: Governor,
+    /// The connection of the run that calls for help.
+    slot: u32,
+    /// The arguments of another.
+    again: Vec<OsString>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    child: Option<Child>,
+    /// Since when a message is on its way.
+    busy: Option<Instant>,
+    watched: bool,
+}
+
+impl Helper {
+    pub(super) fn new(
+        spool: &Spool,
+        governor: &Governor,
+        slot: u32,
+        again: &[OsString],
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            spool: spool.clone(),
+            governor: governor.clone(),
+            slot,
+            again: again.to_vec(),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Starts one more run, unless one is at work or there is no connection for it. It does the same.
+    pub(super) fn call(&self) {
+        let mut state = self.state();
+        let working = |child: &mut Child| matches!(child.try_wait(), Ok(None));
+        if state.child.as_mut().is_some_and(working) || self.slot >= self.governor.connections() {
+            return;
+        }
+        let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
+        let mut command = Command::new(program);
+        let quiet = command
+            .args(&self.again)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        state.child = quiet.spawn().ok();
+    }
+
+    /// Calls for help if `send` takes long and others wait.
+    pub(super) fn during<T>(self: &Arc<Self>, send: impl FnOnce() -> T) -> T {
+        let watched = {
+            let mut state = self.state();
+            state.busy = Some(Instant::now());
+            std::mem::replace(&mut state.watched, true)
+        };
+        if !watched {
+            let helper = Arc::clone(self);
+            // Where no thread can be had, they wait.
+            let _ = std::thread::Builder::new().spawn(move || helper.watch());
+        }
+        let result = send();
+        self.state().busy = None;
+        result
+    }
+
+    /// Waits for it, and for those that it has called: the service is not to end before them.
+    pub(super) fn wait(&self) {
+        let child = self.state().child.take();
+        if let Some(mut child) = child {
+            let _ = child.wait();
+        }
+    }
+
+    fn watch(&self) -> ! {
+        // A note takes a second.
+        let long = minute() / 12;
+        loop {
+            std::thread::sleep(long / 2);
+            let busy = self.state().busy;
+            if busy.is_some_and(|since| since.elapsed() > long)
+                && self.others_wait().unwrap_or(false)
+            {
+                self.call();
+            }
+        }
+    }
+
+    fn others_wait(&self) -> io::Result<bool> {
+        if !self.governor.read().held().is_zero() {
+            return Ok(false);
+        }
+        for entry in std::fs::read_dir(self.spool.path(DROP))? {
+            if entry?
+                .metadata()
+                .is_ok_and(|found| file::is_committed(found.mode()))
+            {
+                return Ok(true);
+            }
+        }
+        let now = Instant::now() + Duration::from_millis(1);
+        Ok(waiting(&self.spool, false)?
+            .iter()
+            .any(|(_, due)| *due <= now))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
