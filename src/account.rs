@@ -9,19 +9,20 @@ pub(crate) mod token;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
 use crate::account::cloud::Cloud;
+use crate::account::token::Slot;
 use crate::error::Error;
 use crate::timeouts::Timeouts;
 use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
 use crate::token::machine::ManagedIdentity;
-use crate::token::{Application, Keep, Token};
+use crate::token::{Application, Keep};
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.
 ///
@@ -58,7 +59,7 @@ pub struct Account {
     pub(crate) cache: Option<Arc<dyn Keep>>,
     /// The token in memory, shared by clones. Replaced, not emptied, when the identity changes: the clones made before keep
     /// theirs.
-    pub(crate) token: Arc<Mutex<Option<Token>>>,
+    pub(crate) token: Arc<Slot>,
 }
 
 /// Roots that are trusted instead of the built-in ones. Read once, when they are given: they serve SMTP and the token

@@ -187,6 +187,50 @@ fn silence_ends_at_the_bound_twice() {
 }
 
 #[test]
+fn clones_without_a_token_ask_once_for_all() {
+    let exchange = Exchange::start();
+    let account = exchange.account();
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                start.wait();
+                Token::get(&account.clone()).unwrap();
+            });
+        }
+    });
+    assert_eq!(exchange.token_requests().len(), 1);
+
+    // Whoever waited for a failure asks for itself.
+    let exchange = Exchange::builder().token(Answer::status(400)).start();
+    let account = exchange.account();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| Token::get(&account).unwrap_err());
+        }
+    });
+    assert_eq!(exchange.token_requests().len(), 3);
+}
+
+/// The request's own time is longer than the caller's.
+#[test]
+fn the_total_names_who_was_asked() {
+    let exchange = Exchange::builder().token(Answer::silent()).start();
+    let timeouts = Timeouts::default().total(Duration::from_millis(200));
+    let error = send_mail(
+        &exchange.account().timeouts(timeouts),
+        &Message::new().to("ann@example.com").text("x"),
+    );
+    let error = error.unwrap_err().to_string();
+    let place = exchange.authority().replace("https://", "token ");
+    assert!(error.starts_with(&place), "{error}");
+    assert!(
+        error.ends_with("timed out after 200ms (timeout `total`)"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_cut_connection_is_transient() {
     for answer in [Answer::disconnect(), Answer::reset(), Answer::cut_short()] {
         let exchange = Exchange::builder().token(answer.clone()).start();

@@ -1,7 +1,7 @@
 //! An account's token: in memory, in its file, or on its way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::account::Account;
@@ -17,6 +17,22 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 const MARGIN_HIGH_VOLUME: Duration = Duration::from_secs(10 * 60);
 /// A kept token that is refused and older than this may have been revoked since; a younger one is refused for good.
 const YOUNG: Duration = Duration::from_secs(10 * 60);
+
+/// The token in memory, shared by clones of an account.
+#[derive(Default)]
+pub(crate) struct Slot {
+    memory: Mutex<Memory>,
+    answered: Condvar,
+}
+
+#[derive(Default)]
+struct Memory {
+    token: Option<Token>,
+    /// One of the clones' threads asks for a new one.
+    asked: bool,
+    /// How many of them are done, with a token or without.
+    answers: u64,
+}
 
 /// How an account gets one.
 impl Token {
@@ -60,13 +76,13 @@ impl Token {
         }
         let margin = margin(account);
         let lasting = |token: &Self| token.expires_in() > margin;
-        let in_memory = memory(account).clone().filter(lasting);
+        let in_memory = memory(account).token.clone().filter(lasting);
         in_memory.or_else(|| {
             let (file, name) = file(account)?;
             let token = file.load(&name)?;
-            let mut memory = memory(account);
-            if memory.as_ref().is_none_or(|m| m.expires < token.expires) {
-                *memory = Some(token.clone());
+            let kept = &mut memory(account).token;
+            if kept.as_ref().is_none_or(|k| k.expires < token.expires) {
+                *kept = Some(token.clone());
             }
             Some(token).filter(lasting)
         })
@@ -75,7 +91,7 @@ impl Token {
     /// Whether the one that was fetched last is good for a while.
     pub(crate) fn is_in_memory(account: &Account) -> bool {
         let memory = memory(account);
-        let token = memory.as_ref();
+        let token = memory.token.as_ref();
         token.is_some_and(|token| token.expires_in() > margin(account))
     }
 
@@ -88,16 +104,17 @@ impl Token {
 
     /// It was refused: it is not offered again, not even where no new one can be had.
     pub(crate) fn forget(account: &Account, refused: &Self) {
-        memory(account).take_if(|kept| kept.secret == refused.secret);
+        let in_memory = &mut memory(account).token;
+        in_memory.take_if(|kept| kept.secret == refused.secret);
         if let Some((file, name)) = file(account) {
             file.forget(&name, refused);
         }
     }
 }
 
-/// The token in memory, shared by clones of the account.
-fn memory(account: &Account) -> MutexGuard<'_, Option<Token>> {
-    account.token.lock().unwrap_or_else(PoisonError::into_inner)
+fn memory(account: &Account) -> MutexGuard<'_, Memory> {
+    let memory = account.token.memory.lock();
+    memory.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The file that keeps tokens, and the name of this account's in it.
@@ -121,7 +138,7 @@ fn margin(account: &Account) -> Duration {
 /// A token that is there, or on its way in a thread of its own.
 pub(crate) enum Pending {
     Kept(Token),
-    Fetching(Inbox<Result<Token, Error>>),
+    Fetching(Inbox<Result<Token, Error>>, String),
 }
 
 impl Pending {
@@ -152,7 +169,7 @@ impl Pending {
         };
         let thread = std::thread::Builder::new().name("exosend token".into());
         match background::spawn(thread, Box::new(request)) {
-            Ok(()) => Ok(Pending::Fetching(inbox)),
+            Ok(()) => Ok(Pending::Fetching(inbox, asked_of(account))),
             Err(_) => renew(account, total).map(Pending::Kept),
         }
     }
@@ -161,26 +178,70 @@ impl Pending {
     pub(crate) fn failure(&self) -> Option<Error> {
         match self {
             Pending::Kept(_) => None,
-            Pending::Fetching(inbox) => inbox.take(Duration::ZERO).and_then(Result::err),
+            Pending::Fetching(inbox, _) => inbox.take(Duration::ZERO).and_then(Result::err),
         }
     }
 
     pub(crate) fn wait(self, total: Deadline) -> Result<Token, Error> {
-        let inbox = match self {
+        let (inbox, asked_of) = match self {
             Pending::Kept(token) => return Ok(token),
-            Pending::Fetching(inbox) => inbox,
+            Pending::Fetching(inbox, asked_of) => (inbox, asked_of),
         };
-        let left = total.remaining().map_err(|e| Error::io(Stage::Token, e))?;
-        inbox
-            .take(left)
-            .unwrap_or_else(|| Err(Error::io(Stage::Token, total.passed())))
+        let late = |passed| Error::io(Stage::Token, passed).about(&asked_of);
+        let left = total.remaining().map_err(late)?;
+        let answer = inbox.take(left);
+        answer.unwrap_or_else(|| Err(late(total.passed())))
+    }
+}
+
+/// Whom a token is asked of, for errors.
+fn asked_of(account: &Account) -> String {
+    let endpoint = account.application().endpoint;
+    match account.credential.as_deref() {
+        Some(credential) if credential.stands_alone() => credential.key().to_owned(),
+        _ => endpoint.split('/').nth(2).unwrap_or_default().to_owned(),
+    }
+}
+
+/// The one that asks for all clones.
+struct Asking<'a>(&'a Account);
+
+impl<'a> Asking<'a> {
+    /// While another one asks, waits for that answer: once, and no longer than for one of its own.
+    fn begin(account: &'a Account, total: Deadline) -> Self {
+        let deadline = total.step(account.timeouts.token, "token");
+        let patience = deadline.remaining().unwrap_or_default();
+        let memory = memory(account);
+        let answers = memory.answers;
+        let waited = account
+            .token
+            .answered
+            .wait_timeout_while(memory, patience, |memory| {
+                memory.asked && memory.answers == answers
+            });
+        waited.unwrap_or_else(PoisonError::into_inner).0.asked = true;
+        Self(account)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut memory = memory(self.0);
+        memory.asked = false;
+        memory.answers += 1;
+        self.0.token.answered.notify_all();
     }
 }
 
 /// A new token; where none can be had for now, the old one as long as it lasts, as MSAL does (facts.md, "Token endpoint").
 fn renew(account: &Account, total: Deadline) -> Result<Token, Error> {
+    let _asking = Asking::begin(account, total);
+    let (token, margin) = (memory(account).token.clone(), margin(account));
+    if let Some(token) = token.filter(|token| token.expires_in() > margin) {
+        return Ok(token);
+    }
     fetch(account, total).or_else(|error| {
-        let old = memory(account).clone();
+        let old = memory(account).token.clone();
         match old.filter(|old| error.is_transient() && !old.expires_in().is_zero()) {
             Some(old) => {
                 let left = old.expires_in().as_secs();
@@ -212,7 +273,7 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
             result => break result.map_err(|failure| failure.error)?,
         }
     };
-    *memory(account) = Some(token.clone());
+    memory(account).token = Some(token.clone());
     if let Some((file, name)) = file(account) {
         file.store(&name, &token);
     }

@@ -249,9 +249,19 @@ impl Draft {
     }
 
     fn put_in_place(&mut self, of: &Path) -> io::Result<()> {
+        if !self.is_there() {
+            return Ok(());
+        }
         fs::rename(&self.path, of)?;
         self.in_place = true;
         Ok(())
+    }
+
+    /// Of two processes that find an abandoned draft at once, the later one clears away what the first has just begun.
+    fn is_there(&self) -> bool {
+        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        let there = fs::symlink_metadata(&self.path).map(id);
+        there.is_ok_and(|there| self.file.metadata().is_ok_and(|own| id(own) == there))
     }
 }
 
@@ -274,7 +284,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 impl Drop for Draft {
     fn drop(&mut self) {
         // Once it is in place, what has the draft's name is another process's.
-        if !self.in_place {
+        if !self.in_place && self.is_there() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -295,7 +305,14 @@ mod tests {
         let second = draft().unwrap();
         drop(first);
         assert!(second.path.exists());
+        // Another process has taken it for an abandoned one, and writes its own.
+        fs::remove_file(&second.path).unwrap();
+        let third = draft().unwrap();
+        let mut second = second;
+        second.put_in_place(&path).unwrap();
         drop(second);
+        assert!(third.path.exists());
+        drop(third);
         assert!(draft().is_some(), "given up, it is gone");
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -103,7 +103,11 @@ impl Credential for Certificate {
 
     /// Asked for at every send with a token file: it takes the certificate, and leaves the key alone.
     fn fingerprint(&self) -> Result<String, Error> {
-        let thumbprint = self.read_as(|pem| Ok(sha256(&first_certificate(pem)?)))?;
+        // The first is enough to tell one file from another.
+        let thumbprint = self.read_as(|pem| {
+            let first = certificates(pem).next().ok_or(NO_CERTIFICATE)?;
+            Ok(sha256(&first))
+        })?;
         Ok(format!("client_certificate {}", hex(&thumbprint)))
     }
 
@@ -159,35 +163,39 @@ impl Identity {
                 "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off".into(),
             );
         }
-        let unreadable = "the certificate cannot be read";
-        der::validity(&first_certificate(pem)?).ok_or(unreadable)?;
-        let key = PrivateKeyDer::from_pem_slice(pem)
-            .map(Zeroizing::new)
-            .map_err(|_| "no private key in it (PEM, BEGIN PRIVATE KEY)")?;
-        const NOT_RSA: &str =
-            "the private key is not an RSA key of 2048 to 4096 bits, and Entra takes no other";
-        let key = match &*key {
-            PrivateKeyDer::Pkcs1(key) => KeyPair::from_der(key.secret_pkcs1_der()),
-            PrivateKeyDer::Pkcs8(key) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
-            _ => return Err(NOT_RSA.into()),
-        };
-        let key = key.map_err(|_| NOT_RSA)?;
-        // The one that fits, wherever it stands: Key Vault writes the issuers first. What else is in it is Entra's to judge.
-        // Its public key ends in what ring writes (RFC 3279 2.3.1).
-        let public = key.public().as_ref();
-        let fits = |certificate: &CertificateDer<'_>| {
-            der::public_key(certificate).is_some_and(|of_it| of_it.ends_with(public))
-        };
-        let certificate = CertificateDer::pem_slice_iter(pem)
-            .filter_map(Result::ok)
-            .find(fits)
-            .ok_or("the private key is not the certificate's")?;
-        let validity = der::validity(&certificate).ok_or(unreadable)?;
-        Ok(Self {
-            thumbprint: sha256(&certificate),
-            validity,
-            key,
-        })
+        certificates(pem).next().ok_or(NO_CERTIFICATE)?;
+        let readable = |der: CertificateDer<'static>| Some((der::validity(&der)?, der));
+        let certificates: Vec<_> = certificates(pem).filter_map(readable).collect();
+        if certificates.is_empty() {
+            return Err("the certificate cannot be read".into());
+        }
+        let mut wrong = "no private key in it (PEM, BEGIN PRIVATE KEY)";
+        // The two that fit, wherever they stand: Key Vault writes the issuers first, a file of several keys is used by
+        // several. What else is in it is Entra's to judge.
+        for key in PrivateKeyDer::pem_slice_iter(pem).filter_map(Result::ok) {
+            let key = Zeroizing::new(key);
+            let pair = match &*key {
+                PrivateKeyDer::Pkcs1(key) => KeyPair::from_der(key.secret_pkcs1_der()).ok(),
+                PrivateKeyDer::Pkcs8(key) => KeyPair::from_pkcs8(key.secret_pkcs8_der()).ok(),
+                _ => None,
+            };
+            let Some(key) = pair else {
+                wrong = "the private key is not an RSA key of 2048 to 4096 bits, and Entra takes no other";
+                continue;
+            };
+            wrong = "the private key is not the certificate's";
+            // A certificate's public key ends in what ring writes (RFC 3279 2.3.1).
+            let public = key.public().as_ref();
+            let fits = |der| der::public_key(der).is_some_and(|of_it| of_it.ends_with(public));
+            if let Some((validity, der)) = certificates.iter().find(|(_, der)| fits(der)) {
+                return Ok(Self {
+                    thumbprint: sha256(der),
+                    validity: *validity,
+                    key,
+                });
+            }
+        }
+        Err(wrong.into())
     }
 
     /// An assertion for this application: a JWT (RFC 7523; facts.md, "Token endpoint"), signed with PS256.
@@ -233,8 +241,9 @@ fn days(time: Duration) -> u64 {
     time.as_secs() / (24 * 60 * 60)
 }
 
-/// Enough to tell one file from another.
-fn first_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
-    CertificateDer::from_pem_slice(pem)
-        .map_err(|_| "no certificate in it (PEM, BEGIN CERTIFICATE)".into())
+const NO_CERTIFICATE: &str = "no certificate in it (PEM, BEGIN CERTIFICATE)";
+
+/// Those that can be read.
+fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem).filter_map(Result::ok)
 }

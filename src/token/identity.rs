@@ -115,7 +115,11 @@ impl Source {
         let (name, secret) = ("[withheld]", &shown);
         let token = answer.token(asked, &Withheld { name, secret });
         let token = token.map_err(|error| Failure {
-            error,
+            // What may be another answer in a moment may be one later.
+            error: match self.pause(answer.status, 0) {
+                Some(_) => error.transient(),
+                None => error,
+            },
             pause: self.pause(answer.status, attempt),
         })?;
         // An old agent knows the system's identity only, and gives that whichever is asked for.
@@ -282,6 +286,19 @@ mod tests {
         let total = Deadline::after(Duration::from_secs(15), "total");
         let token = source.request(&application(client_id), 0, total);
         token.map_err(|failure| failure.error.to_string())
+    }
+
+    #[test]
+    fn what_may_be_there_in_a_moment_may_be_there_later() {
+        for (status, transient) in [("404 x", true), ("410 Gone", true), ("400 x", false)] {
+            let (endpoint, served) = server(vec![(status.into(), "{}".into())]);
+            let total = Deadline::after(Duration::from_secs(15), "total");
+            let failure = Source::imds(endpoint).request(&application(""), 9, total);
+            let failure = failure.map(drop).unwrap_err();
+            assert_eq!(failure.error.is_transient(), transient, "{status}");
+            assert_eq!(failure.pause, None, "{status}");
+            served.join().unwrap();
+        }
     }
 
     #[test]

@@ -71,6 +71,14 @@ fn the_certificate_of_the_key_is_taken_wherever_it_stands() {
     let exchange = exchange_that_knows(&certificate);
     let issuer_first = ClientCertificate::other().certificate_pem() + &certificate.pem();
     send(&account(&exchange, issuer_first)).unwrap();
+    let anothers_first = ClientCertificate::other().key_pem().to_owned() + &certificate.pem();
+    send(&account(&exchange, anothers_first)).unwrap();
+    let broken_first = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+    send(&account(
+        &exchange,
+        broken_first.to_owned() + &certificate.pem(),
+    ))
+    .unwrap();
 }
 
 /// Entra reads key, dates and thumbprint of a certificate, and so does exosend.
