@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -200,12 +200,24 @@ pub(crate) fn roots(given: Option<&[CertificateDer<'static>]>) -> RootCertStore 
     roots
 }
 
+/// With such a clock certificates could not be judged, and rustls would panic.
+pub(crate) fn can_judge() -> Result<(), Error> {
+    match SystemTime::now() < SystemTime::UNIX_EPOCH {
+        true => {
+            let what = "this machine's clock is before 1970";
+            Err(Error::input(Stage::Account, "clock", what))
+        }
+        false => Ok(()),
+    }
+}
+
 /// The handshake to its end, within the socket's deadline.
 pub(crate) fn handshake(
     mut socket: Box<dyn Stream>,
     host: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Box<dyn Stream>, Error> {
+    can_judge()?;
     let name = ServerName::try_from(without_zone(host).to_owned())
         .map_err(|e| Error::new(ErrorKind::Input, Stage::StartTls, e.to_string()))?;
     let mut connection =

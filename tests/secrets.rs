@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use exchange::{Exchange, Fault, Step};
+use exchange::{ClientCertificate, Exchange, Fault, Step};
 use exosend::{
     Account, Attachment, Cloud, Envelope, InitialResponse, Message, Session, Timeouts, Token,
     send_mail,
 };
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 static WRITTEN: Mutex<String> = Mutex::new(String::new());
@@ -295,6 +297,37 @@ fn forgetful() {
     // ureq and rustls free the buffers that the answer came in as they are; what was ours is gone.
     let left = in_memory(&token_piece);
     assert!(left < kept && left <= 2, "{left} of {kept}");
+
+    // A certificate's key: its text, and what the text says. pki-types frees one buffer of base64 as it is.
+    let pem = Zeroizing::new(ClientCertificate::good().pem());
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+        .map(Zeroizing::new)
+        .unwrap();
+    let der_piece: Vec<u8> = key.secret_der()[600..640]
+        .iter()
+        .map(|byte| byte ^ VEIL)
+        .collect();
+    let line = pem
+        .split("PRIVATE KEY-----\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .nth(9)
+        .unwrap();
+    let pem_piece = hide(line);
+    assert!(in_memory(&der_piece) >= 1);
+    drop(key);
+    let account = Account::from_env()
+        .unwrap()
+        .client_certificate(pem.as_bytes());
+    drop(pem);
+    // The stand-in knows no certificate; the key has signed all the same.
+    Token::fetch(&account).unwrap_err();
+    let kept = in_memory(&pem_piece);
+    drop(account);
+    assert_eq!(in_memory(&der_piece), 0);
+    let left = in_memory(&pem_piece);
+    assert!(left < kept, "{left} of {kept}");
 }
 
 /// What nothing that searches may hold in plain.

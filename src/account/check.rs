@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -12,7 +11,7 @@ use crate::account::{Account, Roots, variable};
 use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
-use crate::tls::without_zone;
+use crate::tls::{self, without_zone};
 use crate::token::Token;
 use crate::token::credential::wrong;
 
@@ -72,10 +71,7 @@ impl Account {
         if let Some(url) = &self.authority {
             authority(url).map_err(|what| wrong("authority", what))?;
         }
-        // Certificates could not be judged, and rustls would panic.
-        if SystemTime::now() < SystemTime::UNIX_EPOCH {
-            return Err(wrong("clock", "this machine's clock is before 1970"));
-        }
+        tls::can_judge()?;
         // While a token is in memory its credential is not needed, and may be out of reach: a daemon gives up its rights.
         if let Some(credential) = self
             .credential

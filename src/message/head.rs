@@ -252,18 +252,50 @@ impl Field {
         const OF_ADDRESSES: &str = "from sender reply-to to cc resent-from resent-sender resent-reply-to resent-to \
              resent-cc errors-to return-receipt-to disposition-notification-to mail-followup-to";
         const OTHERS: &str = "received return-path date message-id in-reply-to references resent-date resent-message-id \
-             mime-version content-type content-disposition content-transfer-encoding content-id dkim-signature \
-             authentication-results";
+             mime-version content-transfer-encoding content-id dkim-signature authentication-results";
+        const OF_PARAMETERS: &str = "content-type content-disposition";
         let is_any = |names: &str| names.split_whitespace().any(|name| self.is(name));
         let column = self.name.len() + 1;
         if self.value.is_ascii() || is_any(OTHERS) {
             Cow::from(&self.value)
+        } else if is_any(OF_PARAMETERS) {
+            encoded_parameters(&self.text()).into_bytes().into()
         } else if is_any(OF_ADDRESSES) {
             list::encoded_list(&self.text(), column).into_bytes().into()
         } else {
             list::encoded_text(&self.text(), column).into_bytes().into()
         }
     }
+}
+
+/// `name="Übersicht.pdf"` by RFC 2231, in pieces that fit a line; what is ASCII stays as it is.
+fn encoded_parameters(text: &str) -> String {
+    let (mut in_quotes, mut escaped) = (false, false);
+    let parameters = text.split(|c| {
+        let quote = c == '"' && !escaped;
+        in_quotes ^= quote;
+        escaped = c == '\\' && in_quotes && !escaped;
+        c == ';' && !in_quotes
+    });
+    let encoded = parameters.map(|parameter| {
+        let Some((name, value)) = parameter.split_once('=').filter(|_| !parameter.is_ascii())
+        else {
+            return parameter.to_owned();
+        };
+        let value = value.trim();
+        let value = match value.strip_prefix('"') {
+            Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted),
+            None => value,
+        };
+        let value = value.replace("\\\"", "\"").replace(['\r', '\n'], "");
+        let pieces = value.as_bytes().chunks(16).enumerate().map(|(n, piece)| {
+            let charset = if n == 0 { "utf-8''" } else { "" };
+            let piece: String = piece.iter().map(|byte| format!("%{byte:02X}")).collect();
+            format!("\r\n {}*{n}*={charset}{piece}", name.trim())
+        });
+        pieces.collect::<Vec<_>>().join(";")
+    });
+    encoded.collect::<Vec<_>>().join(";")
 }
 
 /// Five of its bytes mean nothing.

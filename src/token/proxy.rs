@@ -43,7 +43,8 @@ pub(super) fn to(
         None => {
             let address = value.rsplit('@').next().unwrap_or_default();
             let what = format!("{address} cannot be used: only a proxy that speaks http can");
-            Err(Error::input(Stage::Account, name, what))
+            let error = Error::input(Stage::Account, name, what);
+            Err(error.with_condition(Condition::EntraUnreachable))
         }
     }
 }

@@ -45,7 +45,7 @@ fn each_layer_is_stronger_than_the_one_before() {
         (code, stderr.as_str()),
         (
             78,
-            "exosend: EXOSEND_LOG: takes syslog, none, or a file with its path\nexosend: more: exosend doctor\n"
+            "exosend: EXOSEND_LOG: takes syslog, none, or a file with its whole path\nexosend: more: exosend doctor\n"
         )
     );
     // Somebody else's variables are somebody else's.
@@ -224,6 +224,49 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
     );
 }
 
+/// The variable is no key, and what it is to be says the hint.
+#[test]
+fn a_proxy_that_cannot_be_used_is_told_with_what_can() {
+    let machine = Machine::new();
+    let run = send(&machine, &[("HTTPS_PROXY", "socks5://tor:9050")], &[]);
+    let told = run.stderr.lines().collect::<Vec<_>>();
+    assert_eq!(run.code, 78);
+    assert!(told[0].starts_with("exosend: account HTTPS_PROXY: socks5://tor:9050 cannot be used"));
+    assert!(
+        told[1].contains("HTTPS_PROXY (http://user:password@host:port"),
+        "{told:?}"
+    );
+}
+
+/// A machine without a battery, before it has asked for the time. The C library says so to every program that asks.
+#[test]
+fn a_clock_before_1970_is_an_error_and_no_panic() {
+    let machine = Machine::new();
+    let source = machine.write(
+        "clock.c",
+        "#include <time.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n\
+         int clock_gettime(clockid_t id, struct timespec *now) {\n\
+         if (id != CLOCK_REALTIME) return syscall(SYS_clock_gettime, id, now);\n\
+         now->tv_sec = -86400; now->tv_nsec = 0; return 0; }\n",
+    );
+    let library = machine.path("clock.so");
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status();
+    assert!(built.unwrap().success());
+    let clock = &[("LD_PRELOAD", library.to_str().unwrap())];
+    let run = send(&machine, clock, &[]);
+    let said = "exosend: account clock: this machine's clock is before 1970\nexosend: more: exosend doctor\n";
+    assert_eq!((run.code, run.stderr.as_str()), (78, said));
+    let mut doctor = machine.command("exosend");
+    let run = finish(doctor.envs(clock.iter().copied()).arg("doctor"), "");
+    assert!(
+        run.code == 78 && run.stdout.contains("before 1970"),
+        "{run:?}"
+    );
+}
+
 #[test]
 fn systemds_credentials() {
     let machine = Machine::new();
@@ -318,7 +361,9 @@ fn what_is_no_regular_file_is_not_waited_for() {
         format!("send --to a@b.c --config {fifo} => 78 {fifo}: {refused}"),
         format!("send --to a@b.c --text x --attach {fifo} => 66 {fifo}: not a regular file"),
         format!("send --to a@b.c --text x --html {fifo} => 66 {fifo}: not a regular file"),
-        format!("send --to root --text x --set aliases={fifo} => 78 {fifo}: {refused}"),
+        format!(
+            "send --to root --text x --set aliases={fifo} => 78 --set aliases: {fifo}: {refused}"
+        ),
     ];
     machine.ends("", &rows.each_ref().map(String::as_str));
     // After delivery: whoever is held up there would send again.

@@ -139,9 +139,9 @@ fn aliases() {
     }
     machine.configure("aliases = /nonexistent/aliases");
     let run = machine.run(&["root"], NOTE);
-    let expected = "exosend: /nonexistent/aliases: cannot be read: ";
+    let expected = ".conf:8: aliases: /nonexistent/aliases: cannot be read: ";
     assert!(
-        run.code == 78 && run.stderr.starts_with(expected),
+        run.code == 78 && run.stderr.contains(expected),
         "{}",
         run.stderr
     );

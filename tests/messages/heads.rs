@@ -246,8 +246,29 @@ fn raw_text_is_encoded() {
     ] {
         assert_eq!(read(text), expected);
     }
-    // What has a structure of its own stays.
-    let text = b"Content-Type: text/plain; name=\xe9\r\n\r\n";
+    // RFC 2231, in pieces that fit a line; nothing else of the field changes.
+    for (parameters, expected) in [
+        (
+            " text/plain; name=\u{e9}",
+            " text/plain;\r\n name*0*=utf-8''%C3%A9",
+        ),
+        (
+            " a/b;\r\n filename=\"a;\u{e9}=\\\"b.pdf\"; size=1",
+            " a/b;\r\n filename*0*=utf-8''%61%3B%C3%A9%3D%22%62%2E%70%64%66; size=1",
+        ),
+        (
+            " a/b; name=\"\u{e9}12345678901234567\"",
+            " a/b;\r\n name*0*=utf-8''%C3%A9%31%32%33%34%35%36%37%38%39%30%31%32%33%34;\r\n name*1*=%35%36%37",
+        ),
+        (" a/b; name=\"x", " a/b; name=\"x"),
+    ] {
+        let text = format!("Content-Type:{parameters}\r\n\r\n");
+        let encoded = split(text.as_bytes(), true).unwrap().0.text();
+        let expected = format!("Content-Type:{expected}\r\n\r\n");
+        assert_eq!(String::from_utf8(encoded).unwrap(), expected);
+    }
+    // What has a structure that is not known here stays.
+    let text = b"Received: from \xe9\r\n\r\n";
     assert_eq!(split(text, true).unwrap().0.text(), text);
 }
 

@@ -89,6 +89,11 @@ impl Config {
         Ok(config)
     }
 
+    /// What somebody has to change: `/etc/exosend.conf:3: aliases`, `EXOSEND_ALIASES`, `--set aliases`.
+    pub(crate) fn set_by<'a>(&'a self, key: &'a str) -> &'a str {
+        self.origins.get(key).map_or(key, String::as_str)
+    }
+
     /// Where a key was set: a file and its line, a variable, an option.
     pub(crate) fn origin(&self, key: &str) -> Option<&str> {
         let from = self.origins.get(key)?;
@@ -121,7 +126,8 @@ impl Config {
     pub(crate) fn blame(&self, failure: Failure) -> Failure {
         match field(&failure).map(|field| self.origins.get(field)) {
             Some(Some(from)) => at(from, failure),
-            Some(None) => failure.with_hint(sources::hint()),
+            Some(None) if is_key(&failure) => failure.with_hint(sources::hint()),
+            Some(None) => failure,
             None => self.with_secret_end(failure),
         }
     }
@@ -194,6 +200,11 @@ impl Setting {
             return Err(what);
         }
         self.value = in_credentials_directory(as_meant(&self.key, &self.value))?.into();
+        // Tokens must not be written into whatever folder a job happens to run.
+        let anywhere = self.key == "token_cache" && !self.value.starts_with('/');
+        if anywhere && self.value.as_str() != "none" {
+            return Err("takes none, or a file with its whole path".into());
+        }
         // A token for all of Azure is more than a shell's variable should be able to ask for.
         let scope = self.key == "scope" && !self.from.contains(':');
         match scope && !EXCHANGES.iter().any(|start| self.value.starts_with(start)) {
@@ -260,6 +271,13 @@ fn account(layers: &[Layer]) -> Result<Account, Failure> {
 fn field(failure: &Failure) -> Option<&str> {
     let error = failure.error()?;
     error.field().filter(|_| error.stage() == Stage::Account)
+}
+
+/// Whether it names keys, and not the clock or a variable that is no key's.
+fn is_key(failure: &Failure) -> bool {
+    let named = field(failure).unwrap_or_default();
+    let named = named.split(',').next().unwrap_or_default();
+    Account::keys().any(|key| key == named)
 }
 
 /// The same failure, beginning with the place to change instead of the key.

@@ -10,7 +10,12 @@ pub(crate) fn print(text: &str) -> ! {
     })
 }
 
-pub(crate) const VERSION: &str = concat!("exosend ", env!("CARGO_PKG_VERSION"));
+/// Roots grow old: an issuer that is younger than they are is unknown to this program.
+pub(crate) const VERSION: &str = concat!(
+    "exosend ",
+    env!("CARGO_PKG_VERSION"),
+    "\nbuilt-in roots of 2026-10-19 (webpki-roots 1.0.10)"
+);
 
 pub(crate) const ALL: &str = "\
 exosend [flags] [--] recipient...  a message on stdin, as for sendmail
@@ -149,6 +154,18 @@ no file and in no argument.";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The date is that of the crate's version: `pubtime` in the index of crates.io.
+    #[test]
+    fn the_roots_are_those_of_the_lock_file() {
+        let lock = include_str!("../../../Cargo.lock");
+        let (_, roots) = lock
+            .split_once("name = \"webpki-roots\"\nversion = \"")
+            .unwrap();
+        let version = roots.split('"').next().unwrap();
+        let told = format!("(webpki-roots {version})");
+        assert!(VERSION.ends_with(&told), "{VERSION}, and not {told}");
+    }
 
     #[test]
     fn help_fits_a_screen() {

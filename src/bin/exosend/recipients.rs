@@ -145,7 +145,10 @@ impl<'c> Recipients<'c> {
             return Ok(None);
         };
         if self.aliases.is_none() {
-            let wrong = |what| Failure::config(exit::file(path, what));
+            let wrong = |what| {
+                let set_by = self.config.set_by("aliases");
+                Failure::config(format!("{set_by}: {}", exit::file(path, what)))
+            };
             let (text, _) = files::read_trusted(path).map_err(|why| wrong(why.what))?;
             self.aliases = Some(parse(&String::from_utf8_lossy(&text)));
         }

@@ -163,9 +163,9 @@ const KEYS: &[(&str, Set)] = &[
         s.log = match v {
             "syslog" => LogTo::Syslog,
             "none" => LogTo::Nowhere,
-            // A misspelt word must not become a file in whatever folder a job happens to run.
-            path if path.contains('/') => LogTo::File(path.into()),
-            _ => return Err("takes syslog, none, or a file with its path".into()),
+            // Neither a misspelt word nor a name may become a file in whatever folder a job happens to run.
+            path if path.starts_with('/') => LogTo::File(path.into()),
+            _ => return Err("takes syslog, none, or a file with its whole path".into()),
         };
         Ok(())
     }),

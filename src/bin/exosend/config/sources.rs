@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use zeroize::Zeroizing;
 
@@ -125,11 +126,15 @@ fn home() -> Option<PathBuf> {
     if !process::is_system_user() {
         return Some(home);
     }
-    let there = home.join(".config/exosend.conf");
-    if may_be_there(&there) {
-        let there = there.display();
-        log::warn!("{there}: not read, for this is a system user's home: name it by {CONFIG}");
-    }
+    // Asked more than once, and said once.
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let there = home.join(".config/exosend.conf");
+        if may_be_there(&there) {
+            let there = there.display();
+            log::warn!("{there}: not read, for this is a system user's home: name it by {CONFIG}");
+        }
+    });
     None
 }
 
