@@ -1,0 +1,212 @@
+//! Names as they are written: atoms, quoted strings and encoded words.
+
+use email_encoding::headers::rfc2047;
+use email_encoding::headers::writer::EmailWriter;
+
+use super::token::{Kind, Token, encoded_word, is_atext, text_of, tokens};
+
+/// A name or another text, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    Encoded(String),
+    /// What it says, quotes and backslashes taken away.
+    Plain(String),
+}
+
+/// The pieces of a text in which quotes mean nothing.
+pub(super) fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Pieces::default();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = encoded_word(rest).unwrap_or(c.len_utf8());
+        let (text, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        match length == c.len_utf8() {
+            true => pieces.plain(text),
+            false => pieces.encoded(text),
+        }
+        rest = behind;
+    }
+    pieces.0
+}
+
+/// The pieces of a name.
+pub(super) fn pieces_of(tokens: &[Token<'_>]) -> Vec<Piece> {
+    let mut pieces = Pieces::default();
+    for token in tokens {
+        match token.kind {
+            Kind::Space | Kind::Comment => pieces.plain(" "),
+            Kind::Quoted => pieces.plain(&token.plain()),
+            Kind::Encoded => pieces.encoded(token.text),
+            _ => pieces.plain(token.text),
+        }
+    }
+    pieces.0
+}
+
+#[derive(Default)]
+struct Pieces(Vec<Piece>);
+
+impl Pieces {
+    fn plain(&mut self, text: &str) {
+        match self.0.last_mut() {
+            Some(Piece::Plain(last)) => last.push_str(text),
+            _ => self.0.push(Piece::Plain(text.to_owned())),
+        }
+    }
+
+    fn encoded(&mut self, text: &str) {
+        match mended(text) {
+            Some(word) => self.0.push(Piece::Encoded(word)),
+            None => self.plain(text),
+        }
+    }
+}
+
+/// An encoded word with its text as it has to be written: `Q` has no space in it and, in a phrase, no character that could end
+/// it (RFC 2047 5). `None` where nobody could decode it.
+fn mended(word: &str) -> Option<String> {
+    let mut parts = word.strip_prefix("=?")?.strip_suffix("?=")?.splitn(3, '?');
+    let (charset, encoding, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut mended = String::new();
+    for c in text.chars() {
+        match c {
+            ' ' => mended.push('_'),
+            c if c.is_ascii_alphanumeric() || "!*+-/=_".contains(c) => mended.push(c),
+            c => {
+                let mut bytes = [0; 4];
+                let bytes = c.encode_utf8(&mut bytes).bytes();
+                mended.extend(bytes.map(|byte| format!("={byte:02X}")));
+            }
+        }
+    }
+    let decodable = encoding.eq_ignore_ascii_case("q") || mended == text;
+    decodable.then(|| format!("=?{charset}?{encoding}?{mended}?="))
+}
+
+/// What stands in parentheses, as a phrase. `root (Cron Daemon)` is how names were written before they had a place.
+pub(super) fn comment(tokens: &[Token<'_>]) -> String {
+    let comments = tokens.iter().filter(|token| token.kind == Kind::Comment);
+    let text: Vec<_> = comments.map(Token::plain).collect();
+    phrase(&pieces(&text.join(" ")))
+}
+
+/// Words as a name: atoms if they can be, else in quotes, encoded words as they are.
+pub(super) fn phrase(pieces: &[Piece]) -> String {
+    let words = pieces.iter().map(|piece| match piece {
+        Piece::Encoded(word) => word.clone(),
+        Piece::Plain(text) => quoted(text),
+    });
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+/// RFC 5322 2.1.1 lets a line have 998 octets. A phrase is not folded, encoded words are.
+const LONGEST_NAME: usize = 700;
+
+fn quoted(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
+    let text = text.trim();
+    if text.len() > LONGEST_NAME {
+        let mut out = String::new();
+        let _ = rfc2047::encode(text, &mut EmailWriter::new(&mut out, 20, 0, true));
+        return out;
+    }
+    let atoms = text
+        .split(' ')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+    if text.is_empty() || atoms && !text.contains("=?") {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A list whose names and comments are ASCII, by encoded words where they were not. All else stays as it is, addresses
+/// too. `column` is where the list begins in its line.
+pub(crate) fn encoded_list(list: &str, column: usize) -> String {
+    let Ok(tokens) = tokens(list) else {
+        return list.to_owned();
+    };
+    let mut out = String::new();
+    let mut writer = EmailWriter::new(&mut out, column, 0, true);
+    let words = |token: &Token<'_>| {
+        matches!(
+            token.kind,
+            Kind::Space | Kind::Word | Kind::Quoted | Kind::Encoded | Kind::At
+        )
+    };
+    let mut runs = tokens.chunk_by(|a, b| words(a) && words(b)).peekable();
+    while let Some(run) = runs.next() {
+        let named = runs
+            .peek()
+            .is_some_and(|next| next.iter().any(|t| t.kind == Kind::Angle));
+        let address = !named && run.iter().any(|token| token.kind == Kind::At);
+        let text = text_of(run);
+        match run {
+            _ if text.is_ascii() || address => write(&mut writer, &text),
+            [token] if token.kind == Kind::Comment => {
+                write(&mut writer, "(");
+                encode(&mut writer, &pieces(&token.plain()), false);
+                write(&mut writer, ")");
+            }
+            [token, ..] if words(token) => {
+                encode(&mut writer, &pieces_of(run), true);
+                if text.ends_with([' ', '\t']) {
+                    writer.space();
+                }
+            }
+            _ => write(&mut writer, &text),
+        }
+    }
+    drop(writer);
+    out
+}
+
+/// A text without structure, a subject for example, in the same way.
+pub(crate) fn encoded_text(text: &str, column: usize) -> String {
+    let mut out = String::new();
+    let mut writer = EmailWriter::new(&mut out, column, 0, true);
+    encode(&mut writer, &pieces(text), false);
+    drop(writer);
+    out
+}
+
+/// Writes what is ASCII as it is, or as a phrase, and all else as encoded words.
+fn encode(writer: &mut EmailWriter<'_>, pieces: &[Piece], in_phrase: bool) {
+    let mut before: Option<&Piece> = None;
+    let mut rest = pieces.iter().peekable();
+    while let Some(piece) = rest.next() {
+        let follows = match piece {
+            Piece::Encoded(_) => matches!(before, Some(Piece::Plain(text)) if !text.is_ascii()),
+            Piece::Plain(text) => {
+                (in_phrase || !text.is_ascii()) && text.starts_with([' ', '\t', '\r', '\n'])
+            }
+        };
+        if follows || in_phrase && before.is_some() {
+            writer.space();
+        }
+        match piece {
+            Piece::Encoded(word) => write(writer, word),
+            Piece::Plain(text) if in_phrase && text.trim().is_empty() => continue,
+            Piece::Plain(text) if in_phrase && text.is_ascii() => write(writer, &quoted(text)),
+            Piece::Plain(text) if text.is_ascii() => write(writer, text),
+            Piece::Plain(text) => {
+                // What stands between two encoded words is not shown, so a space has to be within one.
+                let next = rest.peek().copied();
+                let space = |beside: Option<&Piece>, there: bool| match beside {
+                    Some(Piece::Encoded(_)) if there => " ",
+                    _ => "",
+                };
+                let text = text.replace(['\r', '\n'], "").replace('\t', " ");
+                let (first, last) = (text.starts_with(' '), text.ends_with(' '));
+                let text = [space(before, first), text.trim(), space(next, last)].concat();
+                let _ = rfc2047::encode(&text, writer);
+            }
+        }
+        before = Some(piece);
+    }
+}
+
+/// Writing into a String does not fail.
+fn write(writer: &mut EmailWriter<'_>, text: &str) {
+    let _ = std::fmt::Write::write_str(writer, text);
+}
