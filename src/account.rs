@@ -6,6 +6,7 @@ pub(crate) mod cloud;
 pub(crate) mod file;
 mod keys;
 pub(crate) mod token;
+mod value;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! What went wrong, for the person who must act. All user-facing wording; no control flow.
 
+mod tls;
+
 use std::error::Error as StdError;
 use std::{fmt, io};
 
@@ -232,8 +234,8 @@ impl Error {
 
     /// TLS failed, most often for the sake of a certificate.
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
-        let mut made = Self::new(ErrorKind::Tls, stage, of_tls(&error));
-        made.0.transient = !is_settled(&error);
+        let mut made = Self::new(ErrorKind::Tls, stage, tls::text(&error));
+        made.0.transient = !tls::is_settled(&error);
         made.0.behind.condition = hint::of_tls(stage, &error);
         made.0.behind.source = Some(Box::new(error));
         made
@@ -341,42 +343,6 @@ impl Error {
         self.0.behind.condition = Some(Condition::InDoubt);
         self
     }
-}
-
-/// Whether a handshake would fail again: for a certificate that time does not mend, or for want of a common TLS. Anything
-/// else may be one machine of many, something on the way, or a clock that is not set yet.
-fn is_settled(error: &rustls::Error) -> bool {
-    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
-    use rustls::CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(bad) => !matches!(
-            bad,
-            Bad::Expired
-                | Bad::ExpiredContext { .. }
-                | Bad::NotValidYet
-                | Bad::NotValidYetContext { .. }
-        ),
-        rustls::Error::PeerIncompatible(_) => true,
-        rustls::Error::AlertReceived(alert) => {
-            matches!(
-                alert,
-                HandshakeFailure | ProtocolVersion | InsufficientSecurity
-            )
-        }
-        _ => false,
-    }
-}
-
-/// rustls tells when a certificate ended in seconds since 1970, which says nothing to people.
-fn of_tls(error: &rustls::Error) -> String {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    let bare = match error {
-        rustls::Error::InvalidCertificate(ExpiredContext { .. }) => Expired,
-        rustls::Error::InvalidCertificate(NotValidYetContext { .. }) => NotValidYet,
-        // It may quote names out of a certificate.
-        _ => return printable(&error.to_string()),
-    };
-    rustls::Error::InvalidCertificate(bare).to_string()
 }
 
 /// Texts of the operating system begin with a capital, ours do not. ASCII: the tables of all other letters are 12 KB.
@@ -528,24 +494,6 @@ mod tests {
         assert_eq!(error.field(), Some("tenant"));
         let error = Error::protocol(Stage::Auth, "x").about("robot@contoso.com");
         assert_eq!(error.field(), None);
-    }
-
-    #[test]
-    fn tls_is_settled_by_a_wrong_certificate_or_no_common_version() {
-        use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
-        for (error, permanent) in [
-            (Tls::InvalidCertificate(Bad::UnknownIssuer), true),
-            (Tls::InvalidCertificate(Bad::NotValidForName), true),
-            (Tls::InvalidCertificate(Bad::Expired), false),
-            (Tls::InvalidCertificate(Bad::NotValidYet), false),
-            (Tls::AlertReceived(Alert::ProtocolVersion), true),
-            (Tls::AlertReceived(Alert::InternalError), false),
-            (Tls::DecryptError, false),
-        ] {
-            let made = Error::io(Stage::Sender, io::Error::other(error.clone()));
-            assert_eq!(made.is_permanent(), permanent, "{error}");
-            assert_eq!(made.kind(), ErrorKind::Tls, "{error}");
-        }
     }
 
     #[test]

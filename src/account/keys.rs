@@ -1,13 +1,12 @@
 //! The vocabulary: one row a key, for `set`, the environment and the configuration file alike.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::account::cloud::Cloud;
+use crate::account::value::{host_and_port, path, seconds};
 use crate::account::{Account, InitialResponse, check, variable};
 use crate::error::Error;
 use crate::text::nearest;
@@ -336,55 +335,10 @@ fn text(field: &mut String, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn path(value: &str) -> Result<PathBuf, String> {
-    if value.is_empty() {
-        Err("empty".into())
-    } else {
-        Ok(PathBuf::from(value))
-    }
-}
-
-/// Whole or decimal seconds. Not by way of `f64`: its parser and tables are 15 KB of a small program.
-fn seconds(value: &str) -> Result<Duration, String> {
-    let parsed = || {
-        let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) {
-            return None;
-        }
-        let nanos = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
-        Some(Duration::new(whole.parse().ok()?, nanos)).filter(|d| !d.is_zero())
-    };
-    parsed().ok_or_else(|| "takes seconds, more than 0".into())
-}
-
-/// `host`, `host:port`, `[2001:db8::1]:port`.
-fn host_and_port(value: &str) -> Result<(String, u16), String> {
-    let default = 587;
-    let (host, port) = match value.strip_prefix('[').map(|v| v.split_once(']')) {
-        Some(Some((host, rest))) => (
-            host,
-            rest.strip_prefix(':')
-                .or(if rest.is_empty() { None } else { Some("?") }),
-        ),
-        Some(None) => return Err("a [ without its ]".into()),
-        None => value
-            .split_once(':')
-            .map_or((value, None), |(host, port)| (host, Some(port))),
-    };
-    check::host(host)?;
-    let port = port
-        .map_or(Ok(default), str::parse)
-        .ok()
-        .filter(|&port| port != 0);
-    Ok((
-        host.to_owned(),
-        port.ok_or("takes host or host:port, [address]:port for IPv6")?,
-    ))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Account, Error> {
@@ -468,11 +422,6 @@ mod tests {
                 "{key}={value:?}: {error}"
             );
         }
-        assert_eq!(host_and_port("[::1]:25"), Ok(("::1".into(), 25)));
-        assert_eq!(
-            host_and_port("smtp.office365.us"),
-            Ok(("smtp.office365.us".into(), 587))
-        );
     }
 
     #[test]

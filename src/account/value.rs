@@ -1,0 +1,67 @@
+//! What the values of keys mean: a path, seconds, a host and its port.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::account::check;
+
+pub(super) fn path(value: &str) -> Result<PathBuf, String> {
+    if value.is_empty() {
+        Err("empty".into())
+    } else {
+        Ok(PathBuf::from(value))
+    }
+}
+
+/// Whole or decimal seconds. Not by way of `f64`: its parser and tables are 15 KB of a small program.
+pub(super) fn seconds(value: &str) -> Result<Duration, String> {
+    let parsed = || {
+        let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            return None;
+        }
+        let nanos = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+        Some(Duration::new(whole.parse().ok()?, nanos)).filter(|d| !d.is_zero())
+    };
+    parsed().ok_or_else(|| "takes seconds, more than 0".into())
+}
+
+/// `host`, `host:port`, `[2001:db8::1]:port`.
+pub(super) fn host_and_port(value: &str) -> Result<(String, u16), String> {
+    let default = 587;
+    let (host, port) = match value.strip_prefix('[').map(|v| v.split_once(']')) {
+        Some(Some((host, rest))) => (
+            host,
+            rest.strip_prefix(':')
+                .or(if rest.is_empty() { None } else { Some("?") }),
+        ),
+        Some(None) => return Err("a [ without its ]".into()),
+        None => value
+            .split_once(':')
+            .map_or((value, None), |(host, port)| (host, Some(port))),
+    };
+    check::host(host)?;
+    let port = port
+        .map_or(Ok(default), str::parse)
+        .ok()
+        .filter(|&port| port != 0);
+    Ok((
+        host.to_owned(),
+        port.ok_or("takes host or host:port, [address]:port for IPv6")?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_and_its_port() {
+        assert_eq!(host_and_port("[::1]:25"), Ok(("::1".into(), 25)));
+        assert_eq!(
+            host_and_port("smtp.office365.us"),
+            Ok(("smtp.office365.us".into(), 587))
+        );
+    }
+}

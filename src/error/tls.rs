@@ -1,0 +1,65 @@
+//! What rustls found wrong: whether it would go wrong again, and in which words.
+
+use crate::text::printable;
+
+/// Whether a handshake would fail again: for a certificate that time does not mend, or for want of a common TLS. Anything
+/// else may be one machine of many, something on the way, or a clock that is not set yet.
+pub(super) fn is_settled(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
+    use rustls::CertificateError as Bad;
+    match error {
+        rustls::Error::InvalidCertificate(bad) => !matches!(
+            bad,
+            Bad::Expired
+                | Bad::ExpiredContext { .. }
+                | Bad::NotValidYet
+                | Bad::NotValidYetContext { .. }
+        ),
+        rustls::Error::PeerIncompatible(_) => true,
+        rustls::Error::AlertReceived(alert) => {
+            matches!(
+                alert,
+                HandshakeFailure | ProtocolVersion | InsufficientSecurity
+            )
+        }
+        _ => false,
+    }
+}
+
+/// rustls tells when a certificate ended in seconds since 1970, which says nothing to people.
+pub(super) fn text(error: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let bare = match error {
+        rustls::Error::InvalidCertificate(ExpiredContext { .. }) => Expired,
+        rustls::Error::InvalidCertificate(NotValidYetContext { .. }) => NotValidYet,
+        // It may quote names out of a certificate.
+        _ => return printable(&error.to_string()),
+    };
+    rustls::Error::InvalidCertificate(bare).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use crate::error::Error;
+    use crate::stage::{ErrorKind, Stage};
+
+    #[test]
+    fn tls_is_settled_by_a_wrong_certificate_or_no_common_version() {
+        use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
+        for (error, permanent) in [
+            (Tls::InvalidCertificate(Bad::UnknownIssuer), true),
+            (Tls::InvalidCertificate(Bad::NotValidForName), true),
+            (Tls::InvalidCertificate(Bad::Expired), false),
+            (Tls::InvalidCertificate(Bad::NotValidYet), false),
+            (Tls::AlertReceived(Alert::ProtocolVersion), true),
+            (Tls::AlertReceived(Alert::InternalError), false),
+            (Tls::DecryptError, false),
+        ] {
+            let made = Error::io(Stage::Sender, io::Error::other(error.clone()));
+            assert_eq!(made.is_permanent(), permanent, "{error}");
+            assert_eq!(made.kind(), ErrorKind::Tls, "{error}");
+        }
+    }
+}
