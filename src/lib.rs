@@ -21,6 +21,8 @@ mod account;
 #[cfg(feature = "advice")]
 pub mod advice;
 mod background;
+#[cfg(feature = "capi")]
+mod c;
 mod crypto;
 mod date;
 mod der;

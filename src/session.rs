@@ -156,6 +156,15 @@ impl Session {
     /// ```
     pub fn send_raw(&mut self, envelope: &Envelope, message: impl Read) -> Result<Receipt, Error> {
         let total = Deadline::total(self.dialogue.timeouts());
+        self.send_raw_by(envelope, message, total)
+    }
+
+    pub(crate) fn send_raw_by(
+        &mut self,
+        envelope: &Envelope,
+        message: impl Read,
+        total: Deadline,
+    ) -> Result<Receipt, Error> {
         let route = envelope.route()?;
         self.dialogue
             .send(&route, envelope.content(), total, |out| copy(message, out))

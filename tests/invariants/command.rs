@@ -7,7 +7,7 @@
     clippy::indexing_slicing
 )]
 
-use crate::config::file::parse;
+use crate::file::parse;
 use crate::head::{Author, split};
 use crate::list;
 

@@ -1,7 +1,5 @@
 //! What is configured: the account for the library, the rest for the command.
 
-#[path = "../../account/file.rs"]
-pub(crate) mod file;
 pub(crate) mod judge;
 pub(crate) mod settings;
 mod sources;

@@ -19,6 +19,8 @@ mod deliver;
 mod doctor;
 mod exit;
 mod explain;
+#[path = "../../account/file.rs"]
+mod file;
 mod files;
 #[path = "../../message/head.rs"]
 mod head;

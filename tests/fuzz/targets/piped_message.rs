@@ -10,9 +10,4 @@ mod invariants;
 #[path = "../../../src/message/list.rs"]
 mod list;
 
-/// Where the command has it.
-mod config {
-    pub(crate) use crate::file;
-}
-
 libfuzzer_sys::fuzz_target!(|text: &[u8]| invariants::message(text));

@@ -9,8 +9,9 @@ use std::sync::Once;
 use zeroize::Zeroizing;
 
 use crate::common::Common;
-use crate::config::{file, settings};
+use crate::config::settings;
 use crate::exit::{self, Failure};
+use crate::file;
 use crate::files::{self, Unread};
 use crate::process;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::config::file::{self, Entry, Wrong};
 use crate::exit::Failure;
+use crate::file::{self, Entry, Wrong};
 
 pub(super) struct Edit<'a> {
     path: &'a Path,

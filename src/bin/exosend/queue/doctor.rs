@@ -11,8 +11,9 @@ use super::file;
 use super::list;
 use super::spool::{DROP, FAILED, Spool};
 use super::way;
+use crate::config::Config;
 use crate::config::settings::Mode;
-use crate::config::{Config, file as settings};
+use crate::file as settings;
 use crate::wrap::wrap;
 
 /// One thing that is as it should be, or the commands that mend it.
