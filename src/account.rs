@@ -6,6 +6,8 @@ pub(crate) mod cloud;
 pub(crate) mod file;
 mod keys;
 pub(crate) mod token;
+#[cfg(feature = "graph")]
+pub(crate) mod transport;
 mod value;
 
 use std::fmt;
@@ -15,7 +17,7 @@ use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
-use crate::account::cloud::Cloud;
+use crate::account::cloud::{Cloud, with_scheme};
 use crate::account::token::Slot;
 use crate::error::Error;
 use crate::timeouts::Timeouts;
@@ -52,6 +54,11 @@ pub struct Account {
     pub(crate) server: Option<(String, u16)>,
     pub(crate) authority: Option<String>,
     pub(crate) scope: Option<String>,
+    #[cfg(feature = "graph")]
+    pub(crate) transport: Transport,
+    /// Where it differs from the cloud's, as the three above.
+    #[cfg(feature = "graph")]
+    pub(crate) graph_endpoint: Option<String>,
     pub(crate) roots: Option<Arc<Roots>>,
     pub(crate) initial_response: InitialResponse,
     pub(crate) ehlo_name: Option<String>,
@@ -80,6 +87,25 @@ pub enum InitialResponse {
     Never,
 }
 
+/// How a message leaves. `Account::transport` chooses; nothing else does, for each promises something else.
+#[cfg(feature = "graph")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// SMTP with XOAUTH2, port 587.
+    #[default]
+    Smtp,
+    /// Microsoft Graph's `sendMail`, port 443: for tenants without SMTP AUTH, and networks without port 587.
+    ///
+    /// It promises less. The answer means that the message was taken for processing, see
+    /// [`Receipt::is_final`](crate::Receipt::is_final); an address that does not exist comes back as a bounce. A message
+    /// has 3,000,000 bytes at most. A copy goes to Sent Items, and the name in `From` is the directory's. Who gets the
+    /// message is read from its header, which is made to name the envelope's recipients and nobody else.
+    ///
+    /// The application needs the permission `Mail.Send` instead of `SMTP.SendAsApp`, scoped to the mailbox.
+    Graph,
+}
+
 impl Account {
     /// An account for a mailbox: its primary address or user principal name. It is the XOAUTH2 user, and the sender
     /// and `From` of every message that does not name another.
@@ -93,6 +119,10 @@ impl Account {
             server: None,
             authority: None,
             scope: None,
+            #[cfg(feature = "graph")]
+            transport: Transport::default(),
+            #[cfg(feature = "graph")]
+            graph_endpoint: None,
             roots: None,
             initial_response: InitialResponse::default(),
             ehlo_name: None,
@@ -259,19 +289,28 @@ impl Account {
 
     pub(crate) fn application(&self) -> Application<'_> {
         let authority = self.authority.as_deref().unwrap_or(self.cloud.authority());
-        let authority = authority.trim_end_matches('/');
-        let scheme = match authority.contains("://") {
-            true => "",
-            false => "https://",
-        };
+        let authority = with_scheme(authority);
         Application {
-            endpoint: format!("{scheme}{authority}/{}/oauth2/v2.0/token", self.tenant),
+            endpoint: format!("{authority}/{}/oauth2/v2.0/token", self.tenant),
             tenant: &self.tenant,
             client_id: &self.client_id,
-            scope: self.scope.as_deref().unwrap_or(self.cloud.scope()),
+            scope: self.scope.as_deref().unwrap_or(self.usual_scope()),
             roots: self.roots(),
             timeout: self.timeouts.token,
         }
+    }
+
+    #[cfg(feature = "graph")]
+    fn usual_scope(&self) -> &'static str {
+        match self.is_graph() {
+            true => self.cloud.graph_scope(),
+            false => self.cloud.scope(),
+        }
+    }
+
+    #[cfg(not(feature = "graph"))]
+    fn usual_scope(&self) -> &'static str {
+        self.cloud.scope()
     }
 
     /// What is trusted instead of the built-in roots.

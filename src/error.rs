@@ -3,6 +3,8 @@
 mod tls;
 
 use std::error::Error as StdError;
+#[cfg(feature = "graph")]
+use std::time::Duration;
 use std::{fmt, io};
 
 use crate::hint;
@@ -54,6 +56,8 @@ struct Inner {
     transient: bool,
     in_doubt: bool,
     message_id: Option<String>,
+    #[cfg(feature = "graph")]
+    retry_after: Option<Duration>,
     behind: Behind,
 }
 
@@ -121,13 +125,19 @@ impl Error {
         self.0.message_id.as_deref()
     }
 
+    /// How long the server wants nothing of us, where it says so: Microsoft Graph with 429 and 503.
+    #[cfg(feature = "graph")]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// What it most often means and what to do, where exosend knows.
     pub fn hint(&self) -> Option<&str> {
         self.0.behind.condition.map(table::words)
     }
 
     /// What it is known to mean.
-    #[cfg(any(test, feature = "advice"))]
+    #[cfg(any(test, feature = "advice", feature = "graph"))]
     pub(crate) fn condition(&self) -> Option<Condition> {
         self.0.behind.condition
     }
@@ -149,6 +159,8 @@ impl Error {
             transient: false,
             in_doubt: false,
             message_id: None,
+            #[cfg(feature = "graph")]
+            retry_after: None,
             behind: Behind::default(),
         }))
     }
@@ -327,6 +339,13 @@ impl Error {
     /// The same call may succeed later.
     pub(crate) fn transient(mut self) -> Self {
         self.0.transient = true;
+        self
+    }
+
+    /// `Retry-After`, if that was a number of seconds.
+    #[cfg(feature = "graph")]
+    pub(crate) fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.0.retry_after = pause.filter(|pause| *pause < Duration::MAX);
         self
     }
 

@@ -1,6 +1,8 @@
 //! What was seen to what it means: replies of our own server, failures of the network and of TLS.
 
 pub(crate) mod exchange;
+#[cfg(feature = "graph")]
+pub(crate) mod graph;
 pub(crate) mod table;
 
 use std::io;

@@ -32,6 +32,8 @@ mod error;
 #[doc(hidden)]
 #[path = "../tests/invariants/library.rs"]
 pub mod fuzzing;
+#[cfg(feature = "graph")]
+mod graph;
 mod hint;
 mod message;
 mod receipt;
@@ -51,6 +53,8 @@ mod token;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(feature = "graph")]
+pub use account::Transport;
 pub use account::cloud::Cloud;
 pub use account::{Account, InitialResponse};
 pub use error::Error;
@@ -93,6 +97,8 @@ const _: () = {
 pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error> {
     account.check()?;
     message.check()?;
+    #[cfg(feature = "graph")]
+    account.check_message(message)?;
     let total = timeouts::Deadline::total(&account.timeouts);
     let mut session = Session::connect(account, total)?; // token and connection side by side
     let receipt = session.send_by(message, total);

@@ -2,7 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod attachment;
-mod body;
+pub(crate) mod body;
 mod encode;
 pub(crate) mod envelope;
 #[cfg(any(feature = "graph", feature = "capi"))]
@@ -11,7 +11,7 @@ mod header;
 pub(crate) mod letter;
 #[cfg(any(feature = "graph", feature = "capi"))]
 pub(crate) mod list;
-#[cfg(feature = "capi")]
+#[cfg(any(feature = "graph", feature = "capi"))]
 pub(crate) mod octets;
 
 use std::fmt;

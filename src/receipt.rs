@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::reply::Reply;
 
-/// The server has taken the message for delivery.
+/// The server has taken the message for delivery, or, where it [is not final](Self::is_final), for processing.
 ///
 /// You get one from [`send_mail`](crate::send_mail), [`Session::send`](crate::Session::send) or
 /// [`Session::send_raw`](crate::Session::send_raw). Unless partial delivery was asked for, it stands for every
@@ -19,7 +19,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The reply to the final dot.
+    /// The reply to the final dot. Of Microsoft Graph the status of its answer, `202 accepted for processing`, with the
+    /// request's id.
     pub fn reply(&self) -> &Reply {
         &self.reply
     }
@@ -28,6 +29,13 @@ impl Receipt {
     /// [`send_raw`](crate::Session::send_raw), which does not read what it sends.
     pub fn message_id(&self) -> Option<&str> {
         self.message_id.as_deref()
+    }
+
+    /// Whether the server answers for the message from now on, for every recipient. Microsoft Graph has taken it for
+    /// processing only: it may find a recipient or the message wrong later, and says so in a bounce to the mailbox.
+    pub fn is_final(&self) -> bool {
+        // HTTP's word for that (RFC 9110 15.3.3), and none of SMTP's (RFC 5321 4.2.3).
+        self.reply.code() != 202
     }
 
     /// The recipients who were refused and get nothing. Empty unless partial delivery was asked for.

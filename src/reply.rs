@@ -60,6 +60,13 @@ impl Reply {
         self.class() == 5
     }
 
+    /// What another protocol's answer comes to.
+    #[cfg(feature = "graph")]
+    pub(crate) fn of(code: u16, line: String) -> Self {
+        let lines = vec![line];
+        Self { code, lines }
+    }
+
     /// The first digit. It alone decides what happens next: "clients [...] MUST be able to handle unlisted codes"
     /// by it (RFC 5321 4.3.2).
     pub(crate) fn class(&self) -> u16 {

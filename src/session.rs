@@ -7,12 +7,16 @@ use crate::account::Account;
 use crate::account::token::Pending;
 use crate::dial::Interrupt;
 use crate::error::Error;
+#[cfg(feature = "graph")]
+use crate::graph::{Graph, Text};
 use crate::message::Message;
 use crate::message::envelope::{Content, Envelope};
 use crate::receipt::{Receipt, Refusal};
 use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login;
 use crate::stage::ErrorKind;
+#[cfg(feature = "graph")]
+use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::Token;
 
@@ -42,7 +46,14 @@ use crate::token::Token;
 /// ```
 pub struct Session {
     mailbox: String,
-    dialogue: Dialogue,
+    way: Way,
+}
+
+/// How messages leave.
+enum Way {
+    Smtp(Dialogue),
+    #[cfg(feature = "graph")]
+    Graph(Graph),
 }
 
 impl Session {
@@ -64,6 +75,13 @@ impl Session {
 
     /// [`open`](Self::open) for an account that has been checked.
     pub(crate) fn connect(account: &Account, total: Deadline) -> Result<Self, Error> {
+        #[cfg(feature = "graph")]
+        if account.is_graph() {
+            return Ok(Self {
+                mailbox: account.mailbox().to_owned(),
+                way: Way::Graph(Graph::open(account, total)?),
+            });
+        }
         let kept = Token::kept(account);
         match (Self::log_in(account, total, kept.clone()), kept) {
             (Err(refused), Some(token))
@@ -95,8 +113,16 @@ impl Session {
         interrupt.disarm();
         let mailbox = account.mailbox().to_owned();
         let logged_in = secured.authenticate(&mailbox, &token, account.initial_response)?;
-        let dialogue = Dialogue::new(logged_in);
-        Ok(Self { mailbox, dialogue })
+        let way = Way::Smtp(Dialogue::new(logged_in));
+        Ok(Self { mailbox, way })
+    }
+
+    fn total(&self) -> Deadline {
+        Deadline::total(match &self.way {
+            Way::Smtp(dialogue) => dialogue.timeouts(),
+            #[cfg(feature = "graph")]
+            Way::Graph(graph) => &graph.account().timeouts,
+        })
     }
 
     /// Sends one message.
@@ -109,8 +135,7 @@ impl Session {
     /// message is made from cannot be read; [`Network`](ErrorKind::Network) and [`Protocol`](ErrorKind::Protocol),
     /// which may be [in doubt](Error::in_doubt).
     pub fn send(&mut self, message: &Message) -> Result<Receipt, Error> {
-        let timeouts = self.dialogue.timeouts();
-        let total = Deadline::total(timeouts);
+        let total = self.total();
         self.send_by(message, total)
     }
 
@@ -121,9 +146,13 @@ impl Session {
             maybe_8bit: false,
             international: letter.international.as_deref(),
         };
-        let sent = self
-            .dialogue
-            .send(&letter.route, content, total, |out| letter.write_to(out));
+        let sent = match &mut self.way {
+            Way::Smtp(dialogue) => {
+                dialogue.send(&letter.route, content, total, |out| letter.write_to(out))
+            }
+            #[cfg(feature = "graph")]
+            Way::Graph(graph) => graph.send(Text::of(&letter)?, total),
+        };
         match sent {
             Ok(receipt) => Ok(Receipt {
                 message_id: Some(letter.message_id),
@@ -155,7 +184,7 @@ impl Session {
     /// # Ok::<(), exosend::Error>(())
     /// ```
     pub fn send_raw(&mut self, envelope: &Envelope, message: impl Read) -> Result<Receipt, Error> {
-        let total = Deadline::total(self.dialogue.timeouts());
+        let total = self.total();
         self.send_raw_by(envelope, message, total)
     }
 
@@ -166,8 +195,12 @@ impl Session {
         total: Deadline,
     ) -> Result<Receipt, Error> {
         let route = envelope.route()?;
-        self.dialogue
-            .send(&route, envelope.content(), total, |out| copy(message, out))
+        let content = envelope.content();
+        match &mut self.way {
+            Way::Smtp(dialogue) => dialogue.send(&route, content, total, |out| copy(message, out)),
+            #[cfg(feature = "graph")]
+            Way::Graph(graph) => graph.send(Text::read(&route.to, content.size, message)?, total),
+        }
     }
 
     /// Asks whether the server would take a message, and sends none: MAIL and RCPT, then RSET. Returns the recipients it
@@ -191,9 +224,17 @@ impl Session {
     /// # Ok::<(), exosend::Error>(())
     /// ```
     pub fn probe(&mut self, envelope: &Envelope) -> Result<Vec<Refusal>, Error> {
-        let total = Deadline::total(self.dialogue.timeouts());
+        let total = self.total();
         let route = envelope.route()?;
-        self.dialogue.probe(&route, envelope.content(), total)
+        match &mut self.way {
+            Way::Smtp(dialogue) => dialogue.probe(&route, envelope.content(), total),
+            #[cfg(feature = "graph")]
+            Way::Graph(_) => Err(Error::input(
+                Stage::Account,
+                "transport",
+                "graph takes a message or none: there is nothing to ask beforehand",
+            )),
+        }
     }
 
     /// Whether the session has ended: each further message returns an error at once. After a refusal it goes on, after a
@@ -212,18 +253,25 @@ impl Session {
     /// # Ok::<(), exosend::Error>(())
     /// ```
     pub fn is_over(&self) -> bool {
-        self.dialogue.is_over()
+        match &self.way {
+            Way::Smtp(dialogue) => dialogue.is_over(),
+            #[cfg(feature = "graph")]
+            Way::Graph(graph) => graph.is_over(),
+        }
     }
 
     /// Says QUIT, and does not wait for the answer: every message has had its own. A session that is dropped does the same.
     pub fn quit(self) {
-        let timeouts = self.dialogue.timeouts();
-        let total = Deadline::total(timeouts);
+        let total = self.total();
         self.quit_by(total);
     }
 
     pub(crate) fn quit_by(self, total: Deadline) {
-        self.dialogue.quit(total);
+        match self.way {
+            Way::Smtp(dialogue) => dialogue.quit(total),
+            #[cfg(feature = "graph")]
+            Way::Graph(_) => {}
+        }
     }
 }
 
@@ -231,7 +279,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("mailbox", &self.mailbox)
-            .field("over", &self.dialogue.is_over())
+            .field("over", &self.is_over())
             .finish_non_exhaustive()
     }
 }

@@ -78,6 +78,9 @@ pub enum Stage {
     Accept,
     /// RSET between two messages.
     Reset,
+    /// The request to Microsoft Graph, from its connection to its answer.
+    #[cfg(feature = "graph")]
+    Graph,
 }
 
 impl fmt::Display for Stage {
@@ -98,6 +101,8 @@ impl fmt::Display for Stage {
             Stage::Body => "body",
             Stage::Accept => "accept",
             Stage::Reset => "reset",
+            #[cfg(feature = "graph")]
+            Stage::Graph => "graph",
         })
     }
 }

@@ -12,6 +12,8 @@ mod configure;
 mod exit_codes;
 #[path = "cli/explain.rs"]
 mod explain;
+#[path = "cli/graph.rs"]
+mod graph;
 #[path = "cli/manual.rs"]
 mod manual;
 #[path = "cli/recipients.rs"]

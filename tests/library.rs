@@ -10,6 +10,8 @@ mod credentials;
 mod deadlines;
 mod examples;
 mod faults;
+#[cfg(feature = "graph")]
+mod graph;
 mod injection;
 mod map;
 mod messages;

@@ -6,6 +6,7 @@ mod heads;
 #[path = "../src/message/list.rs"]
 mod list;
 mod lists;
+mod named;
 
 use crate::exchange;
 

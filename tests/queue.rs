@@ -2,6 +2,7 @@
 
 mod clock;
 mod drop;
+mod graph;
 mod office;
 mod pace;
 mod retry;

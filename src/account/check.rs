@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::account::{Account, Roots, variable};
+use crate::account::{Account, Roots, cloud, variable};
 use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
@@ -44,6 +44,10 @@ impl Account {
         if let Some(name) = &self.ehlo_name {
             ehlo_name(name).map_err(|what| wrong("ehlo_name", what))?;
         }
+        #[cfg(feature = "graph")]
+        if let Some(url) = &self.graph_endpoint {
+            cloud::url(url).map_err(|what| wrong("graph_endpoint", what))?;
+        }
         self.check_application()
     }
 
@@ -69,7 +73,7 @@ impl Account {
             ));
         }
         if let Some(url) = &self.authority {
-            authority(url).map_err(|what| wrong("authority", what))?;
+            cloud::url(url).map_err(|what| wrong("authority", what))?;
         }
         tls::can_judge()?;
         // While a token is in memory its credential is not needed, and may be out of reach: a daemon gives up its rights.
@@ -133,26 +137,6 @@ pub(crate) fn host(host: &str) -> Result<(), &'static str> {
         Ok(_) => Ok(()),
         Err(_) => Err("neither a host name nor an address"),
     }
-}
-
-fn authority(url: &str) -> Result<(), &'static str> {
-    let rest = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-        Some(_) => return Err("must begin with https://"),
-        None => url,
-    };
-    let host = rest.trim_end_matches('/');
-    if host.is_empty() || host.starts_with('/') {
-        return Err("no host in it");
-    }
-    // A user, a query or a fragment has no place in it and would change where the rest leads.
-    if !host
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
-    {
-        return Err("not a URL with host and path only");
-    }
-    Ok(())
 }
 
 /// A domain or an address literal (RFC 5321 4.1.1.1).

@@ -49,4 +49,51 @@ impl Cloud {
             Cloud::China => "https://partner.outlook.cn/.default",
         }
     }
+
+    #[cfg(feature = "graph")]
+    pub(super) fn graph(self) -> &'static str {
+        let scope = self.graph_scope();
+        scope.strip_suffix("/.default").unwrap_or(scope)
+    }
+
+    #[cfg(feature = "graph")]
+    pub(super) fn graph_scope(self) -> &'static str {
+        match self {
+            Cloud::Worldwide => "https://graph.microsoft.com/.default",
+            Cloud::GccHigh => "https://graph.microsoft.us/.default",
+            Cloud::Dod => "https://dod-graph.microsoft.us/.default",
+            Cloud::China => "https://microsoftgraph.chinacloudapi.cn/.default",
+        }
+    }
+}
+
+/// Where a request may go: by TLS, to a host and a path.
+pub(super) fn url(url: &str) -> Result<(), &'static str> {
+    let rest = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+        Some(_) => return Err("must begin with https://"),
+        None => url,
+    };
+    let host = rest.trim_end_matches('/');
+    if host.is_empty() || host.starts_with('/') {
+        return Err("no host in it");
+    }
+    // A user, a query or a fragment has no place in it and would change where the rest leads.
+    if !host
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
+    {
+        return Err("not a URL with host and path only");
+    }
+    Ok(())
+}
+
+/// Trailing slashes do not matter, and a missing scheme means https.
+pub(super) fn with_scheme(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    let scheme = match url.contains("://") {
+        true => "",
+        false => "https://",
+    };
+    format!("{scheme}{url}")
 }

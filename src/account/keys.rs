@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "graph")]
+use crate::account::Transport;
 use crate::account::cloud::Cloud;
 use crate::account::value::{host_and_port, path, seconds};
 use crate::account::{Account, InitialResponse, check, variable};
@@ -50,6 +52,20 @@ const KEYS: &[Key] = &[
         let known = Cloud::NAMES.iter().find(|(name, _)| *name == v);
         let (_, cloud) = known.ok_or("takes worldwide, gcc-high, dod or china")?;
         a.cloud = *cloud;
+        Ok(())
+    }),
+    #[cfg(feature = "graph")]
+    Key::plain("transport", |a, v| {
+        a.transport = match v {
+            "smtp" => Transport::Smtp,
+            "graph" => Transport::Graph,
+            _ => return Err("takes smtp or graph".into()),
+        };
+        Ok(())
+    }),
+    #[cfg(feature = "graph")]
+    Key::plain("graph_endpoint", |a, v| {
+        a.graph_endpoint = Some(v.to_owned());
         Ok(())
     }),
     Key::plain("server", |a, v| {
@@ -194,7 +210,7 @@ impl Account {
     /// flags. This is how a program reads a configuration of its own.
     ///
     /// A layer overrides the ones before it, key by key. A credential replaces the credential of a weaker layer, whichever
-    /// kind it is; a `cloud` replaces `server`, `authority` and `scope` of weaker layers.
+    /// kind it is; a `cloud` replaces `server`, `graph_endpoint`, `authority` and `scope` of weaker layers.
     ///
     /// The environment counts only as far as it is asked for: `EXOSEND_*` variables where they are one of the layers, the
     /// `AZURE_*` ones, as in [`from_env`](Self::from_env) and below all layers, where `azure` is true.
@@ -236,6 +252,10 @@ impl Account {
 
 fn find(key: &str) -> Result<&'static Key, Error> {
     KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
+        #[cfg(not(feature = "graph"))]
+        if matches!(key, "transport" | "graph_endpoint") {
+            return wrong(key, "built without feature graph");
+        }
         let known = nearest(key, Account::keys());
         wrong(key, format!("unknown key, did you mean `{known}`?"))
     })
@@ -310,6 +330,10 @@ fn settings(variables: &[Variable]) -> Vec<Setting<'_>> {
 fn apply(account: &mut Account, layer: &[Setting<'_>]) -> Result<(), Error> {
     if layer.iter().any(|setting| setting.key.name == CLOUD) {
         (account.server, account.authority, account.scope) = (None, None, None);
+        #[cfg(feature = "graph")]
+        {
+            account.graph_endpoint = None;
+        }
     }
     let mut credential: Option<&Setting<'_>> = None;
     for setting in layer {
@@ -366,6 +390,10 @@ mod tests {
             ("managed_identity", "true"),
             ("access_token", "t"),
             ("cloud", "gcc-high"),
+            #[cfg(feature = "graph")]
+            ("transport", "graph"),
+            #[cfg(feature = "graph")]
+            ("graph_endpoint", "https://g"),
             ("server", "h:25"),
             ("authority", "https://a"),
             ("scope", "s/.default"),
@@ -414,6 +442,7 @@ mod tests {
             ("ca_file", ""),
             ("ca_file", "/nowhere"),
             ("cloud", "moon"),
+            ("transport", "pigeon"),
             ("managed_identity", "yes"),
         ] {
             let error = Account::new("").set(key, value).unwrap_err();

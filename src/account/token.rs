@@ -63,9 +63,14 @@ impl Token {
     /// As [`fetch`](Self::fetch).
     pub fn get(account: &Account) -> Result<Self, Error> {
         account.check_application()?;
+        Self::get_by(account, Deadline::total(&account.timeouts))
+    }
+
+    /// [`get`](Self::get) for an account that has been checked.
+    pub(crate) fn get_by(account: &Account, total: Deadline) -> Result<Self, Error> {
         match Self::kept(account) {
             Some(token) => Ok(token),
-            None => renew(account, Deadline::total(&account.timeouts)),
+            None => renew(account, total),
         }
     }
 

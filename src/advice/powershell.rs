@@ -36,8 +36,17 @@ pub struct Setup<'a> {
     account: &'a Account,
     object_id: Option<String>,
     client_id: Option<String>,
-    classic: bool,
+    way: Way,
     undo: bool,
+}
+
+/// Who holds which permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Rbac,
+    Classic,
+    #[cfg(feature = "graph")]
+    Graph,
 }
 
 impl<'a> Setup<'a> {
@@ -47,7 +56,10 @@ impl<'a> Setup<'a> {
             account,
             object_id: None,
             client_id: None,
-            classic: account.cloud != Cloud::Worldwide,
+            way: match account.cloud {
+                Cloud::Worldwide => Way::Rbac,
+                _ => Way::Classic,
+            },
             undo: false,
         }
     }
@@ -71,7 +83,19 @@ impl<'a> Setup<'a> {
 
     /// By `SMTP.SendAsApp` in Entra and full access to the mailbox, instead of App RBAC.
     pub fn classic(mut self, classic: bool) -> Self {
-        self.classic |= classic;
+        if classic {
+            self.way = Way::Classic;
+        }
+        self
+    }
+
+    /// For Microsoft Graph: the role `Application Mail.Send` by App RBAC, for this mailbox and no other. In Entra the
+    /// permission of that name sends as anybody.
+    #[cfg(feature = "graph")]
+    pub fn graph(mut self, graph: bool) -> Self {
+        if graph {
+            self.way = Way::Graph;
+        }
         self
     }
 
@@ -96,11 +120,15 @@ impl<'a> Setup<'a> {
             _ => self.account.clone(),
         };
         let lines = Lines::new(&named, self.object_id.as_deref())?;
-        Ok(lines.fill(match (self.classic, self.undo) {
-            (false, false) => RBAC,
-            (false, true) => UNDO_RBAC,
-            (true, false) => CLASSIC,
-            (true, true) => UNDO_CLASSIC,
+        Ok(lines.fill(match (self.way, self.undo) {
+            (Way::Rbac, false) => RBAC,
+            (Way::Rbac, true) => UNDO_RBAC,
+            (Way::Classic, false) => CLASSIC,
+            (Way::Classic, true) => UNDO_CLASSIC,
+            #[cfg(feature = "graph")]
+            (Way::Graph, false) => GRAPH,
+            #[cfg(feature = "graph")]
+            (Way::Graph, true) => UNDO_GRAPH,
         }))
     }
 }
@@ -193,9 +221,41 @@ Remove-ServicePrincipal -Identity {client}
 # API permissions, SMTP.SendAsApp, Remove permission.
 ";
 
+#[cfg(feature = "graph")]
+const GRAPH: &str = "\
+# Microsoft Graph by App RBAC: Exchange holds the permission. Give the application none in Entra:
+# there Mail.Send sends as every mailbox, and no scope narrows it.
+# To be run by a member of the role group Organization Management.
+{head}
+{object_help}# Makes the application known to Exchange, unless it is.
+New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
+
+# Once for each organization, before its first role assignment.
+if ((Get-OrganizationConfig).IsDehydrated) { Enable-OrganizationCustomization }
+
+# Lets it send, as this mailbox and no other.
+New-ManagementScope -Name {graph} -RecipientRestrictionFilter {filter}
+New-ManagementRoleAssignment -Name {graph} -Role 'Application Mail.Send' -App {client} -CustomResourceScope {graph}
+
+# InScope: True means done. The servers know 30 minutes after the last try, or within 2 hours.
+Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}
+";
+
+#[cfg(feature = "graph")]
+const UNDO_GRAPH: &str = "\
+# Takes the permission for Microsoft Graph back.
+{head}
+# The permission for this mailbox.
+Remove-ManagementRoleAssignment -Identity {graph}
+Remove-ManagementScope -Identity {graph}
+
+# Only if this application sends from no other mailbox, nor by SMTP.
+Remove-ServicePrincipal -Identity {client}
+";
+
 /// What the commands are filled in with, each value quoted.
 pub(crate) struct Lines {
-    values: [(&'static str, String); 10],
+    values: [(&'static str, String); 11],
 }
 
 impl Lines {
@@ -237,7 +297,14 @@ impl Lines {
                     sure("object_id", quote(object_id.unwrap_or(NO_OBJECT_ID)))?,
                 ),
                 ("mailbox", sure("mailbox", quote(mailbox))?),
-                ("scope", sure("mailbox", quote(&scope_name(mailbox)))?),
+                (
+                    "scope",
+                    sure("mailbox", quote(&scope_name("exosend", mailbox)))?,
+                ),
+                (
+                    "graph",
+                    sure("mailbox", quote(&scope_name("exosend graph", mailbox)))?,
+                ),
                 ("filter", sure("mailbox", quote(&filter))?),
             ],
         })
@@ -245,9 +312,11 @@ impl Lines {
 
     /// The scripts' line that begins with this cmdlet, or a command that no script has; filled in.
     pub(crate) fn command(&self, text: &str) -> String {
-        let mut lines = [HEAD, RBAC, CLASSIC, UNDO_RBAC, UNDO_CLASSIC]
-            .into_iter()
-            .flat_map(str::lines);
+        let scripts = [HEAD, RBAC, CLASSIC, UNDO_RBAC, UNDO_CLASSIC];
+        let scripts = scripts.into_iter();
+        #[cfg(feature = "graph")]
+        let scripts = scripts.chain([GRAPH]);
+        let mut lines = scripts.flat_map(str::lines);
         self.fill(lines.find(|line| line.starts_with(text)).unwrap_or(text))
     }
 
@@ -273,13 +342,13 @@ impl Lines {
 }
 
 /// Exchange takes names of 64 characters, and each is there once.
-fn scope_name(mailbox: &str) -> String {
-    let name = format!("exosend {mailbox}");
+fn scope_name(whose: &str, mailbox: &str) -> String {
+    let name = format!("{whose} {mailbox}");
     if name.chars().count() <= 64 {
         return name;
     }
     let digest = hex(&sha256(mailbox.as_bytes()));
-    format!("exosend {}", digest.get(..32).unwrap_or(&digest))
+    format!("{whose} {}", digest.get(..32).unwrap_or(&digest))
 }
 
 #[cfg(test)]
@@ -312,8 +381,9 @@ mod tests {
     #[test]
     fn names_that_are_too_long_are_told_apart() {
         let (one, two) = ("a".repeat(60) + "@x.org", "a".repeat(60) + "@y.org");
-        assert_ne!(scope_name(&one), scope_name(&two));
-        assert!(scope_name(&one).len() <= 64);
-        assert_eq!(scope_name("robot@contoso.com"), "exosend robot@contoso.com");
+        let name = |mailbox: &str| scope_name("exosend", mailbox);
+        assert_ne!(name(&one), name(&two));
+        assert!(name(&one).len() <= 64);
+        assert_eq!(name("robot@contoso.com"), "exosend robot@contoso.com");
     }
 }

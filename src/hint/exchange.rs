@@ -201,6 +201,20 @@ mod tests {
             UnknownIssuer,
             OtherName,
             NotOnAzure,
+            #[cfg(feature = "graph")]
+            GraphAccess,
+            #[cfg(feature = "graph")]
+            GraphMailbox,
+            #[cfg(feature = "graph")]
+            GraphToken,
+            #[cfg(feature = "graph")]
+            GraphTooLarge,
+            #[cfg(feature = "graph")]
+            GraphThrottled,
+            #[cfg(feature = "graph")]
+            NotGraph,
+            #[cfg(feature = "graph")]
+            GraphUnreachable,
         ];
         for (condition, codes) in ALL {
             let told = rows().any(|(of, ..)| of == *condition);

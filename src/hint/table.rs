@@ -315,6 +315,31 @@ conditions! {
     OtherName
     "the certificate is for another name: use the name it was made for in `server`"
 }
+// Microsoft Graph: facts.md, "Graph".
+#[cfg(feature = "graph")] {
+    GraphAccess
+    "the application may not send as this mailbox by Microsoft Graph: exosend setup --graph prints the commands that let it \
+     (role Application Mail.Send, scoped to the mailbox), which take 30 minutes to 2 hours"
+
+    GraphMailbox
+    "Microsoft Graph finds no such mailbox in Exchange Online: check `mailbox`, that it has a licence or is shared, and `cloud`"
+
+    GraphToken
+    "Microsoft Graph does not take the token: check `scope` (unset is right), `cloud`, and this machine's clock (date -u)"
+
+    GraphTooLarge
+    "a message by Microsoft Graph has 3,000,000 bytes at most, some 2.2 MB of files: send a link instead, or by SMTP \
+     (transport = smtp), which takes 35 MB"
+
+    GraphThrottled
+    "too many requests to Microsoft Graph, or at once: wait as long as it says, and send one message after another"
+
+    NotGraph
+    "what answers is not Microsoft Graph: check for a proxy or a portal that wants a login, and `graph_endpoint`"
+
+    GraphUnreachable
+    "Microsoft Graph cannot be reached: allow outgoing TCP to port 443, or set HTTPS_PROXY, and check `graph_endpoint`"
+}
 }
 
 /// `what it means: what to do`.

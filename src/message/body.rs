@@ -10,7 +10,7 @@ use crate::message::header;
 use crate::stage::Stage;
 
 /// A part: its header fields, and its content or the parts within.
-pub(super) struct Part<'m> {
+pub(crate) struct Part<'m> {
     head: String,
     content: Content<'m>,
 }
@@ -114,7 +114,7 @@ impl<'m> Part<'m> {
         }
     }
 
-    pub(super) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         self.pieces(&mut |piece| match piece {
             Piece::Bytes(bytes) => out.write_all(bytes),
             Piece::Text(text, encoding) => encoding.write(text, out),
@@ -123,7 +123,7 @@ impl<'m> Part<'m> {
     }
 
     /// The length of what `write_to` writes. Attachments are not read for it.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         let mut counter = Counter(0);
         // A counter does not fail.
         let _ = self.pieces(&mut |piece| match piece {

@@ -183,6 +183,15 @@ fn letters(text: &[u8]) -> Vec<u8> {
     letters.take(16).map(u8::to_ascii_lowercase).collect()
 }
 
+/// Whether two spell the same address: in whichever case, with the root's dot, with quotes that may be left out.
+fn is_same(one: &str, other: &str) -> bool {
+    let bare = |spec: &str| {
+        let spec = spec.strip_suffix('.').unwrap_or(spec);
+        spec.replace(['"', '\\'], "").to_ascii_lowercase()
+    };
+    bare(one) == bare(other)
+}
+
 fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }
@@ -400,6 +409,65 @@ impl Head {
     /// Takes out what no recipient is to see.
     pub(crate) fn remove_bcc(&mut self) {
         self.fields.retain(|field| !field.is_bcc());
+    }
+
+    /// Makes To, Cc and Bcc name these recipients and nobody else, for a server that has no envelope.
+    ///
+    /// Who is in To or Cc and not among them goes to X-Exosend-To, where no server looks; whoever is among them and in
+    /// neither is named in Bcc. The Resent fields go, from which a server might read others. Fails where a list cannot be
+    /// read, or somebody cannot be named.
+    pub(crate) fn name_only(&mut self, recipients: &[String]) -> Result<(), String> {
+        if let Some(other) = recipients.iter().find(|to| !to.is_ascii()) {
+            let what = "an address that is not ASCII has no place in a header without SMTPUTF8";
+            return Err(format!("`{other}`: {what}"));
+        }
+        let is_resent = |field: &Field| field.name.to_ascii_lowercase().starts_with("resent-");
+        self.fields.retain(|field| !is_resent(field));
+        let (mut unnamed, mut gone) = (recipients.to_vec(), Vec::new());
+        for name in ["To", "Cc"] {
+            let fields = self.fields.iter().filter(|field| field.is(name));
+            let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
+            if let Some(what) = wrong.concat().first() {
+                return Err(what.clone());
+            }
+            let mut named = Vec::new();
+            for mailbox in mailboxes.concat() {
+                match recipients.iter().find(|to| is_same(to, &mailbox.spec)) {
+                    Some(to) => named.push(mailbox.without_at(to)),
+                    None if mailbox.spec.is_empty() => {}
+                    None => gone.push(mailbox.without_at(&mailbox.spec)),
+                }
+            }
+            unnamed.retain(|to| named.iter().all(|mailbox| mailbox.spec != *to));
+            self.put(name, &named);
+        }
+        let unnamed: Vec<_> = unnamed.iter().map(|to| Mailbox::new("", to)).collect();
+        self.put("Bcc", &unnamed);
+        self.put("X-Exosend-To", &gone);
+        let from = self.get("From").map(|text| list::author(&text));
+        if let Some(from) = from.filter(|from| from.name.contains('@')) {
+            self.put("From", &[from.without_at(&from.spec)]);
+        }
+        let (found, _) = self.recipients();
+        let is_named = |to: &String| found.iter().any(|mailbox| mailbox.spec == *to);
+        match recipients.iter().find(|to| !is_named(to)) {
+            Some(to) => Err(format!("`{to}`: no header field can name it")),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a list where the first field of that name is, and takes the others out; all of them for an empty list.
+    fn put(&mut self, name: &str, mailboxes: &[Mailbox]) {
+        let written: Vec<_> = mailboxes.iter().map(Mailbox::written).collect();
+        let value = format!(" {}", written.join(",\r\n ")).into_bytes();
+        let mut value = Some(value).filter(|_| !written.is_empty());
+        self.fields.retain_mut(|field| {
+            !field.is(name) || value.take().map(|value| field.value = value).is_some()
+        });
+        if let Some(value) = value {
+            let name = name.to_owned();
+            self.fields.push(Field { name, value });
+        }
     }
 
     /// Says what a body of more than ASCII is, if nothing was said.

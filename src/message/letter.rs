@@ -35,8 +35,8 @@ pub(crate) struct Letter<'m> {
     pub(crate) message_id: String,
     /// The first address in its headers that is not ASCII, and so needs SMTPUTF8 (RFC 6531).
     pub(crate) international: Option<String>,
-    head: String,
-    body: Part<'m>,
+    pub(crate) head: String,
+    pub(crate) body: Part<'m>,
 }
 
 impl Letter<'_> {

@@ -43,9 +43,22 @@ impl Mailbox {
         }
     }
 
+    /// The same name for an address, without the `@` that a reader could take for another address, and for which Graph
+    /// refuses an author (facts.md, "Graph").
+    pub(crate) fn without_at(&self, spec: &str) -> Self {
+        let name = match self.name.contains("=?") {
+            true => self.name.clone(),
+            false => self.name.replace('@', " at "),
+        };
+        let spec = spec.to_owned();
+        Self { name, spec }
+    }
+
     /// As it stands in a list, whatever stands behind it.
     pub(crate) fn written(&self) -> String {
-        let stands_alone = self.spec.contains('@') || is_surely_a_user(&self.spec);
+        // mail-parser takes the quotes for a name where no bracket stands before them.
+        let is_plain = self.spec.contains('@') && !self.spec.starts_with('"');
+        let stands_alone = is_plain || is_surely_a_user(&self.spec);
         match self.name.as_str() {
             "" if stands_alone => self.spec.clone(),
             "" => format!("<{}>", self.spec),

@@ -122,9 +122,15 @@ impl Answer {
         }
     }
 
+    /// Whether it says that it is JSON, as all of Microsoft's do.
+    #[cfg(feature = "graph")]
+    pub(crate) fn is_json(&self) -> bool {
+        self.content_type.starts_with("application/json")
+    }
+
     /// A portal, a proxy or a broken server answered. Its text is not quoted beyond an HTML title: a truncated answer
     /// holds most of a token.
-    fn what_instead_of_json(&self) -> String {
+    pub(crate) fn what_instead_of_json(&self) -> String {
         let Self {
             status,
             content_type,
@@ -166,7 +172,7 @@ pub(crate) struct Withheld<'s> {
 impl Withheld<'_> {
     /// As it is, and as the form carried it: a proxy's page may show the request. Of a text that has it in another dress
     /// nothing is left.
-    fn cut_from(&self, text: &str) -> String {
+    pub(crate) fn cut_from(&self, text: &str) -> String {
         let encoded = form(&[("", self.secret.expose())]);
         let cut = match self.secret.expose() {
             "" => text.to_owned(),
@@ -225,6 +231,8 @@ mod tests {
             challenge: None,
             date: None,
             retry_after: None,
+            #[cfg(feature = "graph")]
+            request_id: None,
             body: body.as_bytes().to_vec().into(),
         }
     }

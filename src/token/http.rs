@@ -27,6 +27,7 @@ use crate::timeouts::Deadline;
 use crate::tls::{self, Stream};
 use crate::token::{Failure, proxy};
 
+pub(crate) const USER_AGENT: &str = concat!("exosend/", env!("CARGO_PKG_VERSION"));
 /// A token is some 2 KB, an error of Entra under 1 KB.
 const MAX_ANSWER: u64 = 64 * 1024;
 /// What is asked on this machine is there at once, or not at all.
@@ -34,15 +35,18 @@ const LOCAL_CONNECT: Duration = Duration::from_secs(3);
 
 /// What came back.
 pub(crate) struct Answer {
-    pub(super) status: u16,
-    pub(super) content_type: String,
-    pub(super) location: Option<String>,
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) location: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
     /// `WWW-Authenticate`.
     pub(super) challenge: Option<String>,
     /// When it was sent, by the clock of who sent it.
     pub(super) date: Option<String>,
-    pub(super) body: Zeroizing<Vec<u8>>,
+    /// What support looks a request up by.
+    #[cfg(feature = "graph")]
+    pub(crate) request_id: Option<String>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
 /// What is asked.
@@ -54,7 +58,7 @@ pub(super) struct Question {
 }
 
 /// Whom it is asked, and how errors call the way there.
-pub(super) struct Client {
+pub(crate) struct Client {
     host: String,
     port: u16,
     /// Without TLS it stays on this machine.
@@ -64,6 +68,21 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// How errors call the way there.
+    #[cfg(feature = "graph")]
+    pub(crate) fn way(&self) -> &str {
+        &self.way
+    }
+
+    /// The `Host` of a request (RFC 9110 7.2).
+    #[cfg(feature = "graph")]
+    pub(crate) fn authority(&self) -> String {
+        match self.port {
+            443 => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        }
+    }
+
     /// Asks, and reads the answer, whatever its status. The deadline is the connection's: it holds for a proxy's answer and
     /// for each byte of it, too.
     pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
@@ -80,7 +99,8 @@ impl Client {
         Ok(answer)
     }
 
-    fn connect(&self, deadline: Deadline) -> Result<Box<dyn Stream>, Error> {
+    /// A connection there, whose deadline is this one until it is moved.
+    pub(crate) fn connect(&self, deadline: Deadline) -> Result<Box<dyn Stream>, Error> {
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host(), proxy.port()),
             None => (self.host.as_str(), self.port),
@@ -128,7 +148,7 @@ fn agent(stream: Box<dyn Stream>, is_tls: bool) -> Agent {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
-        .user_agent(concat!("exosend/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .build();
     let line = Line {
         stream: Mutex::new(stream),
@@ -237,25 +257,34 @@ impl Answer {
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER as usize + 1));
         let content = response.body_mut().with_config().limit(MAX_ANSWER);
         content.reader().read_to_end(&mut body)?;
-        let header = |name| {
-            let value = response.headers().get(name)?;
-            value.to_str().ok().map(printable)
-        };
-        Ok(Self {
-            status: response.status().as_u16(),
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        Ok(Self::of(response.status().as_u16(), header, body))
+    }
+
+    /// Of its parts; a name of a field is in small letters.
+    pub(crate) fn of<'h>(
+        status: u16,
+        header: impl Fn(&str) -> Option<&'h str>,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Self {
+        let header = |name| header(name).map(printable);
+        Self {
+            status,
             content_type: header("content-type").unwrap_or_default(),
             location: header("location"),
             retry_after: header("retry-after")
                 .map(|s| s.trim().parse().map_or(Duration::MAX, Duration::from_secs)),
             challenge: header("www-authenticate"),
             date: header("date"),
+            #[cfg(feature = "graph")]
+            request_id: header("request-id"),
             body,
-        })
+        }
     }
 }
 
-/// To Entra: by TLS, the certificate verified against the given roots or the built-in ones.
-pub(super) fn secure(
+/// To Entra, and to Graph: by TLS, the certificate verified against the given roots or the built-in ones.
+pub(crate) fn secure(
     endpoint: &str,
     roots: Option<&[CertificateDer<'static>]>,
 ) -> Result<Client, Error> {

@@ -59,14 +59,18 @@ impl Machine {
         } else {
             "log = none\n"
         };
+        let server = if more.contains("server =") {
+            String::new()
+        } else {
+            format!("server = localhost:{}\n", exchange.port())
+        };
         let text = format!(
-            "mailbox = {}\ntenant = {}\nclient_id = {}\nclient_secret = '{}'\nserver = localhost:{}\nauthority = {}\n\
+            "mailbox = {}\ntenant = {}\nclient_id = {}\nclient_secret = '{}'\n{server}authority = {}\n\
              ca_file = {}\n{more}\n{timeout}{log}",
             exchange.mailbox(),
             exchange.tenant(),
             exchange.client_id(),
             exchange.client_secret(),
-            exchange.port(),
             exchange.authority(),
             self.path("ca.pem").display(),
         );

@@ -16,4 +16,18 @@ impl Exchange {
             .scope(self.scope())
             .root_certificates(self.ca_pem())
     }
+
+    /// The same by Microsoft Graph; its SMTP port is one where nobody listens.
+    #[cfg(feature = "graph")]
+    pub fn graph_account(&self) -> Account {
+        Account::new(self.mailbox())
+            .tenant(self.tenant())
+            .client_id(self.client_id())
+            .client_secret(self.client_secret())
+            .transport(exosend::Transport::Graph)
+            .graph_endpoint(self.graph_endpoint())
+            .server(self.host(), 9)
+            .authority(self.authority())
+            .root_certificates(self.ca_pem())
+    }
 }

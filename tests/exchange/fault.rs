@@ -156,6 +156,8 @@ pub(super) struct Ends {
     pub(super) tcp: Option<(u64, End)>,
     /// Of TCP, sent by the token side.
     pub(super) entra: Option<(u64, End)>,
+    /// Of TCP, sent by Graph.
+    pub(super) graph: Option<(u64, End)>,
 }
 
 /// How bytes are written: so many at a time, with a rest before each piece.

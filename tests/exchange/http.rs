@@ -21,6 +21,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The fields of the form; of the query, if the body is none.
     pub form: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -81,6 +83,8 @@ impl Requests {
         let media_type = request.header("Content-Type").unwrap_or_default();
         if media_type.starts_with("application/x-www-form-urlencoded") {
             request.form = fields(&String::from_utf8_lossy(&body));
+        } else {
+            request.body = body;
         }
         Some(request)
     }
@@ -111,6 +115,7 @@ fn parse(input: &[u8]) -> Result<Option<(Request, usize)>, httparse::Error> {
             .map(|h| (h.name.to_owned(), text(h.value)))
             .collect(),
         form: fields(query),
+        body: Vec::new(),
     };
     Ok(Some((request, head)))
 }

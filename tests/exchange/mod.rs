@@ -50,6 +50,7 @@ mod config;
 mod entra;
 mod fault;
 mod federated;
+mod graph;
 mod http;
 mod identity;
 mod random;
@@ -65,6 +66,7 @@ pub struct Exchange {
     smtp: Server,
     entra: Server,
     machine: OnceLock<Server>,
+    graph: OnceLock<Server>,
 }
 
 impl Exchange {
@@ -94,6 +96,7 @@ impl Exchange {
             record: Mutex::default(),
             smtp_flights: AtomicUsize::new(0),
             token_flights: AtomicUsize::new(0),
+            graph_flights: AtomicUsize::new(0),
             server_bytes: AtomicU64::new(0),
             client_bytes: AtomicU64::new(0),
         });
@@ -104,6 +107,7 @@ impl Exchange {
                 entra::serve(channel, &for_entra);
             }),
             machine: OnceLock::new(),
+            graph: OnceLock::new(),
             shared,
         }
     }

@@ -39,6 +39,7 @@ impl Exchange {
         record.delivered.clear();
         record.transcript.clear();
         record.token_requests.clear();
+        record.graph_requests.clear();
     }
 
     /// Requests to the token endpoint, without their secrets.
@@ -139,6 +140,7 @@ pub(super) struct Record {
     pub(super) assertions: Vec<String>,
     pub(super) assertion_ids: HashSet<String>,
     pub(super) identity_requests: Vec<Request>,
+    pub(super) graph_requests: Vec<Request>,
     pub(super) arc_keys: Vec<ArcKey>,
     pub(super) issued: Vec<Issued>,
 }

@@ -21,6 +21,7 @@ pub(super) struct Shared {
     pub(super) record: Mutex<Record>,
     pub(super) smtp_flights: AtomicUsize,
     pub(super) token_flights: AtomicUsize,
+    pub(super) graph_flights: AtomicUsize,
     pub(super) server_bytes: AtomicU64,
     pub(super) client_bytes: AtomicU64,
 }
@@ -34,6 +35,7 @@ pub(super) struct Orders {
     pub(super) ends: Ends,
     pub(super) federated: FederatedTokens,
     pub(super) identity_answers: Sequence<Answer>,
+    pub(super) graph_answers: Sequence<Answer>,
 }
 
 impl Shared {

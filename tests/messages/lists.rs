@@ -53,8 +53,8 @@ fn what_people_and_programs_write() {
             "ann@x.org (Ann, (really) \\) Other)",
             "\"Ann, (really) ) Other\" <ann@x.org>\n",
         ),
-        ("\"an\r\n n\"@x.org", "\"an n\"@x.org\n"),
-        ("\"a b@c,\"@x.org", "\"a b@c,\"@x.org\n"),
+        ("\"an\r\n n\"@x.org", "<\"an n\"@x.org>\n"),
+        ("\"a b@c,\"@x.org", "<\"a b@c,\"@x.org>\n"),
         (
             "ann@[IPv6:2001:db8::1], b@[192.0.2.7]",
             "ann@[IPv6:2001:db8::1]\nb@[192.0.2.7]\n",

@@ -299,6 +299,25 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
             ExchangePowerShell,
             &["Set-Mailbox -Identity {mailbox} -MessageCopyForSMTPClientSubmissionEnabled $false"],
         ),
+        #[cfg(feature = "graph")]
+        GraphAccess => (
+            ExchangePowerShell,
+            &[
+                "Test-ServicePrincipalAuthorization",
+                "New-ManagementRoleAssignment -Name {graph}",
+            ],
+        ),
+        #[cfg(feature = "graph")]
+        GraphMailbox => (ExchangePowerShell, &[SHOW_MAILBOX]),
+        #[cfg(feature = "graph")]
+        GraphToken => (Shell, &["date -u"]),
+        #[cfg(feature = "graph")]
+        GraphTooLarge | GraphThrottled => (Shell, &[]),
+        #[cfg(feature = "graph")]
+        NotGraph | GraphUnreachable => (
+            Shell,
+            &["curl -sS -o /dev/null -w '%{http_code}\\n' {graph_url}"],
+        ),
         EntraBusy | ExchangeBusy | TooManyConnections | TooFast | Idle => (Shell, &[AGAIN]),
         NotEntra | EntraUnreachable => (Shell, &[CURL]),
         Unanswered | NobodyListens | Unreachable => (Shell, &[TRY]),

@@ -63,7 +63,8 @@ impl Context<'_> {
             Place::Shell => Some(
                 text.replace("{host}", &shell(account.host())?)
                     .replace("{port}", &account.port().to_string())
-                    .replace("{endpoint}", &shell(&account.application().endpoint)?),
+                    .replace("{endpoint}", &shell(&account.application().endpoint)?)
+                    .replace("{graph_url}", &shell(&graph_of(account))?),
             ),
             Place::Configuration | Place::Portal => Some(
                 text.replace("{scope}", cloud.scope())
@@ -72,4 +73,14 @@ impl Context<'_> {
             ),
         }
     }
+}
+
+#[cfg(feature = "graph")]
+fn graph_of(account: &Account) -> String {
+    account.graph()
+}
+
+#[cfg(not(feature = "graph"))]
+fn graph_of(_: &Account) -> String {
+    String::new()
 }

@@ -27,7 +27,8 @@ pub(crate) fn complete(
     recipients: &mut Recipients<'_>,
 ) -> Option<String> {
     let (mailbox, settings) = (config.account.mailbox(), &config.settings);
-    if settings.rewrite_to {
+    // Graph sends to whom To names; where that is a user, it would be shown nobody.
+    if settings.rewrite_to || config.by_graph {
         head.rewrite_recipients(&mut |mailbox| {
             let user = here.user(&mailbox.spec)?;
             let specs = recipients

@@ -38,6 +38,8 @@ pub(crate) const CREDENTIALS: [&str; 6] = [
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) account: Account,
+    /// The account's `transport` is `graph`.
+    pub(crate) by_graph: bool,
     pub(crate) settings: Settings,
     /// The account's `timeout`.
     pub(crate) patience: Duration,
@@ -69,6 +71,8 @@ impl Config {
         let cache = all.rfind(|setting| setting.key == "token_cache");
         let no_cache = cache.is_some_and(|setting| setting.value.as_str() == "none")
             || process::longest_file() < LONGEST_CACHE;
+        let transport = layers.iter().flatten().rfind(|set| set.key == "transport");
+        let by_graph = transport.is_some_and(|set| set.value.as_str() == "graph");
         let timeout = layers.iter().flatten().rfind(|set| set.key == "timeout");
         let timeout = timeout.and_then(|set| set.value.parse().ok());
         let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -77,6 +81,7 @@ impl Config {
         }
         let config = Self {
             account: account(&layers)?,
+            by_graph,
             settings,
             patience: timeout.unwrap_or(Duration::from_secs(3600)),
             origins,

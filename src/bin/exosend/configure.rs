@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
 use zeroize::Zeroizing;
 
@@ -64,7 +65,8 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         code => {
             if code == exit::NO_PERMISSION {
                 say("\nIf nobody has let the application into the mailbox yet, this does:\n")?;
-                let script = setup::script(&Config::load(common)?, false, false, None)?;
+                let config = Config::load(common)?;
+                let script = setup::script(&config, Setup::new(&config.account), None)?;
                 say(script.trim_end())?;
             }
             // All has been said: no line on stderr as for a message that failed.

@@ -21,6 +21,7 @@ pub(crate) fn deliver(
     envelope: &Envelope,
     mut send: impl FnMut(&mut Session) -> Result<exosend::Receipt, Error>,
 ) -> Result<Outcome, Failure> {
+    config.account.check_envelope(envelope)?;
     let turn = Turn::wait(config)?;
     let learn = |error: Error| {
         turn.iter().for_each(|turn| turn.learn(&error));

@@ -132,6 +132,7 @@ exosend setup: prints the PowerShell that lets this application send as this
 mailbox, filled in for both; it changes nothing
 
  --classic        by SMTP.SendAsApp and full access, instead of App RBAC
+ --graph          for transport = graph: Application Mail.Send, by App RBAC
  --undo           the commands that take it back
  --object-id ID   of the Enterprise application; a token tells it, if one can
                   be had

@@ -202,6 +202,7 @@ fn send(
     let (message, everybody) = options.message(common, config.settings.partial, reached)?;
     facts.to = everybody;
     let envelope = envelope(config, facts)?;
+    config.account.check_message(&message)?;
     let outcome = deliver(config, common, &envelope, |session| session.send(&message))?;
     if let Outcome::Sent(receipt) = &outcome {
         facts.message_id = receipt.message_id().map(str::to_owned);

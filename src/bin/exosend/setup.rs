@@ -12,7 +12,7 @@ use crate::out::{say, say_json};
 use crate::{help, logger};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
-    let (mut classic, mut undo, mut object_id) = (false, false, None);
+    let (mut classic, mut graph, mut undo, mut object_id) = (false, false, false, None);
     while let Some(argument) = parser.next()? {
         if let Some(shared) = Shared::of(&argument) {
             common.take(shared, &mut parser)?;
@@ -20,6 +20,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
         }
         match argument {
             Arg::Long("classic") => classic = true,
+            Arg::Long("graph") => graph = true,
             Arg::Long("undo") => undo = true,
             Arg::Long("object-id") => object_id = Some(common::text(parser.value()?)?),
             Arg::Long("help") | Arg::Short('h') => help::print(help::SETUP),
@@ -28,7 +29,13 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     logger::start(common);
     let config = Config::load(common)?;
-    let script = script(&config, classic, undo, object_id.as_deref())?;
+    if classic && graph {
+        return Err(Failure::usage(
+            "--classic and --graph: one way at a time, and Graph's is App RBAC",
+        ));
+    }
+    let setup = Setup::new(&config.account).classic(classic).graph(graph);
+    let script = script(&config, setup.undo(undo), object_id.as_deref())?;
     match common.json {
         true => say_json(json!({ "script": script })),
         false => say(script.trim_end()),
@@ -38,11 +45,9 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
 /// For the account that is configured, whose token is asked for.
 pub(crate) fn script(
     config: &Config,
-    classic: bool,
-    undo: bool,
+    mut setup: Setup<'_>,
     object_id: Option<&str>,
 ) -> Result<String, Failure> {
-    let mut setup = Setup::new(&config.account).classic(classic).undo(undo);
     if let Some(id) = object_id {
         setup = setup.object_id(id);
     }

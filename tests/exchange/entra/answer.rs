@@ -144,6 +144,14 @@ impl Answer {
             .body(value.to_string())
     }
 
+    /// Whether who answers so may have done what it was asked.
+    pub(in super::super) fn may_have_taken(&self) -> bool {
+        !matches!(
+            (self.what, self.status),
+            (What::This, 300..=499 | 503 | 509)
+        )
+    }
+
     pub(in super::super) fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
     }
@@ -180,6 +188,7 @@ impl Answer {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        202 => "Accepted",
         302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",

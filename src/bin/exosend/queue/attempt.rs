@@ -169,7 +169,8 @@ impl Attempt {
         let envelope = ready.to.iter().fold(envelope, Envelope::to);
         let used = line.session.is_some();
         let mut later = ready.later;
-        if let Err(error) = line.session() {
+        let fits = line.config.account.check_envelope(&envelope);
+        if let Err(error) = fits.and_then(|()| line.session().map(drop)) {
             return Err(self.judge(line, error, used, later));
         }
         if !line.pace() {

@@ -22,6 +22,8 @@ use crate::config::settings::Limits;
 const MOST: u32 = 3;
 /// How long a connection less is used after a reply that there were too many.
 const CROWDED: Duration = Duration::from_secs(10 * 60);
+/// What a server may ask for: no mailbox rests longer for any of its troubles.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Two machines count a message a moment apart: ours when it begins, Exchange when it arrives.
 const MARGIN: u32 = 60;
 
@@ -157,9 +159,15 @@ impl Governor {
         let _ = std::fs::remove_file(self.spool.path(STATE).join(CONFIGURATION));
     }
 
-    /// Lets nobody near the mailbox for as long as its trouble asks for, and returns how long that is.
-    pub(crate) fn suffer(&self, trouble: Trouble, words: &str) -> Duration {
-        let mut length = trouble.pause(1);
+    /// Lets nobody near the mailbox for as long as its trouble asks for, or the server did, and returns how long that is.
+    pub(crate) fn suffer(
+        &self,
+        trouble: Trouble,
+        words: &str,
+        asked: Option<Duration>,
+    ) -> Duration {
+        let asked = asked.unwrap_or_default().min(LONGEST);
+        let mut length = trouble.pause(1).max(asked);
         let changed = self.change(|mailbox| {
             let now = Moment::now();
             if trouble == Trouble::Crowded {
@@ -183,7 +191,7 @@ impl Governor {
                 mailbox.fewer = most - 1;
             }
             mailbox.failures = mailbox.failures.saturating_add(1);
-            length = trouble.pause(mailbox.failures);
+            length = trouble.pause(mailbox.failures).max(asked);
             mailbox.trouble = Some(trouble);
             mailbox.wait = Some(Wait { since: now, length });
             words.clone_into(&mut mailbox.words);
@@ -331,12 +339,12 @@ mod tests {
         spool.make().unwrap();
         let governor = Governor::new(&spool, "robot@contoso.com", Limits::default());
         assert_eq!(governor.begin_message(), Ok(()));
-        governor.suffer(Trouble::Blocked, "550 5.2.251");
+        governor.suffer(Trouble::Blocked, "550 5.2.251", None);
         governor.well();
         assert!(!governor.read().held().is_zero());
         // A configuration that cannot be read is no mailbox.
         let nobody = Governor::new(&spool, "", Limits::default());
-        nobody.suffer(Trouble::Configuration, "nonsense");
+        nobody.suffer(Trouble::Configuration, "nonsense", None);
         assert_eq!(governor.read().trouble, Some(Trouble::Blocked));
         assert_eq!(governor.read().sent.len(), 1);
         std::fs::remove_dir_all(folder).unwrap();

@@ -51,7 +51,8 @@ impl Line<'_> {
 
 /// Leaves the mailbox alone for a while, says why, and returns how long.
 pub(super) fn hold(governor: &Governor, log: &Log, trouble: Trouble, why: &Failure) -> Duration {
-    let length = governor.suffer(trouble, why.what());
+    let asked = why.error().and_then(Error::retry_after);
+    let length = governor.suffer(trouble, why.what(), asked);
     log.held(Some(trouble), length, governor.address(), why);
     length
 }

@@ -116,7 +116,7 @@ pub(crate) fn of(error: &Error) -> Option<Trouble> {
             Some(501 | 552 | 553 | 555) => None,
             _ => Some(Trouble::Login),
         },
-        (ErrorKind::Refused, Stage::Recipient | Stage::Data | Stage::Accept) => None,
+        (ErrorKind::Refused, Stage::Recipient | Stage::Data | Stage::Accept | Stage::Graph) => None,
         (ErrorKind::Refused, _) => Some(Trouble::Login),
         _ => None,
     }
@@ -127,7 +127,7 @@ fn of_condition(condition: Condition) -> Option<Trouble> {
     Some(match condition {
         Condition::SecretExpired => Trouble::Expired,
         Condition::TooManyConnections => Trouble::Crowded,
-        Condition::TooFast => Trouble::Rate,
+        Condition::TooFast | Condition::GraphThrottled => Trouble::Rate,
         Condition::ExchangeBusy => Trouble::Busy,
         Condition::DailyQuota => Trouble::Quota,
         Condition::RepeatedFailure | Condition::SenderRestricted | Condition::TenantRefused => {

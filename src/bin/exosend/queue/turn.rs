@@ -77,7 +77,8 @@ impl Turn {
     pub(crate) fn learn(&self, error: &Error) {
         let trouble = trouble::of(error).filter(|trouble| trouble.is_a_throttle());
         if let Some(trouble) = trouble {
-            self.governor.suffer(trouble, &error.to_string());
+            let words = error.to_string();
+            self.governor.suffer(trouble, &words, error.retry_after());
         }
     }
 }

@@ -26,7 +26,7 @@ _exosend() {
             send)
                 offered="--to --cc --bcc --subject --text --html --attach --from --reply-to --header --queue
                     --config --set --dry-run --json --quiet --version --help -v" ;;
-            setup) offered="--classic --undo --object-id --config --set --json --quiet --version --help -v" ;;
+            setup) offered="--classic --graph --undo --object-id --config --set --json --quiet --version --help -v" ;;
             token) offered="--claims --config --set --json --quiet --version --help -v" ;;
         esac
     fi

@@ -51,6 +51,7 @@ complete -c exosend -n '__exosend_in queue' -l now -d 'Whatever it waits for'
 complete -c exosend -n '__exosend_in queue' -l max-age -x -d 'Exit code 1 if the oldest is older'
 
 complete -c exosend -n '__exosend_in setup' -l classic -d 'By SMTP.SendAsApp'
+complete -c exosend -n '__exosend_in setup' -l graph -d 'For transport = graph'
 complete -c exosend -n '__exosend_in setup' -l undo -d 'Take it back'
 complete -c exosend -n '__exosend_in setup' -l object-id -x -d 'Of the Enterprise application'
 

@@ -44,7 +44,8 @@ _exosend() {
                 '*--attach[an attachment]:file:_files' '--from[the author]:address:' '--reply-to[for answers]:address:' \
                 '*--header[one more field]:Name\: value:' '--queue[into the queue]' ;;
         setup)
-            _arguments $account $all $quiet $verbose '--classic[by SMTP.SendAsApp]' '--undo[take it back]' \
+            _arguments $account $all $quiet $verbose '--classic[by SMTP.SendAsApp]' \
+                '--graph[for transport = graph]' '--undo[take it back]' \
                 '--object-id[of the Enterprise application]:id:' ;;
         token)
             _arguments $account $all $quiet $verbose '--claims[what the token says of itself]' ;;

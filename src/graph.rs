@@ -1,0 +1,248 @@
+//! Microsoft Graph: a message is one request, `sendMail` with the MIME text in base64 (facts.md, "Graph").
+//!
+//! There is no envelope. Who gets a message is read from its header, so that is made to name the envelope's recipients,
+//! and there is no asking beforehand. One status alone is success, 202; and from the first byte of the body until the
+//! status of the answer nobody can know whether the message was taken.
+
+mod answer;
+mod body;
+mod connection;
+
+use std::io::{self, Read, Write};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+use crate::account::Account;
+use crate::account::transport::{MAX_MESSAGE, fits};
+use crate::error::Error;
+use crate::graph::body::Body;
+use crate::graph::connection::Connection;
+use crate::message::head;
+use crate::message::letter::Letter;
+use crate::message::octets::Length;
+use crate::receipt::Receipt;
+use crate::stage::{ErrorKind, Stage};
+use crate::timeouts::Deadline;
+use crate::token::Token;
+use crate::token::http::{self, Client};
+
+/// An application that may send: its token, and the way to Graph.
+pub(crate) struct Graph {
+    account: Box<Account>,
+    client: Client,
+    connection: Option<Connection>,
+    token: Token,
+    /// Why nothing more can be sent.
+    over: Option<String>,
+}
+
+impl Graph {
+    /// Gets a token. Connects when there is a message.
+    pub(crate) fn open(account: &Account, total: Deadline) -> Result<Self, Error> {
+        let token = Token::get_by(account, total)?;
+        let client = http::secure(&account.graph(), account.roots())?;
+        Ok(Self {
+            account: Box::new(account.clone()),
+            client,
+            connection: None,
+            token,
+            over: None,
+        })
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    /// Sends one message. Never twice: Graph cannot tell that it has one already.
+    pub(crate) fn send(&mut self, text: Text<'_>, total: Deadline) -> Result<Receipt, Error> {
+        if let Some(earlier) = &self.over {
+            return Err(Error::broken(Stage::Graph, earlier));
+        }
+        if self.token.is_worn() {
+            self.token = Token::get_by(&self.account, total)?;
+        }
+        let idle = self.connection.take().and_then(Connection::if_idle);
+        let connection = match idle {
+            Some(idle) => Ok(idle),
+            None => {
+                let deadline = total.step(self.account.timeouts.connect, "connect");
+                Connection::open(&self.client, deadline)
+            }
+        };
+        let sent = connection.and_then(|connection| {
+            let sent = self.request(connection, text, total);
+            sent.map_err(|error| error.about(self.account.mailbox()))
+        });
+        let error = match sent {
+            Ok(receipt) => return Ok(receipt),
+            Err(error) => error,
+        };
+        let goes_on = matches!(
+            error.kind(),
+            ErrorKind::Refused | ErrorKind::Deferred | ErrorKind::Body
+        );
+        if !goes_on {
+            self.over = Some(error.to_string());
+        }
+        if error.kind() != ErrorKind::Auth {
+            return Err(error);
+        }
+        // What the token allows may have changed since it was issued: the next call asks for another.
+        Token::forget(&self.account, &self.token);
+        Err(match self.token.is_worn() {
+            true => error.transient(),
+            false => error,
+        })
+    }
+
+    fn request(
+        &mut self,
+        mut connection: Connection,
+        text: Text<'_>,
+        total: Deadline,
+    ) -> Result<Receipt, Error> {
+        /// What a path has no other meaning for (RFC 3986 3.3), and nothing that Graph's own syntax has one for.
+        const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+            .remove(b'-')
+            .remove(b'.')
+            .remove(b'_')
+            .remove(b'~')
+            .remove(b'@');
+        let mailbox = utf8_percent_encode(self.account.mailbox(), ENCODED);
+        let length = text.length();
+        let url = format!("{}/v1.0/users/{mailbox}/sendMail", self.account.graph());
+        log::debug!("graph request to {url}, {length} bytes of MIME");
+        // `https://host/path`: the path is what stands behind the third slash.
+        let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+        let (host, encoded) = (self.client.authority(), length.div_ceil(3) * 4);
+        let fields = format!(
+            "POST /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\nContent-Type: text/plain\r\n\
+             Content-Length: {encoded}\r\n",
+            http::USER_AGENT
+        );
+        let token = self.token.secret();
+        let head = [&fields, "Authorization: Bearer ", token, "\r\n\r\n"].concat();
+        let head = Zeroizing::new(head.into_bytes());
+        let timeouts = &self.account.timeouts;
+        let mut body = Body::new(&mut connection, timeouts, total, head, length);
+        let written = body
+            .write_all(&text.head)
+            .and_then(|()| (text.write)(&mut body));
+        let (answer, is_idle) = body.finish(written)?;
+        if is_idle {
+            self.connection = Some(connection);
+        }
+        answer::judge(&answer, &self.token)
+    }
+}
+
+/// A message as Graph takes it.
+pub(crate) struct Text<'t> {
+    head: Vec<u8>,
+    /// The bytes that come behind the head, as they are sent.
+    rest: u64,
+    write: Box<Writer<'t>>,
+}
+
+type Writer<'t> = dyn FnOnce(&mut dyn Write) -> io::Result<()> + 't;
+
+impl<'t> Text<'t> {
+    /// Of a message that is ours.
+    pub(crate) fn of(letter: &'t Letter<'_>) -> Result<Self, Error> {
+        let (mut head, _) = head::split(letter.head.as_bytes(), true).map_err(unnamed)?;
+        head.name_only(&letter.route.to).map_err(unnamed)?;
+        let mut head = head.text();
+        // The body has more fields.
+        head.truncate(head.len() - 2);
+        let write = Box::new(|out: &mut dyn Write| letter.body.write_to(out));
+        let rest = letter.body.size();
+        Self { head, rest, write }.checked()
+    }
+
+    /// Of one that somebody else wrote, for these recipients. One whose size nobody told is read first: Graph wants to
+    /// know it, and it is bounded.
+    pub(crate) fn read(
+        to: &[String],
+        size: Option<u64>,
+        mut message: impl Read + 't,
+    ) -> Result<Self, Error> {
+        let (mut start, is_whole, size) = match size {
+            Some(size) => {
+                fits(size)?;
+                let (start, is_whole) = read_head(&mut message).map_err(Error::body)?;
+                (start, is_whole, size)
+            }
+            None => {
+                let mut text = Vec::new();
+                let most = MAX_MESSAGE + 1;
+                let read = message.by_ref().take(most).read_to_end(&mut text);
+                read.map_err(Error::body)?;
+                let size = length(&text);
+                (text, true, size)
+            }
+        };
+        let (mut head, body) = head::split(&start, is_whole).map_err(unnamed)?;
+        let was = length(start.get(..body).unwrap_or_default());
+        head.name_only(to).map_err(unnamed)?;
+        let start = start.split_off(body);
+        let write = Box::new(move |out: &mut dyn Write| {
+            out.write_all(&start)?;
+            let mut block = vec![0; 8 * 1024];
+            loop {
+                match message.read(&mut block) {
+                    Ok(0) => return Ok(()),
+                    Ok(n) => out.write_all(block.get(..n).unwrap_or_default())?,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        });
+        let rest = size.saturating_sub(was);
+        Self {
+            head: head.text(),
+            rest,
+            write,
+        }
+        .checked()
+    }
+
+    fn length(&self) -> u64 {
+        self.head.len() as u64 + self.rest
+    }
+
+    fn checked(self) -> Result<Self, Error> {
+        fits(self.length()).map(|()| self)
+    }
+}
+
+/// As much of a message as its header may take, and whether it is all of it.
+fn read_head(message: &mut impl Read) -> io::Result<(Vec<u8>, bool)> {
+    const LONGEST: u64 = 1024 * 1024;
+    let mut start = Vec::new();
+    let mut piece = 32 * 1024;
+    loop {
+        let read = message.by_ref().take(piece).read_to_end(&mut start)?;
+        let is_whole = (read as u64) < piece;
+        if is_whole || start.len() as u64 >= LONGEST || head::split(&start, false).is_ok() {
+            return Ok((start, is_whole));
+        }
+        piece = start.len() as u64;
+    }
+}
+
+/// How long a text is as it is sent.
+fn length(text: &[u8]) -> u64 {
+    let mut length = Length::default();
+    length.feed(text);
+    length.with(None)
+}
+
+fn unnamed(what: String) -> Error {
+    Error::input(Stage::Message, "to", what)
+}

@@ -1,0 +1,166 @@
+//! A message as the body of a request: lines that end in CRLF, in base64, a block at a time.
+
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::graph::connection::Connection;
+use crate::stage::Stage;
+use crate::timeouts::{Deadline, Timeouts};
+use crate::token::http::Answer;
+
+/// In base64, 16 KiB: a TLS record.
+const BLOCK: usize = 12 * 1024;
+
+/// Takes a text and sends it. The last block is kept back until the text has ended as it was said to: a message that its
+/// maker could not finish is never a whole request (RFC 9112 8).
+pub(super) struct Body<'t> {
+    connection: &'t mut Connection,
+    timeouts: &'t Timeouts,
+    total: Deadline,
+    /// The header of the request, until it leaves with the first block.
+    head: Zeroizing<Vec<u8>>,
+    /// Bytes that are still to come.
+    left: u64,
+    ends: LineEnds,
+    block: Vec<u8>,
+    /// Bytes may have left: from now on a missing answer says nothing.
+    begun: bool,
+    failure: Option<io::Error>,
+}
+
+impl<'t> Body<'t> {
+    pub(super) fn new(
+        connection: &'t mut Connection,
+        timeouts: &'t Timeouts,
+        total: Deadline,
+        head: Zeroizing<Vec<u8>>,
+        length: u64,
+    ) -> Self {
+        Self {
+            connection,
+            timeouts,
+            total,
+            head,
+            left: length,
+            ends: LineEnds::default(),
+            block: Vec::with_capacity(2 * BLOCK),
+            begun: false,
+            failure: None,
+        }
+    }
+
+    /// Sends the end, if all of the text was `written`, and waits for the answer. And whether the connection may serve the
+    /// next request.
+    pub(super) fn finish(mut self, written: io::Result<()>) -> Result<(Answer, bool), Error> {
+        let ended = written.and_then(|()| {
+            let before = self.block.len();
+            self.ends.finish(&mut self.block);
+            self.count(before)?;
+            match self.left {
+                0 => self.send(0),
+                left => Err(io::Error::other(format!(
+                    "the message ends {left} bytes early"
+                ))),
+            }
+        });
+        let accept = self.total.step(self.timeouts.accept, "accept");
+        if let Some(failure) = self.failure {
+            // A server that does not want the rest may have said why.
+            let last_words = self.connection.answer(accept);
+            let known = last_words.ok().filter(|(answer, _)| answer.status != 202);
+            let failure = Error::io(Stage::Graph, failure);
+            return known.ok_or_else(|| match self.begun {
+                true => failure.doubtful(),
+                false => failure,
+            });
+        }
+        ended.map_err(Error::body)?;
+        self.connection.answer(accept).map_err(Error::doubtful)
+    }
+
+    /// Takes note of what was added to a block that had `before` bytes.
+    fn count(&mut self, before: usize) -> io::Result<()> {
+        let more = (self.block.len() - before) as u64;
+        self.left = self
+            .left
+            .checked_sub(more)
+            .ok_or_else(|| io::Error::other("the message is longer than its envelope says"))?;
+        Ok(())
+    }
+
+    /// Sends whole blocks until no more than so many bytes are left.
+    fn send(&mut self, most: usize) -> io::Result<()> {
+        while self.block.len() > most {
+            let rest = self.block.split_off(BLOCK.min(self.block.len()));
+            let block = std::mem::replace(&mut self.block, rest);
+            let head = std::mem::take(&mut self.head);
+            let encoded = STANDARD.encode(block);
+            let out = Zeroizing::new([head.as_slice(), encoded.as_bytes()].concat());
+            self.begun = true;
+            let deadline = self.total.step(self.timeouts.block, "block");
+            if let Err(failure) = self.connection.write(&out, deadline) {
+                self.failure = Some(failure);
+                return Err(io::Error::other("the request has ended"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write for Body<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = bytes.get(..BLOCK).unwrap_or(bytes);
+        let before = self.block.len();
+        self.ends.feed(piece, &mut self.block);
+        self.count(before)?;
+        self.send(BLOCK)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Any line end becomes CRLF, and a missing last one is added, as SMTP has it.
+#[derive(Default)]
+pub(super) struct LineEnds {
+    cr: bool,
+    amid_line: bool,
+}
+
+impl LineEnds {
+    pub(super) fn feed(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let mut rest = text;
+        if std::mem::take(&mut self.cr) {
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        while !rest.is_empty() {
+            let end = memchr::memchr2(b'\r', b'\n', rest);
+            let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            out.extend_from_slice(line);
+            self.amid_line = end.is_none();
+            rest = match behind {
+                [] => behind,
+                [b'\r', b'\n', behind @ ..] => behind,
+                [first, behind @ ..] => {
+                    self.cr = *first == b'\r' && behind.is_empty();
+                    behind
+                }
+            };
+            if end.is_some() {
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.amid_line) {
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Messages by Microsoft Graph: the same message, another way out, a weaker promise.
+
+#[path = "graph/answers.rs"]
+mod answers;
+#[path = "graph/sending.rs"]
+mod sending;
+
+use exosend::Message;
+
+fn note() -> Message {
+    Message::new()
+        .to("ann@example.com")
+        .subject("hello")
+        .text("hello\n")
+}

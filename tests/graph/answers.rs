@@ -1,0 +1,293 @@
+//! What an answer means: sent, later, never, or nobody knows.
+
+use std::time::Duration;
+
+use exosend::{Account, Error, ErrorKind, Session, Stage, Timeouts, send_mail};
+
+use super::note;
+use crate::exchange::{Answer, Certificate, End, Exchange};
+
+/// How a message ends that is answered so; it is sent once and no more.
+fn answered(answer: Answer) -> Error {
+    let exchange = Exchange::start();
+    exchange.on_graph(answer);
+    let error = send_mail(&exchange.graph_account(), &note()).unwrap_err();
+    assert_eq!(exchange.graph_requests().len(), 1, "{error}");
+    assert_eq!(error.stage(), Stage::Graph);
+    assert!(error.reply().is_none());
+    if !exchange.delivered().is_empty() {
+        assert!(error.in_doubt(), "{error}");
+    }
+    let exactly_one = [error.is_transient(), error.is_permanent(), error.in_doubt()];
+    assert_eq!(exactly_one.iter().filter(|is| **is).count(), 1);
+    error
+}
+
+#[test]
+fn every_error_by_who_must_act() {
+    for (status, code, kind, hint) in [
+        (403, "ErrorAccessDenied", ErrorKind::Auth, "setup --graph"),
+        (
+            403,
+            "NoPermissionsInAccessToken",
+            ErrorKind::Auth,
+            "setup --graph",
+        ),
+        (
+            403,
+            "AnotherOfAnotherYear",
+            ErrorKind::Auth,
+            "setup --graph",
+        ),
+        (403, "ErrorSendAsDenied", ErrorKind::Refused, "From"),
+        (404, "ErrorInvalidUser", ErrorKind::Auth, "`mailbox`"),
+        (
+            404,
+            "MailboxNotEnabledForRESTAPI",
+            ErrorKind::Auth,
+            "`mailbox`",
+        ),
+        (
+            401,
+            "InvalidAuthenticationToken",
+            ErrorKind::Auth,
+            "`scope`",
+        ),
+        (
+            413,
+            "RequestEntityTooLarge",
+            ErrorKind::Refused,
+            "3,000,000",
+        ),
+        (
+            400,
+            "ErrorMessageSizeExceeded",
+            ErrorKind::Refused,
+            "MaxSendSize",
+        ),
+        (
+            400,
+            "ErrorMimeContentInvalidBase64String",
+            ErrorKind::Refused,
+            "",
+        ),
+    ] {
+        let error = answered(Answer::graph(status, code, "What it says."));
+        let said = error.to_string();
+        let begins =
+            format!("graph robot@contoso.com: {status} {code}: What it says. (request-id ");
+        assert!(said.starts_with(&begins), "{said}");
+        assert_eq!(error.kind(), kind, "{said}");
+        assert!(error.is_permanent(), "{said}");
+        assert!(
+            error.hint().unwrap_or_default().contains(hint),
+            "{:?}",
+            error.hint()
+        );
+        assert_eq!(error.retry_after(), None);
+    }
+}
+
+#[test]
+fn later_with_the_time_that_was_named() {
+    for (status, code) in [
+        (429, "ApplicationThrottled"),
+        (503, "ServiceUnavailable"),
+        (509, "BandwidthLimitExceeded"),
+    ] {
+        let error = answered(Answer::graph(status, code, "x").header("Retry-After", "120"));
+        assert!(
+            error.is_transient() && error.kind() == ErrorKind::Deferred,
+            "{error}"
+        );
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
+        let error = answered(Answer::status(status));
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(error.retry_after(), None);
+    }
+    assert!(answered(Answer::status(408)).is_transient());
+}
+
+/// Four 504s have delivered four messages, and a 200 none (facts.md, "Graph").
+#[test]
+fn in_doubt_is_what_is_neither_yes_nor_no() {
+    for status in [200, 201, 203, 204, 299, 500, 501, 502, 504, 520, 599] {
+        let error = answered(Answer::status(status));
+        assert!(error.in_doubt(), "{error}");
+        assert!(
+            error
+                .message_id()
+                .is_some_and(|id| id.ends_with("@contoso.com>"))
+        );
+        assert_eq!(error.retry_after(), None);
+    }
+    assert!(answered(Answer::html()).in_doubt());
+    let coded = answered(Answer::graph(504, "UnknownError", ""));
+    assert!(
+        coded.to_string().contains("504 UnknownError (request-id "),
+        "{coded}"
+    );
+}
+
+#[test]
+fn another_than_graph_answers() {
+    let portal = answered(Answer::redirect("https://login.example.com/"));
+    assert!(portal.is_permanent() && portal.kind() == ErrorKind::Protocol);
+    let said = portal.to_string();
+    assert!(
+        said.contains("HTTP 302, a redirect to https://login.example.com/, which is not followed"),
+        "{said}"
+    );
+    assert!(portal.hint().unwrap().contains("graph_endpoint"));
+    let page = "<!DOCTYPE html><html><head><title>Blocked</title></head></html>";
+    let answer = Answer::status(403)
+        .header("Content-Type", "text/html")
+        .body(page);
+    let proxy = answered(answer);
+    assert!(
+        proxy.is_permanent() && proxy.kind() == ErrorKind::Protocol,
+        "{proxy}"
+    );
+    assert!(proxy.to_string().contains("Blocked"), "{proxy}");
+}
+
+#[test]
+fn a_token_that_is_repeated_is_in_no_error() {
+    let exchange = Exchange::start();
+    let account = exchange.graph_account();
+    let token = exosend::Token::get(&account).unwrap();
+    let echo = Answer::graph(
+        403,
+        "ErrorAccessDenied",
+        &format!("Bearer {} is bad", token.secret()),
+    );
+    exchange.on_graph(echo.header("request-id", token.secret()));
+    let said = format!("{:?}", send_mail(&account, &note()).unwrap_err());
+    assert!(
+        !said.contains(token.secret().get(20..60).unwrap()),
+        "{said}"
+    );
+}
+
+/// An answer that never ends is judged by its beginning.
+#[test]
+fn an_endless_answer() {
+    let endless = Answer::graph(403, "ErrorAccessDenied", &"x".repeat(10 << 20));
+    assert!(answered(endless).is_permanent());
+    let head = "x".repeat(1 << 20);
+    let error = answered(Answer::status(202).header("X-Long", &head));
+    assert!(error.in_doubt(), "{error}");
+}
+
+fn account(exchange: &Exchange) -> Account {
+    // Nothing here takes so long, unless it hangs.
+    let timeouts = Timeouts::default().total(Duration::from_secs(30));
+    exchange.graph_account().timeouts(timeouts)
+}
+
+/// Wherever the answer is cut: a message that was taken is never said not to be, and none is sent again.
+#[test]
+fn cuts_at_every_octet() {
+    let exchange = Exchange::start();
+    let account = account(&exchange);
+    send_mail(&account, &note()).unwrap();
+    let whole = exchange.graph_bytes();
+    // The answer, and as much of what stands before it as is not the handshake's alone: that one changes in length.
+    for n in 0..whole + 8 {
+        let how = [End::Disconnect, End::Reset][n as usize % 2];
+        exchange.end_graph_at(n, how);
+        let (requests, before) = (exchange.graph_requests().len(), exchange.delivered().len());
+        let result = send_mail(&account, &note());
+        let asked = exchange.graph_requests().len() - requests;
+        let taken = exchange.delivered().len() - before;
+        assert!(asked <= 1, "{n}");
+        match result {
+            Ok(_) => assert_eq!(taken, 1, "{n}"),
+            Err(error) if taken == 1 => assert!(error.in_doubt(), "{n}: {error}"),
+            Err(error) => assert!(!error.is_permanent(), "{n}: {error}"),
+        }
+    }
+}
+
+/// A server that says nothing, or takes nothing: within the time that was set, and in doubt once the message is under way.
+#[test]
+fn a_silent_server() {
+    let exchange = Exchange::start();
+    let short = Duration::from_millis(300);
+    let account = exchange
+        .graph_account()
+        .timeouts(Timeouts::default().accept(short));
+    exchange.on_graph(Answer::silent());
+    let error = send_mail(&account, &note()).unwrap_err();
+    assert!(error.in_doubt(), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("timed out after 300ms (timeout `accept`)"),
+        "{error}"
+    );
+
+    let account = exchange
+        .graph_account()
+        .timeouts(Timeouts::default().connect(short));
+    exchange.end_graph_at(0, End::Silent);
+    let error = send_mail(&account, &note()).unwrap_err();
+    assert!(
+        error.is_transient() && error.kind() == ErrorKind::Network,
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .ends_with("timed out after 300ms (timeout `connect`)"),
+        "{error}"
+    );
+    assert_eq!(exchange.graph_requests().len(), 1);
+}
+
+#[test]
+fn nobody_there() {
+    let exchange = Exchange::start();
+    let account = account(&exchange).graph_endpoint("https://127.0.0.1:9");
+    let error = send_mail(&account, &note()).unwrap_err();
+    assert!(
+        error.is_transient() && error.kind() == ErrorKind::Network,
+        "{error}"
+    );
+    assert!(
+        error.hint().unwrap().contains("port 443"),
+        "{:?}",
+        error.hint()
+    );
+    let exchange = Exchange::builder()
+        .entra_certificate(Certificate::WrongName)
+        .start();
+    let account = exchange.graph_account().access_token("t");
+    let error = send_mail(&account, &note()).unwrap_err();
+    assert!(
+        error.is_permanent() && error.kind() == ErrorKind::Tls,
+        "{error}"
+    );
+}
+
+/// A no to one message is none to the next; after a loss nothing of it was sent, and a new session may take it.
+#[test]
+fn a_session_goes_on_after_a_refusal() {
+    let exchange = Exchange::start();
+    let mut session = Session::open(&exchange.graph_account()).unwrap();
+    exchange.on_nth_graph(1, Answer::graph(403, "ErrorSendAsDenied", "no"));
+    exchange.on_nth_graph(2, Answer::graph(429, "ApplicationThrottled", "no"));
+    exchange.on_nth_graph(4, Answer::disconnect());
+    assert!(session.send(&note()).unwrap_err().is_permanent());
+    assert!(session.send(&note()).unwrap_err().is_transient());
+    session.send(&note()).unwrap();
+    assert!(!session.is_over());
+    assert!(session.send(&note()).unwrap_err().in_doubt());
+    assert!(session.is_over());
+    let after = session.send(&note()).unwrap_err();
+    assert!(
+        after.is_transient() && after.to_string().contains("the session ended earlier"),
+        "{after}"
+    );
+    assert_eq!(exchange.graph_requests().len(), 4);
+}

@@ -1,0 +1,219 @@
+//! A message for a server without an envelope: whatever its header says, To, Cc and Bcc name the envelope, as parsers that
+//! are not ours read them.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use mail_parser::{HeaderName, HeaderValue, MessageParser};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+use super::head::split;
+
+/// The header for these recipients.
+fn named(text: &str, to: &[&str]) -> Result<String, String> {
+    let to: Vec<_> = to.iter().map(|&to| to.to_owned()).collect();
+    let (mut head, _) = split(text.as_bytes(), true)?;
+    head.name_only(&to)?;
+    Ok(String::from_utf8(head.text()).unwrap())
+}
+
+#[test]
+fn the_header_names_the_envelope() {
+    let ann = "ann@x.org";
+    for (text, to, expected) in [
+        ("To: ann@x.org\n", vec![ann], "To: ann@x.org\r\n"),
+        // Whom no field names, hidden.
+        (
+            "To: ann@x.org\nSubject: x\n",
+            vec![ann, "eve@x.org"],
+            "To: ann@x.org\r\nSubject: x\r\nBcc: eve@x.org\r\n",
+        ),
+        // Who is not to get it, where no server looks; Bcc nowhere.
+        (
+            "To: Ann <ann@x.org>, Bob <bob@x.org>\nCc: root\nBcc: carl@x.org\n",
+            vec![ann],
+            "To: Ann <ann@x.org>\r\nX-Exosend-To: Bob <bob@x.org>,\r\n root\r\n",
+        ),
+        (
+            "To: root\n",
+            vec![ann],
+            "Bcc: ann@x.org\r\nX-Exosend-To: root\r\n",
+        ),
+        (
+            "To: undisclosed-recipients:;\n",
+            vec![ann],
+            "Bcc: ann@x.org\r\n",
+        ),
+        (
+            "Subject: x\n",
+            vec![ann],
+            "Subject: x\r\nBcc: ann@x.org\r\n",
+        ),
+        // Spelt as the envelope has it.
+        ("To: ANN@X.org.\n", vec![ann], "To: ann@x.org\r\n"),
+        (
+            "To: a..b@x.org\n",
+            vec!["\"a..b\"@x.org"],
+            "To: <\"a..b\"@x.org>\r\n",
+        ),
+        // One field of each.
+        (
+            "To: ann@x.org\nX: y\nto: bob@x.org\nCc: a: carl@x.org;\n",
+            vec![ann, "bob@x.org", "carl@x.org"],
+            "To: ann@x.org,\r\n bob@x.org\r\nX: y\r\nCc: carl@x.org\r\n",
+        ),
+        // Passed on: the fields of who did it are not read again.
+        (
+            "Resent-To: eve@x.org\nResent-From: a@x.org\nTo: ann@x.org\n",
+            vec!["eve@x.org"],
+            "Bcc: eve@x.org\r\nX-Exosend-To: ann@x.org\r\n",
+        ),
+        // A name that looks like an address, for which Graph would refuse an author.
+        (
+            "From: \"a@x.org\" <a@x.org>\nTo: \"eve@x.org\" <ann@x.org>\n",
+            vec![ann],
+            "From: \"a at x.org\" <a@x.org>\r\nTo: \"eve at x.org\" <ann@x.org>\r\n",
+        ),
+    ] {
+        assert_eq!(
+            named(text, &to).unwrap(),
+            format!("{expected}\r\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_named_is_an_error() {
+    let error = |text: &str, to| named(text, &[to]).unwrap_err();
+    assert_eq!(
+        error("To: Ann Other\n", "ann@x.org"),
+        "To: `Ann Other` is no address"
+    );
+    assert!(error("Cc: \"ann\n", "ann@x.org").starts_with("Cc: a quote is not closed"));
+    let what =
+        "`j\u{f6}rg@x.org`: an address that is not ASCII has no place in a header without SMTPUTF8";
+    assert_eq!(error("", "j\u{f6}rg@x.org"), what);
+}
+
+/// A header out of pieces, each of which is well-formed, odd, or broken.
+fn heads() -> impl Strategy<Value = (String, Vec<&'static str>)> {
+    let addresses = [
+        "ann@x.org",
+        "bob@x.org",
+        "\"c c\"@x.org",
+        "d+d@[192.0.2.1]",
+        "Eve@X.org",
+        "o'f@x.org",
+    ];
+    let piece = prop::sample::select(vec![
+        "ann@x.org",
+        "ANN@x.ORG",
+        "bob@x.org",
+        "Bob (x) <bob@x.org>",
+        "\"c c\"@x.org",
+        "\"C, C\" <\"c c\"@x.org>",
+        "<d+d@[192.0.2.1]>",
+        "=?utf-8?q?E=2C_<x@y.org>?= <eve@x.org>",
+        "\"eve@x.org, f\" <ann@x.org>",
+        "Friends: ann@x.org, o'f@x.org;",
+        "J\u{f6}rg <bob@x.org>",
+        "<@a.org,@b.org:eve@x.org>",
+        "root",
+        "undisclosed-recipients:;",
+        "(ann@x.org) mallory@y.org",
+        "mallory@y.org",
+        "<>",
+        "",
+        "\"",
+        "Ann Other",
+    ]);
+    let list = prop::collection::vec(piece, 0..5).prop_map(|list| list.join(", "));
+    let name = prop::sample::select(vec![
+        "To",
+        "TO",
+        "Cc",
+        "Bcc",
+        "bcc ",
+        "Resent-To",
+        "Resent-Bcc",
+        "Reply-To",
+        "Subject",
+        "X-Exosend-To",
+        "From",
+    ]);
+    let end = prop::sample::select(vec!["\n", "\r\n", "\n ", "\r\n\t\r\n", "\n \n"]);
+    let field = (name, list, end).prop_map(|(name, list, end)| format!("{name}: {list}{end}"));
+    let fields =
+        prop::collection::vec(field, 0..7).prop_map(|fields| fields.concat() + "\n\nbody\n");
+    (fields, prop::sample::subsequence(addresses.to_vec(), 1..=6))
+}
+
+/// Random headers, as they are and as they become, and the envelope.
+fn cases(n: usize) -> Vec<(String, String, BTreeSet<String>)> {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let all = (0..n).filter_map(|_| {
+        let (text, to) = heads().new_tree(&mut runner).unwrap().current();
+        let becomes = named(&text, &to).ok()?;
+        Some((text, becomes, to.iter().map(|&to| to.to_owned()).collect()))
+    });
+    let all: Vec<_> = all.collect();
+    assert!(all.len() > n / 4, "{} of {n} can be named", all.len());
+    all
+}
+
+#[test]
+fn any_header_names_the_envelope() {
+    for (text, becomes, to) in cases(10_000) {
+        let message = MessageParser::default().parse(becomes.as_bytes()).unwrap();
+        let mut found = BTreeSet::new();
+        for header in message.headers() {
+            if !matches!(
+                header.name,
+                HeaderName::To | HeaderName::Cc | HeaderName::Bcc
+            ) {
+                continue;
+            }
+            if let HeaderValue::Address(list) = &header.value {
+                found.extend(list.iter().map(|a| a.address().unwrap_or("?").to_owned()));
+            }
+        }
+        assert_eq!(found, to, "{text:?}\n{becomes}");
+    }
+}
+
+#[test]
+#[ignore = "needs python3"]
+fn python_finds_the_envelope() {
+    let script = "import email, email.policy, email.utils\n\
+                  for text in open(0, newline='').read().split('\\0')[:-1]:\n\
+                  \x20   for policy in email.policy.compat32, email.policy.default:\n\
+                  \x20       m = email.message_from_string(text, policy=policy)\n\
+                  \x20       fields = [str(v) for n in ('To', 'Cc', 'Bcc') for v in m.get_all(n, [])]\n\
+                  \x20       print(*sorted({a for _, a in email.utils.getaddresses(fields)}), sep='|')";
+    let cases = cases(3_000);
+    let mut python = Command::new("python3")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = python.stdin.take().unwrap();
+    let texts: String = cases
+        .iter()
+        .map(|(_, text, _)| text.clone() + "\0")
+        .collect();
+    let writer = std::thread::spawn(move || stdin.write_all(texts.as_bytes()));
+    let output = python.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let mut lines = output.lines();
+    for (text, becomes, to) in cases {
+        let to: Vec<_> = to.into_iter().collect();
+        for _ in 0..2 {
+            assert_eq!(lines.next(), Some(&*to.join("|")), "{text:?}\n{becomes}");
+        }
+    }
+}
