@@ -145,7 +145,12 @@ impl Name {
     /// Whether the next line names a Bcc, whatever damage was done to it: cuts, a CR instead of its end or of the one
     /// before, characters that are no letters, no colon.
     fn is_bcc(&mut self, line: &[u8]) -> bool {
-        let mut is_bcc = false;
+        // As it would be written, too.
+        let written = match Field::of(line) {
+            Some(field) => [field.name.as_bytes(), b":", &field.value].concat(),
+            None => spaced(line).collect(),
+        };
+        let mut is_bcc = names_bcc(&written) || names_bcc(&[&self.0, &*written].concat());
         for piece in line.split(|&byte| byte == b'\r') {
             let whole = [&self.0, piece].concat();
             let begins = |text: &&[u8]| {

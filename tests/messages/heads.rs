@@ -91,6 +91,10 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
         ("To: a\n\"Bcc\": h@x\n\nx", 2),
         ("To: a\nBcc=h@x\n\nx", 2),
         ("To: a\nBcc\u{ff1a}h@x\n\nx", 2),
+        // As they would be written.
+        ("Bcc<x\r: h@x\n\nx", 1),
+        ("< :Bcc h@x\n\nx", 1),
+        ("To: a\n Bcc\n From\rh@x\n\nx", 3),
     ] {
         let expected = format!("! line {line}: a Bcc, or not? ");
         assert!(
