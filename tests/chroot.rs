@@ -30,16 +30,8 @@ fn a_static_program_sends_from_an_empty_root() {
         .args(["/raw", "ann@example.com"])
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("EXOSEND_MAILBOX", exchange.mailbox())
-        .env("EXOSEND_TENANT", exchange.tenant())
-        .env("EXOSEND_CLIENT_ID", exchange.client_id())
-        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret())
-        .env(
-            "EXOSEND_SERVER",
-            format!("{}:{}", exchange.host(), exchange.port()),
-        )
-        .env("EXOSEND_AUTHORITY", exchange.authority())
-        .env("EXOSEND_SCOPE", exchange.scope())
+        .envs(exchange.place())
+        .envs(exchange.application())
         .env("EXOSEND_CA_FILE", "/ca.pem")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -57,12 +57,8 @@ fn a_token_of_the_callers_own() {
 #[test]
 fn an_answer_that_means_another_cloud_says_so() {
     for code in [90038, 900432, 900382] {
-        let body = format!(
-            r#"{{"error":"invalid_request","error_description":"AADSTS{code}: Confidential Client is not supported in Cross Cloud request.","error_codes":[{code}]}}"#
-        );
-        let answer = Answer::status(400)
-            .header("Content-Type", "application/json")
-            .body(body);
+        let text = "Confidential Client is not supported in Cross Cloud request.";
+        let answer = Answer::aadsts(400, "invalid_request", code, text);
         let exchange = Exchange::builder().token(answer).start();
         let error = send(&exchange.account()).unwrap_err();
         assert!(error.hint().unwrap().contains("cloud"), "{error:?}");

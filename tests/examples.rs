@@ -50,12 +50,8 @@ fn with_account<'c>(
     let roots = folder.join("ca.pem");
     std::fs::write(&roots, exchange.ca_pem()).unwrap();
     command
-        .env("EXOSEND_MAILBOX", exchange.mailbox())
-        .env("EXOSEND_TENANT", exchange.tenant())
-        .env("EXOSEND_CLIENT_ID", exchange.client_id())
-        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret())
-        .env("EXOSEND_SERVER", format!("localhost:{}", exchange.port()))
-        .env("EXOSEND_AUTHORITY", exchange.authority())
+        .envs(exchange.place())
+        .envs(exchange.application())
         .env("EXOSEND_CA_FILE", roots)
 }
 

@@ -42,13 +42,7 @@ pub(super) fn command(
             "--nocapture",
         ])
         .env_clear()
-        .env("EXOSEND_MAILBOX", exchange.mailbox())
-        .env(
-            "EXOSEND_SERVER",
-            format!("{}:{}", exchange.host(), exchange.port()),
-        )
-        .env("EXOSEND_AUTHORITY", exchange.authority())
-        .env("EXOSEND_SCOPE", exchange.scope())
+        .envs(exchange.place())
         .env("EXOSEND_CA_FILE", ca)
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())

@@ -27,11 +27,7 @@ fn proxy(answer: fn(&TcpStream, &str)) -> String {
 fn send(exchange: &Exchange, variables: &[(&str, &str)]) -> String {
     let scratch = Scratch::new();
     let mut command = command(exchange, &scratch, variables);
-    command
-        .env("EXOSEND_TENANT", exchange.tenant())
-        .env("EXOSEND_CLIENT_ID", exchange.client_id())
-        .env("EXOSEND_CLIENT_SECRET", exchange.client_secret());
-    outcome(command.spawn().unwrap())
+    outcome(command.envs(exchange.application()).spawn().unwrap())
 }
 
 fn tunnel(mut client: &TcpStream, to: &str) {

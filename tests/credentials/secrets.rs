@@ -53,12 +53,8 @@ fn of_a_secret() {
         .start();
     let scratch = Scratch::new();
     let cache = scratch.path("tokens");
-    let variables = [
-        ("EXOSEND_TENANT", exchange.tenant()),
-        ("EXOSEND_CLIENT_ID", exchange.client_id()),
-        ("EXOSEND_CLIENT_SECRET", exchange.client_secret()),
-        ("EXOSEND_TOKEN_CACHE", cache.to_str().unwrap()),
-    ];
+    let mut variables = exchange.application().to_vec();
+    variables.push(("EXOSEND_TOKEN_CACHE", cache.to_str().unwrap()));
     let cold = written(&exchange, &scratch, &variables);
     assert!(cold.contains("sent: 250"), "{cold}");
     let warm = everything(command(&exchange, &scratch, &variables).spawn().unwrap());

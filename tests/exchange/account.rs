@@ -30,4 +30,23 @@ impl Exchange {
             .authority(self.authority())
             .root_certificates(self.ca_pem())
     }
+
+    /// The variables that say where it is.
+    pub fn place(&self) -> [(&'static str, String); 4] {
+        [
+            ("EXOSEND_MAILBOX", self.mailbox().into()),
+            ("EXOSEND_SERVER", format!("{}:{}", self.host(), self.port())),
+            ("EXOSEND_AUTHORITY", self.authority()),
+            ("EXOSEND_SCOPE", self.scope()),
+        ]
+    }
+
+    /// The variables of the application that is known here.
+    pub fn application(&self) -> [(&'static str, &str); 3] {
+        [
+            ("EXOSEND_TENANT", self.tenant()),
+            ("EXOSEND_CLIENT_ID", self.client_id()),
+            ("EXOSEND_CLIENT_SECRET", self.client_secret()),
+        ]
+    }
 }

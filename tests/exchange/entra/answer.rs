@@ -39,6 +39,11 @@ impl Answer {
         }
     }
 
+    /// 503: not now, and again at once.
+    pub fn unavailable() -> Self {
+        Self::status(503).header("Retry-After", "0").body("{}")
+    }
+
     /// An error of Entra's: Entra adds the trace and correlation identifiers and the time.
     ///
     /// ```ignore
@@ -138,7 +143,7 @@ impl Answer {
         }
     }
 
-    pub(in super::super) fn json(value: &Value) -> Self {
+    pub fn json(value: &Value) -> Self {
         Self::status(200)
             .header("Content-Type", "application/json; charset=utf-8")
             .body(value.to_string())
