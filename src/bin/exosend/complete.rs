@@ -7,16 +7,7 @@ use crate::head::{Author, Head};
 use crate::list::Mailbox;
 use crate::local::Here;
 use crate::recipients::Recipients;
-
-/// What the caller asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
-    pub(crate) to: Vec<String>,
-    /// `-f`
-    pub(crate) sender: Option<String>,
-    /// `-F`
-    pub(crate) full_name: Option<String>,
-}
+use crate::wishes::Wishes;
 
 /// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
 pub(crate) fn complete(

@@ -47,6 +47,7 @@ mod setup;
 #[path = "../../text.rs"]
 mod text;
 mod token;
+mod wishes;
 mod wrap;
 
 use std::ffi::OsString;

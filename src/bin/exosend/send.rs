@@ -7,7 +7,6 @@ use exosend::{Attachment, Message};
 use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
-use crate::complete::Wishes;
 use crate::config::Config;
 use crate::config::settings::Mode;
 use crate::deliver::{announce, conclude, could_be_right, deliver, envelope, unconfigured};
@@ -19,6 +18,7 @@ use crate::queue::spool::Spool;
 use crate::queue::way::Way;
 use crate::recipients::Recipients;
 use crate::report::{self, Facts, Outcome};
+use crate::wishes::Wishes;
 use crate::{files, head, help, input, logger, queue};
 
 /// What the arguments ask for.

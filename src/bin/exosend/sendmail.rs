@@ -1,6 +1,7 @@
 //! `exosend [sendmail flags] [recipient...]`: a message on stdin, as for sendmail.
 
 mod client;
+pub(crate) mod dialogue;
 mod flags;
 mod mail;
 mod smtp;

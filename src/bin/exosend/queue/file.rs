@@ -31,10 +31,10 @@ use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use super::clock::Moment;
 use super::fault;
 use super::spool::{self, DROP, Spool};
-use crate::complete::Wishes;
 use crate::crypto;
 use crate::exit::{self, Failure};
 use crate::octets::Length;
+use crate::wishes::Wishes;
 
 /// Written by its owner, read by the service, which may look whether it is locked.
 const BEGUN: u32 = 0o640;

@@ -11,10 +11,10 @@ use rustix::process::{WaitOptions, wait};
 use super::fault;
 use super::file::Draft;
 use super::spool::{self, Spool};
-use crate::complete::Wishes;
 use crate::date;
 use crate::exit::{self, Failure};
 use crate::head::Head;
+use crate::wishes::Wishes;
 
 /// Takes a message. The header is mended as far as message and arguments alone allow, once and for all: every attempt has
 /// the same Date and the same Message-ID, by which a duplicate can be known.

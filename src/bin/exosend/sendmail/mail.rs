@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::flags::Flags;
 use crate::common::Common;
-use crate::complete::{Wishes, complete};
+use crate::complete::complete;
 use crate::config::Config;
 use crate::deliver::{deliver, envelope};
 use crate::exit::{self, Failure};
@@ -17,6 +17,7 @@ use crate::queue::spool::Spool;
 use crate::queue::submit::{start_run, submit};
 use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
+use crate::wishes::Wishes;
 
 /// `exosend docter`, at a terminal or with nothing on stdin.
 pub(super) fn mistyped(flags: &Flags, meant: &str) -> Failure {
