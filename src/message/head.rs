@@ -176,8 +176,12 @@ fn names_bcc(line: &[u8]) -> bool {
     // Without a colon, or with one from another keyboard: `Bcc ann@example.com`, `Bcc=ann@example.com`.
     let line = line.trim_ascii_start();
     let word = line.split(u8::is_ascii_whitespace).next();
+    // Not `bcc@example.com`, as which some programs that keep copies are reached.
     let begin = line.split(|byte| !byte.is_ascii_alphabetic() && *byte != b'-');
-    let first = [word, begin.take(1).next()].into_iter().flatten();
+    let begin = begin
+        .take(1)
+        .find(|begin| line.get(begin.len()) != Some(&b'@'));
+    let first = [word, begin].into_iter().flatten();
     let is_bcc = |name: &[u8]| BCC.contains(&&*letters(name));
     name.is_some_and(is_bcc) || line.contains(&b'@') && first.into_iter().any(is_bcc)
 }
