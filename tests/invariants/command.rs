@@ -1,5 +1,5 @@
-//! What must hold whatever stands in a configuration file, or is piped in as a message. `tests/fuzz` looks for input that
-//! breaks it; the tests below try the same on random input, with any toolchain.
+//! What must hold whatever stands in a configuration file or in the queue, is piped in as a message, or is said on standard
+//! input. `tests/fuzz` looks for input that breaks it; the tests below try the same on random input, with any toolchain.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,9 +7,17 @@
     clippy::indexing_slicing
 )]
 
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::crypto;
 use crate::file::parse;
 use crate::head::{Author, split};
 use crate::list;
+use crate::queue::file::{Draft, Stored, Unreadable};
+use crate::queue::spool::{DROP, Spool};
+use crate::sendmail::dialogue::{Dialogue, Door};
+use crate::wishes::Wishes;
 
 /// Each entry can be a setting, and means the same when it is written down again.
 pub(crate) fn configuration(text: &[u8]) {
@@ -86,6 +94,214 @@ pub(crate) fn message(text: &[u8]) {
     assert!(again.get("Bcc").is_none() && again.get("Resent-Bcc").is_none());
 }
 
+/// Whatever a client says, and however it comes: it hears replies, and what goes through the door is what stands between
+/// its DATA and the first CRLF.CRLF behind. The first byte decides how much is as usual, and what the door does.
+pub(crate) fn dialogue(input: &[u8]) {
+    let Some((&mode, input)) = input.split_first() else {
+        return;
+    };
+    let usual = [
+        "",
+        "EHLO x\r\n",
+        "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.c>\r\nDATA\r\n",
+    ];
+    let usual = usual[usize::from(mode % 3)];
+    let input = [usual.as_bytes(), input].concat();
+    let behaviour = mode / 3 % 4;
+    let (said, house) = converse(&input, usize::MAX, behaviour);
+    for piece in [1, 7] {
+        let again = converse(&input, piece, behaviour);
+        assert_eq!(
+            (&said, &house),
+            (&again.0, &again.1),
+            "in pieces of {piece}"
+        );
+    }
+    let mut accepted = 0;
+    for line in said.split_inclusive('\n') {
+        let (code, rest) = line.split_at(3);
+        assert!((200..600).contains(&code.parse().unwrap()), "{line:?}");
+        let words = rest[1..].strip_suffix("\r\n").expect("a whole line");
+        assert!(
+            rest.starts_with([' ', '-']) && line.len() <= 512,
+            "{line:?}"
+        );
+        assert!(
+            words.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+            "{line:?}"
+        );
+        accepted += usize::from(words.starts_with("2.0.0 queued"));
+    }
+    assert_eq!(accepted, house.taken.len());
+    let mut rest = &input[..];
+    for (wishes, text) in &house.taken {
+        assert!((1..=1000).contains(&wishes.to.len()));
+        let mut addresses = wishes.to.iter().chain(&wishes.sender);
+        assert!(
+            addresses.all(|a| !a.is_empty() && !a.contains(char::is_control)),
+            "{wishes:?}"
+        );
+        let begins = (0..rest.len()).filter(|&at| at == 0 || rest[at - 1] == b'\n');
+        let end =
+            begins.filter_map(|at| dictated(&rest[at..]).map(|(said, length)| (said, at + length)));
+        let end = end
+            .filter(|(said, _)| said == text)
+            .map(|(_, end)| end)
+            .next();
+        rest = &rest
+            [end.unwrap_or_else(|| panic!("never said: {:?}", String::from_utf8_lossy(text)))..];
+    }
+}
+
+/// A message and its length with its end, as RFC 5321 4.5.2 has it.
+fn dictated(said: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let framed = [b"\r\n", said].concat();
+    let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
+    let mut text = Vec::new();
+    for at in 2..end + 2 {
+        if !(framed[at] == b'.' && framed[at - 2..at] == *b"\r\n") {
+            text.push(framed[at]);
+        }
+    }
+    Some((text, end + 3))
+}
+
+fn converse(input: &[u8], piece: usize, behaviour: u8) -> (String, House) {
+    let mut house = House {
+        behaviour,
+        ..House::default()
+    };
+    let mut said = Vec::new();
+    let pieces = Pieces(input, piece);
+    let mut dialogue = Dialogue::new(pieces, &mut said, "here".into());
+    dialogue.serve(&mut house).unwrap_or_else(|error| {
+        // The only thing that can go wrong is a message without an end.
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    });
+    dialogue.end().unwrap();
+    drop(dialogue);
+    (String::from_utf8(said).unwrap(), house)
+}
+
+struct Pieces<'i>(&'i [u8], usize);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let most = self.1.min(into.len());
+        self.0.read(&mut into[..most])
+    }
+}
+
+/// Takes all, stops in the midst of a message, refuses, or is closed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct House {
+    behaviour: u8,
+    taken: Vec<(Wishes, Vec<u8>)>,
+}
+
+impl Door for House {
+    fn is_closed(&self) -> Option<&str> {
+        (self.behaviour == 3).then_some("closed\r\n250 \u{fc}")
+    }
+
+    fn take(&mut self, wishes: Wishes, text: &mut dyn Read) -> Result<String, String> {
+        const NO: &str = "451 4.3.0 no\r\n250 2.0.0 queued";
+        let mut whole = Vec::new();
+        match self.behaviour {
+            0 => text.read_to_end(&mut whole).map_err(|_| NO)?,
+            1 => text.take(3).read_to_end(&mut whole).map_err(|_| NO)?,
+            _ => return Err(NO.into()),
+        };
+        if self.behaviour == 1 {
+            return Err(NO.into());
+        }
+        self.taken.push((wishes, whole));
+        Ok("queued as 1\r\n250 2.0.0 queued".into())
+    }
+}
+
+/// Whatever stands in the queue is a message or damaged, and what is put in comes out. The first byte decides which is
+/// tried: a file as it is, one with the right sum at its end, or a message with the wishes of its first lines.
+pub(crate) fn queued(input: &[u8]) {
+    let Some((&mode, input)) = input.split_first() else {
+        return;
+    };
+    let place = Place::new();
+    let path = place.spool.path(DROP).join("1");
+    if mode % 3 == 2 {
+        return put_in_and_out(&place.spool, input);
+    }
+    let mut file = input.to_vec();
+    if mode % 3 == 1 {
+        file.extend(format!("end {}\n", crypto::hex(&crypto::sha256(input))).bytes());
+    }
+    std::fs::write(&path, &file).unwrap();
+    match Stored::open(&path) {
+        Err(Unreadable::Damaged(_)) => {}
+        Err(Unreadable::Disk(error)) => panic!("{error}"),
+        Ok(mut stored) => {
+            let mut addresses = stored.wishes.to.iter().chain(&stored.wishes.sender);
+            assert!(addresses.all(|a| !a.contains(['\r', '\n'])));
+            let mut text = std::mem::take(&mut stored.start);
+            if let Some((rest, _)) = &mut stored.rest {
+                rest.read_to_end(&mut text).unwrap();
+            }
+            let behind = [text.as_slice(), &file[file.len() - 69..]].concat();
+            assert!(file.starts_with(b"exosend 1\n") && file.ends_with(&behind));
+        }
+    }
+}
+
+fn put_in_and_out(spool: &Spool, input: &[u8]) {
+    let mut parts = input.splitn(4, |&byte| byte == b'\n');
+    let mut part = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let (to, sender, name) = (part(), part(), part());
+    let text = parts.next().unwrap_or_default();
+    let wishes = Wishes {
+        to: to.split('\t').map(str::to_owned).collect(),
+        sender: Some(sender).filter(|sender| !sender.is_empty()),
+        full_name: Some(name).filter(|name| !name.is_empty()),
+    };
+    let mut draft = Draft::begin(spool, "1", &wishes).unwrap();
+    draft.write(text).unwrap();
+    draft.commit().unwrap();
+    let Ok(stored) = Stored::open(&spool.path(DROP).join("1")) else {
+        panic!("what was committed is damaged");
+    };
+    let plain = |text: &String| text.replace(char::is_control, " ");
+    assert_eq!(
+        stored.wishes.to,
+        wishes.to.iter().map(plain).collect::<Vec<_>>()
+    );
+    assert_eq!(stored.wishes.sender, wishes.sender.as_ref().map(plain));
+    assert_eq!(
+        stored.wishes.full_name,
+        wishes.full_name.as_ref().map(plain)
+    );
+    assert!(stored.start == text && stored.rest.is_none());
+}
+
+/// A spool of one's own.
+struct Place {
+    spool: Spool,
+    root: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let root = std::env::temp_dir().join(format!("exosend-queued-{}", std::process::id()));
+        let spool = Spool::new(&root, true);
+        spool.make().unwrap();
+        Self { spool, root }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,6 +337,35 @@ mod tests {
             ]),
         ) {
             super::message(&text);
+        }
+
+        #[test]
+        fn a_dialogue_of_any_bytes(
+            mode in 0..12u8,
+            said in pieces(&[
+                "EHLO x", "HELO x", "MAIL FROM:", "RCPT TO:", "<ann@example.com>", "<root>", "<>", "<\"a>b\"@x>", " SIZE=9",
+                " BODY=8BITMIME", " SMTPUTF8", "DATA", "RSET", "QUIT", "\r\n", "\r\n", "\n", "\r", ".", "\r\n.\r\n",
+                "\r\n..\r\n", "\n.\n", "Subject: x\r\n", "\u{fc}", "\0", " ",
+            ]),
+        ) {
+            super::dialogue(&[&[mode], said.as_slice()].concat());
+        }
+    }
+
+    proptest! {
+        // Each is written to the disk.
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_file_of_any_bytes(
+            mode in 0..3u8,
+            rest in pieces(&[
+                "exosend 1\n", "time a 1 2\n", "time - 18446744073709551616 1\n", "to ann@example.com\n", "to \n", "to\n",
+                "from ops@contoso.com\n", "name Ann\n", "\n", "\n\n", "end ", "Subject: x\n", "\r", "\t", "\0", " ",
+            ]),
+        ) {
+            super::queued(&[&[mode], rest.as_slice()].concat());
+            super::queued(&[&[mode], &b"exosend 1\n"[..], rest.as_slice()].concat());
         }
     }
 }

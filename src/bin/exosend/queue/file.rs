@@ -320,10 +320,10 @@ impl Stored {
             }
             rest = Some(counted);
         }
-        let mut trailer = String::new();
-        (&file).take(TRAILER).read_to_string(&mut trailer)?;
+        let mut trailer = Vec::new();
+        (&file).take(TRAILER).read_to_end(&mut trailer)?;
         let sum = crypto::hex(hash.finish().as_ref());
-        if trailer != format!("end {sum}\n") {
+        if trailer != format!("end {sum}\n").as_bytes() {
             return Err(Unreadable::Damaged("damaged: its check sum is another"));
         }
         file.seek(SeekFrom::Start(first))?;
