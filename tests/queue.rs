@@ -8,6 +8,7 @@ mod pace;
 mod retry;
 mod shared;
 mod smtp;
+mod soak;
 mod steer;
 mod submit;
 mod way;

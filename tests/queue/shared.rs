@@ -36,8 +36,8 @@ mkdir -p /run/systemd/system
 cd /
 "#;
 
-struct Town {
-    machine: Machine,
+pub(super) struct Town {
+    pub(super) machine: Machine,
     spool: PathBuf,
 }
 
@@ -46,7 +46,7 @@ impl Town {
         Self::with(Exchange::start(), more)
     }
 
-    fn with(exchange: Exchange, more: &str) -> Self {
+    pub(super) fn with(exchange: Exchange, more: &str) -> Self {
         let machine = Machine::with(exchange);
         machine.configure(&format!("log = /var/spool/exosend/log\n{more}"));
         let name = format!("town-{}-{}", std::process::id(), machine.exchange.port());
@@ -56,10 +56,15 @@ impl Town {
     }
 
     fn shell(&self, script: &str) -> Command {
+        self.shell_for(280, script)
+    }
+
+    /// Killed after so many seconds.
+    pub(super) fn shell_for(&self, seconds: u64, script: &str) -> Command {
         let mut command = Command::new("timeout");
         let share = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/exosend/share");
         command
-            .args(["--kill-after=5", "280", "unshare"])
+            .args(["--kill-after=5", &seconds.to_string(), "unshare"])
             .args(["--mount", "--propagation", "private", "bash", "-euc"])
             .arg(format!("{INSTALL}{script}"))
             .env_clear()
@@ -86,7 +91,7 @@ impl Town {
         exchange.delivered()
     }
 
-    fn subjects(&self) -> Vec<String> {
+    pub(super) fn subjects(&self) -> Vec<String> {
         self.arrived()
             .iter()
             .map(|message| message.header("Subject").unwrap())
@@ -341,81 +346,6 @@ fn foreign_files_with_the_mark_are_kept_and_told_of() {
         ),
         (0, 0, 1)
     );
-}
-
-/// Eight callers of four users, and runs, all killed at random: what got exit 0 arrives.
-#[test]
-#[ignore = "needs root and namespaces"]
-fn nothing_is_lost_whoever_is_killed() {
-    let town = Town::with(Exchange::builder().discard_bodies().start(), "rate = 0");
-    let run = town.run(
-        r#"
-        promise() {
-            for n in $(seq 250); do
-                if [ $((RANDOM % 12)) = 0 ]; then
-                    (mail "$2-$n"; head -c $((RANDOM * 4)) /dev/zero | tr '\0' x) | as $1 sendmail ann@example.com 2>/dev/null &
-                    child=$!
-                    sleep 0.00$((RANDOM % 9 + 1))
-                    pkill -9 -P $child || true
-                    wait $child && echo "$2-$n" >>"$BOX/promised-$2" || true
-                else
-                    mail "$2-$n" | as $1 sendmail ann@example.com && echo "$2-$n" >>"$BOX/promised-$2"
-                fi
-            done
-        } 2>/dev/null
-        ended="$BOX/ended"
-        murder() {
-            while [ ! -e "$ended" ]; do
-                as exosend exosend queue run --now &
-                child=$!
-                sleep 0.$((RANDOM % 9))
-                [ $((RANDOM % 4)) = 0 ] || pkill -9 -P $child || true
-                wait $child || echo killed >>"$BOX/killed"
-            done
-        } 2>/dev/null
-        for n in 1 2 3; do murder & done
-        callers=
-        for n in $(seq 8); do
-            users=(www-data nobody daemon bin)
-            promise ${users[$((n % 4))]} $n &
-            callers="$callers $!"
-        done
-        wait $callers
-        touch "$ended"
-        wait
-        for n in $(seq 30); do
-            as exosend exosend queue run --now
-            [ -n "$(find /var/spool/exosend/{drop,queue,work} -type f -perm /100)" ] || break
-        done
-        find /var/spool/exosend/failed -type f | wc -l
-        "#,
-    );
-    let mut promised = Vec::new();
-    for n in 1..=8 {
-        let text = std::fs::read_to_string(town.machine.path(&format!("promised-{n}"))).unwrap();
-        promised.extend(text.lines().map(str::to_owned));
-    }
-    let mut subjects = town.subjects();
-    let all = subjects.len();
-    subjects.sort();
-    subjects.dedup();
-    let lost: Vec<_> = promised
-        .iter()
-        .filter(|subject| subjects.binary_search(subject).is_err())
-        .collect();
-    let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap_or_default();
-    let killed = std::fs::read_to_string(town.machine.path("killed")).unwrap_or_default();
-    let repeated = log.matches("event=possible_duplicate").count();
-    println!(
-        "{} runs killed, {} promised, {} arrived, {} twice, {repeated} in doubt, {} given up",
-        killed.lines().count(),
-        promised.len(),
-        subjects.len(),
-        all - subjects.len(),
-        run.stdout.trim()
-    );
-    assert!(lost.is_empty(), "{lost:?}");
-    assert!(all - subjects.len() <= repeated);
 }
 
 #[test]

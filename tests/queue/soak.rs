@@ -1,0 +1,399 @@
+//! Everything at once, for as long as one likes: eight users, one of them by SMTP, and runs of the queue, killed at random;
+//! a server that throttles, refuses and hangs up; a clock that jumps; a full disk. What got exit 0 is held against what
+//! arrived.
+//!
+//! Root, by request: `EXOSEND_SOAK_SECONDS=3600 cargo test --all-features --test command queue::soak -- --ignored
+//! --nocapture`; 60 seconds without the variable. `EXOSEND_SOAK_SEED=7` draws other faults.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use proptest::prelude::{Rng, RngCore};
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
+use super::shared::Town;
+use crate::exchange::{Answer, Exchange, Fault, Step};
+use crate::machine::{end, start};
+
+/// The queue's time passes so much faster, so that a second holds a minute's wait.
+const HASTE: u64 = 60;
+
+/// The disk is small and the configuration out of the users' sight, as a package leaves it. Ends when `over` is there and
+/// the queue is empty.
+const SCRIPT: &str = r#"
+truncate -s 96M "$BOX/disk"
+mkfs.ext4 -q -m 0 "$BOX/disk"
+mount -o loop "$BOX/disk" /var/spool/exosend || mount -t tmpfs -o size=96m tmpfs /var/spool/exosend
+systemd-tmpfiles --create "$SHARE/exosend.tmpfiles"
+install -o exosend -m 0600 /dev/null "$BOX/log"
+over() { [ -e "$BOX/over" ]; }
+# user, what happened, code, what was said.
+judge() {
+    case $3 in
+        0) echo "$2" >>"$BOX/promised-$1" ;;
+        137 | *setpriv:*) echo "$2" >>"$BOX/killed" ;;
+        *'No space left'*) echo "$2" >>"$BOX/refused" ;;
+        *) echo "$2: $3" >>"$BOX/unexplained" ;;
+    esac
+}
+caller() { # user, number
+    n=0
+    until over; do
+        n=$((n + 1)); code=0
+        if [ $((RANDOM % 6)) = 0 ]; then
+            (mail "$2-$n"; head -c $((RANDOM * 4)) /dev/zero | tr '\0' x) | as $1 sendmail ann@example.com 2>"$BOX/said-$2" &
+            child=$!
+            sleep 0.0$((RANDOM % 5))$((RANDOM % 10))
+            pkill -9 -P $child || true
+            wait $child || code=$?
+        else
+            mail "$2-$n" | as $1 sendmail ann@example.com 2>"$BOX/said-$2" || code=$?
+        fi
+        [ $code = 0 ] || [ $code = 137 ] || code="$code $(<"$BOX/said-$2")"
+        judge $2 "$2-$n" "$code"
+        sleep 0.1
+    done
+} 2>/dev/null
+smtp() { # user, number: one session for all the time
+    n=0
+    coproc SMTP { as $1 sendmail -bs; }
+    say() { printf '%s\r\n' "$@" >&${SMTP[1]}; }
+    hear() { read -r -t 60 reply <&${SMTP[0]}; }
+    hear; say 'HELO here'; hear
+    until over; do
+        n=$((n + 1))
+        say 'MAIL FROM:<>'; hear; say 'RCPT TO:<ann@example.com>'; hear; say DATA; hear
+        say "Subject: $2-$n" '' hello .; hear
+        case $reply in 250*) code=0 ;; *) code=$reply ;; esac
+        judge $2 "$2-$n" "$code"
+        sleep 0.1
+    done
+    say QUIT; hear; wait $SMTP_PID
+} 2>/dev/null
+service() {
+    until over; do
+        code=0
+        as exosend exosend queue run $([ $((RANDOM % 10)) != 0 ] || echo --now) 2>>"$BOX/said-runs" &
+        child=$!
+        sleep 0.$((RANDOM % 9))
+        [ $((RANDOM % 4)) = 0 ] || pkill -9 -P $child || true
+        wait $child || code=$?
+        echo $code >>"$BOX/runs"
+    done
+} 2>/dev/null
+full() {
+    sleep $((SECONDS_IN_ALL * 4 / 10))
+    for n in $(seq $FULL_FOR); do
+        cat /dev/zero >>/var/spool/exosend/full || true
+        sleep 1
+    done
+    rm /var/spool/exosend/full
+} 2>/dev/null
+for user in 1:www-data 2:nobody 3:daemon 4:bin 5:games 6:mail 7:news; do caller ${user#*:} ${user%:*} & done
+smtp www-data 8 &
+for n in 1 2 3; do service & done
+full &
+wait
+for n in $(seq 600); do
+    as exosend exosend queue run --now 2>>"$BOX/said-runs" || true
+    [ -n "$(find /var/spool/exosend/{drop,queue,work} -type f -perm /100)" ] || break
+    sleep 0.1
+done
+find /var/spool/exosend/{drop,queue,work} -type f -perm /100 >"$BOX/left"
+find /var/spool/exosend/failed -type f -exec grep -ah '^Subject: ' {} + >"$BOX/failed" || true
+"#;
+
+#[test]
+#[ignore = "needs root and namespaces"]
+fn everything_at_once() {
+    let seconds = number("EXOSEND_SOAK_SECONDS", 60);
+    let town = Town::with(Exchange::builder().discard_bodies().start(), "");
+    let machine = &town.machine;
+    let log = machine.path("log");
+    machine.configure(&format!("log = {}\ntimeout = 3\nrate = 60", log.display()));
+    let (mut clock, mut weather) = (Clock::new(machine.path("clock")), Weather::new());
+    let mut samples = Samples::default();
+    let mut shell = town.shell_for(seconds + 240, SCRIPT);
+    shell
+        .env("QUEUE_TEST_CLOCK", machine.path("clock"))
+        .env("QUEUE_TEST_MINUTE", (60_000 / HASTE).to_string())
+        .env("SECONDS_IN_ALL", seconds.to_string())
+        .env("FULL_FOR", (seconds / 10).min(60).to_string());
+    let mut child = start(&mut shell);
+    let (begun, all) = (Instant::now(), Duration::from_secs(seconds));
+    while child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+        let over = begun.elapsed() > all;
+        clock.tick(!over);
+        match over {
+            false => weather.change(&machine.exchange),
+            true if weather.clear(&machine.exchange) => {
+                std::fs::write(machine.path("over"), "").unwrap();
+            }
+            true => {}
+        }
+        samples.take(&machine.path(""), begun.elapsed() > all / 2);
+    }
+    let run = end(child);
+    assert_eq!(run.code, 0, "{run:?}");
+    println!(
+        "{seconds} s, seed {}: {} faults of the server, {} jumps of the clock",
+        weather.seed, weather.faults, clock.jumps
+    );
+    account_for_all(&town, &std::fs::read_to_string(log).unwrap());
+    println!("at most, in the first half and in the second: {samples}");
+    samples.judge();
+    assert!(weather.faults > 0 && clock.jumps > 0);
+}
+
+/// What was promised has arrived or was given up and told of; what arrived twice was said to; and no exit code, no word is
+/// without a reason.
+fn account_for_all(town: &Town, log: &str) {
+    let read = |name: &str| std::fs::read_to_string(town.machine.path(name)).unwrap_or_default();
+    let count = |name: &str| read(name).lines().count();
+    let told = |event: &str| log.matches(&format!("event={event} ")).count();
+    let mut arrived: HashMap<String, usize> = HashMap::new();
+    for subject in town.subjects() {
+        *arrived.entry(subject).or_default() += 1;
+    }
+    let twice: usize = arrived.values().map(|times| times - 1).sum();
+    let failed = read("failed").replace("Subject: ", "");
+    let failed: HashSet<_> = failed.lines().collect();
+    let promised: String = (1..=8).map(|n| read(&format!("promised-{n}"))).collect();
+    let lost: Vec<_> = promised
+        .lines()
+        .filter(|subject| !arrived.contains_key(*subject) && !failed.contains(subject))
+        .collect();
+    let mut runs: BTreeMap<String, usize> = BTreeMap::new();
+    for code in read("runs").lines() {
+        *runs.entry(code.to_owned()).or_default() += 1;
+    }
+    println!(
+        "{} promised ({} by SMTP), {} refused for a full disk, {} callers killed; runs by exit code {runs:?}",
+        promised.lines().count(),
+        count("promised-8"),
+        count("refused"),
+        count("killed"),
+    );
+    println!(
+        "{} arrived, {twice} of them again ({} in doubt), {} given up and told of, {} lost; {} deferred, {} held",
+        arrived.len(),
+        told("possible_duplicate"),
+        failed.len(),
+        lost.len(),
+        told("deferred"),
+        told("held"),
+    );
+    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(read("left"), "");
+    assert_eq!(read("unexplained"), "");
+    assert!(!read("said-runs").contains("panicked"));
+    assert!(twice <= told("possible_duplicate"));
+    assert_eq!(failed.len(), told("failed"));
+    assert!(count("refused") > 0, "the disk was never full");
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
+}
+
+/// The machine's time since its boot, in a hurry, and its wall clock, which is wrong now and then: for the machine has
+/// started anew, or nobody knows why. Ahead by less than an hour: the kernel's clock does not jump, so whatever is written
+/// then looks that old, and what is older may be cleared away while it is written.
+struct Clock {
+    path: PathBuf,
+    begun: Instant,
+    booted: Duration,
+    boot: usize,
+    jumps: usize,
+}
+
+impl Clock {
+    const BETWEEN_JUMPS: Duration = Duration::from_secs(3);
+
+    fn new(path: PathBuf) -> Self {
+        let clock = Self {
+            path,
+            begun: Instant::now(),
+            booted: Duration::ZERO,
+            boot: 0,
+            jumps: 0,
+        };
+        clock.write(0);
+        clock
+    }
+
+    fn tick(&mut self, jumping: bool) {
+        const MINUTES: i64 = 60_000;
+        let now = self.begun.elapsed();
+        if jumping && now / (self.jumps as u32 + 1) > Self::BETWEEN_JUMPS {
+            self.jumps += 1;
+            if self.jumps % 5 == 0 {
+                (self.boot, self.booted) = (self.boot + 1, now);
+            }
+        }
+        let wrong = [0, 50 * MINUTES, -9 * 60 * MINUTES, i64::MIN];
+        self.write(if jumping { wrong[self.jumps % 4] } else { 0 });
+    }
+
+    /// With the wall clock so many milliseconds off. Nobody sees half of it.
+    fn write(&self, off: i64) {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+        let up = milliseconds(self.begun.elapsed() - self.booted) * HASTE;
+        let wall = milliseconds(wall.unwrap()).saturating_add_signed(off);
+        let draft = self.path.with_extension("new");
+        std::fs::write(&draft, format!("boot-{} {up} {wall}", self.boot)).unwrap();
+        std::fs::rename(draft, &self.path).unwrap();
+    }
+}
+
+/// What the stand-in does wrong, a moment each.
+struct Weather {
+    seed: u64,
+    random: TestRng,
+    until: Instant,
+    step: Option<Step>,
+    faults: usize,
+    cleared: bool,
+}
+
+impl Weather {
+    fn new() -> Self {
+        let seed = number("EXOSEND_SOAK_SEED", 1);
+        let bytes = [u8::try_from(seed).unwrap(); 32];
+        Self {
+            seed,
+            random: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
+            until: Instant::now(),
+            step: None,
+            faults: 0,
+            cleared: false,
+        }
+    }
+
+    fn change(&mut self, exchange: &Exchange) {
+        if Instant::now() < self.until {
+            return;
+        }
+        let usual = Fault::delay(Duration::ZERO);
+        if let Some(step) = self.step.take() {
+            exchange.on(step, usual);
+            exchange.token(Answer::delay(Duration::ZERO));
+            self.until =
+                Instant::now() + Duration::from_millis(u64::from(self.random.next_u32() % 1500));
+            return;
+        }
+        let (step, fault) = match self.random.random_range(0..14) {
+            0 => (
+                Step::Mail,
+                Fault::reply("432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded"),
+            ),
+            1 => (
+                Step::Mail,
+                Fault::reply(
+                    "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+                ),
+            ),
+            2 => (
+                Step::Accept,
+                Fault::reply("451 4.7.500 Server busy. Please try again later"),
+            ),
+            3 => (Step::Rcpt, Fault::reply("450 4.2.1 later")),
+            4 => (
+                Step::AuthBlob,
+                Fault::reply("535 5.7.3 Authentication unsuccessful"),
+            ),
+            5 => (Step::Greeting, Fault::reply("421 4.3.2 Service not active")),
+            6 => (Step::Greeting, Fault::disconnect()),
+            7 => (Step::Handshake, Fault::silent()),
+            8 => (Step::Data, Fault::reset()),
+            9 => (Step::Accept, Fault::disconnect()),
+            10 => (Step::Mail, Fault::split(3)),
+            11 => (Step::EhloTls, Fault::delay(Duration::from_millis(300))),
+            12 => {
+                exchange.token(Answer::status(503));
+                exchange.revoke_tokens();
+                (Step::Noop, usual)
+            }
+            _ => {
+                exchange.revoke_tokens();
+                (Step::Noop, usual)
+            }
+        };
+        exchange.on(step, fault);
+        self.faults += 1;
+        self.step = Some(step);
+        self.until = Instant::now() + Duration::from_millis(200);
+    }
+
+    /// Well from now on. `true` the first time.
+    fn clear(&mut self, exchange: &Exchange) -> bool {
+        if let Some(step) = self.step.take() {
+            exchange.on(step, Fault::delay(Duration::ZERO));
+        }
+        exchange.token(Answer::delay(Duration::ZERO));
+        !std::mem::replace(&mut self.cleared, true)
+    }
+}
+
+/// What processes cost: the most of each kind, in the first half and in the second.
+#[derive(Default)]
+struct Samples([BTreeMap<&'static str, (usize, usize)>; 2]);
+
+impl Samples {
+    /// Processes of this machine only: another test may have one of its own.
+    fn take(&mut self, machine: &Path, second: bool) {
+        let mark = format!("BOX={}", machine.display());
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let read = |name: &str| std::fs::read(process.path().join(name)).unwrap_or_default();
+            let command = read("cmdline");
+            let kind = match command.split(|&byte| byte == 0).take(3).collect::<Vec<_>>()[..] {
+                [b"sendmail", b"-bs", ..] => "a session of SMTP",
+                [b"exosend" | b"/usr/local/bin/exosend", b"queue", ..] => "a run",
+                [b"sendmail", ..] => "a caller",
+                _ => continue,
+            };
+            if !read("environ")
+                .windows(mark.len())
+                .any(|part| part == mark.as_bytes())
+            {
+                continue;
+            }
+            let status = String::from_utf8(read("status")).unwrap_or_default();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+            let descriptors =
+                std::fs::read_dir(process.path().join("fd")).map_or(0, Iterator::count);
+            let most = self.0[usize::from(second)].entry(kind).or_default();
+            *most = (most.0.max(peak.unwrap_or(0)), most.1.max(descriptors));
+        }
+    }
+
+    /// Flat: no more in the second half than in the first, but for a page here and there.
+    fn judge(&self) {
+        let [first, second] = &self.0;
+        for (kind, (peak, descriptors)) in second {
+            let before = first.get(kind).copied().unwrap_or_default();
+            assert!(*peak <= before.0 + 1024, "{kind}: {self}");
+            assert!(*descriptors <= before.1 + 2, "{kind}: {self}");
+        }
+    }
+}
+
+impl std::fmt::Display for Samples {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [first, second] = &self.0;
+        for (number, (kind, (peak, descriptors))) in first.iter().enumerate() {
+            let after = second.get(kind).copied().unwrap_or_default();
+            let comma = if number == 0 { "" } else { ", " };
+            write!(
+                f,
+                "{comma}{kind} {peak} and {} KiB, {descriptors} and {} descriptors",
+                after.0, after.1
+            )?;
+        }
+        Ok(())
+    }
+}
