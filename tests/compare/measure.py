@@ -1,4 +1,4 @@
-"""Measures exosend and its peers against the stand-in and prints the tables of RESULTS.md. Started by `run`.
+"""Measures exosend and its peers against the stand-in and prints the tables of RESULTS.md and draws its charts.
 
     measure.py PROGRAMS TOOLS NODE_MODULES SCRATCH ROUNDS
 
@@ -19,26 +19,34 @@ import threading
 import time
 from pathlib import Path
 
+import chart
+
 PROGRAMS, TOOLS, NODE_MODULES, SCRATCH = map(Path, sys.argv[1:5])
-PEERS = Path(__file__).resolve().parent / "peers"
+HERE = Path(__file__).resolve().parent
+PEERS = HERE / "peers"
 PYTHON, NODE = "/usr/bin/python3", shutil.which("node")
 MIB = 1024 * 1024
 
 # How often: what takes milliseconds, and what takes seconds.
 ROUNDS = int(sys.argv[5])
 LONG_ROUNDS = max(1, ROUNDS // 7)
+# Round-trip times, ms.
+DELAYS = 0, 20, 50, 100
 
 
 class Peer:
     def __init__(self, name, command, **options):
         self.name, self.command = name, list(map(str, command))
         self.env = options.get("env", {})
-        # What works: see `probe`.
-        self.can = set()
+        # In a chart.
+        self.short = options.get("short", name)
 
 
 OURS = Peer("exosend", [PROGRAMS / "compare-exosend"])
-ALWAYS = Peer("exosend, `initial_response = always`", OURS.command, env={"EXOSEND_INITIAL_RESPONSE": "always"})
+ALWAYS = Peer(
+    "exosend, `initial_response = always`", OURS.command,
+    env={"EXOSEND_INITIAL_RESPONSE": "always"}, short="exosend, initial response",
+)
 MUSL = Peer("exosend, static musl", [PROGRAMS / "compare-exosend-musl"])
 LETTRE = Peer("lettre + ureq", [PROGRAMS / "compare-lettre"])
 CURL = Peer("curl + curl", [PEERS / "curl"])
@@ -69,7 +77,7 @@ class Servers:
             "NODE_MODULES": str(NODE_MODULES),
             "NOTES": str(SCRATCH),
         }
-        wanted = [(side, delay) for side in ("smtp", "token") for delay in (0, 20, 100)]
+        wanted = [(side, delay) for side in ("smtp", "token") for delay in DELAYS]
         target = {"smtp": self.smtp, "token": self.token}
         relay = self.start(TOOLS / "relay", *(f"{delay}:{target[side]}" for side, delay in wanted))
         self.relayed = dict(zip(wanted, relay.stdout.readline().split()))
@@ -215,7 +223,7 @@ def cold(servers):
 
 def round_trips(servers):
     """Wall at 100 ms less wall at 0 ms, over 100 ms: for both sides, for the token's and for SMTP's alone."""
-    ways = {"both": (100, 100), "token": (0, 100), "smtp": (100, 0), "none": (0, 0)}
+    ways = {"token": (0, 100), "smtp": (100, 0)} | {delay: (delay, delay) for delay in DELAYS}
     environments = {
         way: servers.environment(servers.relayed["smtp", smtp], servers.relayed["token", token])
         for way, (smtp, token) in ways.items()
@@ -231,11 +239,11 @@ def round_trips(servers):
     walls = taking_turns(max(3, LONG_ROUNDS), jobs)
     rows = []
     for peer in peers:
-        if not walls.get((peer.name, "none")):
+        if not walls.get((peer.name, 0)):
             rows.append([peer.name] + ["–"] * 6)
             continue
-        least = median(walls[peer.name, "none"])
-        trips = [[(wall - least) / 100 for wall in walls[peer.name, way]] for way in ("both", "token", "smtp")]
+        least = median(walls[peer.name, 0])
+        trips = [[(wall - least) / 100 for wall in walls[peer.name, way]] for way in (100, "token", "smtp")]
         # One more run, for its counts alone.
         smtp, token = servers.relayed["smtp", 20], servers.relayed["token", 20]
         for port in smtp, token:
@@ -244,11 +252,20 @@ def round_trips(servers):
         seen = servers.heard(token), servers.heard(smtp)
         turns = " / ".join(str(sum(turns for turns, _, _ in side)) for side in seen)
         octets = sum(up + down for side in seen for _, up, down in side)
-        walls_100 = [wall for wall in walls[peer.name, "both"]]
-        rows.append([peer.name, *map(figure, trips), figure(walls_100, 0), turns, f"{octets:,}"])
+        rows.append([peer.name, *map(figure, trips), figure(walls[peer.name, 100], 0), turns, f"{octets:,}"])
     print("### Cold send: round trips\n")
     head = ["", "round trips", "of the token alone", "of SMTP alone", "wall ms at 100 ms", "client's turns, token / SMTP"]
     table([*head, "bytes on the network"], rows)
+    chart.lines(
+        HERE / "round_trips.svg", "A cold send: token, connection, login, message", "round-trip time, ms", "seconds",
+        {delay: str(delay) for delay in DELAYS},
+        {0: "0", 0.5: "0.5", 1: "1.0", 1.5: "1.5", 2: "2.0"},
+        {
+            peer.short: [(delay, median(walls[peer.name, delay]) / 1000) for delay in DELAYS]
+            for peer in peers
+            if walls.get((peer.name, 0))
+        },
+    )
 
 
 def sessions(servers):
@@ -303,6 +320,17 @@ def attachments(servers):
             for peer in peers
         ]
         table(["", *sizes], rows)
+    chart.lines(
+        HERE / "memory.svg", "Memory of a send with an attachment", "the attachment", "peak MiB",
+        {size / MIB: name for name, size in sizes.items()},
+        {1: "1", 10: "10", 100: "100", 1000: "1,000"},
+        {
+            peer.name: [(size / MIB, median([run.rss for run in runs[peer.name, name]])) for name, size in sizes.items()]
+            for peer in peers
+            if all(runs.get((peer.name, name)) for name in sizes)
+        },
+        logarithmic=True,
+    )
 
 
 def growth(servers):
@@ -391,7 +419,7 @@ def versions():
         result = subprocess.run(command, capture_output=True, text=True)
         return (result.stdout or result.stderr).strip().splitlines()[0]
 
-    lock = (Path(__file__).parent / "Cargo.lock").read_text()
+    lock = (HERE / "Cargo.lock").read_text()
     crate = lambda name: f"{name} " + re.search(rf'name = "{name}"\nversion = "([^"]+)"', lock)[1]
     package = (NODE_MODULES / "nodemailer" / "package.json").read_text()
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
