@@ -11,7 +11,7 @@ mod explain;
 mod powershell;
 
 pub use doctor::check::{Advice, Cause, Check, CheckState, Place};
-pub use doctor::diagnose;
+pub use doctor::{diagnose, send_test};
 pub use explain::{Explanation, explain, general_page};
 pub use powershell::Setup;
 

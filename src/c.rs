@@ -166,6 +166,8 @@ impl<'c> Given<'c> {
         let envelope = to.into_iter().fold(envelope, Envelope::to);
         // Before the login.
         envelope.route()?;
+        #[cfg(feature = "graph")]
+        account.check_envelope(&envelope)?;
         let mut session = Session::connect(&account, total)?;
         let text = head.as_slice().chain(body);
         let sent = session.send_raw_by(&envelope, text, total);

@@ -142,6 +142,15 @@ impl Graph {
     }
 }
 
+/// Whether there is a way to Graph: how errors call it. Nothing is asked.
+#[cfg(feature = "advice")]
+pub(crate) fn reach(account: &Account, total: Deadline) -> Result<String, Error> {
+    let client = http::secure(&account.graph(), account.roots())?;
+    let deadline = total.step(account.timeouts.connect, "connect");
+    Connection::open(&client, deadline)?;
+    Ok(client.way().to_owned())
+}
+
 /// A message as Graph takes it.
 pub(crate) struct Text<'t> {
     head: Vec<u8>,

@@ -138,6 +138,42 @@ fn replies_to_a_message() {
     }
 }
 
+/// By what Graph says of a message, `send_mail` and `explain` come to the same.
+#[test]
+#[cfg(feature = "graph")]
+fn answers_of_graph() {
+    let exchange = Exchange::start();
+    let message = Message::new().to("ann@example.com").text("x\n");
+    for (n, (status, code, expected)) in [
+        (403, "ErrorAccessDenied", Condition::GraphAccess),
+        (403, "NoPermissionsInAccessToken", Condition::GraphAccess),
+        (403, "ErrorSendAsDenied", Condition::SendAsDenied),
+        (404, "ErrorInvalidUser", Condition::GraphMailbox),
+        (404, "MailboxNotEnabledForRESTAPI", Condition::GraphMailbox),
+        (401, "InvalidAuthenticationToken", Condition::GraphToken),
+        (400, "ErrorMessageSizeExceeded", Condition::TooLarge),
+        (429, "ApplicationThrottled", Condition::GraphThrottled),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        exchange.on_nth_graph(n + 1, Answer::graph(status, code, "x"));
+        let error = send_mail(&exchange.graph_account(), &message).unwrap_err();
+        assert_eq!(told(&error), Some(expected), "{error}");
+        let curl = format!(r#"{{"error":{{"code":"{code}","message":"x"}}}}"#);
+        let found = explain(&curl);
+        assert_eq!(
+            found.first().map(Explanation::condition),
+            Some(expected),
+            "{curl}"
+        );
+    }
+    // Where nothing but the status says it.
+    exchange.on_nth_graph(9, Answer::status(413));
+    let error = send_mail(&exchange.graph_account(), &message).unwrap_err();
+    assert_eq!(condition(&error), Some(Condition::GraphTooLarge), "{error}");
+}
+
 /// What no other program says, or not in these words.
 #[test]
 fn the_network_and_tls() {

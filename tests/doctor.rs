@@ -1,5 +1,6 @@
 //! The doctor: the stand-in breaks in every way that is told apart, in both permission paths.
 
+mod graph;
 mod login;
 mod network;
 mod report;

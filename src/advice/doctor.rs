@@ -5,6 +5,8 @@ pub(crate) mod check;
 mod clock;
 mod configuration;
 mod context;
+#[cfg(feature = "graph")]
+mod graph;
 mod network;
 mod probe;
 
@@ -16,6 +18,8 @@ use crate::advice::doctor::clock::Skew;
 use crate::advice::doctor::context::Context;
 use crate::date;
 use crate::error::Error;
+use crate::message::Message;
+use crate::session::Session;
 use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login::{LoggedIn, Secured};
 use crate::smtp::wire::Wire;
@@ -31,6 +35,7 @@ const LOGIN: &str = "login";
 const SENDER: &str = "sender";
 const RECIPIENT: &str = "recipient";
 const END: &str = "end";
+const MESSAGE: &str = "message";
 
 /// Looks at everything that sending a message needs, by doing it up to, and not including, DATA. No message is sent.
 ///
@@ -70,6 +75,21 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     // The token comes first and is told later: its answer's date is the second witness of the clock, and a server that
     // has greeted is not kept waiting.
     let fetched = fetch(account);
+    #[cfg(feature = "graph")]
+    if account.is_graph() {
+        context.clock_is_wrong = clock::check(&mut checks, None, fetched.by_entra);
+        let token = tell_token(&mut checks, &context, fetched);
+        let claims = tell_claims(&mut checks, token.as_ref());
+        let known = known_as(account, claims.as_ref());
+        let context = Context {
+            account: &known,
+            claims: claims.as_ref(),
+            ..context
+        };
+        graph::reach(&mut checks, &context, total);
+        graph::unasked(&mut checks, recipient);
+        return checks.into_vec();
+    }
     let greeting = network::greet(&mut checks, &context, total);
     let by_server = greeting
         .as_ref()
@@ -89,6 +109,48 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     let session = log_in(&mut checks, &context, secured, token);
     envelope(&mut checks, &context, session, recipient);
     checks.into_vec()
+}
+
+/// Sends a short message to `recipient`, and says what became of it: the [`Check`] that [`diagnose`] leaves out, for servers
+/// judge much only with the message, and Microsoft Graph everything. One that fails says what that most likely means, as
+/// the others do.
+///
+/// ```no_run
+/// let check = exosend::advice::send_test(&exosend::Account::from_env()?, "ann@example.com");
+/// println!("{}: {}", check.name(), check.detail());
+/// # Ok::<(), exosend::Error>(())
+/// ```
+pub fn send_test(account: &Account, recipient: &str) -> Check {
+    let account = &hurried(account);
+    let mut checks = Checks::new();
+    let message = Message::new()
+        .to(recipient)
+        .subject("exosend: a test")
+        .header("Auto-Submitted", "auto-generated")
+        .text("This is a test of exosend, and it has arrived.\n");
+    let sent = Session::open(account).and_then(|mut session| {
+        let sent = session.send(&message);
+        session.quit();
+        sent
+    });
+    match sent {
+        Ok(receipt) => {
+            let id = receipt.message_id().unwrap_or_default();
+            checks.ok(MESSAGE, format!("sent to {recipient}: {receipt}, {id}"));
+        }
+        Err(error) => {
+            let claims = Token::get(account).ok().and_then(|token| token.claims());
+            let known = known_as(account, claims.as_ref());
+            let context = Context {
+                account: &known,
+                claims: claims.as_ref(),
+                clock_is_wrong: false,
+            };
+            let advice = causes::of(&error, &context);
+            checks.fail(MESSAGE, error, advice);
+        }
+    }
+    checks.into_one()
 }
 
 /// The same account, which does not wait five minutes for a word.

@@ -5,6 +5,8 @@
 mod conditions;
 mod reply;
 
+#[cfg(feature = "graph")]
+use crate::hint;
 use crate::hint::table::{self, Condition};
 
 /// What one pasted line means, from [`explain`].
@@ -57,7 +59,8 @@ impl Explanation {
 
 /// What a line (or some lines) of any program's log means, the likeliest first. Needs no network.
 ///
-/// It knows Entra's AADSTS numbers, the replies of Exchange Online and of High Volume Email, and failures of TLS and of
+/// It knows Entra's AADSTS numbers, the replies of Exchange Online and of High Volume Email, the codes of Microsoft Graph
+/// (with feature `graph`), and failures of TLS and of
 /// the network in the words of exosend, curl, msmtp, Postfix, OpenSSL, Python, Node, Java, Go and .NET. What it does not
 /// know gives nothing: see [`general_page`]. It is advice, as [`Error::hint`](crate::Error::hint) is.
 ///
@@ -78,7 +81,9 @@ pub fn explain(line: &str) -> Vec<Explanation> {
             documented: page_of_code(code),
         })
     });
-    for explanation in of_entra.chain(reply::explain(&text).into_iter().map(made)) {
+    let of_graph = of_graph(line).map(made);
+    let of_servers = reply::explain(&text).into_iter().map(made);
+    for explanation in of_entra.chain(of_graph).chain(of_servers) {
         if !found.iter().any(|f| f.condition == explanation.condition) {
             found.push(explanation);
         }
@@ -101,6 +106,18 @@ pub fn general_page(line: &str) -> String {
         Some(code) => page_of_code(*code),
         None => SMTP_AUTH.into(),
     }
+}
+
+/// Graph's codes, in anybody's log.
+#[cfg(feature = "graph")]
+fn of_graph(line: &str) -> impl Iterator<Item = Found> {
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter_map(|word| Some((word.to_owned(), hint::graph::of_code(word)?)))
+}
+
+#[cfg(not(feature = "graph"))]
+fn of_graph(_: &str) -> impl Iterator<Item = Found> {
+    std::iter::empty()
 }
 
 /// Words of a line, and what they mean.
@@ -143,6 +160,12 @@ fn page(condition: Condition) -> &'static str {
         | UnregisteredDomain => {
             "https://learn.microsoft.com/exchange/troubleshoot/email-delivery/ndr/non-delivery-reports-in-exchange-online"
         }
+        #[cfg(feature = "graph")]
+        GraphAccess | GraphMailbox | GraphToken | NotGraph | GraphUnreachable | GraphTooLarge => {
+            "https://learn.microsoft.com/graph/errors"
+        }
+        #[cfg(feature = "graph")]
+        GraphThrottled => "https://learn.microsoft.com/graph/throttling-limits",
         // About nothing but the lost reply to the final dot.
         InDoubt => "https://www.rfc-editor.org/rfc/rfc1047",
         _ => SMTP_AUTH,

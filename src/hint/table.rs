@@ -155,8 +155,8 @@ conditions! {
 
     // AUTH. `$false`, for the switch has three states and `$null` inherits.
     SmtpAuthOff
-    "SMTP AUTH is switched off, for OAuth too: in Exchange Online PowerShell, Set-CASMailbox <mailbox> \
-     -SmtpClientAuthenticationDisabled $false"
+    "SMTP AUTH is switched off, for OAuth too: Set-CASMailbox <mailbox> -SmtpClientAuthenticationDisabled $false, or \
+     transport = graph"
 
     LoginPolicy
     "a policy refused the login, most often one with a password: let the program log in with OAuth, then check security \
@@ -283,8 +283,8 @@ conditions! {
 
     // The network. Exchange has port 587 (or 25) and STARTTLS, no TLS from the first byte on 465.
     Unanswered
-    "nothing answers, most often because of a firewall: outgoing TCP to port 587 must be allowed (and to \
-     login.microsoftonline.com port 443)"
+    "nothing answers, most often because of a firewall: allow outgoing TCP to port 587 (login.microsoftonline.com: 443), \
+     or set transport = graph"
 
     NobodyListens
     "nothing listens there: check the port (587) and the server's name, then the firewall"

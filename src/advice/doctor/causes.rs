@@ -2,6 +2,9 @@
 
 mod login;
 
+#[cfg(feature = "graph")]
+pub(super) use login::is_for_graph;
+
 use crate::account::Account;
 use crate::account::cloud::Cloud;
 use crate::advice::doctor::check::{Advice, Cause, Place};
@@ -28,6 +31,8 @@ pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
         (Stage::Auth, Some(535)) if refused => login::refused(context),
         (stage, code) => match condition {
             Some(condition) => known(condition, context),
+            #[cfg(feature = "graph")]
+            None if stage == Stage::Graph => return None,
             None if stage == Stage::StartTls => not_encrypted(context),
             None if code.is_none() || stage == Stage::Greeting => no_submission(error, context),
             None => return None,
@@ -41,6 +46,8 @@ pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
 fn seen(error: &Error, account: &Account) -> Option<Condition> {
     let microsofts = match error.stage() {
         Stage::Token => account.authority.is_none(),
+        #[cfg(feature = "graph")]
+        Stage::Graph => account.graph_endpoint.is_none(),
         _ => account.host() == account.cloud.host(),
     };
     match error.condition() {

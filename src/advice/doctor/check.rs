@@ -225,6 +225,18 @@ impl Checks {
         }
     }
 
+    /// The last one.
+    pub(super) fn into_one(mut self) -> Check {
+        self.list.pop().unwrap_or(Check {
+            name: "",
+            state: CheckState::Skipped,
+            took: Duration::ZERO,
+            detail: String::new(),
+            error: None,
+            advice: None,
+        })
+    }
+
     pub(super) fn into_vec(self) -> Vec<Check> {
         self.list
     }

@@ -60,7 +60,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     if options.no_doctor {
         return Ok(());
     }
-    match doctor::examine(common, options.test.as_deref())? {
+    match doctor::examine(common, options.test.as_deref(), false)? {
         0 => {}
         code => {
             if code == exit::NO_PERMISSION {

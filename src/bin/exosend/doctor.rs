@@ -5,7 +5,7 @@ mod past;
 mod support;
 
 use exosend::Error;
-use exosend::advice::{Advice, Cause, Check, CheckState, Place, diagnose};
+use exosend::advice::{Advice, Cause, Check, CheckState, Place, diagnose, send_test};
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
@@ -18,32 +18,40 @@ use crate::recipients::Recipients;
 use crate::{help, list, logger, queue};
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
-    let mut to = None;
+    let (mut to, mut send) = (None, false);
     while let Some(argument) = parser.next()? {
         if let Some(shared) = Shared::of(&argument) {
             common.take(shared, &mut parser)?;
             continue;
         }
         match argument {
+            Arg::Long("send") => send = true,
             Arg::Long("to") => to = Some(common::text(parser.value()?)?),
             Arg::Long("help") | Arg::Short('h') => help::print(help::DOCTOR),
             _ => return Err(argument.unexpected().into()),
         }
     }
+    if send && to.is_none() {
+        return Err(Failure::usage("--send: to whom? --to ADDRESS"));
+    }
     // What is shown here goes to others, who help.
     logger::start_with(common, support::masked);
-    match examine(common, to.as_deref())? {
+    match examine(common, to.as_deref(), send)? {
         0 => Ok(()),
         // All has been said: no line on stderr as for a message that failed.
         code => std::process::exit(code.into()),
     }
 }
 
-/// Prints what is found. The code of a message that would fail there; 0 if all is well.
-pub(crate) fn examine(common: &Common, to: Option<&str>) -> Result<u8, Failure> {
+/// Prints what is found. The code of a message that would fail there; 0 if all is well, and then, if that is wanted, a
+/// message is sent.
+pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u8, Failure> {
     let config = Config::load(common)?;
     let to = to.map(|to| recipient(to, &config)).transpose()?;
-    let checks = diagnose(&config.account, to.as_deref());
+    let mut checks = diagnose(&config.account, to.as_deref());
+    if let Some(to) = to.filter(|_| send && code(&checks) == 0) {
+        checks.push(send_test(&config.account, &to));
+    }
     let queue = queue::doctor::findings(&config);
     let code = match (code(&checks), queue.iter().all(|finding| finding.ok)) {
         (0, false) => exit::TRY_AGAIN,

@@ -88,6 +88,7 @@ pub(crate) const DOCTOR: &str = "\
 exosend doctor: all that sending needs, step by step, and no message is sent
 
  --to A           ask for this recipient, too
+ --send           if all is well, send that recipient a test message
  -v               each step in full, the transcript, and if something fails, at
                   the end what Microsoft's support asks for
 

@@ -94,6 +94,11 @@ impl Said {
     }
 }
 
+#[cfg(feature = "graph")]
+pub(crate) fn is_for_graph(claims: &Claims) -> bool {
+    audience(&claims.aud) == Audience::Graph
+}
+
 /// facts.md, "Clouds" and "Tokens"; the GUIDs are the two services' own application ids.
 fn audience(aud: &str) -> Audience {
     const EXCHANGE: [&str; 6] = [

@@ -30,7 +30,8 @@ pub(super) fn report(checks: &[Check], config: &Config, verbose: bool) -> String
         line(&mut out, check, colour, whole);
     }
     let Some(first) = failed.first() else {
-        all_is_well(&mut out, config);
+        let sent = checks.iter().any(|check| check.name() == "message");
+        all_is_well(&mut out, config, sent);
         notes(&mut out, &others, config);
         return out;
     };
@@ -69,8 +70,19 @@ pub(super) fn report(checks: &[Check], config: &Config, verbose: bool) -> String
     out
 }
 
-fn all_is_well(out: &mut String, config: &Config) {
+fn all_is_well(out: &mut String, config: &Config, sent: bool) {
     let mailbox = printable(config.account.mailbox());
+    if sent {
+        return out.push_str(&format!("\nAll is well: mail from {mailbox} is sent.\n"));
+    }
+    if config.by_graph {
+        let text = format!(
+            "All is well as far as can be seen: whether {mailbox} may send, Microsoft Graph says with a message only. \
+             Nothing was sent."
+        );
+        out.push('\n');
+        return wrap(out, &text, "", "");
+    }
     out.push_str(&format!(
         "\nAll is well: mail from {mailbox} can be sent. Nothing was sent.\n"
     ));

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use exosend::Error;
 use exosend::advice::{Check, CheckState};
 
 use crate::date::rfc3339;
@@ -34,6 +35,10 @@ pub(super) fn bundle(checks: &[Check]) -> String {
             continue;
         }
         tell(check.name(), text);
+        let request = text.split_once("(request-id ");
+        if let Some(id) = request.and_then(|(_, id)| id.split(')').next()) {
+            tell("request-id", id);
+        }
         for (name, words) in [("Correlation ID:", 1), ("Trace ID:", 1), ("Timestamp:", 2)] {
             if let Some((_, value)) = text.split_once(name) {
                 let value: Vec<_> = value.split_whitespace().take(words).collect();
@@ -45,7 +50,9 @@ pub(super) fn bundle(checks: &[Check]) -> String {
             tell("host, session", session);
         }
     }
-    tell("message-id", "none: no message was sent");
+    let id = checks.iter().filter_map(Check::error);
+    let id = id.filter_map(Error::message_id).next();
+    tell("message-id", id.unwrap_or("none: no message was sent"));
     out
 }
 

@@ -106,6 +106,11 @@ const STAGES: &[(&str, &str, &str)] = &[
     ),
     ("accept", REFUSED, LOOK_UP),
     ("reset", REFUSED, LOOK_UP),
+    (
+        "graph",
+        "Microsoft Graph did not take the message, or did not say so",
+        "look its words and its request-id up; exosend doctor walks the way there",
+    ),
 ];
 const WAY: &str = "the way to the mail server is not as it should be";
 const DOCTOR: &str = "exosend doctor walks it step by step";

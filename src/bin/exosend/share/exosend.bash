@@ -18,7 +18,7 @@ _exosend() {
             configure)
                 offered="--mailbox --tenant --client-id --local-recipient --secret-file --force --test --no-doctor
                     --config --set --quiet --version --help -v" ;;
-            doctor) offered="--to --config --set --json --quiet --version --help -v" ;;
+            doctor) offered="--to --send --config --set --json --quiet --version --help -v" ;;
             explain) offered="--json --version --help" ;;
             queue)
                 offered="run show hold release remove

@@ -50,6 +50,7 @@ complete -c exosend -n '__exosend_in queue' -a 'run show hold release remove'
 complete -c exosend -n '__exosend_in queue' -l now -d 'Whatever it waits for'
 complete -c exosend -n '__exosend_in queue' -l max-age -x -d 'Exit code 1 if the oldest is older'
 
+complete -c exosend -n '__exosend_in doctor' -l send -d 'With --to, a test message'
 complete -c exosend -n '__exosend_in setup' -l classic -d 'By SMTP.SendAsApp'
 complete -c exosend -n '__exosend_in setup' -l graph -d 'For transport = graph'
 complete -c exosend -n '__exosend_in setup' -l undo -d 'Take it back'

@@ -31,7 +31,8 @@ _exosend() {
                 '--local-recipient[of mail for root]:address:' '--secret-file[with the client secret]:file:_files' \
                 '--force[replace what is set]' '--test[who gets a message]:address:' '--no-doctor[write only]' ;;
         doctor)
-            _arguments $account $all $quiet $verbose '--to[ask for this recipient, too]:address:' ;;
+            _arguments $account $all $quiet $verbose '--to[ask for this recipient, too]:address:' \
+                '--send[with --to, if all is well: a test message]' ;;
         explain)
             _arguments $all ':line:' ;;
         queue)

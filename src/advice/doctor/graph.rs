@@ -1,0 +1,54 @@
+//! The path by Microsoft Graph. It ends before the request: there is no asking beforehand.
+
+use crate::advice::doctor::check::Checks;
+use crate::advice::doctor::context::Context;
+use crate::advice::doctor::{RECIPIENT, causes, configuration};
+use crate::error::Error;
+use crate::graph;
+use crate::hint::table::Condition;
+use crate::stage::{ErrorKind, Stage};
+use crate::timeouts::Deadline;
+
+const GRAPH: &str = "graph";
+const PERMISSION: &str = "permission";
+
+/// Whether it can be reached, and whether the token is for it.
+pub(super) fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
+    let account = context.account;
+    if account.check().is_err() {
+        return checks.skip(GRAPH, "the configuration has to be right first");
+    }
+    checks.start();
+    let reached = graph::reach(account, total).and_then(|way| match context.claims {
+        Some(claims) if causes::is_for_graph(claims) => Ok(way),
+        Some(claims) => {
+            let what = format!("the token is for {}, not for Microsoft Graph", claims.aud);
+            let error = Error::new(ErrorKind::Auth, Stage::Graph, what);
+            Err(error.with_condition(Condition::GraphToken))
+        }
+        None => Ok(way),
+    });
+    match reached {
+        Ok(way) => checks.ok(
+            GRAPH,
+            format!("{way} answers, and its certificate is right"),
+        ),
+        Err(error) => {
+            let advice = causes::of(&error, context);
+            checks.fail(GRAPH, error, advice);
+        }
+    }
+}
+
+/// What nobody can ask for.
+pub(super) fn unasked(checks: &mut Checks, recipient: Option<&str>) {
+    checks.skip(
+        PERMISSION,
+        "Graph has no dry run: exosend doctor --send --to ADDRESS sends a message",
+    );
+    match recipient.map(configuration::recipient) {
+        Some(Err(error)) => checks.fail(RECIPIENT, error, None),
+        Some(Ok(_)) => checks.skip(RECIPIENT, "Graph is not asked for one without a message"),
+        None => checks.skip(RECIPIENT, "none was given"),
+    }
+}

@@ -1,0 +1,99 @@
+//! The path by Microsoft Graph: walked up to the request, and sent along where that is wanted.
+
+use crate::exchange::{Answer, Exchange};
+use crate::machine::Machine;
+
+fn machine(more: &str) -> Machine {
+    let machine = Machine::with(Exchange::start());
+    let endpoint = machine.exchange.graph_endpoint();
+    machine.configure(&format!(
+        "transport = graph\ngraph_endpoint = {endpoint}\nserver = localhost:9\n{more}"
+    ));
+    machine
+}
+
+#[test]
+fn it_looks_and_sends_nothing() {
+    let machine = machine("");
+    for arguments in [&["doctor"][..], &["doctor", "--to", "ann@example.com"]] {
+        let run = machine.run(arguments, "");
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        let steps: Vec<_> = run
+            .stdout
+            .lines()
+            .filter_map(|line| line.get(6..20))
+            .map(str::trim_end)
+            .filter(|step| !step.is_empty())
+            .take(7)
+            .collect();
+        assert_eq!(
+            steps[..5],
+            ["configuration", "clock", "token", "claims", "graph"],
+            "{}",
+            run.stdout
+        );
+        assert!(
+            run.stdout.contains("Graph has no dry run"),
+            "{}",
+            run.stdout
+        );
+        assert!(run.stdout.contains("Nothing was sent."), "{}", run.stdout);
+    }
+    assert!(machine.exchange.graph_requests().is_empty());
+    assert!(machine.exchange.transcript().is_empty());
+}
+
+#[test]
+fn it_sends_where_that_is_wanted() {
+    let machine = machine("");
+    let run = machine.run(&["doctor", "--send", "--to", "ann@example.com"], "");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("202 accepted for\n"), "{}", run.stdout);
+    assert_eq!(machine.last().to, ["ann@example.com"]);
+    assert_eq!(machine.run(&["doctor", "--send"], "").code, 64);
+    // By SMTP as well.
+    let smtp = Machine::new();
+    let run = smtp.run(&["doctor", "--to", "ann@example.com"], "");
+    assert_eq!((run.code, smtp.exchange.settle().delivered().len()), (0, 0));
+    let run = smtp.run(&["doctor", "--send", "--to", "ann@example.com"], "");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert_eq!(smtp.last().to, ["ann@example.com"]);
+    // What is not well sends nothing.
+    smtp.exchange.revoke_tokens();
+    smtp.configure("client_secret_file = /nowhere");
+    let run = smtp.run(&["doctor", "--send", "--to", "ann@example.com"], "");
+    assert_ne!(run.code, 0);
+    assert_eq!(smtp.exchange.settle().delivered().len(), 1);
+}
+
+#[test]
+fn a_permission_that_is_missing_comes_with_its_commands() {
+    let machine = machine("");
+    machine
+        .exchange
+        .on_graph(Answer::graph(403, "ErrorAccessDenied", "Access is denied."));
+    let run = machine.run(&["doctor", "-v", "--send", "--to", "ann@example.com"], "");
+    assert_eq!(run.code, 77, "{}{}", run.stdout, run.stderr);
+    let role = "New-ManagementRoleAssignment -Name 'exosend graph robot@contoso.com' -Role 'Application Mail.Send'";
+    assert!(run.stdout.contains(role), "{}", run.stdout);
+    assert!(run.stdout.contains("  request-id "), "{}", run.stdout);
+}
+
+#[test]
+fn a_token_for_exchange_and_a_closed_port_are_found_without_a_message() {
+    let machine = machine("scope = https://outlook.office365.com/.default");
+    let run = machine.run(&["doctor"], "");
+    assert_eq!(run.code, 77, "{}{}", run.stdout, run.stderr);
+    let says = "the token is for https://outlook.office365.com, not for Microsoft Graph";
+    assert!(
+        run.stdout
+            .replace("\n                              ", " ")
+            .contains(says),
+        "{}",
+        run.stdout
+    );
+    machine.configure("transport = graph\ngraph_endpoint = https://localhost:9");
+    let run = machine.run(&["doctor"], "");
+    assert_eq!(run.code, 75, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("curl -sS"), "{}", run.stdout);
+}
