@@ -70,6 +70,22 @@ impl Builder {
         self.with(|config| config.token_length = 43)
     }
 
+    /// Who logs in, if it is not the mailbox's own user.
+    pub fn logs_in(self, user: &str) -> Self {
+        self.with(|config| config.login_user = Some(user.into()))
+    }
+
+    /// What users let the application do: `SMTP.Send`.
+    pub fn login_scp(self, scp: &str) -> Self {
+        self.with(|config| config.login_scp = scp.into())
+    }
+
+    /// How often the application has to ask before the user has entered the code, and how many seconds apart: once, and at
+    /// once.
+    pub fn login_after(self, polls: usize, interval: u64) -> Self {
+        self.with(|config| (config.login_polls, config.login_interval) = (polls, interval))
+    }
+
     /// What Entra says in `expires_in`: 3599.
     pub fn expires_in(self, seconds: u64) -> Self {
         self.with(|config| config.expires_in = seconds)

@@ -8,11 +8,13 @@ use super::tcp::End;
 
 pub use answer::Answer;
 
+pub(super) use login::Logins;
 pub(super) use refusal::Refusal;
 
 mod answer;
 mod assertion;
 mod federation;
+mod login;
 mod refusal;
 mod token;
 
@@ -44,10 +46,21 @@ fn answer(channel: Channel, shared: &Shared) {
     requests.channel.close();
 }
 
-/// `POST /{tenant}/oauth2/v2.0/token`.
+/// `POST /{tenant}/oauth2/v2.0/token`, and `/devicecode`.
 fn token(request: &Request, shared: &Shared) -> Answer {
-    let shown = request.without(&["client_secret", "client_assertion"]);
-    shared.record().token_requests.push(shown);
+    let secrets = [
+        "client_secret",
+        "client_assertion",
+        "device_code",
+        "refresh_token",
+    ];
+    shared
+        .record()
+        .token_requests
+        .push(request.without(&secrets));
+    if let Some(answer) = of_user(request, shared) {
+        return answer.map_or_else(|refusal| refusal.answer(), |json| Answer::json(&json));
+    }
     match check(request, shared) {
         Ok(audience) => {
             let token = shared.issue(audience);
@@ -61,6 +74,29 @@ fn token(request: &Request, shared: &Shared) -> Answer {
         }
         Err(refusal) => refusal.answer(),
     }
+}
+
+/// What is a user's and not the application's.
+fn of_user(request: &Request, shared: &Shared) -> Option<Result<serde_json::Value, Refusal>> {
+    let path = request.target.strip_prefix('/')?;
+    let (tenant, name) = path.split_once("/oauth2/v2.0/")?;
+    let ask = match (name, request.field("grant_type")) {
+        ("devicecode", _) => login::device_code,
+        ("token", Some(login::DEVICE_CODE)) => login::poll,
+        ("token", Some("refresh_token")) => login::refresh,
+        _ => return None,
+    };
+    let any = ["common", "organizations", "consumers"].contains(&tenant);
+    Some(match any || is_ours(tenant, shared) {
+        true => ask(request, tenant, shared),
+        false => Err(Refusal::unknown_tenant(tenant)),
+    })
+}
+
+fn is_ours(tenant: &str, shared: &Shared) -> bool {
+    let config = &shared.config;
+    let mut known = [&config.tenant, &config.tenant_id].into_iter();
+    known.any(|known| known.eq_ignore_ascii_case(tenant))
 }
 
 /// Entra's checks in Entra's order; the audience of the token if all is well.
@@ -83,10 +119,7 @@ fn check<'a>(request: &'a Request, shared: &Shared) -> Result<&'a str, Refusal> 
         let text = format!("The endpoint only accepts POST requests. Received a {method} request.");
         return Err(Refusal::new(900_561, text));
     }
-    if ![&config.tenant, &config.tenant_id]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(tenant))
-    {
+    if !is_ours(tenant, shared) {
         return Err(Refusal::unknown_tenant(tenant));
     }
     let grant_type = needed("grant_type")?;
@@ -161,10 +194,16 @@ pub(super) fn perform(answer: &Answer, usual: &Answer, channel: &mut Channel) ->
 impl Shared {
     /// Makes a token and remembers it.
     pub(super) fn issue(&self, audience: &str) -> String {
-        let token = token::make(&self.config, audience);
+        self.issue_to(None, audience)
+    }
+
+    /// The same, for a user.
+    pub(super) fn issue_to(&self, user: Option<&str>, audience: &str) -> String {
+        let token = token::make(&self.config, user, audience);
         let for_exchange = audience == self.config.resource;
         self.record().issued.push(Issued {
             token: token.clone(),
+            user: user.unwrap_or(&self.config.mailbox).to_owned(),
             for_exchange,
         });
         token

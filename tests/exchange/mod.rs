@@ -224,9 +224,19 @@ impl Exchange {
         self.shared.orders().answers.tell(1..=usize::MAX, answer);
     }
 
+    /// From now on the usual answer again.
+    pub fn answer_as_usual(&self) {
+        self.shared.orders().answers = Default::default();
+    }
+
     /// From now on this federated token is good, and those before it are stale.
     pub fn federated_token(&self, text: impl Into<String>) {
         self.shared.orders().federated.replace(text.into());
+    }
+
+    /// From now on every refresh token is refused, by this AADSTS number.
+    pub fn end_logins(&self, code: u32) {
+        self.shared.record().logins.ended = Some(code);
     }
 
     /// No token given out until now is good any more.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Exchange;
+use super::entra::Logins;
 use super::http::Request;
 use super::identity::ArcKey;
 
@@ -45,6 +46,12 @@ impl Exchange {
     /// Requests to the token endpoint, without their secrets.
     pub fn token_requests(&self) -> Vec<Request> {
         self.shared.record().token_requests.clone()
+    }
+
+    /// The refresh tokens that it has given out, the first first.
+    pub fn refresh_tokens(&self) -> Vec<String> {
+        let tokens = &self.shared.record().logins.refresh_tokens;
+        tokens.iter().map(|token| token.token.clone()).collect()
     }
 
     /// The assertions that came to the token endpoint, whole: for a verifier that is not ours.
@@ -126,6 +133,8 @@ impl Delivered {
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
     pub(super) token: String,
+    /// Whom it lets in.
+    pub(super) user: String,
     /// Whether it is for Exchange. One for Microsoft Graph is well-formed, and refused (facts.md, "Replies").
     pub(super) for_exchange: bool,
 }
@@ -143,6 +152,7 @@ pub(super) struct Record {
     pub(super) graph_requests: Vec<Request>,
     pub(super) arc_keys: Vec<ArcKey>,
     pub(super) issued: Vec<Issued>,
+    pub(super) logins: Logins,
 }
 
 /// The value of the first header field of that name, unfolded.

@@ -70,10 +70,15 @@ impl Shared {
 
     /// Whether Exchange takes this token.
     pub(super) fn is_good_for_exchange(&self, token: &str) -> bool {
-        self.record()
-            .issued
-            .iter()
-            .any(|issued| issued.for_exchange && issued.token == token)
+        self.lets_in(token).is_some()
+    }
+
+    /// Whom Exchange lets in by it.
+    pub(super) fn lets_in(&self, token: &str) -> Option<String> {
+        let record = self.record();
+        let mut issued = record.issued.iter();
+        let known = issued.find(|issued| issued.for_exchange && issued.token == token);
+        known.map(|issued| issued.user.clone())
     }
 
     /// Adds a line to the transcript.

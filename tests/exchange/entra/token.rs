@@ -13,11 +13,11 @@ const SIGNATURE: usize = 256;
 /// A new token of the configured length: a JWT if one fits, random base64url if not.
 ///
 /// The signature is random: the application cannot check it, and Exchange is us.
-pub(in super::super) fn make(config: &Config, audience: &str) -> String {
+pub(in super::super) fn make(config: &Config, user: Option<&str>, audience: &str) -> String {
     let length = config.token_length;
     // base64url has no texts of 4n+1 characters, so a part may have to grow a little to hit the length.
     (0..4)
-        .find_map(|extra| jwt(config, audience, extra))
+        .find_map(|extra| jwt(config, user, audience, extra))
         .unwrap_or_else(|| {
             let mut opaque = random::base64url(length);
             opaque.truncate(length);
@@ -25,7 +25,7 @@ pub(in super::super) fn make(config: &Config, audience: &str) -> String {
         })
 }
 
-fn jwt(config: &Config, audience: &str, extra: usize) -> Option<String> {
+fn jwt(config: &Config, user: Option<&str>, audience: &str, extra: usize) -> Option<String> {
     let key = random::base64url(20);
     let header = json!({
         "typ": "JWT",
@@ -40,13 +40,14 @@ fn jwt(config: &Config, audience: &str, extra: usize) -> Option<String> {
         .token_length
         .checked_sub(header.len() + signature.len() + 2)?;
 
-    let bare = claims(config, audience, "").len();
+    let bare = claims(config, user, audience, "").len();
     let padding = (room * 3 / 4).checked_sub(bare)?;
-    let claims = BASE64_URL_SAFE_NO_PAD.encode(claims(config, audience, &"p".repeat(padding)));
+    let claims =
+        BASE64_URL_SAFE_NO_PAD.encode(claims(config, user, audience, &"p".repeat(padding)));
     (claims.len() == room).then(|| format!("{header}.{claims}.{signature}"))
 }
 
-fn claims(config: &Config, audience: &str, padding: &str) -> String {
+fn claims(config: &Config, user: Option<&str>, audience: &str, padding: &str) -> String {
     let now = clock::unix();
     let tenant = &config.tenant_id;
     let mut claims = json!({
@@ -71,7 +72,11 @@ fn claims(config: &Config, audience: &str, padding: &str) -> String {
         "wids": ["0997a1d0-0d1d-4acb-b408-d5ca73121e90"],
         "xms_padding": padding,
     });
-    if config.roles {
+    if let Some(user) = user {
+        claims["scp"] = config.login_scp.clone().into();
+        claims["upn"] = user.into();
+        claims["idtyp"] = "user".into();
+    } else if config.roles {
         claims["roles"] = json!(["SMTP.SendAsApp"]);
     }
     claims.to_string()

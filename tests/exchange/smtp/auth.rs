@@ -110,7 +110,10 @@ fn verdict(shared: &Shared, blob: &str) -> String {
         shared.violation("the AUTH blob has not the form of XOAUTH2");
         return refusal();
     };
-    if user.eq_ignore_ascii_case(&shared.config.mailbox) && shared.is_good_for_exchange(token) {
+    if shared
+        .lets_in(token)
+        .is_some_and(|known| known.eq_ignore_ascii_case(user))
+    {
         "235 2.7.0 Authentication successful".to_owned()
     } else {
         refusal()
