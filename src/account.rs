@@ -24,6 +24,8 @@ use crate::timeouts::Timeouts;
 use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
+#[cfg(feature = "login")]
+use crate::token::login::{Login, file::LoginFile};
 use crate::token::machine::ManagedIdentity;
 use crate::token::{Application, Keep};
 
@@ -179,6 +181,17 @@ impl Account {
         self.proven_by(ManagedIdentity)
     }
 
+    /// The file that keeps a user's [login](crate::login), which [`start`](crate::login::start) makes: mail goes out as the user
+    /// who logged in. The application is a public client of yours, its [`client_id`](Self::client_id) is needed, and the
+    /// [`tenant`](Self::tenant) only where it admits its own users alone.
+    ///
+    /// Each token request puts a new login in the file's place. It is made with mode 0600, and an error if it is somebody else's or
+    /// if others may read it.
+    #[cfg(feature = "login")]
+    pub fn login_file(self, path: impl Into<PathBuf>) -> Self {
+        self.proven_by(Login::file(path.into()))
+    }
+
     /// An access token for Exchange Online that you got elsewhere. It is used as it is and never renewed.
     pub fn access_token(self, token: impl Into<String>) -> Self {
         self.proven_by(AccessToken::new(token.into()))
@@ -287,12 +300,43 @@ impl Account {
         self.server.as_ref().map_or(587, |(_, port)| *port)
     }
 
+    #[cfg(not(feature = "login"))]
+    fn tenant_or_any(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The tenant, which a user who logs in need not name.
+    #[cfg(feature = "login")]
+    fn tenant_or_any(&self) -> &str {
+        match self.tenant.as_str() {
+            "" if self.is_users() => crate::token::login::ANY_TENANT,
+            tenant => tenant,
+        }
+    }
+
+    /// Whether it is a user who sends, and not an application.
+    pub(crate) fn is_users(&self) -> bool {
+        #[cfg(feature = "login")]
+        return self.users_login().is_some();
+        #[cfg(not(feature = "login"))]
+        false
+    }
+
+    /// The file that keeps the login of the user who sends.
+    #[cfg(feature = "login")]
+    pub(crate) fn users_login(&self) -> Option<&LoginFile> {
+        self.credential.as_deref()?.login_file()
+    }
+
     pub(crate) fn application(&self) -> Application<'_> {
         let authority = self.authority.as_deref().unwrap_or(self.cloud.authority());
         let authority = with_scheme(authority);
+        let tenant = self.tenant_or_any();
         Application {
-            endpoint: format!("{authority}/{}/oauth2/v2.0/token", self.tenant),
-            tenant: &self.tenant,
+            endpoint: format!("{authority}/{tenant}/oauth2/v2.0/token"),
+            #[cfg(feature = "login")]
+            authority,
+            tenant,
             client_id: &self.client_id,
             scope: self.scope.as_deref().unwrap_or(self.usual_scope()),
             roots: self.roots(),
@@ -300,16 +344,20 @@ impl Account {
         }
     }
 
-    #[cfg(feature = "graph")]
+    /// What a token is for: for an application all that it may do, for a user to send.
     fn usual_scope(&self) -> &'static str {
-        match self.is_graph() {
-            true => self.cloud.graph_scope(),
-            false => self.cloud.scope(),
+        #[cfg(all(feature = "graph", feature = "login"))]
+        if self.is_graph() && self.is_users() {
+            return self.cloud.users_graph_scope();
         }
-    }
-
-    #[cfg(not(feature = "graph"))]
-    fn usual_scope(&self) -> &'static str {
+        #[cfg(feature = "graph")]
+        if self.is_graph() {
+            return self.cloud.graph_scope();
+        }
+        #[cfg(feature = "login")]
+        if self.is_users() {
+            return self.cloud.users_scope();
+        }
         self.cloud.scope()
     }
 

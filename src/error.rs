@@ -137,7 +137,7 @@ impl Error {
     }
 
     /// What it is known to mean.
-    #[cfg(any(test, feature = "advice", feature = "graph"))]
+    #[cfg(any(test, feature = "advice", feature = "graph", feature = "login"))]
     pub(crate) fn condition(&self) -> Option<Condition> {
         self.0.behind.condition
     }

@@ -35,6 +35,8 @@ pub mod fuzzing;
 #[cfg(feature = "graph")]
 mod graph;
 mod hint;
+#[cfg(feature = "login")]
+pub mod login;
 mod message;
 mod receipt;
 mod repeats;

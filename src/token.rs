@@ -3,11 +3,14 @@
 pub(crate) mod answer;
 pub(crate) mod cache;
 pub(crate) mod certificate;
-#[cfg(feature = "advice")]
+#[cfg(any(feature = "advice", feature = "login"))]
+#[cfg_attr(not(feature = "advice"), allow(dead_code))] // the doctor's, most of it
 pub(crate) mod claims;
 pub(crate) mod credential;
 pub(crate) mod http;
 mod identity;
+#[cfg(feature = "login")]
+pub(crate) mod login;
 pub(crate) mod machine;
 mod proxy;
 mod request;
@@ -31,6 +34,9 @@ pub struct Token {
     pub(crate) expires: SystemTime,
     /// What time it was where it was issued, in the words of who issued it: read only by those who compare clocks.
     pub(crate) answered_at: Option<String>,
+    /// Who logged in, if it is a user's.
+    #[cfg(feature = "login")]
+    pub(crate) user: Option<String>,
 }
 
 impl Token {
@@ -40,12 +46,23 @@ impl Token {
             issued,
             expires,
             answered_at: None,
+            #[cfg(feature = "login")]
+            user: None,
         }
     }
 
     /// The token itself. Whoever asks answers for where it goes.
     pub fn secret(&self) -> &str {
         self.secret.expose()
+    }
+
+    /// Whom it lets in: the user who logged in, or for an application this mailbox.
+    pub(crate) fn user_or<'a>(&'a self, mailbox: &'a str) -> &'a str {
+        #[cfg(feature = "login")]
+        if let Some(user) = &self.user {
+            return user;
+        }
+        mailbox
     }
 
     /// How long it is still good for; zero when it has expired or when nobody said.
@@ -61,6 +78,9 @@ impl Token {
 pub(crate) struct Application<'a> {
     /// The URL of Entra's token endpoint.
     pub(crate) endpoint: String,
+    /// What stands before the tenant in it.
+    #[cfg(feature = "login")]
+    pub(crate) authority: String,
     pub(crate) tenant: &'a str,
     pub(crate) client_id: &'a str,
     pub(crate) scope: &'a str,

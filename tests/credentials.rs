@@ -5,7 +5,7 @@ mod cache;
 #[path = "credentials/certificate.rs"]
 mod certificate;
 #[path = "credentials/child.rs"]
-mod child;
+pub(crate) mod child;
 #[path = "credentials/federated.rs"]
 mod federated;
 #[path = "credentials/identity.rs"]

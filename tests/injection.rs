@@ -68,6 +68,10 @@ const SETTERS: &[(&str, &str, Attempt)] = &[
     ("Account::federated_token_file", "/nonexistent/token", |v| {
         by(&EXCHANGE.account().federated_token_file(v))
     }),
+    #[cfg(feature = "login")]
+    ("Account::login_file", "/nonexistent/login", |v| {
+        by(&EXCHANGE.account().login_file(v))
+    }),
     ("Account::access_token", "ey.J0.x", |v| {
         by(&EXCHANGE.account().access_token(v))
     }),

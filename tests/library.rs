@@ -13,6 +13,8 @@ mod faults;
 #[cfg(feature = "graph")]
 mod graph;
 mod injection;
+#[cfg(feature = "login")]
+mod login;
 mod map;
 mod messages;
 mod real;

@@ -53,8 +53,18 @@ impl Account {
 
     /// The same for what a token request needs.
     pub(crate) fn check_application(&self) -> Result<(), Error> {
+        self.check_request()?;
+        // While a token is in memory its credential is not needed, and may be out of reach: a daemon gives up its rights.
+        match &self.credential {
+            Some(credential) if !Token::is_in_memory(self) => credential.check(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same but for the credential, which a login is yet to give.
+    pub(crate) fn check_request(&self) -> Result<(), Error> {
         self.check_present(self.needed_by_credential())?;
-        tenant(&self.tenant).map_err(|what| wrong("tenant", what))?;
+        tenant(&self.tenant, self.is_users()).map_err(|what| wrong("tenant", what))?;
         let graphic = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
         if !graphic(&self.client_id) {
             return Err(wrong(
@@ -76,14 +86,6 @@ impl Account {
             cloud::url(url).map_err(|what| wrong("authority", what))?;
         }
         tls::can_judge()?;
-        // While a token is in memory its credential is not needed, and may be out of reach: a daemon gives up its rights.
-        if let Some(credential) = self
-            .credential
-            .as_ref()
-            .filter(|_| !Token::is_in_memory(self))
-        {
-            credential.check()?;
-        }
         match self.roots.as_deref() {
             Some(Err(what)) => Err(wrong("ca_file", what)),
             _ => Ok(()),
@@ -93,6 +95,7 @@ impl Account {
     fn needed_by_credential(&self) -> &'static [&'static str] {
         match &self.credential {
             Some(credential) if credential.stands_alone() => &[],
+            Some(_) if self.is_users() => &["client_id"],
             Some(_) => &["tenant", "client_id"],
             None => &["tenant", "client_id", "client_secret"],
         }
@@ -119,14 +122,14 @@ impl Account {
 }
 
 /// It is a segment of the endpoint's path: an id or a domain, nothing that could lead elsewhere.
-fn tenant(tenant: &str) -> Result<(), &'static str> {
+fn tenant(tenant: &str, users: bool) -> Result<(), &'static str> {
     let segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     // No domain is longer than 253 octets (RFC 1035 2.3.4).
     if !tenant.bytes().all(segment) || tenant.starts_with('.') || tenant.len() > 253 {
         return Err("neither an id nor a domain");
     }
     // For the flows of users; an application speaks for one tenant (facts.md, "Token endpoint").
-    if ["common", "organizations", "consumers"].contains(&tenant) {
+    if !users && ["common", "organizations", "consumers"].contains(&tenant) {
         return Err("an application needs the tenant's own id or domain");
     }
     Ok(())

@@ -42,6 +42,27 @@ impl Cloud {
         }
     }
 
+    /// To send as the user who logs in (facts.md, "A user's login").
+    #[cfg(feature = "login")]
+    pub(super) fn users_scope(self) -> &'static str {
+        match self {
+            Cloud::Worldwide => "https://outlook.office.com/SMTP.Send",
+            Cloud::GccHigh | Cloud::Dod => "https://outlook.office365.us/SMTP.Send",
+            Cloud::China => "https://partner.outlook.cn/SMTP.Send",
+        }
+    }
+
+    /// The same by Graph.
+    #[cfg(all(feature = "graph", feature = "login"))]
+    pub(super) fn users_graph_scope(self) -> &'static str {
+        match self {
+            Cloud::Worldwide => "https://graph.microsoft.com/Mail.Send",
+            Cloud::GccHigh => "https://graph.microsoft.us/Mail.Send",
+            Cloud::Dod => "https://dod-graph.microsoft.us/Mail.Send",
+            Cloud::China => "https://microsoftgraph.chinacloudapi.cn/Mail.Send",
+        }
+    }
+
     pub(crate) fn scope(self) -> &'static str {
         match self {
             Cloud::Worldwide => "https://outlook.office365.com/.default",

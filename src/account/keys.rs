@@ -15,6 +15,8 @@ use crate::text::nearest;
 use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken, wrong};
+#[cfg(feature = "login")]
+use crate::token::login;
 use crate::token::machine::ManagedIdentity;
 
 /// The keys. A new option is one row.
@@ -45,6 +47,8 @@ const KEYS: &[Key] = &[
         "false" => Ok(()),
         _ => Err("takes true or false".into()),
     }),
+    #[cfg(feature = "login")]
+    Key::credential(login::KEY, |a, v| proof(a, login::Login::file(path(v)?))),
     Key::credential("access_token", |a, v| {
         proof(a, AccessToken::new(v.to_owned()))
     }),
@@ -256,6 +260,10 @@ fn find(key: &str) -> Result<&'static Key, Error> {
         if matches!(key, "transport" | "graph_endpoint") {
             return wrong(key, "built without feature graph");
         }
+        #[cfg(not(feature = "login"))]
+        if key == "login_file" {
+            return wrong(key, "built without feature login");
+        }
         let known = nearest(key, Account::keys());
         wrong(key, format!("unknown key, did you mean `{known}`?"))
     })
@@ -388,6 +396,8 @@ mod tests {
             ("client_certificate_file", "/f"),
             ("federated_token_file", "/f"),
             ("managed_identity", "true"),
+            #[cfg(feature = "login")]
+            ("login_file", "/f"),
             ("access_token", "t"),
             ("cloud", "gcc-high"),
             #[cfg(feature = "graph")]

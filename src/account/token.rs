@@ -107,6 +107,25 @@ impl Token {
         age.map_or(true, |age| age > YOUNG)
     }
 
+    /// Whoever was logged in is so no more.
+    #[cfg(feature = "login")]
+    pub(crate) fn forget_kept(account: &Account) {
+        memory(account).token = None;
+        if let Some((file, name)) = file(account) {
+            if let Some(token) = file.load(&name) {
+                file.forget(&name, &token);
+            }
+        }
+    }
+
+    /// For the calls to come.
+    pub(crate) fn keep(&self, account: &Account) {
+        memory(account).token = Some(self.clone());
+        if let Some((file, name)) = file(account) {
+            file.store(&name, self);
+        }
+    }
+
     /// It was refused: it is not offered again, not even where no new one can be had.
     pub(crate) fn forget(account: &Account, refused: &Self) {
         let in_memory = &mut memory(account).token;
@@ -278,9 +297,6 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
             result => break result.map_err(|failure| failure.error)?,
         }
     };
-    memory(account).token = Some(token.clone());
-    if let Some((file, name)) = file(account) {
-        file.store(&name, &token);
-    }
+    token.keep(account);
     Ok(token)
 }

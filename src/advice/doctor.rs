@@ -10,6 +10,8 @@ mod graph;
 mod network;
 mod probe;
 
+#[cfg(feature = "login")]
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::account::Account;
@@ -27,6 +29,8 @@ use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::Token;
 use crate::token::claims::Claims;
+#[cfg(feature = "login")]
+use crate::token::login::Login;
 
 /// What the checks are called, in their order.
 const TOKEN: &str = "token";
@@ -158,7 +162,17 @@ fn hurried(account: &Account) -> Account {
     const LONGEST: Duration = Duration::from_secs(60);
     let limits = account.timeouts.clone();
     let command = limits.command.min(LONGEST);
-    account.clone().timeouts(limits.command(command))
+    let account = account.clone().timeouts(limits.command(command));
+    #[cfg(feature = "login")]
+    if let Some(file) = account.users_login() {
+        // It may run as root, or as anybody: what is renewed is for those who send.
+        let credential = Arc::new(Login::looked_at(file.path().to_owned()));
+        return Account {
+            credential: Some(credential),
+            ..account
+        };
+    }
+    account
 }
 
 /// Where the application's id is not configured, as for a managed identity, the token tells it.
@@ -278,9 +292,10 @@ fn log_in(
         return None;
     }
     checks.start();
+    let user = token.user_or(account.mailbox()).to_owned();
     match secured.authenticate(account.mailbox(), &token, account.initial_response) {
         Ok(session) => {
-            checks.ok(LOGIN, format!("the server lets {} in", account.mailbox()));
+            checks.ok(LOGIN, format!("the server lets {user} in"));
             Some(session)
         }
         Err(error) => {

@@ -74,12 +74,28 @@ pub fn explain(line: &str) -> Vec<Explanation> {
     let text = line.to_ascii_lowercase();
     let codes = codes(&text);
     let mut found: Vec<Explanation> = Vec::new();
-    let of_entra = codes.iter().filter_map(|&code| {
-        Some(Explanation {
-            recognised: format!("AADSTS{code}"),
-            condition: table::of_entra(code)?,
-            documented: page_of_code(code),
-        })
+    // Of a user's login these speak in OAuth's words, and of an application's never.
+    let users = [
+        "invalid_grant",
+        "device_code",
+        "device code",
+        "exosend login",
+    ];
+    let users = users.iter().any(|words| text.contains(words));
+    let of_entra = codes.iter().flat_map(|&code| {
+        let known = table::of_entra(code);
+        let of_user = known.and_then(table::of_user);
+        let both = match users {
+            true => [of_user, known],
+            false => [known, of_user],
+        };
+        both.into_iter()
+            .flatten()
+            .map(move |condition| Explanation {
+                recognised: format!("AADSTS{code}"),
+                condition,
+                documented: page_of_code(code),
+            })
     });
     let of_graph = of_graph(line).map(made);
     let of_servers = reply::explain(&text).into_iter().map(made);

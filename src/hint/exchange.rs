@@ -215,6 +215,12 @@ mod tests {
             NotGraph,
             #[cfg(feature = "graph")]
             GraphUnreachable,
+            #[cfg(any(feature = "login", feature = "advice"))]
+            LoginNotAllowed,
+            #[cfg(any(feature = "login", feature = "advice"))]
+            LoginBlocked,
+            #[cfg(any(feature = "login", feature = "advice"))]
+            LoginConsent,
         ];
         for (condition, codes) in ALL {
             let told = rows().any(|(of, ..)| of == *condition);

@@ -340,6 +340,62 @@ conditions! {
     GraphUnreachable
     "Microsoft Graph cannot be reached: allow outgoing TCP to port 443, or set HTTPS_PROXY, and check `graph_endpoint`"
 }
+// A user's login: facts.md, "A user's login".
+#[cfg(any(feature = "login", feature = "advice"))] {
+    LoginPending [70_016]
+    "nobody has entered the code yet: open the address on any device, enter the code, and confirm"
+
+    LoginCodeUnknown [70_018 | 90_119 | 90_120]
+    "Entra does not know the code, which was mistyped or is not its own: get another one by exosend login"
+
+    LoginCodeExpired [70_019]
+    "the code's time is over: get another one by exosend login, and leave that running until the login is done"
+
+    LoginDeclined [65_004]
+    "the login or its consent was declined on the page: log in anew (exosend login), and accept there"
+
+    LoginElsewhere [50_134]
+    "the code was entered in another data center than the one it came from: set `tenant` to the user's own, then log in \
+     anew (exosend login)"
+
+    // The same number is an application's missing secret.
+    LoginNotAllowed
+    "the application may not log a user in: Entra ID > App registrations > Authentication > Settings > Allow public client \
+     flows: Yes, then exosend login"
+
+    // The same number is a policy for workload identities. Microsoft advises to block the flow.
+    LoginBlocked
+    "a policy blocked the login: check Conditional Access, most often the condition Authentication flows > Device code flow \
+     (Entra ID > Monitoring & health > Sign-in logs), then exosend login"
+
+    // The same numbers are an application's permission.
+    LoginConsent
+    "the permission to send as the user has no consent: Entra ID > App registrations > API permissions > Microsoft Graph > \
+     Delegated permissions > SMTP.Send (or Mail.Send), where the tenant demands it with admin consent; then exosend login"
+
+    LoginUnused [700_082]
+    "the login was not used for 90 days and has ended: log in anew (exosend login), and let the queue's run or a crontab renew it"
+
+    LoginRevoked [50_173]
+    "the login was revoked, most often by a changed password: log in anew (exosend login)"
+
+    LoginTooOld [70_043 | 50_076 | 50_078 | 50_079]
+    "a policy wants the user to log in anew (sign-in frequency, multi-factor authentication): do so (exosend login)"
+
+    LoginEnded [70_008]
+    "the login has ended, expired or revoked: log in anew (exosend login)"
+}
+}
+
+/// What the same number means where it is a user who logs in, and not an application.
+#[cfg(any(feature = "login", feature = "advice"))]
+pub(crate) fn of_user(condition: Condition) -> Option<Condition> {
+    match condition {
+        Condition::NoCredential => Some(Condition::LoginNotAllowed),
+        Condition::AccessBlocked => Some(Condition::LoginBlocked),
+        Condition::NoConsent => Some(Condition::LoginConsent),
+        _ => None,
+    }
 }
 
 /// `what it means: what to do`.

@@ -148,9 +148,11 @@ impl Secured {
                 "the server does not offer XOAUTH2",
             ));
         }
+        // A shared mailbox's name is refused there, whatever the user may do with it (facts.md, "A user's login").
+        let user = token.user_or(mailbox);
         let login = blob(&[
             "user=",
-            mailbox,
+            user,
             "\x01auth=Bearer ",
             token.secret(),
             "\x01\x01",
@@ -173,12 +175,12 @@ impl Secured {
         } else {
             wire.command(Stage::Auth, VERB)?
                 .expect(Stage::Auth, 3)
-                .map_err(|e| e.about(mailbox))?;
+                .map_err(|e| e.about(user))?;
             wire.say_secret("", &login);
         }
         wire.send(Stage::Auth)?;
         let answer = wire.reply(Stage::Auth)?;
-        accepted(&mut wire, answer).map_err(|e| e.about(mailbox))?;
+        accepted(&mut wire, answer).map_err(|e| e.about(user))?;
         Ok(LoggedIn { wire, offers })
     }
 }

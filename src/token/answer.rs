@@ -32,6 +32,12 @@ impl Answer {
 
     /// The token, or why there is none. What is `withheld` was sent, and may not be repeated in an error.
     pub(crate) fn token(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Token, Error> {
+        let mut json = self.json(withheld)?;
+        self.take_token(&mut json, asked)
+    }
+
+    /// What it says, if that is no error.
+    pub(super) fn json(&self, withheld: &Withheld<'_>) -> Result<Value, Error> {
         let json: Value = match serde_json::from_slice(&self.body) {
             Ok(json @ Value::Object(_)) => json,
             _ => {
@@ -45,6 +51,10 @@ impl Answer {
         if self.status != 200 {
             return Err(self.error(format!("HTTP {} without an error code", self.status)));
         }
+        Ok(json)
+    }
+
+    pub(super) fn take_token(&self, json: &mut Value, asked: SystemTime) -> Result<Token, Error> {
         // RFC 6749 7.1: a token of a kind that one does not understand is not to be used.
         if let Some(kind) = json.get("token_type") {
             let known = kind
@@ -54,11 +64,9 @@ impl Answer {
                 return Err(self.error("the token_type is not Bearer".into()));
             }
         }
-        let mut json = json;
-        let Some(Value::String(token)) = json.get_mut("access_token").map(Value::take) else {
+        let Some(secret) = take(json, "access_token") else {
             return Err(self.error("HTTP 200 without an access_token".into()));
         };
-        let secret = Secret::new(token);
         // RFC 6749 A.12: printable ASCII. Anything else could act in the SASL message that carries it.
         if secret.expose().is_empty() || !secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
             return Err(
@@ -113,7 +121,7 @@ impl Answer {
         self.error(what).with_codes(codes)
     }
 
-    fn error(&self, what: String) -> Error {
+    pub(super) fn error(&self, what: String) -> Error {
         let error = Error::new(ErrorKind::Token, Stage::Token, what);
         if matches!(self.status, 408 | 429 | 500..=599) {
             error.transient()
@@ -163,6 +171,14 @@ impl Answer {
     }
 }
 
+/// A text that is to be wiped.
+pub(super) fn take(json: &mut Value, field: &str) -> Option<Secret> {
+    match json.get_mut(field).map(Value::take) {
+        Some(Value::String(text)) => Some(Secret::new(text)),
+        _ => None,
+    }
+}
+
 /// A secret that was part of the request, and what it is called. What a server says verbatim may be what it was told.
 pub(crate) struct Withheld<'s> {
     pub(crate) name: &'static str,
@@ -208,7 +224,7 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
 }
 
 /// Seconds, as a number or, from older endpoints, in a string.
-fn seconds(value: Option<&Value>) -> Duration {
+pub(super) fn seconds(value: Option<&Value>) -> Duration {
     let seconds = match value {
         Some(Value::Number(n)) => n
             .as_u64()

@@ -5,7 +5,7 @@
 //! keeps its token to itself, which costs one request later.
 
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -50,16 +50,10 @@ impl CacheFile {
 
     /// What the file holds; nothing if it is not there, empty or damaged. An error is a reason to leave it alone.
     fn read(&self) -> io::Result<Vec<Entry>> {
-        // Not through a link: what it leads to is not ours to replace.
-        let (file, found) = match secret::open(&self.path, libc::O_NOFOLLOW) {
+        let (file, found) = match open_private(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
         };
-        if found.mode() & 0o077 != 0 {
-            let mode = found.mode() & 0o777;
-            let what = format!("others may use it (mode {mode:o}): chmod 600");
-            return Err(io::Error::other(what));
-        }
         // Its owner alone can have opened it, or root.
         if user().is_some_and(|me| me != found.uid()) {
             let what = format!(
@@ -152,6 +146,17 @@ impl Keep for CacheFile {
     }
 }
 
+/// A file that nobody but its owner may use. Not through a link: what it leads to is not ours to replace.
+pub(super) fn open_private(path: &Path) -> io::Result<(File, Metadata)> {
+    let (file, found) = secret::open(path, libc::O_NOFOLLOW)?;
+    if found.mode() & 0o077 != 0 {
+        let mode = found.mode() & 0o777;
+        let what = format!("others may use it (mode {mode:o}): chmod 600");
+        return Err(io::Error::other(what));
+    }
+    Ok((file, found))
+}
+
 /// What a name becomes in the file, which shows nobody whose tokens it keeps.
 fn account(name: &str) -> String {
     hex(&sha256(name.as_bytes()))
@@ -181,6 +186,11 @@ fn entry(text: &str) -> Option<Entry> {
         return None;
     }
     let token = Token::new(secret, issued, expires);
+    #[cfg(feature = "login")]
+    let token = Token {
+        user: words.next().map(str::to_owned),
+        ..token
+    };
     Some(Entry { account, token })
 }
 
@@ -191,15 +201,21 @@ fn line(Entry { account, token }: &Entry) -> Zeroizing<String> {
             .as_secs()
     };
     let (issued, expires) = (seconds(token.issued), seconds(token.expires));
-    let mut line = Zeroizing::new(String::with_capacity(256 + token.secret().len()));
+    let mut line = Zeroizing::new(String::with_capacity(
+        256 + token.secret().len() + token.user_or("").len(),
+    ));
     // Writing into a String does not fail.
     let _ = write!(line, "{account} {issued} {expires} {}", token.secret());
+    #[cfg(feature = "login")]
+    if let Some(user) = &token.user {
+        line.extend([" ", user]);
+    }
     line
 }
 
 /// More than the entry's line takes, and the title: a string that grows leaves copies behind.
 fn room(entry: &Entry) -> usize {
-    256 + entry.token.secret().len()
+    256 + entry.token.secret().len() + entry.token.user_or("").len()
 }
 
 /// So that a line that was cut off does not pass for one with a shorter token.
@@ -210,7 +226,7 @@ fn check_sum(line: &str) -> String {
 }
 
 /// The user whose rights this process has: the second number of `Uid:` (proc(5)), since std has no geteuid.
-fn user() -> Option<u32> {
+pub(super) fn user() -> Option<u32> {
     let (file, found) = secret::open(Path::new("/proc/self/status"), 0).ok()?;
     let status = secret::read(file, &found, MAX_FILE).ok()?;
     let (_, ids) = std::str::from_utf8(&status).ok()?.split_once("\nUid:")?;
@@ -218,15 +234,15 @@ fn user() -> Option<u32> {
 }
 
 /// What the file is to be, of mode 0600; removed when dropped unless it was renamed.
-struct Draft {
+pub(super) struct Draft {
     path: PathBuf,
-    file: File,
+    pub(super) file: File,
     in_place: bool,
 }
 
 impl Draft {
     /// `None` while another process has one.
-    fn beside(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn beside(path: &Path) -> io::Result<Option<Self>> {
         make_folder(path.parent().unwrap_or(path))?;
         let mut name = path.as_os_str().to_owned();
         name.push(".tmp");
@@ -248,7 +264,7 @@ impl Draft {
         }
     }
 
-    fn put_in_place(&mut self, of: &Path) -> io::Result<()> {
+    pub(super) fn put_in_place(&mut self, of: &Path) -> io::Result<()> {
         if !self.is_there() {
             return Ok(());
         }
@@ -257,16 +273,21 @@ impl Draft {
         Ok(())
     }
 
+    #[cfg(feature = "login")]
+    pub(super) fn is_in_place(&self) -> bool {
+        self.in_place
+    }
+
     /// Of two processes that find an abandoned draft at once, the later one clears away what the first has just begun.
     fn is_there(&self) -> bool {
-        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        let id = |found: Metadata| (found.dev(), found.ino());
         let there = fs::symlink_metadata(&self.path).map(id);
         there.is_ok_and(|there| self.file.metadata().is_ok_and(|own| id(own) == there))
     }
 }
 
 /// The folder and those above it, as far as they are missing.
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder == Path::new("") {
         return Ok(());
     }

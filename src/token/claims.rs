@@ -69,7 +69,7 @@ impl Claims {
 }
 
 /// The middle part of a JWT, JSON in base64 (RFC 7519 3.1).
-fn json(token: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn json(token: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut parts = token.split('.');
     let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let json = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('='));

@@ -10,6 +10,8 @@ use crate::error::Error;
 use crate::secret::{Secret, read_line};
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
+#[cfg(feature = "login")]
+use crate::token::login::file::LoginFile;
 use crate::token::request::{Proof, request};
 use crate::token::{Application, Failure, Token};
 
@@ -53,6 +55,12 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
     /// The file that holds it, if that is our user's to protect.
     #[cfg_attr(not(feature = "advice"), allow(dead_code))] // the doctor's
     fn file(&self) -> Option<&Path> {
+        None
+    }
+
+    /// The file that keeps a user's login, if it is a user who sends.
+    #[cfg(feature = "login")]
+    fn login_file(&self) -> Option<&LoginFile> {
         None
     }
 

@@ -274,6 +274,8 @@ mod tests {
     fn application(client_id: &str) -> Application<'_> {
         Application {
             endpoint: String::new(),
+            #[cfg(feature = "login")]
+            authority: String::new(),
             tenant: "",
             client_id,
             scope: "https://outlook.office365.com/.default",

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::secret::Secret;
 use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
-use crate::token::http::{self, Question};
+use crate::token::http::{self, Answer, Question};
 use crate::token::{Application, Failure, Token};
 
 /// What proves the application in a request.
@@ -29,7 +29,6 @@ pub(crate) fn request(
 }
 
 fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, Failure> {
-    let deadline = total.step(app.timeout, "token");
     let mut fields = vec![
         ("grant_type", "client_credentials"),
         ("client_id", app.client_id),
@@ -47,15 +46,8 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
             ("[client assertion]", assertion)
         }
     };
-    let form = http::form(&fields);
-    log::debug!("token request to {} for {}", app.endpoint, app.client_id);
     let asked = SystemTime::now();
-    let question = Question {
-        url: app.endpoint.clone(),
-        headers: vec![("content-type", Secret::new(FORM.into()))],
-        form: Some(form),
-    };
-    let answer = http::secure(&app.endpoint, app.roots)?.ask(&question, deadline)?;
+    let answer = post(app, &app.endpoint, &fields, total)?;
     let pause = answer.pause();
     match answer.token(asked, &Withheld { name, secret }) {
         Ok(mut token) => {
@@ -67,4 +59,22 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
             Err(Failure { error, pause })
         }
     }
+}
+
+/// Sends a form to one of Entra's endpoints. The answer may be a refusal.
+pub(super) fn post(
+    app: &Application<'_>,
+    endpoint: &str,
+    fields: &[(&str, &str)],
+    total: Deadline,
+) -> Result<Answer, Failure> {
+    let deadline = total.step(app.timeout, "token");
+    let form = http::form(fields);
+    log::debug!("token request to {endpoint} for {}", app.client_id);
+    let question = Question {
+        url: endpoint.to_owned(),
+        headers: vec![("content-type", Secret::new(FORM.into()))],
+        form: Some(form),
+    };
+    http::secure(endpoint, app.roots)?.ask(&question, deadline)
 }

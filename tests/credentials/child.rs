@@ -72,10 +72,10 @@ pub(super) fn outcome(child: Child) -> String {
 }
 
 /// A directory that is removed with everything in it.
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         use std::sync::atomic::{AtomicU32, Ordering};
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -85,19 +85,19 @@ impl Scratch {
         Self(directory)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// A file in it.
-    pub(super) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         let mut file = std::fs::File::create(&path).unwrap();
         file.write_all(content.as_ref()).unwrap();
         path
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let found = std::fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> = found
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -106,7 +106,7 @@ impl Scratch {
         names
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.0
     }
 }

@@ -21,6 +21,14 @@ use crate::stage::{ErrorKind, Stage};
 
 /// What a failure means and what to do, where that is known.
 pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
+    let users = context.users_own().filter(|_| error.stage() == Stage::Auth);
+    let context = &match &users {
+        Some(account) => Context {
+            account,
+            ..*context
+        },
+        None => Context { ..*context },
+    };
     let condition = seen(error, context.account);
     if context.clock_is_wrong && is_of_clock(error) {
         return Some(clock::advice());
@@ -325,6 +333,26 @@ fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
             Shell,
             &["curl -sS -o /dev/null -w '%{http_code}\\n' {graph_url}"],
         ),
+        LoginNotAllowed => (
+            AzureCli,
+            &["az ad app update --id {shell_client} --is-fallback-public-client true"],
+        ),
+        LoginConsent => (
+            AzureCli,
+            &[
+                "az ad app permission list --id {shell_client}",
+                "az ad app permission admin-consent --id {shell_client}",
+            ],
+        ),
+        LoginBlocked => (
+            Portal,
+            &[
+                "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > Conditions > Authentication flows",
+            ],
+        ),
+        LoginElsewhere => (Configuration, &["tenant = ..."]),
+        LoginPending | LoginCodeUnknown | LoginCodeExpired | LoginDeclined | LoginUnused
+        | LoginRevoked | LoginTooOld | LoginEnded => (Shell, &["exosend login"]),
         EntraBusy | ExchangeBusy | TooManyConnections | TooFast | Idle => (Shell, &[AGAIN]),
         NotEntra | EntraUnreachable => (Shell, &[CURL]),
         Unanswered | NobodyListens | Unreachable => (Shell, &[TRY]),

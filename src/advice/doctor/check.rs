@@ -165,7 +165,15 @@ impl Cause {
 /// A command's verb says so: PowerShell's, az's, or a program that reads.
 fn only_shows(command: &str) -> bool {
     const READ: [&str; 9] = [
-        "Get-", "Test-", "cat ", "curl ", "date ", "exosend ", "getent ", "openssl ", "timeout ",
+        "Get-",
+        "Test-",
+        "cat ",
+        "curl ",
+        "date ",
+        "exosend doctor",
+        "getent ",
+        "openssl ",
+        "timeout ",
     ];
     let of_az = |verb| command.starts_with("az ") && command.contains(verb);
     READ.iter().any(|verb| command.starts_with(verb)) || of_az(" show ") || of_az(" list ")

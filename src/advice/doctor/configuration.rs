@@ -31,11 +31,27 @@ pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
         "" => String::new(),
         tenant => format!(", tenant {tenant}"),
     };
-    let detail = format!("{}{tenant}, by {credential}", account.mailbox());
+    let mailbox = account.mailbox();
+    let detail = format!("{mailbox}{tenant}, by {credential}{}", login(account));
     let remarks = remarks(context);
     let meaning = "Nothing here keeps a message from being sent by itself.";
     let advice = (!remarks.is_empty()).then(|| Advice::new(meaning, remarks));
     checks.remark(NAME, detail, advice);
+}
+
+/// Who logged in, how long ago, and when that was renewed.
+fn login(account: &Account) -> String {
+    #[cfg(feature = "login")]
+    if let Ok(Some(login)) = crate::login::kept(account) {
+        let days = |time: SystemTime| match time.elapsed().unwrap_or_default().as_secs() / 86_400 {
+            0 => "today".to_owned(),
+            days => format!("{days} days ago"),
+        };
+        let (since, renewed) = (days(login.since()), days(login.renewed()));
+        return format!(": {} logged in {since}, renewed {renewed}", login.user());
+    }
+    let _ = account;
+    String::new()
 }
 
 /// What need not be wrong, and most often is.
@@ -60,6 +76,20 @@ fn remarks(context: &Context<'_>) -> Vec<Cause> {
             let register =
                 "az ad app credential reset --id {shell_client} --cert @new.pem --append";
             remarks.push(context.cause(text, Place::AzureCli, &[register]));
+        }
+    }
+    #[cfg(feature = "login")]
+    if let Ok(Some(login)) = crate::login::kept(account) {
+        let days = login.renewed().elapsed().unwrap_or_default().as_secs() / 86_400;
+        if days > 14 {
+            let text = format!(
+                "the login was not renewed for {days} days, and ends after 90: each use renews it"
+            );
+            remarks.push(context.cause(
+                text,
+                Place::Shell,
+                &["exosend token >/dev/null    # in a crontab, weekly"],
+            ));
         }
     }
     if let Some((path, mode)) = secret_file(account).and_then(readable_by_all) {

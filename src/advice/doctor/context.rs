@@ -29,6 +29,23 @@ pub(super) const SHOW_SMTP_AUTH: &str =
     "Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled";
 
 impl Context<'_> {
+    /// The same account with the mailbox that logs in, where it is a user who does: its own settings count then.
+    pub(super) fn users_own(&self) -> Option<Account> {
+        #[cfg(feature = "login")]
+        if let Some(kept) = self
+            .account
+            .users_login()
+            .and_then(|file| file.read().ok()?)
+        {
+            let mailbox = kept.user;
+            return Some(Account {
+                mailbox,
+                ..self.account.clone()
+            });
+        }
+        None
+    }
+
     /// A cause with its commands, filled in.
     pub(super) fn cause(&self, text: impl Into<String>, place: Place, commands: &[&str]) -> Cause {
         Cause::new(text, place, self.filled(place, commands))

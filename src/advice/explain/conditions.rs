@@ -152,6 +152,11 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     if let Some(words) = ours(text, "token ").and_then(|text| first(NOT_ENTRA, text)) {
         return found(words, Condition::NotEntra);
     }
+    let of_token = ours(text, "token ").or(ours(text, "token:"));
+    let of_login = |(words, _): &&(&str, _)| of_token.is_some_and(|text| text.contains(words));
+    if let Some((words, condition)) = LOGIN.iter().find(of_login) {
+        return found(words, *condition);
+    }
     let certificate: Vec<_> = CERTIFICATE
         .iter()
         .filter_map(|(condition, all)| Some((first(all, text)?.to_owned(), *condition)))
@@ -189,6 +194,19 @@ const NOT_ENTRA: Words = &[
     "that are not json",
     "with an empty body",
     "a redirect to",
+];
+
+/// What ends a user's login, where no number says so: OAuth's words, which others have for logins of their own.
+const LOGIN: &[(&str, Condition)] = &[
+    (
+        "the code was not entered in time",
+        Condition::LoginCodeExpired,
+    ),
+    ("expired_token", Condition::LoginCodeExpired),
+    ("authorization_declined", Condition::LoginDeclined),
+    ("access_denied", Condition::LoginDeclined),
+    ("bad_verification_code", Condition::LoginCodeUnknown),
+    ("invalid_grant", Condition::LoginEnded),
 ];
 
 /// The line from this stage on, if it is ours: on stderr, as `{error:?}`, or as the log quotes it.

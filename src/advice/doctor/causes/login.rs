@@ -20,6 +20,9 @@ pub(super) fn refused(context: &Context<'_>) -> Advice {
     let causes = causes(said, context.account.cloud);
     let known = match said.map(|said| said.permission) {
         _ if causes.len() == 1 => "",
+        Some(Permission::Users) => {
+            "The token is for Exchange, and lets the application send as the user."
+        }
         Some(Permission::SendAsApp) => {
             "The token is for Exchange and has the role SMTP.SendAsApp, so the permission and its consent are in order."
         }
@@ -34,8 +37,13 @@ pub(super) fn refused(context: &Context<'_>) -> Advice {
             "Entra issued the token, and Exchange refuses it; the token itself says why.".to_owned()
         }
         known => format!(
-            "Entra issued the token, and Exchange does not let this application into this mailbox. {known} Exchange says \
-             no more; look at these in turn:"
+            "Entra issued the token, and Exchange does not let {} into this mailbox. {known} Exchange says no more; look at \
+             these in turn:",
+            if context.account.is_users() {
+                "this user"
+            } else {
+                "this application"
+            }
         ),
     };
     let causes = causes.into_iter().map(|reason| cause(reason, context));
@@ -53,8 +61,10 @@ enum Audience {
 /// What its holder may do, by its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Permission {
-    /// It has `scp`: a user has signed in.
+    /// It has `scp`: a user has signed in. Wrong, but for an account by which a user logs in.
     Users,
+    /// The same, and it is not among what he let the application do.
+    UsersOther,
     /// `roles` has SMTP.SendAsApp: the classic way.
     SendAsApp,
     /// `roles` has others, or is absent: App RBAC, or the classic way before it is finished.
@@ -71,6 +81,8 @@ struct Said {
     foreign: bool,
     /// An application without a service principal in the tenant has no `oid`.
     nameless: bool,
+    /// A user's is what is asked for.
+    expected: bool,
 }
 
 impl Said {
@@ -78,7 +90,9 @@ impl Said {
         let differs = |claim: &str, ours: &str| {
             is_guid(ours) && !claim.is_empty() && !claim.eq_ignore_ascii_case(ours)
         };
+        let sends = claims.scp.split(' ').any(|what| what == "SMTP.Send");
         let permission = match claims.roles.iter().any(|role| role == "SMTP.SendAsApp") {
+            _ if !claims.scp.is_empty() && account.is_users() && !sends => Permission::UsersOther,
             _ if !claims.scp.is_empty() => Permission::Users,
             true => Permission::SendAsApp,
             false => Permission::None,
@@ -89,7 +103,8 @@ impl Said {
             expired: claims.exp.is_some_and(|end| end <= now),
             foreign: differs(&claims.tid, &account.tenant)
                 || differs(&claims.appid, &account.client_id),
-            nameless: claims.oid.is_empty() && permission != Permission::Users,
+            nameless: claims.oid.is_empty() && claims.scp.is_empty(),
+            expected: account.is_users(),
         }
     }
 }
@@ -135,6 +150,7 @@ enum Reason {
     ForGraph,
     ForSomethingElse,
     Delegated,
+    UsersPermission,
     Nameless,
     ClassicPermission,
     ServicePrincipal,
@@ -167,7 +183,11 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
         (said.audience == Audience::Graph, ForGraph),
         (said.audience == Audience::Other, ForSomethingElse),
         (said.foreign, Foreign),
-        (said.permission == Permission::Users, Delegated),
+        (
+            said.permission == Permission::Users && !said.expected,
+            Delegated,
+        ),
+        (said.permission == Permission::UsersOther, UsersPermission),
         (said.nameless, Nameless),
     ];
     let sure: Vec<Reason> = sure
@@ -179,6 +199,7 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
         return sure;
     }
     let mut causes = match (said.permission, cloud) {
+        (Permission::Users, _) => return vec![SmtpAuth, Mailbox],
         (Permission::SendAsApp, _) => vec![WrongObjectId],
         // App RBAC for SMTP is announced for the worldwide cloud only (facts.md, "Clouds").
         (_, Cloud::Worldwide) => vec![ServicePrincipal, Scope, ClassicPermission],
@@ -225,6 +246,15 @@ fn cause(reason: Reason, context: &Context<'_>) -> Cause {
                 claims.scp
             );
             context.cause(text, Configuration, &[SECRET])
+        }
+        Reason::UsersPermission => {
+            let text = format!(
+                "the user let the application do something else (scp: {}): it needs the delegated permission SMTP.Send; then \
+                 exosend login",
+                claims.scp
+            );
+            let list = "az ad app permission list --id {shell_client}";
+            context.cause(text, AzureCli, &[list])
         }
         Reason::Nameless => context.cause(
             "the token names no service principal (no oid): the application has none in this tenant",
@@ -318,6 +348,7 @@ mod tests {
         use Reason::*;
         let audiences = [Audience::Exchange, Audience::Graph, Audience::Other];
         let permissions = [Permission::Users, Permission::SendAsApp, Permission::None];
+        let expected = false;
         let clouds = [Cloud::Worldwide, Cloud::GccHigh, Cloud::Dod, Cloud::China];
         for n in 0..3 * 3 * 8 * 4 {
             let said = Said {
@@ -326,6 +357,7 @@ mod tests {
                 expired: n / 9 % 2 > 0,
                 foreign: n / 18 % 2 > 0,
                 nameless: n / 36 % 2 > 0,
+                expected,
             };
             let cloud = clouds[n / 72];
             let causes = causes(Some(said), cloud);

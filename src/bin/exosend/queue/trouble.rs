@@ -15,7 +15,7 @@ pub(crate) enum Trouble {
     Network,
     /// No token, or the token refused.
     Login,
-    /// The secret has expired: only a person can help, so it is asked seldom.
+    /// The secret, or a user's login, has expired: only a person can help, so it is asked seldom.
     Expired,
     /// Exchange asks for patience.
     Busy,
@@ -125,7 +125,12 @@ pub(crate) fn of(error: &Error) -> Option<Trouble> {
 /// What is known of an error's cause, wherever it comes from (facts.md, "Limits").
 fn of_condition(condition: Condition) -> Option<Trouble> {
     Some(match condition {
-        Condition::SecretExpired => Trouble::Expired,
+        Condition::SecretExpired
+        | Condition::LoginUnused
+        | Condition::LoginRevoked
+        | Condition::LoginTooOld
+        | Condition::LoginBlocked
+        | Condition::LoginEnded => Trouble::Expired,
         Condition::TooManyConnections => Trouble::Crowded,
         Condition::TooFast | Condition::GraphThrottled => Trouble::Rate,
         Condition::ExchangeBusy => Trouble::Busy,

@@ -1,0 +1,236 @@
+//! A user's login: kept as a refresh token, which each use replaces (RFC 6749 section 6; facts.md, "A user's login").
+
+pub(crate) mod device;
+pub(crate) mod file;
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::hint::table::{self, Condition};
+use crate::secret::Secret;
+use crate::timeouts::Deadline;
+use crate::token::answer::{Withheld, take};
+use crate::token::claims;
+use crate::token::credential::{Credential, wrong};
+use crate::token::http::Answer;
+use crate::token::login::file::{Kept, LoginFile, is_word, seconds};
+use crate::token::request::post;
+use crate::token::{Application, Failure, Token};
+
+/// The key it is set by.
+pub(crate) const KEY: &str = "login_file";
+
+/// Whoever may log in at all: work, school and personal accounts.
+pub(crate) const ANY_TENANT: &str = "common";
+
+/// The login that a file keeps.
+#[derive(Debug)]
+pub(crate) struct Login {
+    file: LoginFile,
+    /// Whether a new refresh token takes the old one's place. Both are good (facts.md, "A user's login"), so who only looks
+    /// leaves the file as it is.
+    keeps: bool,
+}
+
+impl Login {
+    pub(crate) fn file(path: PathBuf) -> Self {
+        let file = LoginFile::new(path);
+        let keeps = true;
+        Self { file, keeps }
+    }
+
+    /// The same for who only looks.
+    #[cfg(feature = "advice")]
+    pub(crate) fn looked_at(path: PathBuf) -> Self {
+        let keeps = false;
+        let file = LoginFile::new(path);
+        Self { file, keeps }
+    }
+
+    fn kept(&self) -> Result<Kept, Error> {
+        let path = self.file.path().display();
+        match self.file.read() {
+            Ok(Some(kept)) => Ok(kept),
+            Ok(None) => Err(wrong(
+                KEY,
+                format!("{path}: nobody is logged in: exosend login"),
+            )),
+            Err(why) => Err(wrong(KEY, format!("{path}: {why}"))),
+        }
+    }
+
+    /// One use of the refresh token.
+    fn renew(&self, app: &Application<'_>, total: Deadline) -> Result<Token, Failure> {
+        let kept = self.kept()?;
+        if !kept.client_id.eq_ignore_ascii_case(app.client_id) {
+            let what = format!(
+                "{}: {} logged in for the application {}, and `client_id` is another: exosend login",
+                self.file.path().display(),
+                kept.user,
+                kept.client_id
+            );
+            return Err(wrong(KEY, what).into());
+        }
+        let scope = scope(app);
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("client_id", app.client_id),
+            ("refresh_token", kept.refresh_token.expose()),
+            ("scope", &scope),
+        ];
+        let asked = SystemTime::now();
+        let answer = post(app, &endpoint(app, &kept.tenant, "token"), &fields, total)?;
+        let withheld = Withheld {
+            name: "[refresh token]",
+            secret: &kept.refresh_token,
+        };
+        let grant = answer.grant(asked, &withheld).map_err(|error| Failure {
+            pause: answer.pause(),
+            error: error
+                .about(&kept.user)
+                .with_answered_at(answer.date.clone()),
+        })?;
+        file::point("answered");
+        // The file first, the token's use then: whatever kills the process, one of the two refresh tokens is on the disk.
+        if let (true, Some(refresh_token)) = (self.keeps, grant.refresh_token) {
+            let renewed = Kept {
+                refresh_token,
+                renewed: asked,
+                ..kept.clone()
+            };
+            if let Err(why) = self.file.renew(&kept, &renewed) {
+                let path = self.file.path().display();
+                log::warn!("{KEY} {path}: the renewed login is not kept: {why}");
+            }
+        }
+        Ok(Token {
+            user: Some(kept.user),
+            answered_at: answer.date,
+            ..grant.token
+        })
+    }
+}
+
+impl Credential for Login {
+    fn key(&self) -> &'static str {
+        KEY
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.kept().map(drop)
+    }
+
+    /// Another login, another token.
+    fn fingerprint(&self) -> Result<String, Error> {
+        let kept = self.kept()?;
+        Ok(format!("{KEY} {} {}", kept.user, seconds(kept.since)))
+    }
+
+    fn request(
+        &self,
+        app: &Application<'_>,
+        attempt: u32,
+        total: Deadline,
+    ) -> Result<Token, Failure> {
+        self.renew(app, total)
+            .map_err(|failure| failure.only_once(attempt))
+    }
+
+    fn login_file(&self) -> Option<&LoginFile> {
+        Some(&self.file)
+    }
+}
+
+/// What a user lets the application do, by the answer to a login or a renewal.
+pub(crate) struct Grant {
+    pub(crate) token: Token,
+    pub(crate) refresh_token: Option<Secret>,
+    /// Who logged in, where the answer says so.
+    pub(crate) user: Option<String>,
+}
+
+impl Answer {
+    pub(super) fn grant(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Grant, Error> {
+        let mut json = self.json(withheld).map_err(|error| self.of_user(error))?;
+        let refresh_token = take(&mut json, "refresh_token");
+        let id = take(&mut json, "id_token");
+        let token = self.take_token(&mut json, asked)?;
+        let refresh_token = refresh_token.filter(|token| is_word(token.expose()));
+        let user = id.and_then(|id| user(id.expose()));
+        Ok(Grant {
+            token,
+            refresh_token,
+            user,
+        })
+    }
+
+    /// What Entra's numbers mean where it is a user who logs in, and not an application.
+    fn of_user(&self, error: Error) -> Error {
+        use Condition::*;
+        let says = |code| self.says("error", code);
+        let condition = match error.condition() {
+            Some(known) => match table::of_user(known) {
+                Some(users) => users,
+                None => return error,
+            },
+            None if says("authorization_pending") => LoginPending,
+            None if says("authorization_declined") || says("access_denied") => LoginDeclined,
+            None if says("bad_verification_code") => LoginCodeUnknown,
+            None if says("expired_token") => LoginCodeExpired,
+            None if says("invalid_grant") || says("interaction_required") => LoginEnded,
+            None => return error,
+        };
+        error.with_condition(condition)
+    }
+}
+
+/// Who an id token is about: the user principal name, which SMTP wants to be told (facts.md, "A user's login"). It came from
+/// Entra itself, by TLS, so that its signature need not be looked at (OpenID Connect Core 3.1.3.7).
+fn user(id_token: &str) -> Option<String> {
+    let claims = claims::json(id_token)?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    let names = ["upn", "preferred_username"].map(|name| claims.get(name)?.as_str());
+    let user = names
+        .into_iter()
+        .flatten()
+        .find(|name| name.contains('@'))?;
+    is_word(user).then(|| user.to_owned())
+}
+
+/// What is asked for: to send, also when the user is gone, and who he is.
+fn scope(app: &Application<'_>) -> String {
+    format!("{} offline_access openid profile", app.scope)
+}
+
+fn endpoint(app: &Application<'_>, tenant: &str, name: &str) -> String {
+    format!("{}/{tenant}/oauth2/v2.0/{name}", app.authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+
+    #[test]
+    fn who_logged_in() {
+        let user = |claims: &str| user(&format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims)));
+        let ann = Some("ann@contoso.com".to_owned());
+        assert_eq!(user(r#"{"preferred_username":"ann@contoso.com"}"#), ann);
+        let both = r#"{"preferred_username":"+1 555","upn":"ann@contoso.com"}"#;
+        assert_eq!(user(both), ann);
+        for nobody in [
+            "{}",
+            "[]",
+            r#"{"upn":7}"#,
+            r#"{"upn":"ann"}"#,
+            r#"{"upn":"ann@contoso.com\u0001auth=Bearer x"}"#,
+            r#"{"upn":"ann @contoso.com"}"#,
+        ] {
+            assert_eq!(user(nobody), None, "{nobody}");
+        }
+        assert_eq!(super::user("opaque"), None);
+    }
+}

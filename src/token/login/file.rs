@@ -1,0 +1,318 @@
+//! The file that keeps a login.
+//!
+//! A few lines of text, the last of which says that none is missing. It is replaced whole, as the file of tokens is: a draft
+//! beside it, on the disk before it takes the old one's place, and the folder on the disk before anybody goes on. Whoever has
+//! the draft has the file, so a renewal never undoes a new login.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use zeroize::Zeroizing;
+
+use crate::secret::{self, Secret};
+use crate::token::cache::{Draft, open_private, user};
+
+/// How the first line begins, whatever wrote it. A file that begins otherwise is not a login.
+const KIND: &str = "exosend login ";
+/// The first line.
+const TITLE: &str = "exosend login 1";
+/// The last one.
+const END: &str = "end";
+/// A refresh token has 1 to 2 KB.
+const MAX_FILE: u64 = 64 * 1024;
+/// Longer than a draft of somebody who was killed is respected.
+const PATIENCE: Duration = Duration::from_secs(65);
+
+/// What the file says.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// Who logged in.
+    pub(crate) user: String,
+    pub(crate) client_id: String,
+    /// By which the login was asked for, and is renewed.
+    pub(crate) tenant: String,
+    /// What it was for at first.
+    pub(crate) scope: String,
+    pub(crate) since: SystemTime,
+    pub(crate) renewed: SystemTime,
+    pub(crate) refresh_token: Secret,
+}
+
+/// The file, and nothing of what is in it.
+#[derive(Debug)]
+pub(crate) struct LoginFile(PathBuf);
+
+impl LoginFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `None` if nobody is logged in.
+    pub(crate) fn read(&self) -> io::Result<Option<Kept>> {
+        let Some((file, found)) = self.open()? else {
+            return Ok(None);
+        };
+        let bytes = secret::read(file, &found, MAX_FILE)?;
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        if !text.starts_with(KIND) {
+            return Err(io::Error::other("it is not a login"));
+        }
+        let kept = parse(text);
+        let what = "it is damaged, or of another version: exosend login";
+        kept.map(Some).ok_or_else(|| io::Error::other(what))
+    }
+
+    /// A file that belongs to us. Root takes a service's, in that service's folder.
+    fn open(&self) -> io::Result<Option<(File, Metadata)>> {
+        let (file, found) = match open_private(&self.0) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(io::Error::other("a symbolic link: name the file itself"));
+            }
+            opened => opened?,
+        };
+        let services = || {
+            let folder = std::fs::symlink_metadata(folder_of(&self.0));
+            user() == Some(0) && folder.is_ok_and(|folder| folder.uid() == found.uid())
+        };
+        if user().is_some_and(|me| me != found.uid()) && !services() {
+            let owner = found.uid();
+            let what =
+                format!("it belongs to the user with the id {owner}: every user logs in himself");
+            return Err(io::Error::other(what));
+        }
+        Ok(Some((file, found)))
+    }
+
+    /// Keeps a new login, whatever was there.
+    pub(crate) fn replace(&self, with: &Kept) -> io::Result<()> {
+        let begun = Instant::now();
+        while !self.write(with, &|_| true)? {
+            if begun.elapsed() > PATIENCE {
+                return Err(io::Error::other(
+                    "another process writes it, and does not end",
+                ));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// Keeps a renewed one, unless another process has been faster: what the file says then is as good.
+    pub(crate) fn renew(&self, old: &Kept, new: &Kept) -> io::Result<()> {
+        let is_old = |now: &Kept| now.refresh_token == old.refresh_token;
+        self.write(new, &|now| now.is_some_and(is_old)).map(drop)
+    }
+
+    /// Ends the login here. `false` if there was none.
+    pub(crate) fn remove(&self) -> io::Result<bool> {
+        let Some((file, found)) = self.open()? else {
+            return Ok(false);
+        };
+        let bytes = secret::read(file, &found, MAX_FILE)?;
+        if !bytes.starts_with(KIND.as_bytes()) && !bytes.is_empty() {
+            return Err(io::Error::other("it is not a login"));
+        }
+        std::fs::remove_file(&self.0)?;
+        // Who was killed amid a renewal has left another one.
+        let mut draft = self.0.clone().into_os_string();
+        draft.push(".tmp");
+        let _ = std::fs::remove_file(draft);
+        File::open(folder_of(&self.0))?.sync_all()?;
+        Ok(true)
+    }
+
+    /// Puts a login in place, if what is there now may go. `false` while another process is at it.
+    fn write(&self, kept: &Kept, may_go: &dyn Fn(Option<&Kept>) -> bool) -> io::Result<bool> {
+        let old = self.open()?.map(|(_, found)| found);
+        let place = Place::of(&self.0, old.as_ref())?;
+        let Some(mut draft) = Draft::beside(&place.path)? else {
+            return Ok(false);
+        };
+        point("drafted");
+        if !may_go(self.read().ok().flatten().as_ref()) {
+            return Ok(true);
+        }
+        if let Some((uid, gid)) = place.owner {
+            fchown(&draft.file, Some(uid), Some(gid))?;
+        }
+        draft.file.write_all(text(kept).as_bytes())?;
+        point("written");
+        draft.file.sync_all()?;
+        point("synced");
+        draft.put_in_place(&place.path)?;
+        point("renamed");
+        place.folder.sync_all()?;
+        Ok(draft.is_in_place())
+    }
+}
+
+/// Where a file goes, and to whom.
+struct Place {
+    folder: File,
+    path: PathBuf,
+    /// Whose it becomes, if not ours.
+    owner: Option<(u32, u32)>,
+}
+
+impl Place {
+    /// Beside or in the place of `old`. Root leaves a service's file to the service, or writes none: the service could not read
+    /// root's. The folder is the service's too, which could put a link to any other in its place, so it is held while root
+    /// writes there.
+    fn of(path: &Path, old: Option<&Metadata>) -> io::Result<Self> {
+        let parent = folder_of(path);
+        if old.is_none() {
+            crate::token::cache::make_folder(parent)?;
+        }
+        let root = user() == Some(0);
+        let folder = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | if root { libc::O_NOFOLLOW } else { 0 })
+            .open(parent)?;
+        let found = folder.metadata()?;
+        if !root || found.uid() == 0 {
+            let path = path.to_owned();
+            let owner = None;
+            return Ok(Self {
+                folder,
+                path,
+                owner,
+            });
+        }
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let owner = old.unwrap_or(&found);
+        if owner.uid() != found.uid() {
+            return Err(io::Error::other(
+                "it and its folder belong to different users",
+            ));
+        }
+        Ok(Self {
+            path: PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name),
+            owner: Some((owner.uid(), owner.gid())),
+            folder,
+        })
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn text(kept: &Kept) -> Zeroizing<String> {
+    let token = kept.refresh_token.expose();
+    // Room for all: a string that grows leaves copies behind.
+    let others = [&kept.user, &kept.client_id, &kept.tenant, &kept.scope];
+    let room = others.iter().map(|text| text.len()).sum::<usize>();
+    let mut text = Zeroizing::new(String::with_capacity(256 + room + token.len()));
+    let (since, renewed) = (
+        seconds(kept.since).to_string(),
+        seconds(kept.renewed).to_string(),
+    );
+    text.extend([
+        TITLE,
+        "\nuser ",
+        &kept.user,
+        "\nclient_id ",
+        &kept.client_id,
+    ]);
+    text.extend(["\ntenant ", &kept.tenant, "\nscope ", &kept.scope]);
+    text.extend(["\nsince ", &since, "\nrenewed ", &renewed]);
+    text.extend(["\nrefresh_token ", token, "\n", END, "\n"]);
+    text
+}
+
+fn parse(text: &str) -> Option<Kept> {
+    let mut lines = text.lines();
+    if lines.next() != Some(TITLE) || lines.next_back() != Some(END) {
+        return None;
+    }
+    let mut field = |name: &str| {
+        let (found, value) = lines.next()?.split_once(' ')?;
+        (found == name && is_word(value)).then(|| value.to_owned())
+    };
+    let time = |seconds: String| UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?));
+    Some(Kept {
+        user: field("user")?,
+        client_id: field("client_id")?,
+        tenant: field("tenant")?,
+        scope: field("scope")?,
+        since: time(field("since")?)?,
+        renewed: time(field("renewed")?)?,
+        refresh_token: Secret::new(field("refresh_token")?),
+    })
+}
+
+/// Nothing that could begin another line, or another field of a login.
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Where a test stops this process, to kill it or to let others go first: a file tells that the place is reached, and nothing
+/// goes on while it is there.
+#[cfg(debug_assertions)]
+pub(super) fn point(place: &str) {
+    let Ok(wanted) = std::env::var("LOGIN_TEST_STOP") else {
+        return;
+    };
+    if let Some((_, mark)) = wanted.split_once(' ').filter(|(at, _)| *at == place) {
+        let _ = File::create(mark);
+        while Path::new(mark).exists() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[cfg(not(debug_assertions))]
+pub(super) fn point(_: &str) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> Kept {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        Kept {
+            user: "ann@contoso.com".into(),
+            client_id: "6731de76".into(),
+            tenant: "common".into(),
+            scope: "https://outlook.office.com/SMTP.Send".into(),
+            since: at(1_795_521_600),
+            renewed: at(1_795_600_000),
+            refresh_token: Secret::new("0.AX~hush".into()),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = text(&kept());
+        let read = parse(&text).unwrap();
+        assert_eq!(read.refresh_token, kept().refresh_token);
+        assert_eq!((read.user, read.renewed), (kept().user, kept().renewed));
+        assert!(!format!("{:?}", kept()).contains("hush"));
+        // Cut anywhere, even by its last letter but the line break, it is none.
+        for length in 0..text.len() - 1 {
+            assert!(parse(&text[..length]).is_none(), "{length}");
+        }
+        for other in ["exosend login 2\nend", "exosend login 1\nend", ""] {
+            assert!(parse(other).is_none(), "{other}");
+        }
+    }
+}
