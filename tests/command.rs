@@ -9,6 +9,8 @@ mod cli;
 mod codes;
 mod doctor;
 mod explain;
+#[path = "login/command.rs"]
+mod login;
 mod queue;
 mod readme;
 mod setup;

@@ -6,7 +6,7 @@ mod sources;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use exosend::advice::{Condition, condition};
@@ -25,14 +25,18 @@ pub(crate) use settings::Settings;
 const LONGEST_CACHE: u64 = 1024 * 1024;
 
 /// Keys that prove the application.
-pub(crate) const CREDENTIALS: [&str; 6] = [
+pub(crate) const CREDENTIALS: [&str; 7] = [
     "client_secret",
     "client_secret_file",
     "client_certificate_file",
     "federated_token_file",
     "managed_identity",
+    "login_file",
     "access_token",
 ];
+
+/// The file that keeps a user's login.
+pub(crate) const LOGIN: &str = "login_file";
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// The account's `timeout`.
     pub(crate) patience: Duration,
+    /// The `login_file`, where one is named.
+    login: Option<String>,
     /// Which line, variable or option set a key.
     origins: HashMap<String, String>,
 }
@@ -76,16 +82,20 @@ impl Config {
         let timeout = layers.iter().flatten().rfind(|set| set.key == "timeout");
         let timeout = timeout.and_then(|set| set.value.parse().ok());
         let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let login = layers.iter().flatten().rfind(|set| set.key == LOGIN);
+        let login = login.map(|set| set.value.to_string());
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }
-        let config = Self {
+        let mut config = Self {
             account: account(&layers)?,
             by_graph,
             settings,
             patience: timeout.unwrap_or(Duration::from_secs(3600)),
+            login,
             origins,
         };
+        config.take_usual_login();
         if let Some(end) = config.secret_end() {
             log::warn!("{end}");
         }
@@ -103,21 +113,64 @@ impl Config {
         Some(from.strip_suffix(&format!(": {key}")).unwrap_or(from))
     }
 
+    /// A login that lies where `exosend login` puts one counts where nothing else says who sends.
+    fn take_usual_login(&mut self) {
+        let azure = sources::AZURE
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|set| !set.is_empty()));
+        if azure || self.credential().is_some() {
+            return;
+        }
+        let there = self
+            .usual_login()
+            .filter(|path| path.symlink_metadata().is_ok());
+        let there = there.and_then(|path| path.into_os_string().into_string().ok());
+        if there.is_some_and(|path| self.account.set(LOGIN, &path).is_ok()) {
+            self.origins
+                .insert(LOGIN.into(), sources::USUAL_LOGIN.into());
+        }
+    }
+
+    /// Where a login lies for which no other place is named: the machine's with what the queue's owner alone reads, a user's
+    /// beside his tokens.
+    pub(crate) fn usual_login(&self) -> Option<PathBuf> {
+        match self.is_machines().then(|| self.machines_spool()).flatten() {
+            Some(spool) => Some(spool.join("state/login")),
+            None => Some(sources::cache_folder()?.join("login")),
+        }
+    }
+
+    fn machines_spool(&self) -> Option<PathBuf> {
+        let usual = PathBuf::from(settings::SPOOL);
+        let there = usual.join("drop").is_dir().then_some(usual);
+        self.settings.spool.clone().or(there)
+    }
+
+    /// The place of a login that is configured.
+    pub(crate) fn named_login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
+    /// The key of what proves who sends.
+    pub(crate) fn credential(&self) -> Option<&'static str> {
+        let keys = CREDENTIALS.iter().copied();
+        keys.rev().find(|key| self.origins.contains_key(*key))
+    }
+
     /// Whether the account is the machine's in all its parts: the caller has said nothing of it.
     pub(crate) fn is_machines(&self) -> bool {
         let azure = |(name, _): (OsString, _)| name.as_encoded_bytes().starts_with(b"AZURE_");
-        let proven = CREDENTIALS
-            .iter()
-            .any(|key| self.origins.contains_key(*key));
         let mut keys = Account::keys();
-        keys.all(|key| self.is_from_machine(key)) && (proven || !std::env::vars_os().any(azure))
+        keys.all(|key| self.is_from_machine(key))
+            && (self.credential().is_some() || !std::env::vars_os().any(azure))
     }
 
     /// Whether a key stands in the machine's file, or nowhere.
     pub(crate) fn is_from_machine(&self, key: &str) -> bool {
         let from = self.origins.get(key).map_or("", String::as_str);
         let machines = from.strip_prefix(sources::MACHINES);
-        ["the default cache", ""].contains(&from) || machines.is_some_and(|at| at.starts_with(':'))
+        ["the default cache", sources::USUAL_LOGIN, ""].contains(&from)
+            || machines.is_some_and(|at| at.starts_with(':'))
     }
 
     /// Whether the caller names an account, or a part of one. For who cannot read the machine's file.

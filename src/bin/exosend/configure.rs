@@ -13,10 +13,10 @@ use lexopt::{Arg, Parser};
 use zeroize::Zeroizing;
 
 use crate::common::{Common, Shared, text};
+use crate::config::settings::SPOOL;
 use crate::config::{CREDENTIALS, Config, judge};
 use crate::exit::{self, Failure};
 use crate::out::say;
-use crate::queue::spool::DEFAULT;
 use crate::{crypto, doctor, files, help, logger, process, send, setup};
 use ask::ask;
 use edit::Edit;
@@ -276,7 +276,7 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     };
     let found = path.metadata().ok();
     let machines = judge::is_machines(&path) && process::uid() == 0;
-    let queues = Path::new(DEFAULT).metadata().ok().filter(|_| machines);
+    let queues = Path::new(SPOOL).metadata().ok().filter(|_| machines);
     let old = found
         .as_ref()
         .map(|found| (found.gid(), found.mode() & 0o640));

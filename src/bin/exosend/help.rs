@@ -24,8 +24,8 @@ exosend doctor [--to A]            what is wrong, and what to do about it
 exosend queue                      what waits to be sent, and why
 exosend configure                  writes the configuration; asks for it
 exosend explain, setup, token      a log's line; PowerShell; the access token
+exosend login, logout              as yourself, where no application may send
 exosend COMMAND --help             more about one of them
-
 as sendmail:
  -t       recipients from To, Cc, Bcc  -f A, -r A  From, if there is none
  -F NAME  the name in that From        -i, -oi     a lone dot ends nothing, ever
@@ -112,6 +112,27 @@ code 65 for a line of which nothing is known.
 
   journalctl -u postfix | tail -1 | exosend explain";
 
+pub(crate) const LOGIN: &str = "\
+exosend login: lets you send as yourself, without an administrator's application
+
+ --tenant T       where a login at any tenant is not admitted, and `tenant` is
+                  not set: its id, a domain, organizations or consumers
+
+ --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+
+Shows an address and a code to enter there, on any device, and waits until you
+have. Needs `client_id`, of an application of yours that allows public client
+flows and has the delegated permission SMTP.Send. The login is kept in the
+`login_file`, and renewed by each use; 90 days without one end it. exosend token
+gives the token to mutt, msmtp and mbsync, too.";
+
+pub(crate) const LOGOUT: &str = "\
+exosend logout: removes the login, and the token that was had with it
+
+ --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+
+Entra is not told: end your sessions there if somebody may have copied it.";
+
 pub(crate) const QUEUE: &str = "\
 exosend queue: what waits to be sent, since when, and why
 
@@ -172,7 +193,7 @@ mod tests {
     #[test]
     fn help_fits_a_screen() {
         for text in [
-            ALL, SENDMAIL, SEND, CONFIGURE, DOCTOR, EXPLAIN, QUEUE, SETUP, TOKEN,
+            ALL, SENDMAIL, SEND, CONFIGURE, DOCTOR, EXPLAIN, LOGIN, LOGOUT, QUEUE, SETUP, TOKEN,
         ] {
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");

@@ -33,6 +33,7 @@ mod invariants;
 mod list;
 mod local;
 mod logger;
+mod login;
 mod maillog;
 #[path = "../../message/octets.rs"]
 mod octets;
@@ -125,10 +126,12 @@ fn drain() {
 /// Each reads the rest of the arguments itself.
 type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 
-const SUBCOMMANDS: [(&str, Subcommand); 7] = [
+const SUBCOMMANDS: [(&str, Subcommand); 9] = [
     ("configure", configure::run),
     ("doctor", doctor::run),
     ("explain", explain::run),
+    ("login", login::run),
+    ("logout", login::end),
     ("queue", queue::run),
     ("send", send::run),
     ("setup", setup::run),

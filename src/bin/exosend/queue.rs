@@ -18,6 +18,7 @@ mod helper;
 mod line;
 mod list;
 mod log;
+mod renewal;
 mod run;
 pub(crate) mod spool;
 mod state;
@@ -101,7 +102,12 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
         .owner()
         .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
     if spool::whoami() == 0 && owner.uid() != 0 {
-        return start_as(&owner, &spool, common, now);
+        if spool.own && common.config.is_none() {
+            // The variables that name this account stay behind, and the machine's would be taken for it.
+            let what = "not the machine's queue: run it as its owner, or with --config FILE";
+            return Err(Failure::usage(exit::file(spool.root(), what)));
+        }
+        return start_as(&owner, &spool, arguments(common, now));
     }
     let drop = std::fs::metadata(spool.path(spool::DROP));
     if owner.uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
@@ -130,11 +136,10 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
 
 /// Anew as the owner, before anything in the spool is opened: of what root's shell has in its environment only what the
 /// network needs.
-fn start_as(
+pub(crate) fn start_as(
     owner: &std::fs::Metadata,
     spool: &Spool,
-    common: &Common,
-    now: bool,
+    arguments: Vec<OsString>,
 ) -> Result<(), Failure> {
     const KEPT: [&str; 8] = [
         "PATH",
@@ -146,11 +151,6 @@ fn start_as(
         "RUST_LOG",
         "CREDENTIALS_DIRECTORY",
     ];
-    if spool.own && common.config.is_none() {
-        // The variables that name this account stay behind, and the machine's would be taken for it.
-        let what = "not the machine's queue: run it as its owner, or with --config FILE";
-        return Err(Failure::usage(exit::file(spool.root(), what)));
-    }
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(exit::TRY_AGAIN, error.to_string()))?;
     let kept = std::env::vars_os().filter(|(name, _)| {
@@ -159,7 +159,7 @@ fn start_as(
     });
     let kept: Vec<_> = kept.collect();
     let status = Command::new(program)
-        .args(arguments(common, now))
+        .args(arguments)
         .env_clear()
         .envs(kept)
         .env("EXOSEND_SPOOL", spool.root())

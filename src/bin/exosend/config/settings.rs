@@ -12,6 +12,9 @@ use crate::text::{distance, nearest};
 
 /// Connections that a spool can have folders for.
 pub(crate) const MOST_CONNECTIONS: u32 = 20;
+/// Where packages put the machine's queue.
+pub(crate) const SPOOL: &str = "/var/spool/exosend";
+
 /// The key `queue`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {

@@ -103,6 +103,16 @@ fn folder(name: &str) -> Option<PathBuf> {
     variable(name).filter(|folder| folder.is_absolute())
 }
 
+/// Variables of Azure's that prove who sends.
+pub(super) const AZURE: [&str; 3] = [
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_FEDERATED_TOKEN_FILE",
+];
+
+/// Where a login comes from that nobody has named.
+pub(super) const USUAL_LOGIN: &str = "the usual login_file";
+
 /// The machine's file.
 pub(super) const MACHINES: &str = "/etc/exosend.conf";
 
@@ -144,13 +154,7 @@ const CONFIG: &str = "EXOSEND_CONFIG";
 
 /// A program that is started for each message would ask Entra for a token each time.
 fn default_cache() -> Layer {
-    let folder = match folder("XDG_CACHE_HOME") {
-        Some(folder) => Some(folder),
-        None if process::uid() == 0 => Some(PathBuf::from("/var/cache")),
-        None if process::is_system_user() => None,
-        None => folder("HOME").map(|home| home.join(".cache")),
-    };
-    let Some(folder) = folder.map(|folder| folder.join("exosend")) else {
+    let Some(folder) = cache_folder() else {
         return Vec::new();
     };
     let made = DirBuilder::new()
@@ -169,6 +173,17 @@ fn default_cache() -> Layer {
         }
         _ => Vec::new(),
     }
+}
+
+/// Where this user keeps what is fetched anew when it is lost.
+pub(super) fn cache_folder() -> Option<PathBuf> {
+    let folder = match folder("XDG_CACHE_HOME") {
+        Some(folder) => folder,
+        None if process::uid() == 0 => PathBuf::from("/var/cache"),
+        None if process::is_system_user() => return None,
+        None => folder("HOME")?.join(".cache"),
+    };
+    Some(folder.join("exosend"))
 }
 
 /// Tokens of a run, beside the queue's state.

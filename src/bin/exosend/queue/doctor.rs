@@ -154,7 +154,7 @@ fn unreadable(owner: &Metadata, spool: &Spool) -> Vec<(String, String)> {
         let ours = Path::new(value).starts_with(spool.root());
         match entry.key.as_str() {
             key if READ.contains(&key) => wrong.extend(judge(key, value)),
-            key @ ("log" | "token_cache") if value.starts_with('/') && !ours => {
+            key @ ("log" | "token_cache" | "login_file") if value.starts_with('/') && !ours => {
                 let folder = Path::new(value).parent().unwrap_or(Path::new("/"));
                 let command = format!(
                     "systemctl edit exosend.service    # [Service] ReadWritePaths={}",

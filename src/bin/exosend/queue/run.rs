@@ -20,6 +20,7 @@ use super::governor::Governor;
 use super::helper::Helper;
 use super::line::{Line, hold};
 use super::log::Log;
+use super::renewal;
 use super::spool::{FAILED, Name, QUEUE, Spool};
 use super::state::{self, State};
 use super::trouble::Trouble;
@@ -53,16 +54,26 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let log = Log::new(spool, LogTo::Usual, order.shown);
     let looked = spool.make().and_then(|()| spool.mark_run());
-    match looked.and_then(|()| found::is_idle(spool)) {
-        Ok(true) => return Ok(()),
-        Ok(false) => {}
+    let idle = match looked.and_then(|()| found::is_idle(spool)) {
+        Ok(idle) => idle,
         Err(error) => return Err(sick(spool, &log, &error)),
+    };
+    let login_due = renewal::is_due(spool);
+    if idle && !login_due {
+        return Ok(());
     }
     let config = match load() {
         Ok(config) => config,
+        Err(_) if idle => return Ok(()),
         Err(failure) => return unconfigured(spool, order, &log, failure),
     };
     let log = Log::new(spool, config.settings.log.clone(), order.shown);
+    if login_due {
+        renewal::renew(&config, &log);
+    }
+    if idle {
+        return Ok(());
+    }
     match serve(spool, order, &config, log.clone()) {
         Ok(ended) => ended,
         Err(error) => Err(sick(spool, &log, &error)),

@@ -22,9 +22,6 @@ use rustix::io::Errno;
 
 use crate::crypto;
 
-/// Where packages put the machine's.
-pub(crate) const DEFAULT: &str = "/var/spool/exosend";
-
 pub(crate) const DROP: &str = "drop";
 pub(crate) const QUEUE: &str = "queue";
 pub(crate) const HELD: &str = "held";

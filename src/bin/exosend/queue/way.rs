@@ -5,10 +5,10 @@
 
 use std::path::PathBuf;
 
-use super::spool::{DEFAULT, Spool};
+use super::spool::Spool;
 use crate::common::Common;
 use crate::config::Config;
-use crate::config::settings::Mode;
+use crate::config::settings::{Mode, SPOOL};
 use crate::exit::Failure;
 
 pub(crate) enum Way {
@@ -84,7 +84,7 @@ pub(crate) fn spool(config: &Config) -> Option<Spool> {
 fn machines_spool() -> Spool {
     let named = std::env::var_os("EXOSEND_SPOOL").map(PathBuf::from);
     let named = named.filter(|path| path.is_absolute());
-    Spool::new(named.unwrap_or_else(|| DEFAULT.into()), false)
+    Spool::new(named.unwrap_or_else(|| SPOOL.into()), false)
 }
 
 /// The spool that `exosend queue` is about.

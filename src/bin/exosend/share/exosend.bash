@@ -12,7 +12,7 @@ _exosend() {
             return ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        offered="configure doctor explain queue send setup token --help --version"
+        offered="configure doctor explain login logout queue send setup token --help --version"
     else
         case ${COMP_WORDS[1]} in
             configure)
@@ -20,6 +20,8 @@ _exosend() {
                     --config --set --quiet --version --help -v" ;;
             doctor) offered="--to --send --config --set --json --quiet --version --help -v" ;;
             explain) offered="--json --version --help" ;;
+            login) offered="--tenant --config --set --json --quiet --version --help -v" ;;
+            logout) offered="--config --set --json --quiet --version --help -v" ;;
             queue)
                 offered="run show hold release remove
                     --now --max-age --config --set --json --version --help -v" ;;

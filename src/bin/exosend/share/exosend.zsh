@@ -13,6 +13,8 @@ _exosend() {
             'configure:writes the configuration, and tries it'
             'doctor:what is wrong, and what to do about it'
             'explain:what a line from a log means'
+            'login:as yourself, where no application may send'
+            'logout:remove that login'
             'queue:what waits to be sent, and why'
             'send:a message from arguments'
             'setup:the PowerShell that lets the application send'
@@ -35,6 +37,10 @@ _exosend() {
                 '--send[with --to, if all is well: a test message]' ;;
         explain)
             _arguments $all ':line:' ;;
+        login)
+            _arguments $account $all $quiet $verbose '--tenant[domain or id]:tenant:' ;;
+        logout)
+            _arguments $account $all $quiet $verbose ;;
         queue)
             _arguments $account $all $verbose '--now[whatever it waits for]' '--max-age[1 if the oldest is older]:time:' \
                 ':what:(run show hold release remove)' '*:id:' ;;

@@ -1,0 +1,191 @@
+//! `exosend login`, `exosend logout`: a user's own login, for whom no application sends.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use exosend::{Account, login};
+use lexopt::{Arg, Parser};
+use serde_json::json;
+
+use crate::common::{Common, Shared, text};
+use crate::config::{Config, LOGIN};
+use crate::exit::{self, Failure};
+use crate::out::{say, say_json};
+use crate::queue::spool::Spool;
+use crate::queue::{self, way};
+use crate::{help, logger, process};
+
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    let tenant = options(parser, common, help::LOGIN, true)?;
+    let Some(whose) = Whose::of(common, "login", tenant.as_deref())? else {
+        return Ok(());
+    };
+    let Whose {
+        config, account, ..
+    } = &whose;
+    let blame = |error: exosend::Error| config.blame(error.into());
+    let prompt = login::start(account).map_err(blame)?;
+    show(&prompt, common)?;
+    let login = prompt.wait().map_err(blame)?;
+    match common.json {
+        true => say_json(json!({
+            "user": login.user(),
+            "login_file": login.file(),
+        })),
+        false => say(&format!(
+            "{} is logged in: {}\n{}",
+            login.user(),
+            login.file().display(),
+            whose.next(&login)
+        )),
+    }
+}
+
+pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
+    options(parser, common, help::LOGOUT, false)?;
+    let Some(whose) = Whose::of(common, "logout", None)? else {
+        return Ok(());
+    };
+    let ended = login::end(&whose.account).map_err(|error| whose.config.blame(error.into()))?;
+    let file = whose.file.display();
+    match (common.json, ended) {
+        (true, _) => say_json(json!({ "logged_out": ended, "login_file": whose.file })),
+        (false, true) => say(&format!("removed: {file}")),
+        (false, false) => say(&format!("nobody was logged in: {file}")),
+    }
+}
+
+/// The tenant, if one is given.
+fn options(
+    mut parser: Parser,
+    common: &mut Common,
+    help: &str,
+    takes_tenant: bool,
+) -> Result<Option<String>, Failure> {
+    let mut tenant = None;
+    while let Some(argument) = parser.next()? {
+        if let Some(shared) = Shared::of(&argument) {
+            common.take(shared, &mut parser)?;
+            continue;
+        }
+        match argument {
+            Arg::Long("tenant") if takes_tenant => tenant = Some(text(parser.value()?)?),
+            Arg::Long("help") | Arg::Short('h') => help::print(help),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    logger::start(common);
+    Ok(tenant)
+}
+
+/// Whose login it is, and where it lies.
+struct Whose {
+    config: Config,
+    account: Account,
+    file: PathBuf,
+}
+
+impl Whose {
+    /// `None` if another process has done it: the machine's login is the queue's owner's, whoever logs in.
+    fn of(common: &Common, word: &str, tenant: Option<&str>) -> Result<Option<Self>, Failure> {
+        let mut config = Config::load(common)?;
+        let spool = way::spool(&config).filter(|spool| !spool.own);
+        let mut file = place(&config)?;
+        if let Some(spool) = spool.filter(|spool| file.starts_with(spool.root())) {
+            let owner = spool
+                .owner()
+                .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
+            if process::uid() == 0 && !spool.is_mine() {
+                return queue::start_as(&owner, &spool, arguments(common, word, tenant))
+                    .map(|()| None);
+            }
+            config = of_service(common, &spool, word)?;
+            file = place(&config)?;
+        }
+        let mut account = config.account.clone();
+        let path = file
+            .to_str()
+            .ok_or_else(|| Failure::config(exit::file(&file, "not UTF-8")))?;
+        account.set(LOGIN, path)?;
+        if let Some(tenant) = tenant {
+            account.set("tenant", tenant)?;
+        }
+        let whose = Self {
+            config,
+            account,
+            file,
+        };
+        Ok(Some(whose))
+    }
+
+    /// What is to be done next.
+    fn next(&self, login: &login::Login) -> String {
+        let user = login.user();
+        match (self.config.credential(), self.config.account.mailbox()) {
+            (Some(key), _) if key != LOGIN => {
+                let origin = self.config.origin(key).unwrap_or(key);
+                format!(
+                    "Next: {LOGIN} = {} in the place of {key} ({origin})",
+                    login.file().display()
+                )
+            }
+            (_, "") => format!("Next: mailbox = {user} in the configuration, then exosend doctor"),
+            (_, mailbox) if !mailbox.eq_ignore_ascii_case(user) => format!(
+                "Mail is from {mailbox}, for which {user} needs the right to send as it. Next: exosend doctor"
+            ),
+            _ => "Next: exosend doctor".into(),
+        }
+    }
+}
+
+fn place(config: &Config) -> Result<PathBuf, Failure> {
+    let named = config.named_login().map(PathBuf::from);
+    named.or_else(|| config.usual_login()).ok_or_else(|| {
+        Failure::config(format!(
+            "a system user has no place of his own for a login: name one by {LOGIN}"
+        ))
+    })
+}
+
+/// The machine's account as its service has it, with the service's tokens.
+fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Failure> {
+    if !spool.may_steer() {
+        let what = format!("the machine's login is its queue's: sudo exosend {word}");
+        return Err(Failure::new(exit::NO_PERMISSION, what));
+    }
+    let disk = |error| Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error));
+    spool.make().map_err(disk)?;
+    Config::load_with_cache(common, Some(&spool.path("state/tokens")))
+}
+
+/// Those of the same command for another user.
+fn arguments(common: &Common, word: &str, tenant: Option<&str>) -> Vec<OsString> {
+    let mut arguments = queue::arguments(common, false);
+    arguments.splice(..2, [word.into()]);
+    for (set, option) in [(common.json, "--json"), (common.quiet, "--quiet")] {
+        arguments.extend(set.then(|| option.into()));
+    }
+    if let Some(tenant) = tenant {
+        arguments.extend(["--tenant".into(), tenant.into()]);
+    }
+    arguments
+}
+
+/// Where to go and what to enter: all that somebody on a telephone needs to be told.
+fn show(prompt: &login::Prompt, common: &Common) -> Result<(), Failure> {
+    let seconds = prompt.expires_in().as_secs();
+    if common.json {
+        return say_json(json!({
+            "verification_uri": prompt.address(),
+            "user_code": prompt.code(),
+            "expires_in": seconds,
+        }));
+    }
+    say(&format!(
+        "Open this address on any device, and enter the code:\n\n  {}\n  {}\n\nThe code is good for {} minutes. Ctrl-C ends \
+         this, and leaves an earlier login as it is.",
+        prompt.address(),
+        prompt.code(),
+        seconds.div_ceil(60)
+    ))
+}

@@ -1,0 +1,59 @@
+//! A user's login, which ends when nobody uses it for 90 days: on a machine that seldom sends, a run renews it.
+//!
+//! Each day one run looks whether it is a week old; so an idle run reads no configuration the rest of the day.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use exosend::{Token, login};
+
+use super::log::Log;
+use super::spool::Spool;
+use crate::config::{Config, LOGIN};
+use crate::exit::Failure;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Whether this is the run of the day. The first one of all only begins the day.
+pub(super) fn is_due(spool: &Spool) -> bool {
+    let mark: PathBuf = spool.path("login.seen");
+    let due = match std::fs::metadata(&mark).and_then(|mark| mark.modified()) {
+        // A time to come is of a clock that was wrong.
+        Ok(last) => last.elapsed().map_or(true, |passed| passed >= DAY),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(_) => return false,
+    };
+    if due || !mark.exists() {
+        let _ = File::create(&mark).and_then(|mark| mark.set_modified(SystemTime::now()));
+    }
+    due
+}
+
+/// What fails is told in the log, and tried again the next day: by then mail tells of it, too.
+pub(super) fn renew(config: &Config, log: &Log) {
+    if config.credential() != Some(LOGIN) {
+        return;
+    }
+    let old = |login: &login::Login| login.renewed().elapsed().map_or(true, |age| age >= WEEK);
+    let renewed = match login::kept(&config.account) {
+        Ok(login) if !login.as_ref().is_some_and(old) => return,
+        Ok(_) => Token::fetch(&config.account),
+        Err(error) => Err(error),
+    };
+    match renewed {
+        Ok(_) => log.note("event=login text=\"renewed\""),
+        Err(error) => {
+            let failure = config.blame(Failure::from(error));
+            let hint = failure.hint().map(|hint| format!(" hint={hint:?}"));
+            let line = format!(
+                "event=login text={:?}{}",
+                failure.what(),
+                hint.unwrap_or_default()
+            );
+            log.write(&line, true);
+        }
+    }
+}
