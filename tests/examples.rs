@@ -2,7 +2,7 @@
 
 use crate::exchange;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Once;
@@ -183,4 +183,29 @@ fn report() {
         parsed.attachments().last().unwrap().contents(),
         std::fs::read(file).unwrap()
     );
+}
+
+#[test]
+fn stand_in() {
+    let mut stand_in = Command::new(example("stand_in"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(stand_in.stdout.take().unwrap()).lines();
+    let mut program = Command::new(example("from_env"));
+    program.env_clear().stdout(Stdio::null());
+    for line in said.by_ref() {
+        let line = line.unwrap();
+        let (name, value) = line.split_once('=').unwrap();
+        program.env(name, value);
+        if name == "EXOSEND_CA_FILE" {
+            break;
+        }
+    }
+    assert!(program.status().unwrap().success());
+    drop(stand_in.stdin.take());
+    let rest: Vec<_> = said.map(Result::unwrap).collect();
+    assert!(stand_in.wait().unwrap().success());
+    assert!(rest.contains(&"to ops@example.com".to_owned()), "{rest:?}");
 }
