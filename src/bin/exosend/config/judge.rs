@@ -34,7 +34,10 @@ pub(crate) fn wrong(key: &str, value: &str) -> Option<String> {
     if let Some(what) = settings::unknown(key) {
         return Some(what);
     }
-    let mut account = Account::new("robot@contoso.com").access_token("-");
+    let mut account = Account::new("robot@contoso.com")
+        .tenant("-")
+        .client_id("-")
+        .access_token("-");
     let judged = account
         .set(key, as_meant(key, value))
         .and_then(|()| account.check());
@@ -54,4 +57,31 @@ pub(crate) fn judge(path: &Path, text: &[u8]) -> Result<(), Failure> {
         .account
         .check()
         .map_err(|error| config.blame(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::parse;
+
+    /// Each line of it may be taken as it is.
+    #[test]
+    fn the_sample_has_every_key_with_a_value_that_it_takes() {
+        let sample = include_str!("../share/exosend.conf");
+        let lines = sample.lines().filter_map(|line| line.strip_prefix('#'));
+        let lines: Vec<_> = lines.filter(|line| !line.starts_with(' ')).collect();
+        let entries = parse(lines.join("\n").as_bytes()).unwrap();
+        for entry in &entries {
+            // Files that are on no machine yet.
+            if !entry.value.starts_with('/') {
+                assert_eq!(wrong(&entry.key, &entry.value), None, "{}", entry.key);
+            }
+        }
+        let mut told: Vec<_> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        let mut keys: Vec<_> = Account::keys().chain(settings::keys()).collect();
+        told.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(told, keys);
+        assert!(parse(sample.as_bytes()).unwrap().is_empty());
+    }
 }

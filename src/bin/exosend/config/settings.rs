@@ -104,9 +104,13 @@ pub(super) fn setter(key: &str) -> Option<Set> {
     own.map(|(_, set)| *set)
 }
 
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|(own, _)| *own)
+}
+
 /// What to say about a key that is none, neither here nor in an account.
 pub(super) fn unknown(key: &str) -> Option<String> {
-    let known = || Account::keys().chain(KEYS.iter().map(|(own, _)| *own));
+    let known = || Account::keys().chain(keys());
     let known_one = known().any(|known| known == key);
     (!known_one).then(|| {
         let nearest = nearest(key, known());
@@ -286,7 +290,7 @@ mod tests {
         let text = text.split("\n.S").next().unwrap().lines();
         let items = text.filter_map(|line| line.strip_prefix(".It Li "));
         let mut told: Vec<_> = items.flat_map(|line| line.split(" , ")).collect();
-        let mut keys: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
+        let mut keys: Vec<_> = keys().collect();
         told.sort_unstable();
         keys.sort_unstable();
         assert_eq!(told, keys);
