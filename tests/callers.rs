@@ -32,6 +32,11 @@ fn machine() -> Machine {
     machine
 }
 
+fn that_refuses_ann() -> Machine {
+    let exchange = Exchange::builder().refuse("ann@example.com", "550 5.1.10 no");
+    Machine::with(exchange.start())
+}
+
 /// A shell on that machine.
 fn shell(machine: &Machine, script: &str) -> Command {
     let mut command = Command::new("unshare");
@@ -102,8 +107,14 @@ fn from_name<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     message.from().unwrap().first().unwrap().name()
 }
 
-fn reply_to<'m>(message: &'m Message<'_>) -> Option<&'m str> {
-    message.reply_to()?.first()?.address()
+fn assert_says(message: &Message<'_>, subject: &str, from: &str, reply_to: &str) {
+    let answers = message.reply_to().unwrap().first().unwrap().address();
+    let said = (message.subject(), from_name(message), answers);
+    assert_eq!(said, (Some(subject), Some(from), Some(reply_to)));
+}
+
+fn attached<'m>(message: &'m Message<'_>) -> Option<&'m str> {
+    message.attachment(0)?.text_contents().map(str::trim)
 }
 
 #[test]
@@ -148,27 +159,18 @@ fn s_nail() {
     );
     let arrived = arrived(&machine);
     let message = parsed(&arrived[0]);
-    assert_eq!(
-        (message.subject(), from_name(&message), reply_to(&message)),
-        (
-            Some("B\u{e4}ckup done"),
-            Some("Night Job"),
-            Some("night@shop.example")
-        )
+    assert_says(
+        &message,
+        "B\u{e4}ckup done",
+        "Night Job",
+        "night@shop.example",
     );
     assert_eq!(message.body_text(0).unwrap().trim(), "h\u{e9}llo");
     assert_eq!(
         message.attachment(0).unwrap().attachment_name(),
         Some("report.csv")
     );
-    assert_eq!(
-        message
-            .attachment(0)
-            .unwrap()
-            .text_contents()
-            .map(str::trim),
-        Some("disk,percent")
-    );
+    assert_eq!(attached(&message), Some("disk,percent"));
 }
 
 #[test]
@@ -187,23 +189,14 @@ fn mutt() {
     let arrived = arrived(&machine);
     assert_eq!(arrived[0].to, ["ann@example.com", "eve@example.com"]);
     let message = parsed(&arrived[0]);
-    assert_eq!(
-        (message.subject(), from_name(&message), reply_to(&message)),
-        (
-            Some("B\u{e4}ckup done"),
-            Some("Night Job"),
-            Some("night@shop.example")
-        )
+    assert_says(
+        &message,
+        "B\u{e4}ckup done",
+        "Night Job",
+        "night@shop.example",
     );
     assert_eq!(message.body_text(0).unwrap().trim(), "h\u{e9}llo");
-    assert_eq!(
-        message
-            .attachment(0)
-            .unwrap()
-            .text_contents()
-            .map(str::trim),
-        Some("disk,percent")
-    );
+    assert_eq!(attached(&message), Some("disk,percent"));
 }
 
 #[test]
@@ -221,14 +214,8 @@ fn git_send_email() {
     for (message, n) in arrived.iter().zip(2..) {
         assert_eq!(message.to, ["ann@example.com", "cid@example.com"]);
         let parsed = parsed(message);
-        assert_eq!(
-            parsed.subject(),
-            Some(format!("[PATCH {}/2] Change {n}", n - 1).as_str())
-        );
-        assert_eq!(
-            (from_name(&parsed), reply_to(&parsed)),
-            (Some("J\u{f6}rg Schmidt"), Some("j@shop.example"))
-        );
+        let subject = format!("[PATCH {}/2] Change {n}", n - 1);
+        assert_says(&parsed, &subject, "J\u{f6}rg Schmidt", "j@shop.example");
         assert!(
             parsed
                 .body_text(0)
@@ -247,12 +234,7 @@ fn git_send_email() {
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn git_send_email_sees_a_failure() {
-    let machine = Machine::with(
-        Exchange::builder()
-            .refuse("ann@example.com", "550 5.1.10 no")
-            .start(),
-    );
-    machine.configure("");
+    let machine = that_refuses_ann();
     let script = "
         git init -q repository && cd repository
         git config user.name Ann && git config user.email ann@shop.example
@@ -279,10 +261,7 @@ fn phps_mail() {
     let arrived = arrived(&machine);
     assert_eq!(arrived[0].to, ["ann@example.com", "eve@example.com"]);
     let message = parsed(&arrived[0]);
-    assert_eq!(
-        (message.subject(), from_name(&message), reply_to(&message)),
-        (Some("B\u{e4}ckup"), Some("Shop"), Some("shop@shop.example"))
-    );
+    assert_says(&message, "B\u{e4}ckup", "Shop", "shop@shop.example");
     assert_eq!(
         message.body_text(0).unwrap().trim_end(),
         "first\r\n.\r\nsecond"
@@ -294,25 +273,10 @@ fn phps_mail() {
 #[ignore = "needs root and Debian's packages"]
 fn php_without_a_from() {
     let machine = machine();
-    run(
-        &machine,
-        r#"php -r 'exit(mail("ann@example.com", "x", "y") ? 0 : 1);'"#,
-        "",
-    );
+    let script = r#"php -r 'exit(mail("ann@example.com", "x", "y") ? 0 : 1);'"#;
+    run(&machine, script, "");
     assert_eq!(parsed(&arrived(&machine)[0]).subject(), Some("x"));
-    let refused = Machine::with(
-        Exchange::builder()
-            .refuse("ann@example.com", "550 5.1.10 no")
-            .start(),
-    );
-    refused.configure("");
-    let run = finish(
-        &mut shell(
-            &refused,
-            r#"php -r 'exit(mail("ann@example.com", "x", "y") ? 0 : 1);'"#,
-        ),
-        "",
-    );
+    let run = finish(&mut shell(&that_refuses_ann(), script), "");
     assert_eq!(run.code, 1, "mail() returns false");
 }
 
@@ -475,14 +439,7 @@ subprocess.run(["/usr/sbin/sendmail", "-t", "-oi"], input=message.as_bytes(), ch
     let arrived = arrived(&machine);
     assert_eq!(arrived[0].to, ["ann@example.com", "eve@example.com"]);
     let message = parsed(&arrived[0]);
-    assert_eq!(
-        (message.subject(), from_name(&message), reply_to(&message)),
-        (
-            Some("B\u{e4}ckup"),
-            Some("J\u{f6}rg"),
-            Some("j@shop.example")
-        )
-    );
+    assert_says(&message, "B\u{e4}ckup", "J\u{f6}rg", "j@shop.example");
     assert_eq!(message.body_text(0).unwrap(), "h\u{e9}llo\r\n.\r\n");
     assert_eq!(message.attachment(0).unwrap().contents(), b"\x00\xff");
 }

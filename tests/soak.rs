@@ -135,23 +135,9 @@ fn large_and_small() {
 fn faulty(messages: usize) -> Builder {
     let seed = u8::try_from(number("EXOSEND_SOAK_SEED", 1)).unwrap();
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-    let steps = [
-        Step::Greeting,
-        Step::Ehlo,
-        Step::StartTls,
-        Step::Handshake,
-        Step::EhloTls,
-        Step::Auth,
-        Step::AuthBlob,
-        Step::Mail,
-        Step::Rcpt,
-        Step::Data,
-        Step::Accept,
-        Step::Rset,
-    ];
     let mut builder =
         Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
-    for step in steps {
+    for step in Step::DIALOGUE {
         for n in 1..=messages {
             if random.random_ratio(1, 12) {
                 builder = builder.on_nth(step, n, fault(step, &mut random));

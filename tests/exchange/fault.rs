@@ -44,6 +44,24 @@ pub enum Step {
     Quit,
 }
 
+impl Step {
+    /// What every message passes by and has to wait for, in this order; RSET if something was refused.
+    pub const DIALOGUE: [Self; 12] = [
+        Self::Greeting,
+        Self::Ehlo,
+        Self::StartTls,
+        Self::Handshake,
+        Self::EhloTls,
+        Self::Auth,
+        Self::AuthBlob,
+        Self::Mail,
+        Self::Rcpt,
+        Self::Data,
+        Self::Accept,
+        Self::Rset,
+    ];
+}
+
 /// What happens at a [`Step`] instead of the usual reply.
 ///
 /// If the reply has the first digit of the usual one the dialogue goes on as if it were that one, else
