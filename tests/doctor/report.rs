@@ -31,6 +31,11 @@ fn doctor(machine: &Machine, arguments: &[&str]) -> Run {
     run
 }
 
+fn refused() -> Machine {
+    let exchange = Exchange::builder().on(Step::AuthBlob, Fault::reply(REFUSAL));
+    Machine::with(exchange.start())
+}
+
 /// The output without its line breaks.
 fn flat(run: &Run) -> String {
     run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -58,11 +63,7 @@ fn all_is_well() {
 
 #[test]
 fn a_failure_is_told_with_its_causes_numbered() {
-    let machine = Machine::with(
-        Exchange::builder()
-            .on(Step::AuthBlob, Fault::reply(REFUSAL))
-            .start(),
-    );
+    let machine = refused();
     let run = doctor(&machine, &[]);
     assert_eq!((run.code, run.stderr.as_str()), (77, ""), "{run:?}");
     let text = flat(&run);
@@ -81,11 +82,7 @@ fn a_failure_is_told_with_its_causes_numbered() {
 /// What is looked at stands apart from what changes, and the likeliest cause again in the last line.
 #[test]
 fn looking_changing_and_the_last_line() {
-    let machine = Machine::with(
-        Exchange::builder()
-            .on(Step::AuthBlob, Fault::reply(REFUSAL))
-            .start(),
-    );
+    let machine = refused();
     let run = doctor(&machine, &[]);
     let (look, change) = run.stdout.split_once("\n1. ").unwrap();
     let (_, look) = look.split_once("To look, which changes nothing.").unwrap();
@@ -141,11 +138,7 @@ fn a_new_secret_goes_where_the_old_one_is() {
 /// A login that is refused after months has other reasons than one that never succeeded.
 #[test]
 fn it_worked_until() {
-    let machine = Machine::with(
-        Exchange::builder()
-            .on(Step::AuthBlob, Fault::reply(REFUSAL))
-            .start(),
-    );
+    let machine = refused();
     let log = machine.write(
         "log",
         "2026-11-20T10:00:00Z from=robot@contoso.com to=a@b.c exit=0 stage=-\n\
@@ -191,11 +184,7 @@ fn exit_codes() {
 
 #[test]
 fn json_holds_every_check() {
-    let machine = Machine::with(
-        Exchange::builder()
-            .on(Step::AuthBlob, Fault::reply(REFUSAL))
-            .start(),
-    );
+    let machine = refused();
     let run = doctor(&machine, &["--json"]);
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((run.code, report["exit"].as_i64()), (77, Some(77)));
@@ -224,11 +213,7 @@ fn json_holds_every_check() {
 
 #[test]
 fn support_gets_its_lines_and_no_address() {
-    let machine = Machine::with(
-        Exchange::builder()
-            .on(Step::AuthBlob, Fault::reply(REFUSAL))
-            .start(),
-    );
+    let machine = refused();
     let bundle = flat(&doctor(&machine, &["-v"]));
     let (_, bundle) = bundle.split_once("For Microsoft's support").unwrap();
     for part in [
