@@ -156,6 +156,7 @@ impl Name {
             let begins = |text: &&[u8]| {
                 let letters = letters(text);
                 text.len() < 64
+                    && !letters.is_empty()
                     && !text.contains(&b':')
                     && BCC.iter().any(|name| name.starts_with(&letters))
             };
@@ -505,7 +506,9 @@ impl Head {
         let text = self.get("From").unwrap_or_default();
         let from = list::author(&text);
         let is_own = author.may_send_as(&from.spec);
-        let is_one = list::parse(&text).is_ok_and(|mailboxes| mailboxes.len() == 1);
+        // To whoever reads the field as a list, too: what stands before the last `<...>` may be a comment.
+        let is_one =
+            matches!(list::parse(&text).as_deref(), Ok([one]) if author.may_send_as(&one.spec));
         let mut froms = self.fields.iter().filter(|field| field.is("From"));
         if is_own && is_one && (froms.next(), froms.next()).1.is_none() {
             return None;

@@ -94,6 +94,7 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
         // As they would be written.
         ("Bcc<x\r: h@x\n\nx", 1),
         ("< :Bcc h@x\n\nx", 1),
+        ("To: \r<\n Bcc\n h@x\n\nx", 3),
         ("To: a\n Bcc\n From\rh@x\n\nx", 3),
     ] {
         let expected = format!("! line {line}: a Bcc, or not? ");
@@ -335,6 +336,12 @@ fn from_becomes_what_exchange_takes() {
         (
             "From: robot@contoso.com\nFrom: ann@x.org\n",
             "From: robot@contoso.com||",
+            None,
+        ),
+        // A comment and a user, to whoever reads a list.
+        (
+            "From: (Ann <robot@contoso.com>)root\n",
+            "From: \"(Ann\" <robot@contoso.com>||",
             None,
         ),
         // The name stays, the address becomes Reply-To.
