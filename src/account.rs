@@ -18,7 +18,6 @@ use std::time::SystemTime;
 use rustls::pki_types::CertificateDer;
 
 use crate::account::cloud::{Cloud, with_scheme};
-use crate::account::token::Slot;
 use crate::error::Error;
 use crate::timeouts::Timeouts;
 use crate::token::cache::CacheFile;
@@ -27,7 +26,7 @@ use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedT
 #[cfg(feature = "login")]
 use crate::token::login::{Login, file::LoginFile};
 use crate::token::machine::ManagedIdentity;
-use crate::token::{Application, Keep};
+use crate::token::{Application, Keep, Slot};
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.
 ///

@@ -16,6 +16,7 @@ mod proxy;
 mod request;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
@@ -71,6 +72,22 @@ impl Token {
             .duration_since(SystemTime::now())
             .unwrap_or_default()
     }
+}
+
+/// The token in memory, shared by clones of an account.
+#[derive(Default)]
+pub(crate) struct Slot {
+    pub(crate) memory: Mutex<Memory>,
+    pub(crate) answered: Condvar,
+}
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) token: Option<Token>,
+    /// One of the clones' threads asks for a new one.
+    pub(crate) asked: bool,
+    /// How many of them are done, with a token or without.
+    pub(crate) answers: u64,
 }
 
 /// Who asks for a token, of whom, and for what: all that a request needs to know of an account.

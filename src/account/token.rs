@@ -1,7 +1,7 @@
 //! An account's token: in memory, in its file, or on its way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::account::Account;
@@ -9,7 +9,7 @@ use crate::background::{self, Inbox};
 use crate::error::Error;
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
-use crate::token::{Failure, Keep, Token};
+use crate::token::{Failure, Keep, Memory, Token};
 
 /// A token this close to its end is not used: MSAL's figure (facts.md, "Token endpoint"), and time enough for a slow send.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -17,22 +17,6 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 const MARGIN_HIGH_VOLUME: Duration = Duration::from_secs(10 * 60);
 /// A kept token that is refused and older than this may have been revoked since; a younger one is refused for good.
 const YOUNG: Duration = Duration::from_secs(10 * 60);
-
-/// The token in memory, shared by clones of an account.
-#[derive(Default)]
-pub(crate) struct Slot {
-    memory: Mutex<Memory>,
-    answered: Condvar,
-}
-
-#[derive(Default)]
-struct Memory {
-    token: Option<Token>,
-    /// One of the clones' threads asks for a new one.
-    asked: bool,
-    /// How many of them are done, with a token or without.
-    answers: u64,
-}
 
 /// How an account gets one.
 impl Token {
