@@ -84,14 +84,7 @@ impl Session {
         }
         let kept = Token::kept(account);
         match (Self::log_in(account, total, kept.clone()), kept) {
-            (Err(refused), Some(token))
-                if refused.kind() == ErrorKind::Auth && refused.is_permanent() =>
-            {
-                // What the token allows may have changed since it was issued: the next call asks for another.
-                Token::forget(account, &token);
-                if !token.is_worn() {
-                    return Err(refused);
-                }
+            (Err(refused), Some(token)) if is_for_good(&refused) && token.is_worn() => {
                 // Once: blind repeats get a mailbox blocked (facts.md, "Limits").
                 log::info!("{refused}; once more with a fresh token");
                 Self::log_in(account, total, None)
@@ -112,7 +105,15 @@ impl Session {
         let token = pending.wait(total)?;
         interrupt.disarm();
         let mailbox = account.mailbox().to_owned();
-        let logged_in = secured.authenticate(&mailbox, &token, account.initial_response)?;
+        let logged_in = secured
+            .authenticate(&mailbox, &token, account.initial_response)
+            .inspect_err(|refused| {
+                // What a token allows may change: the next call asks for another. Else it would show this one first, and
+                // fail twice.
+                if is_for_good(refused) {
+                    Token::forget(account, &token);
+                }
+            })?;
         let way = Way::Smtp(Dialogue::new(logged_in));
         Ok(Self { mailbox, way })
     }
@@ -273,6 +274,11 @@ impl Session {
             Way::Graph(_) => {}
         }
     }
+}
+
+/// The login was refused, and would be again.
+fn is_for_good(refused: &Error) -> bool {
+    refused.kind() == ErrorKind::Auth && refused.is_permanent()
 }
 
 impl fmt::Debug for Session {

@@ -206,17 +206,23 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
     assert_eq!(kept.requests(), 3, "the new one is kept");
 }
 
+/// Or each call of a queue that tries once an hour would show the last one's token first, and fail twice.
 #[test]
-fn a_login_that_is_refused_again_is_refused_and_the_fresh_token_has_its_turn() {
+fn a_login_that_is_refused_again_is_refused_and_keeps_no_token() {
     let kept = Kept::new();
     kept.send().unwrap();
-    kept.age(11 * MINUTE);
     let no = Fault::reply("535 5.7.3 Authentication unsuccessful");
     kept.exchange.on(Step::AuthBlob, no);
-    for asked in [2, 2, 3] {
+    let logins = || {
+        let transcript = kept.exchange.settle().transcript();
+        let auth = transcript.iter().filter(|line| line.starts_with("C: AUTH"));
+        auth.count()
+    };
+    for (asked, tried) in [(2, 3), (3, 4), (4, 5)] {
+        kept.age(11 * MINUTE);
         let error = kept.send().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
-        assert_eq!(kept.requests(), asked);
+        assert_eq!((kept.requests(), logins()), (asked, tried));
     }
 }
 
