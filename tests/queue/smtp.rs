@@ -1,6 +1,8 @@
 //! `-bs`: SMTP on standard input.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use super::office::Office;
@@ -355,4 +357,85 @@ fn python_speaks_to_it() {
         .find(|message| message.to.len() == 2)
         .unwrap();
     assert_eq!(greeting.header("Reply-To").unwrap(), "night@shop.example");
+}
+
+/// Symfony Mailer over the pipe that it opens itself, PHPMailer over a socket as a unit would give it.
+const PHP: &str = r#"
+ini_set("include_path", "/usr/share/php");
+require "Symfony/Component/Mailer/autoload.php";
+require "libphp-phpmailer/autoload.php";
+
+$transport = new Symfony\Component\Mailer\Transport\SendmailTransport($argv[1] . " -bs");
+$mailer = new Symfony\Component\Mailer\Mailer($transport);
+for ($n = 1; $n <= 3; $n++) {
+    $mailer->send((new Symfony\Component\Mime\Email())
+        ->from("night@shop.example")->to("ann@example.com")->bcc("eve@example.com")
+        ->subject("Grüße Symfony $n")->text("größer\n.\n..dots\n")
+        ->attach(str_repeat("x", 3000000), "big.bin"));
+}
+unset($mailer, $transport); // says QUIT
+
+$mailer = new PHPMailer\PHPMailer\PHPMailer(true);
+$mailer->isSMTP();
+$mailer->Host = "127.0.0.1";
+$mailer->Port = (int) $argv[2];
+$mailer->SMTPKeepAlive = true;
+$mailer->CharSet = "utf-8";
+$mailer->setFrom("night@shop.example");
+$mailer->addAddress("ann@example.com");
+$mailer->addBCC("eve@example.com");
+for ($n = 1; $n <= 3; $n++) {
+    $mailer->Subject = "Grüße PHPMailer $n";
+    $mailer->Body = "größer\n.\n..dots\n";
+    $mailer->send();
+}
+$mailer->smtpClose();
+"#;
+
+#[test]
+#[ignore = "needs PHP, Symfony Mailer and PHPMailer"]
+fn symfony_mailer_and_phpmailer_speak_to_it() {
+    let office = Office::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let mut unit = office.command("sendmail");
+    let unit = std::thread::spawn(move || {
+        let socket = || OwnedFd::from(listener.accept().unwrap().0);
+        let stdin = socket();
+        let stdout = stdin.try_clone().unwrap();
+        unit.arg("-bs")
+            .stdin(stdin)
+            .stdout(stdout)
+            .status()
+            .unwrap()
+    });
+    let mut php = Command::new("/usr/bin/php");
+    php.args(["-r", PHP, "--", env!("CARGO_BIN_EXE_exosend"), &port])
+        .env("HOME", office.machine.path("home"))
+        .env("XDG_CACHE_HOME", office.machine.path("home/.cache"))
+        .env("QUEUE_TEST_CLOCK", office.machine.path("clock"));
+    let run = finish(&mut php, "");
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
+    assert!(unit.join().unwrap().success());
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    assert_eq!((arrived.len(), office.waiting()), (6, 0));
+    for mail in arrived {
+        assert_eq!(mail.to, ["ann@example.com", "eve@example.com"]);
+        let parsed = mail_parser::MessageParser::default()
+            .parse(&mail.data)
+            .unwrap();
+        let subject = parsed.subject().unwrap();
+        assert!(subject.starts_with("Gr\u{fc}\u{df}e "), "{subject}");
+        assert_eq!(
+            parsed
+                .body_text(0)
+                .unwrap()
+                .trim_end()
+                .replace("\r\n", "\n"),
+            "gr\u{f6}\u{df}er\n.\n..dots"
+        );
+        assert!(!mail.text().contains("eve@"));
+        assert_eq!(mail.header("Reply-To").unwrap(), "night@shop.example");
+    }
 }
