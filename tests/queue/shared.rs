@@ -348,6 +348,70 @@ fn foreign_files_with_the_mark_are_kept_and_told_of() {
     );
 }
 
+/// With the network unplugged, by `mail`, PHP and Debian's cron, as users who read no configuration.
+#[test]
+#[ignore = "needs root, namespaces and Debian's packages, and up to a minute"]
+fn whoever_mails_offline_is_done_at_once_and_plugged_in_all_arrives_once() {
+    let town = Town::new("local_recipient = ops@contoso.com");
+    let run = town.run(
+        r#"
+        mount --bind /usr/local/bin/exosend /usr/sbin/sendmail
+        mkdir -p "$BOX/crontabs" /run/lock /var/spool/cron
+        mount -t tmpfs tmpfs /var/spool/cron
+        mkdir -m 1730 /var/spool/cron/crontabs
+        rm -f /etc/crontab /etc/cron.d/*
+        printf '* * * * * nobody echo cron says this\n* * * * * exosend /usr/local/bin/exosend queue run\n' >/etc/cron.d/job
+        offline() { unshare --net "$@"; }
+        echo hello | offline setpriv --reuid=33 --regid=33 --clear-groups bsd-mailx -s by-mail ann@example.com
+        echo hello | offline setpriv --reuid=65534 --regid=65534 --clear-groups bsd-mailx -s by-mail root
+        offline setpriv --reuid=33 --regid=33 --clear-groups php -r 'exit(mail("ann@example.com", "by-php", "hello") ? 0 : 1);'
+        unshare --net --pid --fork --kill-child cron -f &
+        cron=$!
+        while [ "$(find /var/spool/exosend/{drop,queue,work} -type f | wc -l)" -lt 4 ]; do sleep 0.2; done
+        sleep 2
+        kill -9 $cron
+        find /var/spool/exosend/{drop,queue,work,failed} -type f | wc -l
+        exosend queue run --now
+        find /var/spool/exosend/{drop,queue,work,failed} -type f | wc -l
+        "#,
+    );
+    assert_eq!(run.stdout, "4\n0\n", "{run:?}");
+    let mut subjects = town.subjects();
+    subjects.sort();
+    assert!(subjects[0].starts_with("Cron <nobody@"), "{subjects:?}");
+    assert_eq!(subjects[1..], ["by-mail", "by-mail", "by-php"]);
+}
+
+/// Such as a file that root has made immutable: the others go.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn a_file_that_the_disk_does_not_let_go_keeps_nobody_waiting() {
+    let town = Town::new("");
+    let run = town.run(
+        r#"
+        as_service() { as exosend exosend queue run; }
+        spool=/var/spool/exosend
+        mail one | as www-data sendmail ann@example.com
+        chattr +i $spool/drop/*
+        mail two | as www-data sendmail ann@example.com
+        as_service
+        chattr -i $spool/drop/*
+        mv $spool/drop/* $spool/queue
+        chattr +i $spool/queue/*
+        mail three | as www-data sendmail ann@example.com
+        as_service
+        chattr -i $spool/queue/*
+        # Named from where root happens to be.
+        cd /etc
+        exosend queue run --now --config exosend.conf
+        "#,
+    );
+    assert_eq!(run.stdout, "");
+    assert_eq!(town.subjects(), ["two", "three", "one"]);
+    let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap();
+    assert!(log.matches("event=foreign uid=33 ").count() >= 2, "{log}");
+}
+
 #[test]
 #[ignore = "needs root and namespaces"]
 fn the_units_send_at_once_and_every_minute() {
