@@ -2,6 +2,7 @@
 //!
 //! Within one boot only the time since it counts. Across boots the wall clock has to do.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The beginning of 2026. A clock that says less is wrong: this program is younger.
@@ -25,13 +26,9 @@ impl Moment {
         // Not /proc/uptime: in a container that is the container's own, which starts anew under the same boot id.
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let up = Duration::try_from(up).unwrap_or_default();
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            boot: Some(boot.trim())
-                .filter(|boot| !boot.is_empty())
-                .unwrap_or("-")
-                .to_owned(),
+            boot: boot(),
             up: milliseconds(up),
             wall: milliseconds(wall.unwrap_or_default()),
         }
@@ -105,6 +102,18 @@ pub(crate) fn sleep(time: Duration) -> bool {
     }
     std::thread::sleep(time);
     true
+}
+
+fn boot() -> String {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    let read = || {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        match id.trim() {
+            "" => "-".to_owned(),
+            id => id.to_owned(),
+        }
+    };
+    BOOT.get_or_init(read).clone()
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -18,7 +18,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
@@ -412,17 +412,12 @@ impl Head {
 
     /// That of a file, without its message.
     pub(crate) fn of(path: &Path) -> Option<Self> {
-        for most in [2 * 1024, 4 * 1024 * 1024] {
-            let mut text = Vec::new();
-            read_only(path)
-                .ok()?
-                .take(most)
-                .read_to_end(&mut text)
-                .ok()?;
-            if let Some(head) = Self::parse(&text) {
-                return Some(head);
-            }
-        }
-        None
+        let file = read_only(path).ok()?;
+        let start = |most: usize| {
+            let mut text = vec![0; most];
+            let length = file.read_at(&mut text, 0).ok()?;
+            Self::parse(text.get(..length)?)
+        };
+        start(2 * 1024).or_else(|| start(4 * 1024 * 1024))
     }
 }

@@ -12,7 +12,7 @@ use super::file::Head;
 use super::governor::Slot;
 use super::log::Log;
 use super::spool::{DROP, FAILED, MOST_DOUBTS, Name, QUEUE, STATE, Spool};
-use super::state::State;
+use super::state::{State, States};
 use crate::config::settings::MOST_CONNECTIONS;
 
 /// Before a message whose fate is not known is sent again.
@@ -44,14 +44,16 @@ pub(super) fn is_idle(spool: &Spool) -> io::Result<bool> {
 pub(super) fn waiting(spool: &Spool, all_now: bool) -> io::Result<Vec<(Entry, Instant)>> {
     let (now, moment) = (Instant::now(), Moment::now());
     let mut waiting = Vec::new();
-    for name in spool.names(&spool.path(QUEUE))? {
+    let names = spool.names(&spool.path(QUEUE))?;
+    let states = States::read(spool)?;
+    for name in names {
         // Another run may have it by now.
         let Ok(metadata) = spool.path(QUEUE).join(name.to_string()).symlink_metadata() else {
             continue;
         };
         let wait = match all_now {
             true => Duration::ZERO,
-            false => State::of(spool, &name.id).left_to_wait(&moment),
+            false => states.of(&name.id).left_to_wait(&moment),
         };
         waiting.push((Entry::new(name, &metadata), now + wait));
     }

@@ -11,7 +11,7 @@ use super::file::{self, Head};
 use super::governor::{Governor, Mailbox};
 use super::log::shown;
 use super::spool::{DROP, FAILED, HELD, Name, QUEUE, Spool};
-use super::state::State;
+use super::state::{State, States};
 use crate::config::settings::MOST_CONNECTIONS;
 use crate::exit::{self, Failure};
 use crate::out::say;
@@ -38,11 +38,7 @@ pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> R
         true => say(&object(&lines, &mailbox, &now).to_string())?,
         false => say(text(&lines, &mailbox, &now).trim_end())?,
     }
-    let moving = lines
-        .iter()
-        .filter(|line| ![HELD, FAILED].contains(&line.place));
-    let oldest = moving.filter_map(|line| line.age).max();
-    match oldest.zip(max_age) {
+    match age_of(&lines).zip(max_age) {
         Some((oldest, most)) if oldest > most => std::process::exit(1),
         _ => Ok(()),
     }
@@ -50,7 +46,10 @@ pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> R
 
 /// The age of the oldest message that is to go out; `None` also for who may not look.
 pub(super) fn oldest(spool: &Spool) -> Option<Duration> {
-    let lines = lines(spool, &Moment::now()).ok()?;
+    age_of(&lines(spool, &Moment::now()).ok()?)
+}
+
+fn age_of(lines: &[Line]) -> Option<Duration> {
     let moving = lines
         .iter()
         .filter(|line| ![HELD, FAILED].contains(&line.place));
@@ -58,7 +57,6 @@ pub(super) fn oldest(spool: &Spool) -> Option<Duration> {
 }
 
 fn lines(spool: &Spool, now: &Moment) -> std::io::Result<Vec<Line>> {
-    let mut lines = Vec::new();
     let fixed = [
         (DROP, "new"),
         (QUEUE, "waiting"),
@@ -67,29 +65,32 @@ fn lines(spool: &Spool, now: &Moment) -> std::io::Result<Vec<Line>> {
     ];
     let fixed = fixed.map(|(folder, place)| (spool.path(folder), place));
     let work = (1..=MOST_CONNECTIONS).map(|n| (spool.work(n), "sending"));
+    let mut found = Vec::new();
     for (folder, place) in fixed.into_iter().chain(work) {
-        for name in spool.names(&folder)? {
-            lines.extend(line(spool, &folder, place, name, now));
-        }
+        let names = spool.names(&folder)?.into_iter();
+        found.extend(names.map(|name| (folder.join(name.to_string()), place, name)));
     }
-    Ok(lines)
+    let states = States::read(spool)?;
+    let lines = found.into_iter();
+    Ok(lines
+        .filter_map(|(path, place, name)| line(&path, place, name, &states, now))
+        .collect())
 }
 
 /// `None`: it has moved on, or is not complete.
 fn line(
-    spool: &Spool,
-    folder: &Path,
+    path: &Path,
     place: &'static str,
     name: Name,
+    states: &States<'_>,
     now: &Moment,
 ) -> Option<Line> {
-    let path = folder.join(name.to_string());
     let metadata = path.symlink_metadata().ok()?;
     if !metadata.is_file() || !file::is_committed(metadata.mode()) {
         return None;
     }
-    let state = State::of(spool, &name.id);
-    let head = Head::of(&path);
+    let state = states.of(&name.id);
+    let head = Head::of(path);
     let age = head.as_ref().and_then(|head| now.since(&head.created));
     let all = head.map(|head| head.wishes.to).unwrap_or_default();
     let to = match state.left.is_empty() {

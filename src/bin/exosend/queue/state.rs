@@ -1,6 +1,7 @@
 //! What is known of a waiting message besides itself. It may be lost, as by a power cut: then the message is tried at
 //! once, as if it were new.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,6 +83,30 @@ impl State {
         self.wait
             .as_ref()
             .map_or(Duration::ZERO, |wait| wait.left(now))
+    }
+}
+
+/// The states of all that wait. Most have none, and are not asked.
+pub(crate) struct States<'s> {
+    spool: &'s Spool,
+    known: HashSet<String>,
+}
+
+impl<'s> States<'s> {
+    /// To be read behind the names of the messages: each has its state before it comes back into the queue.
+    pub(crate) fn read(spool: &'s Spool) -> io::Result<Self> {
+        let names = spool.names(&spool.path(STATE))?.into_iter();
+        Ok(Self {
+            spool,
+            known: names.map(|name| name.id).collect(),
+        })
+    }
+
+    pub(crate) fn of(&self, id: &str) -> State {
+        match self.known.contains(id) {
+            true => State::of(self.spool, id),
+            false => State::default(),
+        }
     }
 }
 
