@@ -24,6 +24,10 @@ use crate::message::octets::Length;
 use crate::receipt::Receipt;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
+#[cfg(any(test, fuzzing))]
+use crate::timeouts::Timeouts;
+#[cfg(any(test, fuzzing))]
+use crate::tls::Stream;
 use crate::token::Token;
 use crate::token::http::{self, Client};
 
@@ -35,6 +39,14 @@ pub(crate) struct Graph {
     token: Token,
     /// Why nothing more can be sent.
     over: Option<String>,
+}
+
+/// What comes of an answer of any bytes: for `tests/invariants`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn answered(stream: Box<dyn Stream>, token: &Token) -> Result<Receipt, Error> {
+    let deadline = Deadline::total(&Timeouts::default());
+    let (answer, _) = Connection::over(stream).answer(deadline)?;
+    answer::judge(&answer, token)
 }
 
 impl Graph {

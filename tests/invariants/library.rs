@@ -229,6 +229,36 @@ pub fn token_answer(input: &[u8]) {
     }
 }
 
+/// Whatever Graph answers, it is 202, or an error that can be printed; no matter how it comes in pieces.
+#[cfg(feature = "graph")]
+pub fn graph_answer(input: &[u8]) {
+    let answered = |piece| {
+        let canned = Canned::new(VecDeque::from([input.to_vec()]), piece);
+        let result = crate::graph::answered(Box::new(canned), &sent());
+        match &result {
+            Ok(receipt) => {
+                assert_eq!(receipt.reply.code(), 202);
+                assert_printable(&receipt.to_string());
+                assert!(input.windows(4).any(|w| w == b" 202"));
+            }
+            Err(error) => {
+                check_error(error);
+                assert_eq!(error.stage(), Stage::Graph);
+                assert!(!error.to_string().contains(&TOKEN[..35]), "{error}");
+            }
+        }
+        let doubt = result.as_ref().is_err_and(Error::in_doubt);
+        (
+            result.map_or_else(|e| e.to_string(), |r| r.to_string()),
+            doubt,
+        )
+    };
+    let whole = answered(usize::MAX);
+    for piece in [1, 7] {
+        assert_eq!(whole, answered(piece), "in pieces of {piece}");
+    }
+}
+
 /// An address that is taken can be said in a command and written into a header, and is one address to its reader.
 pub fn address(text: &str) {
     let Ok(address) = Address::parse(text) else {
@@ -506,6 +536,21 @@ mod tests {
         prop::collection::vec(word, 0..30).prop_map(|words| words.concat())
     }
 
+    /// HTTP, whole and in shreds.
+    #[cfg(feature = "graph")]
+    fn http() -> impl Strategy<Value = Vec<u8>> {
+        let word = prop_oneof![
+            4 => prop::sample::select(vec![
+                "HTTP/1.1 ", "HTTP/1.0 ", "202", "200 OK", "100", "401", "403 Forbidden", "429", "503", "504", "099", "\r\n",
+                "\n", "\r\n\r\n", "Content-Length: ", "Transfer-Encoding: chunked", "Connection: close", "Retry-After: ",
+                "Content-Type: application/json", "request-id: x", "0", "7", "ffffffffffffffff", "-1", ";x", "{\"error\":",
+                "{\"code\":", "\"ErrorSendAsDenied\"", ",\"message\":", "\"a\\u0007\"", "}", "}}", TOKEN, "\x1b[2J", "\0",
+            ]).prop_map(|word| word.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..8),
+        ];
+        prop::collection::vec(word, 0..30).prop_map(|words| words.concat())
+    }
+
     /// What callers give, with what they should not give in it.
     fn text() -> impl Strategy<Value = String> {
         let word = prop_oneof![
@@ -550,6 +595,13 @@ mod tests {
         #[test]
         fn any_token_answer(first in any::<u8>(), body in json()) {
             token_answer(&[&[first], body.as_slice()].concat());
+        }
+
+        #[test]
+        #[cfg(feature = "graph")]
+        fn any_graph_answer(said in http()) {
+            graph_answer(&said);
+            graph_answer(&[b"HTTP/1.1 ", said.as_slice()].concat());
         }
 
         #[test]

@@ -1,0 +1,32 @@
+// The files of the command that targets take, where the command has them.
+
+#[path = "../../../src/crypto.rs"]
+mod crypto;
+#[path = "../../../src/bin/exosend/exit.rs"]
+mod exit;
+#[path = "../../../src/account/file.rs"]
+mod file;
+#[path = "../../../src/message/head.rs"]
+mod head;
+#[path = "../../invariants/command.rs"]
+mod invariants;
+#[path = "../../../src/message/list.rs"]
+mod list;
+#[path = "../../../src/message/octets.rs"]
+mod octets;
+#[path = "../../../src/bin/exosend/wishes.rs"]
+mod wishes;
+
+#[path = "../../../src/bin/exosend/queue"]
+mod queue {
+    pub(crate) mod clock;
+    pub(crate) mod fault;
+    pub(crate) mod file;
+    pub(crate) mod spool;
+}
+
+#[path = "../../../src/bin/exosend/sendmail"]
+mod sendmail {
+    mod client;
+    pub(crate) mod dialogue;
+}
