@@ -1,13 +1,21 @@
 /* exosend: sends a message through Exchange Online, with OAuth2. One function: nothing to initialise, nothing to free.
  *
- *     char report[500];
- *     const char *to[] = { "ann@example.com", NULL };
+ *     const char *settings = "mailbox = robot@contoso.com\n"
+ *                            "tenant = contoso.onmicrosoft.com\n"
+ *                            "client_id = 6731de76-14a6-49ae-97bc-6eba6914391e\n"
+ *                            "client_secret_file = /etc/robot.secret\n";
+ *     const char *to[] = {"ann@example.com", NULL};
  *     const char *message = "Subject: backup done\n\n212 GiB in 41 min\n";
- *     int code = exosend_send(NULL, to, message, strlen(message), report, sizeof report);
- *     if (code != 0) fprintf(stderr, "%s\n", report);
+ *     char report[500];
+ *     int code = exosend_send(settings, to, message, strlen(message), report, sizeof report);
+ *     if (code != 0)
+ *         fprintf(stderr, "%s\n", report);
  *
- *     cc note.c -lexosend
+ *     cc note.c libexosend.a
  *     cc -static note.c $(pkg-config --static --cflags --libs exosend)
+ *
+ * Without a tenant: `cargo run --example stand_in` in exosend's source is an Exchange Online on your own machine, and
+ * prints the settings for it.
  */
 #ifndef EXOSEND_H
 #define EXOSEND_H
@@ -39,8 +47,8 @@ extern "C" {
 
 /* Sends one message, and returns when the server has taken it or the call has failed.
  *
- * settings  Lines of "key = value", in UTF-8: the keys of the account in exosend(1), written as in its configuration file.
- *           mailbox, tenant, client_id and a credential are needed. Keys of the command, log or queue, are errors. NULL:
+ * settings  Lines of "key = value", in UTF-8: those of exosend.conf(5), its keys of the account. Needed are mailbox, tenant,
+ *           client_id and a credential. Keys of the command, log or queue, are errors. NULL:
  *           the variables EXOSEND_MAILBOX and so on. A call ends within timeout = SECONDS, 3600 unless set.
  * to        The recipients' addresses, ended by NULL. NULL: those in To, Cc and Bcc of the message, as sendmail -t.
  * message   Header, empty line and text (RFC 5322), length bytes; lines end in LF or CRLF. Bcc is always taken out. From,
@@ -51,8 +59,8 @@ extern "C" {
  *
  * Threads: any number may call at once; each call logs in for itself, and Exchange takes 3 connections from a mailbox. A call
  * starts threads of its own; one that waits for a name server may outlive it, and runs handlers of signals that the
- * caller does not block. They need no stack of the caller's, who needs 128 KiB. Nothing is kept between calls but the file
- * that token_cache names. Before and after fork(): yes, in a child that may call malloc.
+ * caller does not block. The caller's own stack needs 128 KiB. Nothing is kept between calls but the file that token_cache
+ * names. Before and after fork(): yes, in a child that may call malloc.
  * Signals: none is blocked, handled or raised, SIGPIPE among them; one that comes does not end a wait.
  * Printed: nothing, to no stream and no log. A secret is in no report.
  * Environment: https_proxy and its kin are read, so no other thread may call setenv meanwhile.
