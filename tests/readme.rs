@@ -15,8 +15,7 @@ fn what_is_made_from_tables_is_as_they_say() {
         between(text, HINTS, "<!-- end -->", &hints(text))
     });
     is_made("README.md", |text| {
-        let made = between(text, "**3a.", "**3b.", &commands(text, "**3a.", false));
-        between(&made, "**3b.", "**4.", &commands(&made, "**3b.", true))
+        between(text, "```powershell\n", "```", &commands())
     });
 }
 
@@ -37,20 +36,16 @@ fn between(text: &str, before: &str, after: &str, piece: &str) -> String {
     format!("{start}{before}{piece}{after}{end}")
 }
 
-/// The step that begins so, with the commands that `exosend setup` prints, but for its comments.
-fn commands(readme: &str, step: &str, classic: bool) -> String {
+/// What `exosend setup` prints, but for its comments.
+fn commands() -> String {
     let account =
         Account::new("robot@contoso.com").client_id("6731de76-14a6-49ae-97bc-6eba6914391e");
     let setup = Setup::new(&account).object_id("8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55");
-    let script = setup.classic(classic).script().unwrap();
-    let commands: String = script
+    let script = setup.script().unwrap();
+    let commands = script
         .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let (_, text) = readme.split_once(step).unwrap();
-    let (text, _) = text.split_once("\n**").unwrap();
-    between(text, "```powershell\n", "```", &commands) + "\n"
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    commands.map(|line| format!("{line}\n")).collect()
 }
 
 /// The lines that people search for, and what is known of them.
