@@ -286,12 +286,6 @@ impl Error {
         self
     }
 
-    /// What it means, where nothing is known that is more to the point.
-    pub(crate) fn or_condition(mut self, condition: Condition) -> Self {
-        self.0.behind.condition.get_or_insert(condition);
-        self
-    }
-
     /// The step that it was a part of.
     pub(crate) fn at(mut self, stage: Stage) -> Self {
         self.0.stage = stage;

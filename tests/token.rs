@@ -231,6 +231,28 @@ fn the_total_names_who_was_asked() {
 }
 
 #[test]
+fn where_nobody_listens_the_hint_is_about_entra() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let account = Exchange::start()
+        .account()
+        .authority(format!("https://{closed}"));
+    let error = Token::fetch(&account).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("token {closed}: connection refused"))
+    );
+    assert!(
+        error.hint().unwrap().starts_with("Entra cannot be reached"),
+        "{error:?}"
+    );
+    assert!(error.is_transient());
+}
+
+#[test]
 fn a_cut_connection_is_transient() {
     for answer in [Answer::disconnect(), Answer::reset(), Answer::cut_short()] {
         let exchange = Exchange::builder().token(answer.clone()).start();

@@ -347,14 +347,15 @@ pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
     form
 }
 
-/// A connection that was not made.
+/// A connection that was not made. What is known of names holds here as well; port 587 has no part in it.
 fn unreached(error: Error) -> Error {
-    let error = error.at(Stage::Token);
-    match error.kind() {
-        // A name may be there again in a moment, and the rest is the network's.
-        ErrorKind::Network => error.transient().or_condition(Condition::EntraUnreachable),
+    let error = match (error.kind(), error.stage()) {
+        // A name may be there again in a moment.
+        (ErrorKind::Network, Stage::Resolve) => error.transient(),
+        (ErrorKind::Network, _) => error.with_condition(Condition::EntraUnreachable),
         _ => error,
-    }
+    };
+    error.at(Stage::Token)
 }
 
 /// No answer, or none that is HTTP.
