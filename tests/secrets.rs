@@ -101,8 +101,9 @@ fn nothing_secret_is_written() {
         .unwrap_err(),
     );
     let session = Session::open(&account);
+    let (of_login, shown) = of_a_login(&mut errors);
     let mut written = format!(
-        "{errors:#?}{account:?}{token:?}{session:?}{}",
+        "{errors:#?}{account:?}{token:?}{session:?}{shown}{}",
         WRITTEN.lock().unwrap()
     );
     for error in &errors {
@@ -126,6 +127,8 @@ fn nothing_secret_is_written() {
         "marked message text",
     ];
     assert_eq!(found(&secrets, &written), [""; 0]);
+    let of_login: Vec<_> = of_login.iter().map(String::as_str).collect();
+    assert_eq!(found(&of_login, &written), [""; 0]);
 
     // The search is one that finds: without the cap the token is there, in rows of sixteen bytes.
     CAPPED.store(false, Relaxed);
@@ -134,6 +137,50 @@ fn nothing_secret_is_written() {
     let written = WRITTEN.lock().unwrap().clone();
     assert!(!written.contains(shown.secret()));
     assert_eq!(found(&[shown.secret()], &written), [shown.secret()]);
+}
+
+#[cfg(not(feature = "login"))]
+fn of_a_login(_: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
+    Default::default()
+}
+
+/// The secrets of a user's login, of its renewal, and of both where Entra repeats what it was told; and all that is shown of it.
+#[cfg(feature = "login")]
+fn of_a_login(errors: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
+    use exchange::Answer;
+    use exosend::login;
+    let exchange = Exchange::start();
+    let path = std::env::temp_dir().join(format!("exosend-login-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let account = exchange.account().login_file(&path);
+    let prompt = login::start(&account).unwrap();
+    let mut shown = format!("{prompt:?}{prompt:#?}");
+    shown.push_str(&format!("{:?}{account:?}", prompt.wait().unwrap()));
+    let token = Token::fetch(&account).unwrap();
+    let refused = |secret: &str| {
+        let text = format!("what is {secret}?");
+        let body = serde_json::json!({ "error": "invalid_grant", "error_description": text });
+        Answer::status(400).body(body.to_string())
+    };
+    exchange.token(refused(exchange.refresh_tokens().last().unwrap()));
+    errors.push(Token::fetch(&account).unwrap_err());
+    exchange.token(Answer::cut_short());
+    errors.push(Token::fetch(&account).unwrap_err());
+    exchange.answer_as_usual();
+    let prompt = login::start(&account).unwrap();
+    exchange.token(refused(exchange.device_codes().last().unwrap()));
+    errors.push(prompt.wait().unwrap_err());
+    std::fs::write(
+        &path,
+        format!("exosend login 1\nrefresh_token {}\n", token.secret()),
+    )
+    .unwrap();
+    errors.push(Token::fetch(&account).unwrap_err());
+    std::fs::remove_file(&path).unwrap();
+    let mut secrets = exchange.refresh_tokens();
+    secrets.extend(exchange.device_codes());
+    secrets.push(token.secret().to_owned());
+    (secrets, shown)
 }
 
 /// Those of the secrets that stand in a text, whole or their beginning, as they are or in rows of hex.

@@ -54,6 +54,12 @@ impl Exchange {
         tokens.iter().map(|token| token.token.clone()).collect()
     }
 
+    /// The device codes, likewise.
+    pub fn device_codes(&self) -> Vec<String> {
+        let codes = &self.shared.record().logins.codes;
+        codes.iter().map(|code| code.device_code.clone()).collect()
+    }
+
     /// The assertions that came to the token endpoint, whole: for a verifier that is not ours.
     pub fn assertions(&self) -> Vec<String> {
         self.shared.record().assertions.clone()

@@ -198,6 +198,7 @@ fn what_cannot_be() {
             "login ann@contoso.com => 64 unexpected argument",
             "logout --tenant x => 64 invalid option",
             "login --tenant a/b => 78 ",
+            "login --set login_file=here => 78 --set login_file: takes a file with its whole path",
             "login --set client_id= => 78 --set client_id: missing",
         ],
     );

@@ -257,9 +257,13 @@ impl Setting {
         }
         self.value = in_credentials_directory(as_meant(&self.key, &self.value))?.into();
         // Tokens must not be written into whatever folder a job happens to run.
-        let anywhere = self.key == "token_cache" && !self.value.starts_with('/');
-        if anywhere && self.value.as_str() != "none" {
-            return Err("takes none, or a file with its whole path".into());
+        let whole = self.value.starts_with('/');
+        match self.key.as_str() {
+            "token_cache" if !whole && self.value.as_str() != "none" => {
+                return Err("takes none, or a file with its whole path".into());
+            }
+            LOGIN if !whole => return Err("takes a file with its whole path".into()),
+            _ => {}
         }
         // A token for all of Azure is more than a shell's variable should be able to ask for.
         let scope = self.key == "scope" && !self.from.contains(':');

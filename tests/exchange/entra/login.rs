@@ -17,14 +17,14 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 /// What users let the application do.
 #[derive(Default)]
 pub(in super::super) struct Logins {
-    codes: Vec<Code>,
+    pub(in super::super) codes: Vec<Code>,
     pub(in super::super) refresh_tokens: Vec<RefreshToken>,
     /// By which number they are all refused.
     pub(in super::super) ended: Option<u32>,
 }
 
-struct Code {
-    device_code: String,
+pub(in super::super) struct Code {
+    pub(in super::super) device_code: String,
     tenant: String,
     scope: String,
     polls: usize,
