@@ -241,6 +241,45 @@ fn without_systemd_root_starts_the_run_and_cron_the_others() {
     assert_eq!(town.subjects(), ["web", "root"]);
 }
 
+/// The machine's login lies with the queue, and is its owner's, whoever logs in, uses it or ends it.
+#[test]
+#[ignore = "needs root and namespaces"]
+fn the_machines_login_is_the_queues() {
+    let town = Town::with(Exchange::builder().logs_in("ann@contoso.com").start(), "");
+    let run = town.run(
+        r#"
+mount -t tmpfs tmpfs /var/cache
+sed -i '/^client_secret/d; /^tenant/d' /etc/exosend.conf
+login=/var/spool/exosend/state/login
+owned() { [ "$(stat -c '%U %G %a' $login)" = "exosend exosend 600" ] && [ ! -e $login.tmp ]; }
+exosend login
+owned
+before=$(cat $login)
+exosend token >/dev/null
+owned
+[ "$before" != "$(cat $login)" ]
+exosend doctor | tr -s ' \n' ' ' | grep -q 'by login_file: ann@contoso.com logged in today'
+owned
+as exosend exosend token >/dev/null
+owned
+as daemon exosend login 2>/dev/null && exit 1
+mail hello | sendmail ann@example.com
+exosend queue run
+owned
+exosend logout
+[ ! -e $login ]
+exosend token 2>/dev/null && exit 1
+true
+"#,
+    );
+    assert!(
+        run.stdout
+            .contains("\nremoved: /var/spool/exosend/state/login\n"),
+        "{run:?}"
+    );
+    assert_eq!(town.subjects(), ["hello"]);
+}
+
 #[test]
 #[ignore = "needs root and namespaces"]
 fn who_has_an_account_of_his_own_never_sends_from_the_machines() {
