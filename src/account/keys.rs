@@ -114,6 +114,16 @@ const KEYS: &[Key] = &[
 const MANAGED_IDENTITY: &str = "managed_identity";
 const CLOUD: &str = "cloud";
 
+/// Keys of features that this program was built without, and those.
+const UNBUILT: &[(&str, &str)] = &[
+    #[cfg(not(feature = "graph"))]
+    ("transport", "graph"),
+    #[cfg(not(feature = "graph"))]
+    ("graph_endpoint", "graph"),
+    #[cfg(not(feature = "login"))]
+    ("login_file", "login"),
+];
+
 struct Key {
     name: &'static str,
     /// The variable that other tools use for the same.
@@ -256,13 +266,8 @@ impl Account {
 
 fn find(key: &str) -> Result<&'static Key, Error> {
     KEYS.iter().find(|known| known.name == key).ok_or_else(|| {
-        #[cfg(not(feature = "graph"))]
-        if matches!(key, "transport" | "graph_endpoint") {
-            return wrong(key, "built without feature graph");
-        }
-        #[cfg(not(feature = "login"))]
-        if key == "login_file" {
-            return wrong(key, "built without feature login");
+        if let Some((_, feature)) = UNBUILT.iter().find(|(unbuilt, _)| *unbuilt == key) {
+            return wrong(key, format!("built without feature {feature}"));
         }
         let known = nearest(key, Account::keys());
         wrong(key, format!("unknown key, did you mean `{known}`?"))
@@ -287,6 +292,13 @@ impl Setting<'_> {
 }
 
 fn from_env(environment: Environment<'_>) -> Result<Account, Error> {
+    // Left out, it would be somebody else's mail, or another way.
+    for (key, feature) in UNBUILT {
+        let name = variable(key);
+        if environment(&name).is_some_and(|value| !value.is_empty()) {
+            return Err(wrong(&name, format!("built without feature {feature}")));
+        }
+    }
     let found = variables(environment, |key| Some(variable(key.name)))?;
     assemble(&[settings(&found)], Some(environment))
 }
@@ -372,6 +384,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_key_of_a_feature_that_is_not_built_in() {
+        for (key, feature) in UNBUILT {
+            let what = format!("built without feature {feature}");
+            let error = Account::new("").set(key, "x").unwrap_err();
+            assert_eq!(error.to_string(), format!("account {key}: {what}"));
+            let name = variable(key);
+            let error = from(&[(&name, "x")]).unwrap_err();
+            assert_eq!(error.to_string(), format!("account {name}: {what}"));
+            assert!(from(&[(&name, "")]).is_ok());
+        }
+        let built = cfg!(all(feature = "graph", feature = "login"));
+        assert_eq!(UNBUILT.is_empty(), built);
+    }
 
     fn from(variables: &[(&str, &str)]) -> Result<Account, Error> {
         from_env(&|name| {
