@@ -44,11 +44,12 @@ use crate::token::login::file::{Kept, LoginFile};
 ///
 /// # Errors
 ///
-/// [`Input`](crate::ErrorKind::Input) if the account has no login file or is incomplete; [`Token`](crate::ErrorKind::Token),
+/// [`Input`](crate::ErrorKind::Input) if the account has no login file, or none that can be written, or is incomplete; [`Token`](crate::ErrorKind::Token),
 /// [`Network`](crate::ErrorKind::Network) and [`Tls`](crate::ErrorKind::Tls) as for any token request.
 pub fn start(account: &Account) -> Result<Prompt, Error> {
-    file(account)?;
     account.check_request()?;
+    let file = file(account)?;
+    file.can_be_written().map_err(|why| unusable(file, &why))?;
     let begun = Instant::now();
     let total = Deadline::total(&account.timeouts);
     let code = DeviceCode::request(&account.application(), total)?;

@@ -237,7 +237,7 @@ fn a_code_that_cannot_be_had() {
     let plain = Exchange::start();
     let error = login::start(&plain.account()).unwrap_err();
     assert_eq!(error.field(), Some("login_file"));
-    let error = login::start(&Account::new("").login_file("/nowhere/login")).unwrap_err();
+    let error = login::start(&Account::new("").login_file("/proc/login")).unwrap_err();
     assert_eq!(error.field(), Some("client_id"));
 }
 
@@ -371,21 +371,28 @@ fn a_file_that_is_not_ours_alone_is_refused() {
         fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     };
     let whole = fs::read_to_string(&moved).unwrap();
-    for text in [&whole[..whole.len() - 3], "exosend login 2\nend\n"] {
+    for text in [&whole[..whole.len() - 3], "exosend login 2\nend\n", ""] {
         write(text);
         assert_eq!(
             refused(),
             "it is damaged, or of another version: exosend login"
         );
     }
-    for text in ["", "-----BEGIN PRIVATE KEY-----\n"] {
-        write(text);
-        assert_eq!(refused(), "it is not a login");
-        assert!(
-            text.is_empty() == login::end(&desk.account()).is_ok(),
-            "removed by mistake"
-        );
+    write("-----BEGIN PRIVATE KEY-----\n");
+    let none = "it is not a login: name a file that is not there yet";
+    assert_eq!(refused(), none);
+    for error in [
+        login::start(&desk.account()).map(drop),
+        login::end(&desk.account()).map(drop),
+    ] {
+        assert!(error.unwrap_err().to_string().ends_with(none));
     }
+    assert!(fs::read_to_string(&file).unwrap().contains("PRIVATE"));
+    let nowhere = desk.account().login_file("/proc/login");
+    assert_eq!(
+        login::start(&nowhere).unwrap_err().field(),
+        Some("login_file")
+    );
     assert_eq!(
         desk.exchange.settle().transcript(),
         [""; 0],

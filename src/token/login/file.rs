@@ -58,17 +58,26 @@ impl LoginFile {
 
     /// `None` if nobody is logged in.
     pub(crate) fn read(&self) -> io::Result<Option<Kept>> {
+        let Some((bytes, _)) = self.whole()? else {
+            return Ok(None);
+        };
+        let kept = parse(std::str::from_utf8(&bytes).unwrap_or_default());
+        let what = "it is damaged, or of another version: exosend login";
+        kept.map(Some).ok_or_else(|| io::Error::other(what))
+    }
+
+    /// What is there, if it is a login: the configuration may name another file by mistake, a private key even.
+    fn whole(&self) -> io::Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
         let Some((file, found)) = self.open()? else {
             return Ok(None);
         };
         let bytes = secret::read(file, &found, MAX_FILE)?;
-        let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        if !text.starts_with(KIND) {
-            return Err(io::Error::other("it is not a login"));
+        match bytes.starts_with(KIND.as_bytes()) || KIND.as_bytes().starts_with(&bytes) {
+            true => Ok(Some((bytes, found))),
+            false => Err(io::Error::other(
+                "it is not a login: name a file that is not there yet",
+            )),
         }
-        let kept = parse(text);
-        let what = "it is damaged, or of another version: exosend login";
-        kept.map(Some).ok_or_else(|| io::Error::other(what))
     }
 
     /// A file that belongs to us. Root takes a service's, in that service's folder.
@@ -93,6 +102,13 @@ impl LoginFile {
         Ok(Some((file, found)))
     }
 
+    /// Whether a login can be kept: better known before the user is asked for one.
+    pub(crate) fn can_be_written(&self) -> io::Result<()> {
+        let old = self.whole()?.map(|(_, found)| found);
+        let place = Place::of(&self.0, old.as_ref())?;
+        Draft::beside(&place.path).map(drop)
+    }
+
     /// Keeps a new login, whatever was there.
     pub(crate) fn replace(&self, with: &Kept) -> io::Result<()> {
         let begun = Instant::now();
@@ -115,12 +131,8 @@ impl LoginFile {
 
     /// Ends the login here. `false` if there was none.
     pub(crate) fn remove(&self) -> io::Result<bool> {
-        let Some((file, found)) = self.open()? else {
+        if self.whole()?.is_none() {
             return Ok(false);
-        };
-        let bytes = secret::read(file, &found, MAX_FILE)?;
-        if !bytes.starts_with(KIND.as_bytes()) && !bytes.is_empty() {
-            return Err(io::Error::other("it is not a login"));
         }
         std::fs::remove_file(&self.0)?;
         // Who was killed amid a renewal has left another one.
@@ -133,7 +145,7 @@ impl LoginFile {
 
     /// Puts a login in place, if what is there now may go. `false` while another process is at it.
     fn write(&self, kept: &Kept, may_go: &dyn Fn(Option<&Kept>) -> bool) -> io::Result<bool> {
-        let old = self.open()?.map(|(_, found)| found);
+        let old = self.whole()?.map(|(_, found)| found);
         let place = Place::of(&self.0, old.as_ref())?;
         let Some(mut draft) = Draft::beside(&place.path)? else {
             return Ok(false);
