@@ -358,7 +358,7 @@ impl Error {
     }
 }
 
-/// Texts of the operating system begin with a capital, ours do not. ASCII: the tables of all other letters are 12 KB.
+/// Texts of the operating system begin with a capital, ours do not. ASCII only: the tables of all other letters are large.
 fn lower_case(text: &str) -> String {
     let mut text = text.to_owned();
     if text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {

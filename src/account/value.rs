@@ -13,7 +13,7 @@ pub(super) fn path(value: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Whole or decimal seconds. Not by way of `f64`: its parser and tables are 15 KB of a small program.
+/// Whole or decimal seconds. Not by way of `f64`: its parser and its tables would be the largest part of a key.
 pub(super) fn seconds(value: &str) -> Result<Duration, String> {
     let parsed = || {
         let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));

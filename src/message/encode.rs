@@ -151,7 +151,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        // Not `str::find`: at opt z it costs 140 instructions a character, and each text is gone through twice.
+        // Not `str::find`, which is slow at opt z: each text is gone through twice.
         let Some(end) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) else {
             return Some(std::mem::take(&mut rest));
         };
