@@ -103,6 +103,10 @@ const SETTERS: &[(&str, &str, Attempt)] = &[
         let mut last = by(&EXCHANGE.account());
         for key in Account::keys() {
             let mut account = EXCHANGE.account();
+            #[cfg(feature = "graph")]
+            if key == "graph_endpoint" {
+                account = EXCHANGE.graph_account();
+            }
             // Where tokens are kept may be any path, and has a row of its own.
             if key != "token_cache" {
                 last = account.set(key, v).and_then(|()| by(&account));
