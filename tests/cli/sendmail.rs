@@ -317,6 +317,24 @@ fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
 }
 
+/// A name that nobody could ask for is not one that does not exist.
+#[test]
+fn without_a_descriptor_it_may_be_tried_again() {
+    let machine = Machine::new();
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "ulimit -n 4 && exec \"$0\" ann@example.com",
+            env!("CARGO_BIN_EXE_exosend"),
+        ])
+        .env_clear()
+        .env("HOME", machine.path("home"));
+    let run = finish(&mut command, "Subject: x\n\nx\n");
+    assert_eq!(run.code, 75, "{}", run.stderr);
+    assert!(run.stderr.contains("too many open files"), "{}", run.stderr);
+}
+
 #[test]
 fn a_message_the_server_would_not_take_is_not_sent() {
     let machine = Machine::with(Exchange::builder().extension("SIZE 2000000").start());

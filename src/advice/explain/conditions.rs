@@ -133,6 +133,8 @@ const UNANSWERED: Words = &[
     "i/o timeout",
     "could not connect to smtp host",
     "couldn't connect to server",
+    "the proxy says http",
+    "the proxy does not speak http",
 ];
 
 /// Timeouts of a connection that stood: no firewall, and no reason that could be named.
