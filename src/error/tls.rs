@@ -41,7 +41,11 @@ pub(super) fn text(error: &rustls::Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
     use crate::error::Error;
     use crate::stage::{ErrorKind, Stage};
 
@@ -60,6 +64,23 @@ mod tests {
             let made = Error::io(Stage::Sender, io::Error::other(error.clone()));
             assert_eq!(made.is_permanent(), permanent, "{error}");
             assert_eq!(made.kind(), ErrorKind::Tls, "{error}");
+        }
+    }
+
+    #[test]
+    fn when_a_certificate_ended_is_not_told_in_seconds() {
+        use rustls::{CertificateError as Bad, Error as Tls};
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(7));
+        let (not_after, not_before) = (time, time);
+        for (found, bare) in [
+            (Bad::ExpiredContext { time, not_after }, Bad::Expired),
+            (
+                Bad::NotValidYetContext { time, not_before },
+                Bad::NotValidYet,
+            ),
+        ] {
+            let bare = Tls::InvalidCertificate(bare).to_string();
+            assert_eq!(text(&Tls::InvalidCertificate(found)), bare);
         }
     }
 }
