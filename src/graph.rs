@@ -11,6 +11,7 @@ mod connection;
 use std::io::{self, Read, Write};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::http::Request;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
@@ -45,7 +46,13 @@ pub(crate) struct Graph {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn answered(stream: Box<dyn Stream>, token: &Token) -> Result<Receipt, Error> {
     let deadline = Deadline::total(&Timeouts::default());
-    let (answer, _) = Connection::over(stream).answer(deadline)?;
+    let mut connection = Connection::over(stream);
+    let request = Request::post("https://localhost/").header("content-length", 1);
+    let request = request
+        .body(())
+        .map_err(|error| Error::protocol(Stage::Graph, error.to_string()))?;
+    connection.begin(request, 1)?;
+    let (answer, _) = connection.answer(deadline)?;
     answer::judge(&answer, token)
 }
 
@@ -130,17 +137,15 @@ impl Graph {
         let length = text.length();
         let url = format!("{}/v1.0/users/{mailbox}/sendMail", self.account.graph());
         log::debug!("graph request to {url}, {length} bytes of MIME");
-        // `https://host/path`: the path is what stands behind the third slash.
-        let path = url.splitn(4, '/').nth(3).unwrap_or_default();
-        let (host, encoded) = (self.client.authority(), length.div_ceil(3) * 4);
-        let fields = format!(
-            "POST /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\nContent-Type: text/plain\r\n\
-             Content-Length: {encoded}\r\n",
-            http::USER_AGENT
-        );
-        let token = self.token.secret();
-        let head = [&fields, "Authorization: Bearer ", token, "\r\n\r\n"].concat();
-        let head = Zeroizing::new(head.into_bytes());
+        let token = Zeroizing::new(["Bearer ", self.token.secret()].concat());
+        let request = Request::post(url)
+            .header("user-agent", http::USER_AGENT)
+            .header("authorization", token.as_str())
+            .header("content-type", "text/plain")
+            .header("content-length", length.div_ceil(3) * 4)
+            .body(())
+            .map_err(|error| Error::protocol(Stage::Graph, error.to_string()))?;
+        let head = connection.begin(request, length.div_ceil(3) * 4)?;
         let timeouts = &self.account.timeouts;
         let mut body = Body::new(&mut connection, timeouts, total, head, length);
         let written = body

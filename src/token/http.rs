@@ -74,15 +74,6 @@ impl Client {
         &self.way
     }
 
-    /// The `Host` of a request (RFC 9110 7.2).
-    #[cfg(feature = "graph")]
-    pub(crate) fn authority(&self) -> String {
-        match self.port {
-            443 => self.host.clone(),
-            port => format!("{}:{port}", self.host),
-        }
-    }
-
     /// Asks, and reads the answer, whatever its status. The deadline is the connection's: it holds for a proxy's answer and
     /// for each byte of it, too.
     pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
