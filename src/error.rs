@@ -111,7 +111,9 @@ impl Error {
     }
 
     /// The message may have been accepted: the write with its final dot had begun, and no well-formed final reply
-    /// came. It may be true when the server never saw the dot; it is never false when the server accepted.
+    /// came. It may be true when the server never saw the dot; it is never false when the server accepted. By Microsoft
+    /// Graph, from the first byte of the message until the answer, and for one that says neither yes nor no: 500, 502,
+    /// 504, or a 2xx that is not 202.
     ///
     /// A repeat may deliver twice. The same [`Message`](crate::Message) carries the same `Message-ID` each time, so
     /// that a duplicate can be recognised.

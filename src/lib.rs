@@ -82,7 +82,8 @@ const _: () = {
 
 /// Sends one message: gets a token, connects, logs in, and hands the message over.
 ///
-/// `Ok` means that the server has accepted it for every recipient. For more than one message, open a [`Session`].
+/// `Ok` means that the server has accepted it for every recipient, or, by Microsoft Graph, that it has been
+/// [taken for processing](Receipt::is_final). For more than one message, open a [`Session`].
 ///
 /// # Errors
 ///

@@ -57,7 +57,7 @@ enum Way {
 }
 
 impl Session {
-    /// Gets a token, connects, and logs in.
+    /// Gets a token, connects, and logs in; by Microsoft Graph, gets a token.
     ///
     /// The token is fetched while the connection is made, unless one is kept from before. If either fails, the other is
     /// not waited for.
@@ -166,8 +166,10 @@ impl Session {
     /// Sends a message that is ready: RFC 5322 text, headers and all, read once from `message` and passed on as it is,
     /// but for line endings: any become CRLF, and a missing last one is added.
     ///
-    /// Nothing is added and nothing removed: `Bcc` fields stay, so take them out before. Bytes over 127 go out even to a server
+    /// By SMTP nothing is added and nothing removed: `Bcc` fields stay, so take them out before. Bytes over 127 go out even to a server
     /// without 8BITMIME, against RFC 6152, and lines over 998 bytes as they are.
+    ///
+    /// By Microsoft Graph, `To`, `Cc` and `Bcc` become what names the envelope's recipients, and nobody else.
     ///
     /// # Errors
     ///
@@ -208,7 +210,7 @@ impl Session {
     /// refuses, which are none unless [`partial`](Envelope::partial) delivery is allowed.
     ///
     /// Exchange Online judges much only when it has the message, `From` above all: that nothing is refused here does not
-    /// promise that nothing will be.
+    /// promise that nothing will be. Microsoft Graph cannot be asked: an error of kind [`Input`](ErrorKind::Input).
     ///
     /// # Errors
     ///

@@ -18,11 +18,11 @@ pub enum ErrorKind {
     Tls = 4,
     /// The server does not speak what exosend needs, or not as the RFCs say.
     Protocol = 5,
-    /// The administrator of Exchange Online: the token was refused.
+    /// The administrator of Exchange Online: the token was refused, or by Graph the mailbox to this application.
     Auth = 6,
-    /// Nobody yet: the server said 4yz, try again later.
+    /// Nobody yet: the server said 4yz, try again later; by Graph 429 or a 5xx.
     Deferred = 7,
-    /// The server said 5yz to a sender, a recipient or the message.
+    /// The server said 5yz to a sender, a recipient or the message; by Graph 4xx.
     Refused = 8,
     /// What the message is made from could not be read to its end. Nothing was delivered.
     Body = 9,

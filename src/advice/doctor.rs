@@ -91,7 +91,12 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
             ..context
         };
         graph::reach(&mut checks, &context, total);
-        graph::unasked(&mut checks, recipient);
+        graph::unasked(&mut checks);
+        match recipient.map(configuration::recipient) {
+            Some(Err(error)) => checks.fail(RECIPIENT, error, None),
+            Some(Ok(_)) => checks.skip(RECIPIENT, "Graph is not asked for one without a message"),
+            None => checks.skip(RECIPIENT, "none was given"),
+        }
         return checks.into_vec();
     }
     let greeting = network::greet(&mut checks, &context, total);

@@ -46,7 +46,8 @@ impl Envelope {
 
     /// How long the message is, if that is known: as RFC 1870 counts, with two bytes a line end, and dots not doubled.
     /// The server is told, so that it can refuse what is too long before it is sent; a figure that is not true does no
-    /// other harm.
+    /// other harm by SMTP. By Microsoft Graph, which wants to know it beforehand, a message of another length is not sent;
+    /// one whose size is not named is read first.
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self

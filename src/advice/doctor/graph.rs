@@ -1,8 +1,8 @@
 //! The path by Microsoft Graph. It ends before the request: there is no asking beforehand.
 
+use crate::advice::doctor::causes;
 use crate::advice::doctor::check::Checks;
 use crate::advice::doctor::context::Context;
-use crate::advice::doctor::{RECIPIENT, causes, configuration};
 use crate::error::Error;
 use crate::graph;
 use crate::hint::table::Condition;
@@ -41,14 +41,9 @@ pub(super) fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline)
 }
 
 /// What nobody can ask for.
-pub(super) fn unasked(checks: &mut Checks, recipient: Option<&str>) {
+pub(super) fn unasked(checks: &mut Checks) {
     checks.skip(
         PERMISSION,
         "Graph has no dry run: exosend doctor --send --to ADDRESS sends a message",
     );
-    match recipient.map(configuration::recipient) {
-        Some(Err(error)) => checks.fail(RECIPIENT, error, None),
-        Some(Ok(_)) => checks.skip(RECIPIENT, "Graph is not asked for one without a message"),
-        None => checks.skip(RECIPIENT, "none was given"),
-    }
 }
