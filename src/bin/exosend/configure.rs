@@ -190,7 +190,8 @@ fn missing(edit: &Edit<'_>) -> Vec<String> {
 fn is_needed(edit: &Edit<'_>, key: &str) -> bool {
     match key {
         "mailbox" => true,
-        "tenant" | "client_id" => !edit.has_one_of(&["access_token", "managed_identity"]),
+        "tenant" => !edit.has_one_of(&["access_token", "managed_identity", "login_file"]),
+        "client_id" => !edit.has_one_of(&["access_token", "managed_identity"]),
         _ => false,
     }
 }
