@@ -26,10 +26,10 @@ const MOMENT: Duration = Duration::from_secs(2);
 /// A message that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) name: Name,
-    pub(crate) uid: u32,
-    /// When it was written, to keep the order.
+    /// When it was written, to keep the order. First, for it is what tells most of ten thousand apart.
     pub(crate) written: (i64, i64),
+    pub(crate) uid: u32,
+    pub(crate) name: Name,
 }
 
 impl Entry {

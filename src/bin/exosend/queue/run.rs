@@ -3,7 +3,7 @@
 //! Any number may run at once. Each has a connection of its own, or ends where none is free. Never as root, who would
 //! leave files that the service cannot read; and silent but for the log, because cron mails what a command prints.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::time::{Duration, Instant};
@@ -128,7 +128,7 @@ fn serve(
             helper,
         },
         waiting,
-        served: HashMap::new(),
+        served: BTreeMap::new(),
         turn: 0,
         trouble: None,
         errors: 0,
@@ -144,7 +144,7 @@ struct Run<'a> {
     /// Messages, and when they are due.
     waiting: Vec<(Entry, Instant)>,
     /// When each user had a turn last.
-    served: HashMap<u32, u64>,
+    served: BTreeMap<u32, u64>,
     turn: u64,
     /// What ended this one.
     trouble: Option<(Trouble, Failure)>,
