@@ -47,13 +47,14 @@ ALWAYS = Peer(
     "exosend, `initial_response = always`", OURS.command,
     env={"EXOSEND_INITIAL_RESPONSE": "always"}, short="exosend, initial response",
 )
+GRAPH = Peer("exosend, `transport = graph`", [PROGRAMS / "compare-exosend-graph"], short="exosend, Graph")
 MUSL = Peer("exosend, static musl", [PROGRAMS / "compare-exosend-musl"])
 LETTRE = Peer("lettre + ureq", [PROGRAMS / "compare-lettre"])
 CURL = Peer("curl + curl", [PEERS / "curl"])
 MSMTP = Peer("msmtp + curl", [PEERS / "msmtp"])
 SMTPLIB = Peer("smtplib + urllib", [PYTHON, PEERS / "python.py"])
 NODEMAILER = Peer("Nodemailer + fetch", [NODE, PEERS / "node.mjs"])
-ALL = [OURS, ALWAYS, MUSL, LETTRE, CURL, MSMTP, SMTPLIB, NODEMAILER]
+ALL = [OURS, ALWAYS, GRAPH, MUSL, LETTRE, CURL, MSMTP, SMTPLIB, NODEMAILER]
 if not Path(MUSL.command[0]).exists():
     ALL.remove(MUSL)
 
@@ -65,8 +66,10 @@ class Servers:
 
     def __init__(self):
         self.processes, self.connections = [], collections.defaultdict(list)
-        words = self.start(TOOLS / "standin", SCRATCH / "ca.pem").stdout.readline().split()
-        self.smtp, self.token, mailbox, tenant, client, secret = words
+        self.at_hand = None
+        said = self.start(TOOLS / "standin", SCRATCH / "ca.pem").stdout
+        self.smtp, self.token, mailbox, tenant, client, secret = said.readline().split()
+        self.graph = said.readline().strip()
         self.account = {
             "EXOSEND_MAILBOX": mailbox,
             "EXOSEND_TENANT": tenant,
@@ -77,8 +80,8 @@ class Servers:
             "NODE_MODULES": str(NODE_MODULES),
             "NOTES": str(SCRATCH),
         }
-        wanted = [(side, delay) for side in ("smtp", "token") for delay in DELAYS]
-        target = {"smtp": self.smtp, "token": self.token}
+        target = {"smtp": self.smtp, "token": self.token, "graph": self.graph}
+        wanted = [(side, delay) for side in target for delay in DELAYS]
         relay = self.start(TOOLS / "relay", *(f"{delay}:{target[side]}" for side, delay in wanted))
         self.relayed = dict(zip(wanted, relay.stdout.readline().split()))
         threading.Thread(target=self.listen, args=(relay.stdout,), daemon=True).start()
@@ -98,10 +101,25 @@ class Servers:
         time.sleep(0.3)
         return self.connections.pop(port, [])
 
-    def environment(self, smtp, token):
+    def environment(self, smtp, token, graph=None):
+        """Through these ports; that of Graph for our program that speaks to it."""
         keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         server = {"EXOSEND_SERVER": f"localhost:{smtp}", "EXOSEND_AUTHORITY": f"https://localhost:{token}"}
+        server["GRAPH"] = f"https://localhost:{graph or self.graph}"
         return keep | self.account | server
+
+    def through(self, delay, token_delay):
+        """By the relay, with a round-trip time for the message's side and for the token's."""
+        smtp, graph = (self.relayed[side, delay] for side in ("smtp", "graph"))
+        return self.environment(smtp, self.relayed["token", token_delay], graph)
+
+    def kept(self, peer):
+        """A token at hand: the program's own cache, or a variable."""
+        if not self.at_hand:
+            direct = self.environment(self.smtp, self.token)
+            token = subprocess.run([str(PEERS / "token")], env=direct, capture_output=True, text=True, check=True)
+            self.at_hand = token.stdout.strip()
+        return {"TOKEN": self.at_hand, "EXOSEND_TOKEN_CACHE": str(SCRATCH / f"cache-{self.token}-{ALL.index(peer)}")}
 
     def stop(self):
         for process in self.processes:
@@ -188,14 +206,12 @@ def taking_turns(rounds, jobs):
 
 
 def cold(servers):
-    """The cold send, and the one with a token at hand: the program's own cache, or a variable."""
+    """The cold send, and the one with a token at hand."""
     direct = servers.environment(servers.smtp, servers.token)
-    token = subprocess.run([str(PEERS / "token")], env=direct, capture_output=True, text=True, check=True)
-    kept = {"TOKEN": token.stdout.strip(), "EXOSEND_TOKEN_CACHE": str(SCRATCH / "cache")}
     jobs = {}
     for peer in ALL:
         jobs[peer.name, "cold"] = lambda peer=peer: cost(peer, direct)
-        jobs[peer.name, "kept"] = lambda peer=peer: cost(peer, direct | kept)
+        jobs[peer.name, "kept"] = lambda peer=peer: cost(peer, direct | servers.kept(peer))
     say("cold sends: warming up")
     taking_turns(1, jobs)
     say("cold sends")
@@ -203,7 +219,7 @@ def cold(servers):
     say("instructions")
     counts = {}
     for peer in ALL:
-        for kind, env in ("cold", direct), ("kept", direct | kept):
+        for kind, env in ("cold", direct), ("kept", direct | servers.kept(peer)):
             counts[peer.name, kind] = instructions(peer, env) if costs.get((peer.name, kind)) else None
 
     def row(peer, kind):
@@ -222,40 +238,50 @@ def cold(servers):
 
 
 def round_trips(servers):
-    """Wall at 100 ms less wall at 0 ms, over 100 ms: for both sides, for the token's and for SMTP's alone."""
-    ways = {"token": (0, 100), "smtp": (100, 0)} | {delay: (delay, delay) for delay in DELAYS}
-    environments = {
-        way: servers.environment(servers.relayed["smtp", smtp], servers.relayed["token", token])
-        for way, (smtp, token) in ways.items()
-    }
+    """Wall at 100 ms less wall at 0 ms, over 100 ms: for both sides, for each alone, and with a token at hand."""
+    ways = {"token": (0, 100), "message": (100, 0)} | {delay: (delay, delay) for delay in DELAYS}
     peers = [peer for peer in ALL if peer is not MUSL]
     say("round trips")
     jobs = {
-        (peer.name, way): lambda peer=peer, env=env: cost(peer, env).wall
+        (peer.name, way): lambda peer=peer, delays=delays: cost(peer, servers.through(*delays)).wall
         for peer in peers
-        for way, env in environments.items()
+        for way, delays in ways.items()
     }
+    jobs |= {
+        (peer.name, "kept", delay): lambda peer=peer, delay=delay: cost(
+            peer, servers.through(delay, delay) | servers.kept(peer)
+        ).wall
+        for peer in peers
+        for delay in (0, 100)
+    }
+    taking_turns(1, {key: job for key, job in jobs.items() if "kept" in key})
     # Each figure is a difference of two walls, so one run is too few.
     walls = taking_turns(max(3, LONG_ROUNDS), jobs)
     rows = []
     for peer in peers:
         if not walls.get((peer.name, 0)):
-            rows.append([peer.name] + ["–"] * 6)
+            rows.append([peer.name] + ["–"] * 7)
             continue
-        least = median(walls[peer.name, 0])
-        trips = [[(wall - least) / 100 for wall in walls[peer.name, way]] for way in (100, "token", "smtp")]
+
+        def trips(many, few):
+            least = median(walls[(peer.name, *few)])
+            return figure([(wall - least) / 100 for wall in walls.get((peer.name, *many), [])])
+
         # One more run, for its counts alone.
-        smtp, token = servers.relayed["smtp", 20], servers.relayed["token", 20]
-        for port in smtp, token:
+        ports = [servers.relayed[side, 20] for side in ("token", "smtp", "graph")]
+        for port in ports:
             servers.heard(port)
-        cost(peer, servers.environment(smtp, token))
-        seen = servers.heard(token), servers.heard(smtp)
-        turns = " / ".join(str(sum(turns for turns, _, _ in side)) for side in seen)
+        cost(peer, servers.through(20, 20))
+        seen = [servers.heard(port) for port in ports]
+        token, message = (sum(turns for turns, _, _ in side) for side in (seen[0], seen[1] + seen[2]))
         octets = sum(up + down for side in seen for _, up, down in side)
-        rows.append([peer.name, *map(figure, trips), figure(walls[peer.name, 100], 0), turns, f"{octets:,}"])
+        cold = [trips([way], [0]) for way in (100, "token", "message")]
+        kept = trips(["kept", 100], ["kept", 0]) if walls.get((peer.name, "kept", 0)) else "–"
+        wall = figure(walls[peer.name, 100], 0)
+        rows.append([peer.name, *cold, kept, wall, f"{token} / {message}", f"{octets:,}"])
     print("### Cold send: round trips\n")
-    head = ["", "round trips", "of the token alone", "of SMTP alone", "wall ms at 100 ms", "client's turns, token / SMTP"]
-    table([*head, "bytes on the network"], rows)
+    head = ["", "round trips", "of the token alone", "of the message alone", "with a token at hand", "wall ms at 100 ms"]
+    table([*head, "client's turns, token / message", "bytes on the network"], rows)
     chart.lines(
         HERE / "round_trips.svg", "A cold send: token, connection, login, message", "round-trip time, ms", "seconds",
         {delay: str(delay) for delay in DELAYS},
@@ -272,7 +298,7 @@ def sessions(servers):
     """Messages of 10 KB over one session: what one more costs."""
     peers = [peer for peer in ALL if peer not in (ALWAYS, MUSL, MSMTP)]
     near = servers.environment(servers.smtp, servers.token)
-    far = servers.environment(servers.relayed["smtp", 20], servers.relayed["token", 20])
+    far = servers.through(20, 20)
     say("sessions")
     jobs = {
         (peer.name, where, count): lambda peer=peer, env=env, count=count: cost(peer, env, ["session", count])
@@ -303,7 +329,8 @@ def sessions(servers):
 
 
 def attachments(servers):
-    peers = [peer for peer in ALL if peer is not ALWAYS]
+    # What Graph takes ends at 3 MiB.
+    peers = [peer for peer in ALL if peer not in (ALWAYS, GRAPH)]
     env = servers.environment(servers.smtp, servers.token)
     sizes = {"1 KiB": 1024, "1 MiB": MIB, "10 MiB": 10 * MIB, "140 MiB": 140 * MIB}
     say("attachments")
@@ -397,7 +424,7 @@ def sizes():
         [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"], capture_output=True, text=True
     ).stdout.strip()
     nodemailer = tree(NODE_MODULES / "nodemailer")
-    needs = [(peer.name, [peer.command[0]], 0, "") for peer in (OURS, MUSL, LETTRE) if peer in ALL]
+    needs = [(peer.name, [peer.command[0]], 0, "") for peer in (OURS, GRAPH, MUSL, LETTRE) if peer in ALL]
     needs += [
         ("curl + curl", [curl], 0, "sh, sed"),
         ("msmtp + curl", [msmtp, curl], 0, "sh, sed"),

@@ -1,9 +1,14 @@
 //! What each peer does, with exosend: one note; `attach FILE`; or `session COUNT`, messages of 10 KB over one session.
+//! With the feature by Microsoft Graph, at `GRAPH`.
 
 use exosend::{Account, Attachment, Message, Session, send_mail};
 
 fn main() -> Result<(), exosend::Error> {
     let account = Account::from_env()?;
+    #[cfg(feature = "graph")]
+    let account = account
+        .transport(exosend::Transport::Graph)
+        .graph_endpoint(std::env::var("GRAPH").unwrap_or_default());
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["attach", file] => {

@@ -1,5 +1,5 @@
 //! `standin CA_FILE`: the stand-in of the tests as a process. Writes its root certificate and prints its addresses and
-//! its account, one word after the other, then serves until it is ended.
+//! its account, one word after the other, and the port of Graph in a line of its own; then serves until it is ended.
 
 #[path = "../../../../exchange/mod.rs"]
 mod exchange;
@@ -14,16 +14,17 @@ fn main() {
         .extension("SIZE 400000000")
         .start();
     std::fs::write(ca_file, exchange.ca_pem()).expect("the root certificate's file");
-    let authority = exchange.authority();
-    let token_port = authority.rsplit(':').next().expect("a port");
+    let port = |url: String| url.rsplit(':').next().expect("a port").to_owned();
     println!(
-        "{} {token_port} {} {} {} {}",
+        "{} {} {} {} {} {}",
         exchange.port(),
+        port(exchange.authority()),
         exchange.mailbox(),
         exchange.tenant(),
         exchange.client_id(),
         exchange.client_secret(),
     );
+    println!("{}", port(exchange.graph_endpoint()));
     loop {
         std::thread::park();
     }
