@@ -35,6 +35,8 @@ use crate::tls::Stream;
 use crate::token::Token;
 use crate::token::answer::Withheld;
 use crate::token::http::Answer;
+#[cfg(feature = "login")]
+use crate::token::login::device::DeviceCode;
 
 /// What ends a turn of the server's: it speaks on when the client has.
 const TURN: u8 = 0x1e;
@@ -213,6 +215,17 @@ pub fn token_answer(input: &[u8]) {
     let Ok(answer) = Answer::read(response.unwrap()) else {
         return;
     };
+    #[cfg(feature = "login")]
+    match DeviceCode::read(&answer) {
+        Ok(code) => {
+            assert_printable(&code.user_code);
+            assert!(!code.user_code.contains(char::is_whitespace));
+            assert!(code.address.starts_with("https://"), "{}", code.address);
+            assert_printable(&code.address);
+            assert!(code.expires_in.as_secs() <= 24 * 60 * 60);
+        }
+        Err(error) => check_error(&error),
+    }
     match answer.token(SystemTime::now(), &withheld) {
         Ok(token) => {
             assert_eq!(STATUS[first % 8], 200);
@@ -526,7 +539,8 @@ mod tests {
     fn json() -> impl Strategy<Value = Vec<u8>> {
         let word = prop_oneof![
             4 => prop::sample::select(vec![
-                "{", "}", "\"access_token\":", "\"ey.x.y\"", "\"expires_in\":", "3599", "-1", "1e300", "\"3599\"",
+                "{", "}", "\"access_token\":", "\"ey.x.y\"", "\"device_code\":", "\"user_code\":", "\"verification_uri\":", "\"https://x/y\"",
+                "\"interval\":", "\"expires_in\":", "3599", "-1", "1e300", "\"3599\"",
                 "\"error\":", "\"error_description\":", "\"invalid_client\"", ",", "[", "]", "null", "\"a\\r\\nb\"",
                 "\"marked-secret/+=\"", "\"marked-secret%2F%2B%3D\"", "<title>", "</title>", "marked-secret/+=",
                 "\\u0000", "\"",

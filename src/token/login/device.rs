@@ -45,7 +45,7 @@ impl DeviceCode {
         Self::read(&answer).map_err(|error| error.about(app.tenant))
     }
 
-    fn read(answer: &Answer) -> Result<Self, Error> {
+    pub(crate) fn read(answer: &Answer) -> Result<Self, Error> {
         // Nothing that was sent is secret.
         let withheld = Withheld {
             name: "",
