@@ -241,7 +241,7 @@ pub(crate) fn queued(input: &[u8]) {
         Err(Unreadable::Disk(error)) => panic!("{error}"),
         Ok(mut stored) => {
             let mut addresses = stored.wishes.to.iter().chain(&stored.wishes.sender);
-            assert!(addresses.all(|a| !a.contains(['\r', '\n'])));
+            assert!(addresses.all(|a| !a.contains(char::is_control)));
             let mut text = std::mem::take(&mut stored.start);
             if let Some((rest, _)) = &mut stored.rest {
                 rest.read_to_end(&mut text).unwrap();

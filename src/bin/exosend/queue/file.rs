@@ -394,6 +394,10 @@ impl Head {
         let mut created = Moment::default();
         for line in lines.lines() {
             let (key, value) = line.split_once(' ')?;
+            // None is ever written.
+            if value.contains(char::is_control) {
+                return None;
+            }
             match key {
                 "time" => created = Moment::parse(value)?,
                 "to" => wishes.to.push(value.to_owned()),
