@@ -89,6 +89,7 @@ fn other_process(test: &str, exchange: &Exchange, messages: usize) -> String {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env("EXOSEND_SOAK", messages.to_string())
+        .envs(graph_endpoint(exchange))
         .envs(exchange.place())
         .envs(exchange.application())
         .env("EXOSEND_CA_FILE", &ca)
@@ -99,6 +100,12 @@ fn other_process(test: &str, exchange: &Exchange, messages: usize) -> String {
     std::fs::remove_file(&ca).unwrap();
     assert!(child.status.success(), "{told:.2000}\n{errors:.2000}");
     told
+}
+
+/// Without the feature no key of that name is known.
+fn graph_endpoint(exchange: &Exchange) -> Option<(&'static str, String)> {
+    let endpoint = || ("EXOSEND_GRAPH_ENDPOINT", exchange.graph_endpoint());
+    cfg!(feature = "graph").then(endpoint)
 }
 
 /// A large attachment costs the memory of a small one: what it is, as a peak, stays within a block or two.
@@ -129,6 +136,38 @@ fn large_and_small() {
     std::fs::remove_file(path).unwrap();
     println!("{peaks:?} KiB");
     assert!(peaks[1] < peaks[0] + 1024, "{peaks:?}");
+}
+
+/// By Microsoft Graph as well, up to the largest that it takes.
+#[test]
+#[cfg(feature = "graph")]
+fn nor_does_it_by_graph() {
+    let exchange = Exchange::start();
+    println!(
+        "{}",
+        other_process("large_and_small_by_graph", &exchange, 2)
+    );
+    let delivered = exchange.delivered();
+    assert!(delivered[0].length < 10_000 && delivered[1].length > 2_900_000);
+}
+
+#[test]
+#[cfg(feature = "graph")]
+#[ignore = "the client of the test above"]
+fn large_and_small_by_graph() {
+    let account = Account::from_env().unwrap();
+    let account = account.transport(exosend::Transport::Graph);
+    let account = account.scope("https://graph.microsoft.com/.default");
+    let path = std::env::temp_dir().join(format!("exosend-graph-{}", std::process::id()));
+    let file = std::fs::File::create(&path).unwrap();
+    let peaks = [1 << 10, 2_150_000].map(|length| {
+        file.set_len(length).unwrap();
+        send_mail(&account, &message(0).attach(Attachment::file(&path))).unwrap();
+        status("VmHWM:")
+    });
+    std::fs::remove_file(path).unwrap();
+    println!("{peaks:?} KiB");
+    assert!(peaks[1] < peaks[0] + 512, "{peaks:?}");
 }
 
 /// Of the occurrences of each step, one in twelve goes wrong.
