@@ -448,6 +448,9 @@ mod tests {
             "https://u@x",
             "https://x?y",
             "https://x#y",
+            "https://x:y",
+            "https://[::1",
+            &"x".repeat(100_000),
             "x\r\ny",
             "",
         ] {

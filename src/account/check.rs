@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
 use crate::tls::{self, without_zone};
-use crate::token::Token;
 use crate::token::credential::wrong;
+use crate::token::{Token, http};
 
 impl Account {
     /// Certificates, PEM, one or more, that are trusted *instead of* the built-in roots, for SMTP and token alike.
@@ -46,7 +46,7 @@ impl Account {
         }
         #[cfg(feature = "graph")]
         if let Some(url) = &self.graph_endpoint {
-            cloud::url(url).map_err(|what| wrong("graph_endpoint", what))?;
+            where_to(url).map_err(|what| wrong("graph_endpoint", what))?;
         }
         self.check_application()
     }
@@ -83,7 +83,7 @@ impl Account {
             ));
         }
         if let Some(url) = &self.authority {
-            cloud::url(url).map_err(|what| wrong("authority", what))?;
+            where_to(url).map_err(|what| wrong("authority", what))?;
         }
         tls::can_judge()?;
         match self.roots.as_deref() {
@@ -140,6 +140,14 @@ pub(crate) fn host(host: &str) -> Result<(), &'static str> {
         Ok(_) => Ok(()),
         Err(_) => Err("neither a host name nor an address"),
     }
+}
+
+/// A URL that a request can go to: what is wrong with it is not to be found when the server is connected already.
+fn where_to(url: &str) -> Result<(), &'static str> {
+    cloud::url(url)?;
+    let place = http::place(&cloud::with_scheme(url), 443);
+    let (name, _) = place.ok_or("not a URL with host and path only")?;
+    host(&name)
 }
 
 /// A domain or an address literal (RFC 5321 4.1.1.1).

@@ -310,9 +310,14 @@ pub(super) fn local(name: &str, endpoint: &str) -> Client {
 }
 
 /// Host and port of a URL.
-fn place(url: &str, usual: u16) -> Option<(String, u16)> {
+pub(crate) fn place(url: &str, usual: u16) -> Option<(String, u16)> {
     let url: Uri = url.parse().ok()?;
-    Some((url.host()?.to_owned(), url.port_u16().unwrap_or(usual)))
+    let host = url.host()?;
+    let port = match url.authority()?.as_str().strip_prefix(host)? {
+        "" => usual,
+        port => port.strip_prefix(':')?.parse().ok()?,
+    };
+    Some((host.trim_matches(['[', ']']).to_owned(), port))
 }
 
 /// `application/x-www-form-urlencoded`, wiped when dropped.
