@@ -24,6 +24,7 @@ pub(crate) mod spool;
 mod state;
 mod steer;
 pub(crate) mod submit;
+mod told;
 pub(crate) mod trouble;
 pub(crate) mod turn;
 pub(crate) mod way;

@@ -2,54 +2,20 @@
 //! say, and never about itself: it is not part of the queue, and what cannot be told today is told tomorrow.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 
 use exosend::Message;
 use rustix::fs::{FlockOperation, flock};
 
 use super::clock::Moment;
 use super::line::{Line, hold};
-use super::log;
 use super::spool::{self, FAILED, STATE, Spool};
+use super::told::{TIME, is_due, told};
 use super::trouble::{self, Trouble};
 use crate::exit::Failure;
 use crate::local::Here;
 use crate::recipients::Recipients;
-
-/// Nobody reads more in a day, and one user's nonsense is not to fill the disk.
-const LONGEST: usize = 64 * 1024;
-/// Of what is said of one message.
-const LONGEST_LINE: usize = 1000;
-
-/// What is to be told.
-fn told(spool: &Spool) -> PathBuf {
-    spool.path(STATE).join("digest")
-}
-
-/// Whose text says when something was.
-const TIME: &str = "digested";
-
-/// Keeps a line for the next one. The log has it, too.
-pub(super) fn add(spool: &Spool, line: &str) {
-    let line = line.replace(char::is_control, " ");
-    let line: String = line.chars().take(LONGEST_LINE).chain(['\n']).collect();
-    let length = std::fs::metadata(told(spool)).map_or(0, |digest| digest.len());
-    if usize::try_from(length).unwrap_or(LONGEST) + line.len() <= LONGEST {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(told(spool));
-        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
-    }
-}
-
-/// Whether there is something to tell, and the last telling is a day ago.
-pub(super) fn is_due(spool: &Spool) -> bool {
-    let some = std::fs::metadata(told(spool)).is_ok_and(|digest| digest.len() > 0);
-    some && log::is_due(spool, TIME)
-}
 
 /// What this run tells, and no other that ends at the same time.
 struct Digest {

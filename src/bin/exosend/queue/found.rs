@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::clock::{Moment, Wait};
-use super::digest;
 use super::drop::{Entry, is_known};
 use super::file::Head;
 use super::governor::Slot;
 use super::log::Log;
 use super::spool::{DROP, FAILED, MOST_DOUBTS, Name, QUEUE, STATE, Spool};
 use super::state::{State, States};
+use super::told;
 use crate::config::settings::MOST_CONNECTIONS;
 
 /// Before a message whose fate is not known is sent again.
@@ -37,7 +37,7 @@ pub(super) fn is_idle(spool: &Spool) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    Ok(!digest::is_due(spool))
+    Ok(!told::is_due(spool))
 }
 
 /// What is in the queue, and when each is due.

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::clock::Moment;
-use super::digest;
 use super::file::Head;
 use super::spool::{STATE, Spool};
+use super::told;
 use super::trouble::Trouble;
 use crate::date::rfc3339;
 use crate::exit::Failure;
@@ -20,7 +20,6 @@ use crate::report::{self, Facts, Outcome};
 
 /// Foreign things that one run tells of.
 const TOLD: usize = 10;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -110,7 +109,7 @@ impl Log {
         self.event(event, id, facts, None, Some(why));
         let uid = facts.uid.unwrap_or_default();
         let line = format!("{id} uid {uid} to {}: {}", shown(&facts.to), why.what());
-        digest::add(&self.spool, &line);
+        told::add(&self.spool, &line);
     }
 
     /// Why all wait, and how long. Without a trouble of the mailbox it is the disk's.
@@ -136,20 +135,12 @@ impl Log {
 
     /// `true` once in 24 hours.
     pub(crate) fn once_a_day(&self, what: &str) -> bool {
-        let due = is_due(&self.spool, what);
+        let due = told::is_a_day_ago(&self.spool, what);
         if due {
             let _ = std::fs::write(self.spool.path(STATE).join(what), Moment::now().to_string());
         }
         due
     }
-}
-
-/// Whether what is told once a day has not been for as long. Its time is in `state`.
-pub(super) fn is_due(spool: &Spool, what: &str) -> bool {
-    let last = std::fs::read_to_string(spool.path(STATE).join(what)).ok();
-    let last = last.and_then(|last| Moment::parse(&last));
-    let passed = last.and_then(|last| Moment::now().since(&last));
-    passed.is_none_or(|passed| passed >= DAY)
 }
 
 /// Recipients, for people: not all of thousands.
