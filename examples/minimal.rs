@@ -1,4 +1,4 @@
-//! The smallest program that sends mail. Its size is measured: see README.md.
+//! The smallest program that sends mail. Its size is measured by `.ci/size`.
 
 use exosend::{Account, Message, send_mail};
 

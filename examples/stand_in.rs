@@ -3,7 +3,9 @@
 //! then it prints what was delivered, and fails if a client broke a rule.
 //!
 //! ```sh
-//! sleep 600 | cargo run --example stand_in > account.env &
+//! cargo build --example stand_in
+//! sleep 600 | target/debug/examples/stand_in > account.env &
+//! until grep -qs EXOSEND_CA_FILE account.env; do sleep 0.1; done
 //! env $(cat account.env) your-program
 //! ```
 

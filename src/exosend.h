@@ -47,9 +47,10 @@ extern "C" {
 
 /* Sends one message, and returns when the server has taken it or the call has failed.
  *
- * settings  Lines of "key = value", in UTF-8: those of exosend.conf(5), its keys of the account. Needed are mailbox, tenant,
- *           client_id and a credential. Keys of the command, log or queue, are errors. NULL:
- *           the variables EXOSEND_MAILBOX and so on. A call ends within timeout = SECONDS, 3600 unless set.
+ * settings  Lines of "key = value", in UTF-8: the keys of the account in exosend.conf(5), but transport, graph_endpoint and
+ *           login_file. Needed are mailbox, tenant, client_id and a credential. Values are plain: true and not yes, 60 and
+ *           not 60s, no $CREDENTIALS_DIRECTORY; token_cache is none unless set. Keys of the command, log or queue, are
+ *           errors. NULL: the variables EXOSEND_MAILBOX and so on. A call ends within timeout = SECONDS, 3600 unless set.
  * to        The recipients' addresses, ended by NULL. NULL: those in To, Cc and Bcc of the message, as sendmail -t.
  * message   Header, empty line and text (RFC 5322), length bytes; lines end in LF or CRLF. Bcc is always taken out. From,
  *           Date and Message-ID are added where they are missing, and so is the character set of a text that names none;

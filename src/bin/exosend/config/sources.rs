@@ -9,7 +9,7 @@ use std::sync::Once;
 use zeroize::Zeroizing;
 
 use crate::common::Common;
-use crate::config::settings;
+use crate::config::settings::{self, SPOOL};
 use crate::exit::{self, Failure};
 use crate::file;
 use crate::files::{self, Unread};
@@ -74,6 +74,10 @@ pub(super) fn own_keys(common: &Common, counts: impl Fn(&str) -> bool) -> bool {
 fn left_out(why: Unread) -> Failure {
     let failure = Failure::config(why.what);
     match why.denied {
+        // Who can read the secret is not to become more.
+        true if Path::new(SPOOL).exists() => {
+            failure.with_hint("root and the queue's owner can: `exosend send --queue`, or sudo")
+        }
         true => failure.with_hint(format!(
             "who sends mail has to be able to read it: chown root:exosend, chmod 0640, adduser {} exosend, \
              and restart what sends",
