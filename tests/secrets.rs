@@ -284,6 +284,9 @@ fn what_is_dropped_is_wiped() {
     let exchange = Exchange::start();
     let ca = std::env::temp_dir().join(format!("exosend-wiped-{}.pem", std::process::id()));
     std::fs::write(&ca, exchange.ca_pem()).unwrap();
+    // Made here: what makes it wipes nothing.
+    let pem = ca.with_extension("client");
+    std::fs::write(&pem, ClientCertificate::good().pem()).unwrap();
     // The environment is memory too.
     let hidden: Vec<_> = hide(exchange.client_secret())
         .iter()
@@ -298,9 +301,11 @@ fn what_is_dropped_is_wiped() {
         .env("EXOSEND_SERVER", format!("localhost:{}", exchange.port()))
         .env("EXOSEND_AUTHORITY", exchange.authority())
         .env("EXOSEND_CA_FILE", &ca)
+        .env("CLIENT_CERTIFICATE", &pem)
         .output()
         .unwrap();
     std::fs::remove_file(ca).unwrap();
+    std::fs::remove_file(pem).unwrap();
     let said = String::from_utf8_lossy(&child.stdout);
     assert!(
         child.status.success(),
@@ -346,7 +351,8 @@ fn forgetful() {
     assert!(left < kept && left <= 2, "{left} of {kept}");
 
     // A certificate's key: its text, and what the text says. pki-types frees one buffer of base64 as it is.
-    let pem = Zeroizing::new(ClientCertificate::good().pem());
+    let path = std::env::var_os("CLIENT_CERTIFICATE").unwrap();
+    let pem = Zeroizing::new(std::fs::read_to_string(path).unwrap());
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
         .map(Zeroizing::new)
         .unwrap();

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
 use ring::signature::RSA_PSS_SHA256;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
@@ -243,7 +243,11 @@ fn days(time: Duration) -> u64 {
 
 const NO_CERTIFICATE: &str = "no certificate in it (PEM, BEGIN CERTIFICATE)";
 
-/// Those that can be read.
+/// Those that can be read. Of a file's other sections one is the key, which pki-types would decode and leave in memory.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem).filter_map(Result::ok)
+    let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).filter_map(Result::ok);
+    sections.filter_map(|(kind, der)| {
+        let der = Zeroizing::new(der);
+        (kind == SectionKind::Certificate).then(|| CertificateDer::from(der.to_vec()))
+    })
 }
