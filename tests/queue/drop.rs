@@ -1,11 +1,11 @@
 //! What hostile and unlucky people leave in `drop`, and deaths at every step of the way.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use super::office::{NOTE, Office, minutes};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Fault, Step};
 use crate::machine::start;
 
 #[test]
@@ -82,6 +82,48 @@ fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_arrived() {
     }
 }
 
+/// What nobody hears of would be swept away after a month.
+#[test]
+fn a_run_that_dies_while_it_gives_up_has_told_of_it_and_does_so_again() {
+    for (step, fault, attempts) in [
+        (
+            Step::Accept,
+            Fault::reply("554 5.6.0 Corrupt message content"),
+            1,
+        ),
+        (Step::Rcpt, Fault::reply("450 4.2.1 later"), 2),
+        (Step::Accept, Fault::disconnect(), 3),
+    ] {
+        let office = Office::new();
+        office.configure("queue_lifetime = 10m");
+        office.machine.exchange.on(step, fault);
+        office.submit(&["ann@example.com"], NOTE);
+        for _ in 1..attempts {
+            assert_eq!(office.run(), 0);
+            office.pass(minutes(15));
+        }
+        office.run_dying_at("after telling");
+        let told = || fs::read_to_string(office.path("state/digest")).unwrap();
+        assert_eq!((told().lines().count(), office.count("failed")), (1, 0));
+        for _ in 0..2 {
+            office.pass(minutes(15));
+            assert_eq!(office.run(), 0);
+        }
+        assert_eq!((office.waiting(), office.count("failed")), (0, 1));
+        assert_eq!((told().lines().count(), office.log("failed").len()), (2, 2));
+    }
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    fs::hard_link(office.only("drop"), office.machine.path("mine")).unwrap();
+    office.run_dying_at("after telling");
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
+    let uid = fs::metadata(office.only("failed")).unwrap().uid();
+    let told = office.log("failed");
+    assert_eq!(told.len(), 2);
+    assert!(told[0].contains(&format!(" uid={uid} ")), "{told:?}");
+}
+
 #[test]
 fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
     let office = Office::new();
@@ -147,10 +189,7 @@ fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
 fn no_message_takes_the_place_of_another() {
     let office = Office::new();
     let exchange = &office.machine.exchange;
-    exchange.on(
-        crate::exchange::Step::Rcpt,
-        crate::exchange::Fault::reply("451 4.2.1 later"),
-    );
+    exchange.on(Step::Rcpt, Fault::reply("451 4.2.1 later"));
     office.submit(&["ann@example.com"], NOTE);
     let name = office.only("drop");
     assert_eq!(office.run(), 0);
@@ -208,11 +247,8 @@ fn what_changes_while_it_is_sent_does_not_arrive() {
         .write(true)
         .open(files.pop().unwrap())
         .unwrap();
-    let slow = crate::exchange::Fault::delay(std::time::Duration::from_millis(300));
-    office
-        .machine
-        .exchange
-        .on(crate::exchange::Step::Data, slow);
+    let slow = Fault::delay(std::time::Duration::from_millis(300));
+    office.machine.exchange.on(Step::Data, slow);
     let mut run = start(office.command("exosend").args(["queue", "run"]));
     while !office
         .machine

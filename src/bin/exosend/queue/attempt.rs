@@ -51,6 +51,8 @@ pub(super) enum Fate {
     Sent(Outcome, Vec<String>),
     Later(Failure),
     Never(Failure),
+    /// By each of its recipients, all of whom have been told of.
+    Refused(Failure),
     Doubtful(Failure),
     /// The connection had ended while it was not used: not the message's fault, nor the mailbox's.
     Broken,
@@ -133,12 +135,15 @@ impl Attempt {
             .map_err(|failure| Fate::Mailbox(Trouble::Configuration, failure))?;
         self.facts.to.clone_from(&reached.now);
         if !reached.never.is_empty() {
-            self.state.left = [reached.now.as_slice(), &reached.later].concat();
             for (address, why) in &reached.never {
                 self.refused(line, address, why);
             }
-            // Once, whatever becomes of the others now.
-            let _ = self.state.save(&self.spool, &self.entry.name.id);
+            let left = [reached.now.as_slice(), &reached.later].concat();
+            if !left.is_empty() {
+                // Once, whatever becomes of the others now.
+                self.state.left = left;
+                let _ = self.state.save(&self.spool, &self.entry.name.id);
+            }
         }
         match (reached.now.is_empty(), reached.why) {
             (false, _) => {}
@@ -146,7 +151,7 @@ impl Attempt {
             (true, None) if reached.never.is_empty() => {
                 return Err(Fate::Sent(Outcome::ThrownAway, Vec::new()));
             }
-            (true, None) => return Err(Fate::Never(Failure::data("no recipient is left"))),
+            (true, None) => return Err(Fate::Refused(Failure::data("no recipient is left"))),
         }
         let wishes = &stored.wishes;
         self.facts.original_from = complete(&mut head, wishes, line.config, &here, &mut recipients);
@@ -229,11 +234,11 @@ impl Attempt {
         }
         if !error.refused().is_empty() {
             later.extend(self.sort(line, error.refused()));
-            self.state.left.clone_from(&later);
-            return match later.is_empty() {
-                true => Fate::Never(error.into()),
-                false => Fate::Later(error.into()),
-            };
+            if later.is_empty() {
+                return Fate::Refused(error.into());
+            }
+            self.state.left = later;
+            return Fate::Later(error.into());
         }
         match error.is_transient() || error.kind() == ErrorKind::Body && !is_changed(&error) {
             true => Fate::Later(error.into()),

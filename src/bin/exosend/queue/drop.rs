@@ -102,12 +102,12 @@ fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>>
         .as_ref()
         .is_ok_and(|opened| spool.trusts(opened).unwrap_or(false));
     let (Ok(metadata), true) = (opened, trusted) else {
-        let name = spool.put(&path, &name, FAILED)?;
-        let uid = path
-            .symlink_metadata()
-            .map_or(u32::MAX, |metadata| metadata.uid());
+        let uid = path.symlink_metadata()?.uid();
         let why = "not a file that exosend made for the service";
+        // Told first: a run that dies in between tells twice.
         log.failed(&name.id, uid, Vec::new(), why);
+        fault::point("after telling");
+        spool.put(&path, &name, FAILED)?;
         return Ok(None);
     };
     if let Some(head) = Head::of(&path) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::clock::{Moment, Wait};
 use super::drop::{Entry, is_known};
+use super::fault;
 use super::file::Head;
 use super::governor::Slot;
 use super::log::Log;
@@ -93,17 +94,20 @@ pub(super) fn doubt(
     path: &Path,
     name: &Name,
 ) -> io::Result<Option<Name>> {
+    let mut state = State::of(spool, &name.id);
     if name.doubts > MOST_DOUBTS {
         let uid = path.symlink_metadata()?.uid();
-        let to = Head::of(path)
-            .map(|head| head.wishes.to)
-            .unwrap_or_default();
-        let name = spool.put(path, name, FAILED)?;
+        let to = match state.left.is_empty() {
+            true => Head::of(path)
+                .map(|head| head.wishes.to)
+                .unwrap_or_default(),
+            false => state.left.clone(),
+        };
         let why = "may have been delivered: each attempt ended without an answer to its last dot";
         log.failed(&name.id, uid, to, why);
+        give_up(spool, path, name, state)?;
         return Ok(None);
     }
-    let mut state = State::of(spool, &name.id);
     state.wait = Some(Wait {
         since: Moment::now(),
         length: DOUBTFUL,
@@ -112,6 +116,21 @@ pub(super) fn doubt(
     // Without a state it is due at once, which is no worse than a duplicate can be.
     let _ = state.save(spool, &name.id);
     spool.put(path, name, QUEUE).map(Some)
+}
+
+/// Moves what has been told of: a run that dies in between tells twice, and nothing is given up untold. What stays of its
+/// state is what a release needs: who has not got it yet.
+pub(super) fn give_up(spool: &Spool, path: &Path, name: &Name, state: State) -> io::Result<()> {
+    fault::point("after telling");
+    let State { words, left, .. } = state;
+    let state = State {
+        words,
+        left,
+        ..State::default()
+    };
+    // What is there instead names the same recipients.
+    let _ = state.save(spool, &name.id);
+    spool.put(path, name, FAILED).map(drop)
 }
 
 /// Once a day: removes what was given up a month ago, and the state of what is gone.

@@ -21,7 +21,7 @@ use super::helper::Helper;
 use super::line::{Line, hold};
 use super::log::Log;
 use super::renewal;
-use super::spool::{FAILED, Name, QUEUE, Spool};
+use super::spool::{Name, QUEUE, Spool};
 use super::state::{self, State};
 use super::trouble::Trouble;
 use crate::config::Config;
@@ -261,9 +261,14 @@ impl Run<'_> {
                 self.later(attempt, why.what())?;
             }
             Fate::Never(why) => {
-                self.spool.put(&path, &attempt.entry.name, FAILED)?;
-                State::forget(self.spool, &id);
                 log.give_up("failed", &id, &attempt.facts, &why);
+                why.what().clone_into(&mut attempt.state.words);
+                found::give_up(self.spool, &path, &attempt.entry.name, attempt.state)?;
+            }
+            Fate::Refused(why) => {
+                attempt.log(log, "failed", None, Some(&why));
+                why.what().clone_into(&mut attempt.state.words);
+                found::give_up(self.spool, &path, &attempt.entry.name, attempt.state)?;
             }
             Fate::Doubtful(why) => {
                 self.line.session = None;
@@ -332,14 +337,14 @@ impl Run<'_> {
             saved?;
         }
         if age.is_some_and(|age| age >= self.line.config.settings.queue_lifetime) {
-            let name = self.spool.put(&path, &attempt.entry.name, FAILED)?;
+            let name = &attempt.entry.name;
             let to = match attempt.state.left.is_empty() {
                 true => attempt.facts.to,
-                false => attempt.state.left,
+                false => attempt.state.left.clone(),
             };
             let why = format!("its time is over; last: {why}");
             self.line.log.failed(&name.id, attempt.entry.uid, to, &why);
-            return Ok(());
+            return found::give_up(self.spool, &path, name, attempt.state);
         }
         let name = self.spool.put(&path, &attempt.entry.name, QUEUE)?;
         self.put_back(&attempt, name, length);
