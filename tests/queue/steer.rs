@@ -153,6 +153,55 @@ fn what_was_given_up_can_be_released() {
 }
 
 #[test]
+fn what_is_released_goes_to_those_who_have_not_got_it() {
+    let office = Office::new();
+    let to = ["ann@example.com", "bob@example.com"];
+    office.submit(&to, NOTE);
+    let rcpt = |nth, reply: &str| {
+        let fault = Fault::reply(reply);
+        office.machine.exchange.on_nth(Step::Rcpt, nth, fault);
+    };
+    rcpt(2, "450 4.2.1 later");
+    assert_eq!(office.run(), 0);
+    rcpt(3, "550 5.1.10 Recipient not found");
+    office.pass(minutes(1));
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
+    let message = &json(&office)["messages"][0];
+    assert_eq!(
+        (&message["to"][0], &message["attempts"]),
+        (&to[1].into(), &0.into())
+    );
+    office.pass(minutes(60 * 24 * 3));
+    office.submit(&["cid@example.com"], NOTE);
+    assert_eq!(office.run(), 0, "it sweeps");
+    let id = id(&office, "failed");
+    assert_eq!(office.exosend(&["queue", "release", &id], "").code, 0);
+    assert_eq!(office.run(), 0);
+    let arrived = office.arrived();
+    let to: Vec<_> = arrived.iter().flat_map(|mail| &mail.to).collect();
+    assert_eq!(
+        to,
+        ["ann@example.com", "cid@example.com", "bob@example.com"]
+    );
+    assert_eq!((office.count("failed"), office.waiting()), (0, 0));
+}
+
+#[test]
+fn what_no_run_has_taken_over_can_be_removed_and_not_moved() {
+    let office = Office::new();
+    office.submit(&["ann@example.com"], NOTE);
+    let id = id(&office, "drop");
+    for word in ["hold", "release"] {
+        let run = office.exosend(&["queue", word, &id], "");
+        assert_eq!(run.code, 75);
+        assert!(run.stderr.contains("not taken over yet"), "{run:?}");
+    }
+    assert_eq!(office.exosend(&["queue", "remove", &id], "").code, 0);
+    assert_eq!((office.run(), office.arrived().len()), (0, 0));
+}
+
+#[test]
 fn monitoring_asks_for_the_oldest() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);

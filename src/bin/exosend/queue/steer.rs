@@ -1,10 +1,11 @@
 //! `exosend queue show|hold|release|remove`: by root or the owner of the spool, on one message.
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::file;
-use super::spool::{FAILED, HELD, Name, QUEUE, Spool};
+use super::spool::{DROP, FAILED, HELD, Name, QUEUE, Spool};
 use super::state::State;
 use crate::exit::{self, Failure};
 use crate::out::say;
@@ -16,12 +17,14 @@ fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failur
         return Err(Failure::usage("an id, or what it begins with, is empty"));
     }
     let mut found = Vec::new();
-    for folder in [QUEUE, HELD, FAILED] {
+    for folder in [DROP, QUEUE, HELD, FAILED] {
         let path = spool.path(folder);
         for name in spool.names(&path).map_err(|error| unable(spool, &error))? {
             if name.id.starts_with(id) {
                 let path = path.join(name.to_string());
-                found.push((folder, name, path));
+                if folder != DROP || is_complete(&path) {
+                    found.push((folder, name, path));
+                }
             }
         }
     }
@@ -29,6 +32,23 @@ fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failur
         1 => found.pop().ok_or_else(|| none(id)),
         0 => Err(none(id)),
         n => Err(Failure::usage(format!("{id}: {n} messages begin so"))),
+    }
+}
+
+fn is_complete(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|found| found.is_file() && file::is_committed(found.mode()))
+}
+
+/// The same for what is to be moved: out of `drop` only a run does that, which looks at it.
+fn taken_over(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failure> {
+    let found = find(spool, id)?;
+    match found.0 == DROP {
+        true => {
+            let what = format!("{id}: not taken over yet");
+            Err(Failure::new(exit::TRY_AGAIN, what).with_hint("exosend queue run"))
+        }
+        false => Ok(found),
     }
 }
 
@@ -59,7 +79,7 @@ pub(super) fn show(spool: &Spool, id: &str) -> Result<(), Failure> {
 
 pub(super) fn hold(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     for id in ids {
-        let (folder, name, path) = find(spool, id)?;
+        let (folder, name, path) = taken_over(spool, id)?;
         if folder == QUEUE {
             spool
                 .put(&path, &name, HELD)
@@ -69,12 +89,11 @@ pub(super) fn hold(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was held or given up is tried again, as if it were new.
+/// What was held or given up is tried again; what was given up as if it were new, by those who have not got it.
 pub(super) fn release(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     for id in ids {
-        let (folder, mut name, path) = find(spool, id)?;
+        let (folder, mut name, path) = taken_over(spool, id)?;
         if folder == FAILED {
-            State::forget(spool, &name.id);
             name.doubts = 0;
         }
         if folder != QUEUE {
