@@ -201,6 +201,33 @@ fn a_digest_that_cannot_go_out_costs_no_login_a_minute_and_is_kept() {
 }
 
 #[test]
+fn a_dead_address_among_those_of_local_recipient_keeps_the_digest_from_nobody() {
+    let exchange = Exchange::builder()
+        .refuse("bob@example.com", "550 5.1.10 Recipient not found")
+        .refuse("cid@example.com", "550 5.1.10 Recipient not found")
+        .refuse("dead@contoso.com", "550 5.1.10 Recipient not found");
+    let office = Office::with(exchange.start());
+    office.configure("local_recipient = dead@contoso.com");
+    office.submit(&["bob@example.com", "cid@example.com"], NOTE);
+    for _ in 0..3 {
+        assert_eq!(office.run(), 0);
+        office.pass(minutes(60));
+    }
+    assert_eq!((office.log("digest").len(), office.arrived().len()), (1, 0));
+    office.configure("local_recipient = dead@contoso.com, ops@contoso.com");
+    office.pass(minutes(60 * 24));
+    assert_eq!(office.run(), 0);
+    let digest = office.machine.last();
+    assert_eq!(digest.to, ["ops@contoso.com"]);
+    for case in ["<bob@example.com>", "<cid@example.com>"] {
+        assert_eq!(digest.text().matches(case).count(), 1, "once");
+    }
+    assert_eq!(office.log("digest").len(), 2);
+    let told = std::fs::read_to_string(office.path("state/digest")).unwrap();
+    assert_eq!(told, "");
+}
+
+#[test]
 fn a_day_of_535_costs_one_login_per_step() {
     let office = Office::new();
     for _ in 0..20 {

@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::clock::Moment;
 use super::line::{Line, hold};
 use super::spool::{self, FAILED, STATE, Spool};
-use super::told::{TIME, is_due, told};
+use super::told::{self, TIME, is_due};
 use super::trouble::{self, Trouble};
 use crate::exit::Failure;
 use crate::local::Here;
@@ -35,7 +35,7 @@ impl Digest {
         if !is_due(spool) {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(told(spool))?;
+        let text = told::text(spool)?;
         let digest = Self { text, last };
         digest.mark(&Moment::now().to_string())?;
         Ok(Some(digest))
@@ -44,13 +44,6 @@ impl Digest {
     fn mark(&self, when: &str) -> io::Result<()> {
         self.last.set_len(0)?;
         self.last.write_all_at(when.as_bytes(), 0)
-    }
-
-    /// It has gone out; what was added meanwhile stays.
-    fn done(&self, spool: &Spool) {
-        let now = std::fs::read_to_string(told(spool)).unwrap_or_default();
-        let rest = now.strip_prefix(&self.text).unwrap_or_default();
-        let _ = std::fs::write(told(spool), rest);
     }
 }
 
@@ -71,7 +64,9 @@ pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failu
     }
     let digest = Digest::take(spool).ok()??;
     let message = to.iter().fold(Message::new(), Message::to);
+    // One dead address among them is no reason for nobody to hear of it.
     let message = message
+        .partial(true)
         .subject(format!("exosend on {}: mail that was not delivered", spool::host()))
         .header("Auto-Submitted", "auto-generated")
         .text(format!(
@@ -81,12 +76,18 @@ pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failu
             digest.text
         ));
     let sent = line.session().and_then(|session| session.send(&message));
-    let Err(error) = sent else {
-        digest.done(spool);
-        return None;
+    let note = |what: String| line.log.note(&format!("event=digest text={what:?}"));
+    let error = match sent {
+        Ok(receipt) => {
+            for refusal in receipt.refused() {
+                note(format!("recipient {refusal}"));
+            }
+            let _ = told::done(spool, &digest.text);
+            return None;
+        }
+        Err(error) => error,
     };
-    line.log
-        .note(&format!("event=digest text={:?}", error.to_string()));
+    note(error.to_string());
     match trouble::of(&error) {
         Some(trouble) => {
             let _ = digest.mark("");
@@ -96,10 +97,12 @@ pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failu
             Some((trouble, why))
         }
         None => {
-            match error.in_doubt() || error.is_permanent() {
-                true => digest.done(spool),
-                false => drop(digest.mark("")),
-            }
+            // What was refused for good is told tomorrow, when somebody may have mended it.
+            let _ = match (error.in_doubt(), error.is_permanent()) {
+                (true, _) => told::done(spool, &digest.text),
+                (_, true) => Ok(()),
+                _ => digest.mark(""),
+            };
             None
         }
     }
