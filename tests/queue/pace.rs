@@ -237,3 +237,31 @@ fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
     let sent = office.log("sent");
     assert!(sent[0].contains("to=bob@example.com"), "{sent:?}");
 }
+
+/// A run knows when each message is due from its beginning, and others work meanwhile.
+#[test]
+fn what_another_run_has_put_off_is_not_tried_at_once() {
+    let office = Office::with(
+        Exchange::builder()
+            .refuse("bob@example.com", "450 4.2.1 later")
+            .start(),
+    );
+    let exchange = &office.machine.exchange;
+    exchange.on_nth(Step::Accept, 1, Fault::delay(Duration::from_secs(2)));
+    office.submit(&["ann@example.com"], NOTE);
+    office.submit(&["bob@example.com"], NOTE);
+    let run = || start(office.command("exosend").args(["queue", "run"]));
+    let mut first = run();
+    while !exchange
+        .transcript()
+        .iter()
+        .any(|line| line.contains("DATA"))
+    {
+        std::thread::yield_now();
+    }
+    assert_eq!(run().wait().unwrap().code(), Some(0));
+    assert_eq!(office.log("deferred").len(), 1);
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert_eq!((office.arrived().len(), office.count("queue")), (1, 1));
+    assert_eq!(office.log("deferred").len(), 1);
+}

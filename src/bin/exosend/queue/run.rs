@@ -128,6 +128,7 @@ fn serve(
             helper,
         },
         waiting,
+        now: order.now,
         served: BTreeMap::new(),
         turn: 0,
         trouble: None,
@@ -143,6 +144,8 @@ struct Run<'a> {
     line: Line<'a>,
     /// Messages, and when they are due.
     waiting: Vec<(Entry, Instant)>,
+    /// Waits count as over.
+    now: bool,
     /// When each user had a turn last.
     served: BTreeMap<u32, u64>,
     turn: u64,
@@ -231,8 +234,17 @@ impl Run<'_> {
                 fault::point("after claim");
                 let mailbox = self.line.config.account.mailbox();
                 let mut attempt = Attempt::new(entry, work, self.spool, mailbox);
-                let fate = attempt.make(&mut self.line);
-                self.settle(attempt, fate)
+                let wait = attempt.state.left_to_wait(&Moment::now());
+                if self.now || wait.is_zero() {
+                    let fate = attempt.make(&mut self.line);
+                    self.settle(attempt, fate)
+                } else {
+                    // Another run has put it off since this one saw it.
+                    let name = &attempt.entry.name;
+                    let name = self.spool.put(&attempt.path(), name, QUEUE)?;
+                    self.put_back(&attempt, name, wait);
+                    Ok(true)
+                }
             }
             Err(error) => Err(error),
         };
