@@ -1,7 +1,8 @@
 //! One line in the log for each thing that happens to a message.
 //!
 //! `event=sent id=4f2a... exit=0 ... uid=33 from=robot@contoso.com to=ann@example.com ... text="250 2.0.0 OK"`: `event` is one
-//! of `queued`, `sent`, `deferred`, `refused`, `possible_duplicate`, `failed`, `removed`, `held`.
+//! of `queued`, `sent`, `deferred`, `refused`, `possible_duplicate`, `failed`, `removed`, and without a message of `held`,
+//! `foreign`, `digest`, `login`.
 
 use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;

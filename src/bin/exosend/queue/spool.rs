@@ -1,7 +1,7 @@
 //! The folders of the queue, and how a message moves between them.
 //!
 //! ```text
-//! exosend         0755  the service's; `run` tells when it was last here
+//! exosend         0755  the service's; `run` tells when it was last here, `login.seen` when it last looked at a login
 //!   drop/         3733  anybody puts a message in, nobody lists, reads or removes another's
 //!   queue/        0700  taken over: in nobody's reach but the service's
 //!   work/1 ...    0700  what connection 1 has in hand; whoever locks the folder has the connection
@@ -148,7 +148,9 @@ impl Spool {
 
     /// Whether a submitter has to fear that nobody comes.
     pub(crate) fn is_deserted(&self) -> bool {
-        let last = std::fs::metadata(self.path("run")).and_then(|run| run.modified());
+        // Before the first run the folder says when it was installed.
+        let run = std::fs::metadata(self.path("run")).or_else(|_| self.owner());
+        let last = run.and_then(|run| run.modified());
         let day = std::time::Duration::from_secs(24 * 60 * 60);
         !self.own && last.map_or(true, |last| last.elapsed().is_ok_and(|passed| passed > day))
     }
@@ -229,5 +231,27 @@ pub(crate) fn host() -> String {
     match name.trim_matches(['.', '-']) {
         "" => "localhost".into(),
         name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn a_spool_where_nobody_runs_is_deserted_after_a_day() {
+        let root = std::env::temp_dir().join(format!("exosend-new-{}", std::process::id()));
+        std::fs::create_dir(&root).unwrap();
+        let spool = Spool::new(&root, false);
+        assert!(!spool.is_deserted(), "just installed");
+        let long_ago = SystemTime::now() - Duration::from_secs(25 * 60 * 60);
+        let folder = File::open(&root).unwrap();
+        folder.set_modified(long_ago).unwrap();
+        assert!(spool.is_deserted());
+        spool.mark_run().unwrap();
+        folder.set_modified(long_ago).unwrap();
+        assert!(!spool.is_deserted());
+        std::fs::remove_dir_all(root).unwrap();
     }
 }
