@@ -114,6 +114,34 @@ fn what_is_set_is_replaced_by_force_only() {
 }
 
 #[test]
+fn what_a_killed_run_has_left_beside_the_file_is_removed() {
+    let machine = Machine::new();
+    std::fs::create_dir(machine.path("new")).unwrap();
+    let left = format!("{FILE}.0123456789abcdef");
+    let (others, backup) = (format!("{FILE}.0123"), format!("{FILE}.before-thursday"));
+    for file in [&left, &others, &backup] {
+        machine.write(file, "client_secret = old");
+    }
+    let run = with_answers(&machine, &["--no-doctor"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let there = [&left, &others, &backup].map(|file| machine.path(file).exists());
+    assert_eq!(there, [false, true, true]);
+}
+
+#[test]
+fn a_secret_that_is_too_long_is_refused_and_not_cut() {
+    let machine = Machine::new();
+    let long = "x".repeat(4097);
+    let file = machine.write("secret", &long).display().to_string();
+    for (named, stdin) in [(file.as_str(), ""), ("-", &long)] {
+        let run = finish(configure(&machine).args(["--secret-file", named]), stdin);
+        let error = format!("exosend: {named}: longer than 4096 bytes: no secret\n");
+        assert_eq!((run.code, run.stderr), (66, error));
+    }
+    assert!(!machine.path("new").exists());
+}
+
+#[test]
 fn what_cannot_work_is_not_written() {
     let machine = Machine::new();
     for (arguments, code, error) in [
@@ -247,13 +275,15 @@ fn questions_at_a_terminal_and_a_secret_that_it_does_not_show() {
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains(exchange.client_secret()), "{shown}");
     assert_eq!(machine.last().to, ["ann@example.com"]);
-    // Nothing is asked that is set.
-    let (code, shown) = at_a_terminal(&machine, &[("test message", "\n")]);
-    assert_eq!(
-        (code, machine.exchange.delivered().len()),
-        (0, 1),
-        "{shown}"
-    );
+    // Nothing is asked that is set. Enter, and Ctrl-D, are nobody.
+    for nobody in ["\n", "\x04"] {
+        let (code, shown) = at_a_terminal(&machine, &[("test message", nobody)]);
+        assert_eq!(
+            (code, machine.exchange.delivered().len()),
+            (0, 1),
+            "{shown}"
+        );
+    }
 }
 
 #[test]

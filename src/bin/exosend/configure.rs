@@ -3,8 +3,10 @@
 mod ask;
 mod edit;
 
-use std::fs::{DirBuilder, File, Permissions};
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, DirEntry, File, Permissions};
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -75,9 +77,13 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     }
     let to = match options.test {
         Some(to) => to,
-        None if terminal => {
-            ask("\nSend a test message to; Enter for nobody", None, true)?.to_string()
-        }
+        // All is written by now: Ctrl-D is Enter.
+        None if terminal => ask("\nSend a test message to; Enter for nobody", None, true)
+            .map(|to| to.to_string())
+            .or_else(|failure| match failure.code() {
+                exit::NO_INPUT => Ok(String::new()),
+                _ => Err(failure),
+            })?,
         None => return Ok(()),
     };
     match to.as_str() {
@@ -169,7 +175,9 @@ fn configure(
     if new.as_bytes() == old.as_slice() {
         return Ok("says so already".into());
     }
-    write(path, new.as_bytes()).map_err(|error| Failure::config(exit::file(path, error)))?;
+    let spool = edit.get("spool");
+    let spool = Path::new(spool.as_ref().map_or(SPOOL, |spool| spool.as_str()));
+    write(path, new.as_bytes(), spool).map_err(|error| Failure::config(exit::file(path, error)))?;
     Ok(format!("written: {}", edit.changed().join(", ")))
 }
 
@@ -249,40 +257,41 @@ fn question(edit: &mut Edit<'_>, force: bool) -> Result<(), Failure> {
 /// The longest that Entra makes has some 40 characters.
 const LONGEST_SECRET: u64 = 4096;
 
-fn secret(file: &Path) -> Result<Zeroizing<String>, Failure> {
+fn secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     // As much room as it needs: one that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(2 * LONGEST_SECRET as usize));
-    let read = match file == Path::new("-") {
-        true => io::stdin()
-            .lock()
-            .take(LONGEST_SECRET)
-            .read_to_string(&mut text),
-        false => files::open(file)
-            .and_then(|(file, _)| file.take(LONGEST_SECRET).read_to_string(&mut text)),
+    let file = match path == Path::new("-") {
+        // Not by way of std's stdin, whose buffer nobody wipes.
+        true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        false => files::open(path).map(|(file, _)| file),
     };
+    let read = file.and_then(|file| file.take(LONGEST_SECRET + 1).read_to_string(&mut text));
     match read {
+        Ok(_) if text.len() as u64 > LONGEST_SECRET => {
+            Err(format!("longer than {LONGEST_SECRET} bytes: no secret"))
+        }
         Ok(_) if text.trim().is_empty() => Err("no secret in it".to_owned()),
         Ok(_) => Ok(text.trim().to_owned().into()),
         Err(error) => Err(error.to_string()),
     }
-    .map_err(|what| Failure::new(exit::NO_INPUT, exit::file(file, what)))
+    .map_err(|what| Failure::new(exit::NO_INPUT, exit::file(path, what)))
 }
 
 /// Whole or not at all, and at no moment for others to read. Whoever owns the queue sends what waits in it, so his group
 /// reads the machine's file.
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+fn write(path: &Path, text: &[u8], spool: &Path) -> io::Result<()> {
     let path = match path.canonicalize() {
         Ok(path) => path,
         Err(_) => path.to_owned(),
     };
     let found = path.metadata().ok();
     let machines = judge::is_machines(&path) && process::uid() == 0;
-    let queues = Path::new(SPOOL).metadata().ok().filter(|_| machines);
+    let queues = spool.metadata().ok().filter(|_| machines);
     let old = found
         .as_ref()
         .map(|found| (found.gid(), found.mode() & 0o640));
     let (group, mode) = match (old, queues.map(|queue| queue.gid())) {
-        (Some((group, mode)), _) if group != 0 => (Some(group), mode),
+        (Some((group, mode)), queues) if group != 0 && queues != Some(group) => (Some(group), mode),
         (_, Some(group)) => (Some(group), 0o640),
         (old, None) => (None, old.map_or(0, |(_, mode)| mode)),
     };
@@ -292,6 +301,7 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
             .mode(0o700)
             .create(folder)?;
     }
+    remove_left_behind(&path);
     let mut new = path.clone().into_os_string();
     new.push(format!(".{}", crypto::random::<8>()));
     let new = PathBuf::from(new);
@@ -314,4 +324,26 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(&new);
     }
     written
+}
+
+/// Removes what a run that was killed has left beside the file, with the secret in it. Not one fixed name instead: of two
+/// runs at once, one would put the other's half in place; so, it fails.
+fn remove_left_behind(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
+    else {
+        return;
+    };
+    let is_left = |entry: &DirEntry| {
+        let found = entry.file_name();
+        let end = found.to_str().and_then(|found| found.strip_prefix(name));
+        let random = end.and_then(|end| end.strip_prefix('.'));
+        random.is_some_and(|end| end.len() == 16 && end.bytes().all(|b| b.is_ascii_hexdigit()))
+            && entry
+                .metadata()
+                .is_ok_and(|left| left.is_file() && left.uid() == process::uid())
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for left in entries.filter(is_left) {
+        let _ = std::fs::remove_file(left.path());
+    }
 }
