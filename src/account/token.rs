@@ -103,9 +103,14 @@ impl Token {
     }
 
     /// For the calls to come.
+    #[cfg(feature = "login")]
     pub(crate) fn keep(&self, account: &Account) {
+        self.keep_in(file(account), account);
+    }
+
+    fn keep_in(&self, file: Option<(&dyn Keep, String)>, account: &Account) {
         memory(account).token = Some(self.clone());
-        if let Some((file, name)) = file(account) {
+        if let Some((file, name)) = file {
             file.store(&name, self);
         }
     }
@@ -267,6 +272,8 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
         return Err(Error::input(Stage::Account, "client_secret", "missing"));
     };
     let application = account.application();
+    // While Entra is asked another user may log in: the token is kept under the login that it was asked for with.
+    let file = file(account);
     let mut attempt = 0;
     let token = loop {
         match credential.request(&application, attempt, total) {
@@ -281,6 +288,6 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
             result => break result.map_err(|failure| failure.error)?,
         }
     };
-    token.keep(account);
+    token.keep_in(file, account);
     Ok(token)
 }
