@@ -17,16 +17,16 @@ use zeroize::Zeroizing;
 use crate::account::Account;
 use crate::account::transport::{MAX_MESSAGE, fits};
 use crate::error::Error;
-use crate::graph::body::Body;
+use crate::graph::body::{Body, unread};
 use crate::graph::connection::Connection;
 use crate::message::head;
 use crate::message::letter::Letter;
 use crate::message::octets::Length;
 use crate::receipt::Receipt;
 use crate::stage::{ErrorKind, Stage};
-use crate::timeouts::Deadline;
 #[cfg(any(test, fuzzing))]
 use crate::timeouts::Timeouts;
+use crate::timeouts::{Deadline, copy};
 #[cfg(any(test, fuzzing))]
 use crate::tls::Stream;
 use crate::token::Token;
@@ -196,38 +196,37 @@ impl<'t> Text<'t> {
     pub(crate) fn read(
         to: &[String],
         size: Option<u64>,
-        mut message: impl Read + 't,
+        message: impl Read + 't,
+        total: Deadline,
     ) -> Result<Self, Error> {
+        let mut message = Timed(message, total);
+        let unread = |error| unread(error, total);
         let (mut start, is_whole, size) = match size {
             Some(size) => {
                 fits(size)?;
-                let (start, is_whole) = read_head(&mut message).map_err(Error::body)?;
+                let (start, is_whole) = read_head(&mut message).map_err(unread)?;
                 (start, is_whole, size)
             }
             None => {
                 let mut text = Vec::new();
                 let most = MAX_MESSAGE + 1;
                 let read = message.by_ref().take(most).read_to_end(&mut text);
-                read.map_err(Error::body)?;
+                read.map_err(unread)?;
                 let size = length(&text);
                 (text, true, size)
             }
         };
         let (mut head, body) = head::split(&start, is_whole).map_err(unnamed)?;
-        let was = length(start.get(..body).unwrap_or_default());
+        let mut was = Length::default();
+        was.feed(start.get(..body).unwrap_or_default());
+        // A byte order mark ends no line.
+        let more = (body < start.len()).then(Length::default);
+        let was = was.with(more.as_ref());
         head.name_only(to).map_err(unnamed)?;
         let start = start.split_off(body);
         let write = Box::new(move |out: &mut dyn Write| {
             out.write_all(&start)?;
-            let mut block = vec![0; 8 * 1024];
-            loop {
-                match message.read(&mut block) {
-                    Ok(0) => return Ok(()),
-                    Ok(n) => out.write_all(block.get(..n).unwrap_or_default())?,
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
-                }
-            }
+            copy(message, out)
         });
         let rest = size.saturating_sub(was);
         Self {
@@ -244,6 +243,16 @@ impl<'t> Text<'t> {
 
     fn checked(self) -> Result<Self, Error> {
         fits(self.length()).map(|()| self)
+    }
+}
+
+/// A reader that may be slow: the clock is looked at before each piece.
+struct Timed<R>(R, Deadline);
+
+impl<R: Read> Read for Timed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.1.remaining()?;
+        self.0.read(into)
     }
 }
 
@@ -271,4 +280,25 @@ fn length(text: &[u8]) -> u64 {
 
 fn unnamed(what: String) -> Error {
     Error::input(Stage::Message, "to", what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_line() {
+        let to = ["ann@example.com".to_owned()];
+        for (text, size, rest) in [
+            ("\u{feff}hello\r\n", 10, 7),
+            ("\u{feff}To: a@x.org\r\n\r\nhello\r\n", 25, 7),
+            ("To: a@x.org", 13, 0),
+        ] {
+            let total = Deadline::total(&Timeouts::default());
+            for size in [None, Some(size)] {
+                let text = Text::read(&to, size, text.as_bytes(), total).unwrap();
+                assert_eq!(text.rest, rest);
+            }
+        }
+    }
 }

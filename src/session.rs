@@ -1,7 +1,7 @@
 //! One login, and any number of messages after it.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::Read;
 
 use crate::account::Account;
 use crate::account::token::Pending;
@@ -17,7 +17,7 @@ use crate::smtp::login;
 use crate::stage::ErrorKind;
 #[cfg(feature = "graph")]
 use crate::stage::Stage;
-use crate::timeouts::Deadline;
+use crate::timeouts::{Deadline, copy};
 use crate::token::Token;
 
 /// A connection that is logged in, for more than one message.
@@ -202,7 +202,9 @@ impl Session {
         match &mut self.way {
             Way::Smtp(dialogue) => dialogue.send(&route, content, total, |out| copy(message, out)),
             #[cfg(feature = "graph")]
-            Way::Graph(graph) => graph.send(Text::read(&route.to, content.size, message)?, total),
+            Way::Graph(graph) => {
+                graph.send(Text::read(&route.to, content.size, message, total)?, total)
+            }
         }
     }
 
@@ -289,21 +291,5 @@ impl fmt::Debug for Session {
             .field("mailbox", &self.mailbox)
             .field("over", &self.is_over())
             .finish_non_exhaustive()
-    }
-}
-
-/// `io::copy` with a block of its own, small enough to look at the clock often.
-fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
-    let mut block = vec![0; 8 * 1024];
-    loop {
-        match from.read(&mut block) {
-            Ok(0) => return Ok(()),
-            Ok(n) => match block.get(..n) {
-                Some(piece) => to.write_all(piece)?,
-                None => return Err(io::Error::other("the reader says more than there is")),
-            },
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Every wait has a name, a unit and a bound.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 /// How long each step may take; `Timeouts::default()` is right for Exchange Online.
@@ -118,6 +118,31 @@ impl Deadline {
     pub(crate) fn passed(&self) -> io::Error {
         let text = format!("timed out after {:?} (timeout `{}`)", self.bound, self.name);
         io::Error::new(io::ErrorKind::TimedOut, text)
+    }
+}
+
+/// How long a server may take, after a write to it has failed, to say why. It has said so or is about to: two seconds, and
+/// none where the write has had its time.
+pub(crate) fn patience_after(failure: &io::Error) -> Duration {
+    match failure.kind() {
+        io::ErrorKind::TimedOut => Duration::ZERO,
+        _ => Duration::from_secs(2),
+    }
+}
+
+/// `io::copy` with a block of its own, small enough to look at the clock often.
+pub(crate) fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
+    let mut block = vec![0; 8 * 1024];
+    loop {
+        match from.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(n) => match block.get(..n) {
+                Some(piece) => to.write_all(piece)?,
+                None => return Err(io::Error::other("the reader says more than there is")),
+            },
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
     }
 }
 

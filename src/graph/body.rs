@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::graph::connection::Connection;
 use crate::stage::Stage;
-use crate::timeouts::{Deadline, Timeouts};
+use crate::timeouts::{Deadline, Timeouts, patience_after};
 use crate::token::http::Answer;
 
 /// In base64, 16 KiB: a TLS record.
@@ -27,8 +27,7 @@ pub(super) struct Body<'t> {
     left: u64,
     ends: LineEnds,
     block: Vec<u8>,
-    /// Bytes may have left: from now on a missing answer says nothing.
-    begun: bool,
+    /// Of the connection: from the first one on a missing answer says nothing.
     failure: Option<io::Error>,
 }
 
@@ -48,7 +47,6 @@ impl<'t> Body<'t> {
             left: length,
             ends: LineEnds::default(),
             block: Vec::with_capacity(2 * BLOCK),
-            begun: false,
             failure: None,
         }
     }
@@ -57,6 +55,7 @@ impl<'t> Body<'t> {
     /// next request.
     pub(super) fn finish(mut self, written: io::Result<()>) -> Result<(Answer, bool), Error> {
         let ended = written.and_then(|()| {
+            self.total.remaining()?;
             let before = self.block.len();
             self.ends.finish(&mut self.block);
             self.count(before)?;
@@ -67,18 +66,16 @@ impl<'t> Body<'t> {
                 ))),
             }
         });
-        let accept = self.total.step(self.timeouts.accept, "accept");
         if let Some(failure) = self.failure {
-            // A server that does not want the rest may have said why.
-            let last_words = self.connection.answer(accept);
+            // A server that does not want the rest may have said why. Half a request is out, and nothing can follow it.
+            let last_words = self.total.step(patience_after(&failure), "last words");
+            let last_words = self.connection.answer(last_words);
             let known = last_words.ok().filter(|(answer, _)| answer.status != 202);
-            let failure = Error::io(Stage::Graph, failure);
-            return known.ok_or_else(|| match self.begun {
-                true => failure.doubtful(),
-                false => failure,
-            });
+            let known = known.map(|(answer, _)| (answer, false));
+            return known.ok_or_else(|| Error::io(Stage::Graph, failure).doubtful());
         }
-        ended.map_err(Error::body)?;
+        ended.map_err(|error| unread(error, self.total))?;
+        let accept = self.total.step(self.timeouts.accept, "accept");
         self.connection.answer(accept).map_err(Error::doubtful)
     }
 
@@ -100,7 +97,6 @@ impl<'t> Body<'t> {
             let head = std::mem::take(&mut self.head);
             let encoded = STANDARD.encode(block);
             let out = Zeroizing::new([head.as_slice(), encoded.as_bytes()].concat());
-            self.begun = true;
             let deadline = self.total.step(self.timeouts.block, "block");
             if let Err(failure) = self.connection.write(&out, deadline) {
                 self.failure = Some(failure);
@@ -111,8 +107,18 @@ impl<'t> Body<'t> {
     }
 }
 
+/// A text that was not read to its end, or not in time. It is never a whole request, so there is no doubt.
+pub(super) fn unread(error: io::Error, total: Deadline) -> Error {
+    match total.remaining() {
+        Ok(_) => Error::body(error),
+        Err(late) => Error::io(Stage::Body, late),
+    }
+}
+
 impl Write for Body<'_> {
+    /// Looks at the clock: a slow reader may take long to fill a block.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.total.remaining()?;
         let piece = bytes.get(..BLOCK).unwrap_or(bytes);
         let before = self.block.len();
         self.ends.feed(piece, &mut self.block);
@@ -161,6 +167,72 @@ impl LineEnds {
     fn finish(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.amid_line) {
             out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use ureq::http::Request;
+
+    use super::*;
+    use crate::tls::Stream;
+
+    /// Takes one block of two, and has said no by then.
+    struct Early(bool, &'static [u8]);
+
+    impl Read for Early {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1.read(into)
+        }
+    }
+
+    impl Write for Early {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match std::mem::replace(&mut self.0, true) {
+                false => Ok(bytes.len()),
+                true => Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for Early {
+        fn set_deadline(&mut self, _: Deadline) {}
+
+        fn read_late(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.read(into)
+        }
+
+        fn close(&mut self) {}
+    }
+
+    /// Half a request is out, so nothing follows it, though the server would go on.
+    #[test]
+    fn a_no_amid_the_message() {
+        let timeouts = Timeouts::default();
+        let total = Deadline::total(&timeouts);
+        let length = 2 * BLOCK as u64;
+        let send = |said| {
+            let mut connection = Connection::over(Box::new(Early(false, said)));
+            let request = Request::post("https://localhost/").header("content-length", 32_768);
+            let head = connection.begin(request.body(()).unwrap(), 32_768).unwrap();
+            let mut body = Body::new(&mut connection, &timeouts, total, head, length);
+            let written = body.write_all("x\r\n".repeat(2 * BLOCK / 3).as_bytes());
+            body.finish(written)
+        };
+        let (answer, is_idle) = send(b"HTTP/1.1 429 Later\r\nContent-Length: 0\r\n\r\n").unwrap();
+        assert_eq!((answer.status, is_idle), (429, false));
+        for none in [
+            &b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"[..],
+            b"",
+        ] {
+            assert!(send(none).err().unwrap().in_doubt());
         }
     }
 }

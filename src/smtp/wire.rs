@@ -12,7 +12,7 @@ use crate::reply::{MAX_LINE, Malformed, Parser, Reply, WITHHELD};
 use crate::secret::Secret;
 use crate::stage::Stage;
 use crate::text::excerpt;
-use crate::timeouts::{Deadline, Timeouts};
+use crate::timeouts::{Deadline, Timeouts, patience_after};
 use crate::tls::Stream;
 
 /// The transcript goes to `log` under this target, level debug: `C:` what we said, `S:` what the server said. Login and
@@ -159,16 +159,11 @@ impl Wire {
         }
     }
 
-    /// The refusal that the server sent before a write failed, if there is one. It has come or is about to: two seconds,
-    /// and none where the write has had its time.
+    /// The refusal that the server sent before a write failed, if there is one.
     pub(crate) fn last_words(&mut self, stage: Stage, failure: &io::Error) -> Option<Error> {
-        let patience = match failure.kind() {
-            io::ErrorKind::TimedOut => Duration::ZERO,
-            _ => Duration::from_secs(2),
-        };
         self.io
             .get_mut()
-            .set_deadline(self.total.step(patience, "last words"));
+            .set_deadline(self.total.step(patience_after(failure), "last words"));
         let mut late = BufReader::new(Late(self.io.get_mut().as_mut()));
         let mut parser = Parser::default();
         loop {

@@ -1,8 +1,9 @@
 //! What an answer means: sent, later, never, or nobody knows.
 
-use std::time::Duration;
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
-use exosend::{Account, Error, ErrorKind, Session, Stage, Timeouts, send_mail};
+use exosend::{Account, Envelope, Error, ErrorKind, Session, Stage, Timeouts, Token, send_mail};
 
 use super::note;
 use crate::exchange::{Answer, Certificate, End, Exchange};
@@ -155,7 +156,7 @@ fn another_than_graph_answers() {
 fn a_token_that_is_repeated_is_in_no_error() {
     let exchange = Exchange::start();
     let account = exchange.graph_account();
-    let token = exosend::Token::get(&account).unwrap();
+    let token = Token::get(&account).unwrap();
     let echo = Answer::graph(
         403,
         "ErrorAccessDenied",
@@ -290,4 +291,49 @@ fn a_session_goes_on_after_a_refusal() {
         "{after}"
     );
     assert_eq!(exchange.graph_requests().len(), 4);
+}
+
+/// A pipe that gives a byte now and then, in its header or behind it: the total holds, and nothing was taken.
+#[test]
+fn a_text_that_does_not_come_to_its_end() {
+    struct Slow(Instant);
+    impl Read for Slow {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            assert!(
+                self.0.elapsed() < Duration::from_secs(30),
+                "it is read for ever"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+            into.iter_mut().take(1).for_each(|byte| *byte = b'x');
+            Ok(1)
+        }
+    }
+    let exchange = Exchange::start();
+    let account = exchange.graph_account();
+    Token::get(&account).unwrap();
+    let account = account.timeouts(Timeouts::default().total(Duration::from_millis(300)));
+    let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
+    let head = "From: robot@contoso.com\nTo: ann@example.com\n";
+    let long = format!("{head}\n{}", "x".repeat(40_000));
+    for (text, size) in [
+        (head, None),
+        (head, Some(100_000)),
+        (&long, None),
+        (&long, Some(100_000)),
+    ] {
+        let mut session = Session::open(&account).unwrap();
+        let envelope = match size {
+            Some(size) => envelope.clone().size(size),
+            None => envelope.clone(),
+        };
+        let text = text.as_bytes().chain(Slow(Instant::now()));
+        let error = session.send_raw(&envelope, text).unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        let said = error.to_string();
+        assert!(
+            said.contains("timed out after 300ms (timeout `total`)"),
+            "{said}"
+        );
+    }
+    assert_eq!(exchange.delivered().len(), 0);
 }
