@@ -181,7 +181,7 @@ type Writer<'t> = dyn FnOnce(&mut dyn Write) -> io::Result<()> + 't;
 impl<'t> Text<'t> {
     /// Of a message that is ours.
     pub(crate) fn of(letter: &'t Letter<'_>) -> Result<Self, Error> {
-        let (mut head, _) = head::split(letter.head.as_bytes(), true).map_err(unnamed)?;
+        let mut head = head::own(&letter.head);
         head.name_only(&letter.route.to).map_err(unnamed)?;
         let mut head = head.text();
         // The body has more fields.

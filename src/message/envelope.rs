@@ -21,7 +21,7 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// An envelope from this address.
+    /// An envelope from this address. Microsoft Graph has no sender beside the message's `From`, and does not look at it.
     pub fn new(from: impl Into<String>) -> Self {
         Self {
             from: from.into(),
@@ -39,6 +39,7 @@ impl Envelope {
 
     /// Whether to deliver to those who are accepted if others are refused, and to list these in the
     /// [receipt](crate::Receipt::refused). By default one refusal means that nothing is sent.
+    /// Microsoft Graph refuses no single recipient beforehand, and this has no meaning there.
     pub fn partial(mut self, allowed: bool) -> Self {
         self.partial = allowed;
         self

@@ -60,7 +60,9 @@ pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
             lines = before;
             break false;
         }
-        if name.is_bcc(line) && !fields.last().is_some_and(Field::is_bcc) {
+        let within = fields.last().filter(|_| goes_on);
+        let is_somebody = within.is_some_and(Field::is_of_addresses) && names_somebody(line);
+        if name.is_bcc(line) && !is_somebody && !fields.last().is_some_and(Field::is_bcc) {
             return Err(lines.in_doubt());
         }
     };
@@ -77,6 +79,18 @@ pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         }
     }
     Ok((Head { fields }, body))
+}
+
+/// The header of a message of our own: nothing of it is in doubt.
+pub(crate) fn own(text: &str) -> Head {
+    let mut fields: Vec<Field> = Vec::new();
+    for line in text.lines() {
+        match fields.last_mut().filter(|_| line.starts_with([' ', '\t'])) {
+            Some(last) => last.value.extend(["\r\n", line].concat().bytes()),
+            None => fields.extend(Field::of(line.as_bytes())),
+        }
+    }
+    Head { fields }
 }
 
 /// The lines of a text, without their ends.
@@ -187,6 +201,19 @@ fn names_bcc(line: &[u8]) -> bool {
     name.is_some_and(is_bcc) || line.contains(&b'@') && first.into_iter().any(is_bcc)
 }
 
+/// `BCC Research <info@bcc.example>`: amid a list, the name of somebody.
+fn names_somebody(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    let before = line.split(|&byte| byte == b'<').next().unwrap_or_default();
+    let mut words = before.split(u8::is_ascii_whitespace);
+    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic);
+    before.len() < line.len()
+        && words.next().is_some_and(is_word)
+        && words.next().is_some_and(is_word)
+        && !line.contains(&b':')
+        && !before.contains(&b'@')
+}
+
 /// The letters in lower case, no more of them than matter.
 fn letters(text: &[u8]) -> Vec<u8> {
     let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic());
@@ -237,6 +264,13 @@ impl Field {
         self.name.eq_ignore_ascii_case(name)
     }
 
+    /// But for Bcc.
+    fn is_of_addresses(&self) -> bool {
+        const ALL: &str = "from sender reply-to to cc resent-from resent-sender resent-reply-to resent-to resent-cc \
+             errors-to return-receipt-to disposition-notification-to mail-followup-to";
+        ALL.split_whitespace().any(|name| self.is(name))
+    }
+
     fn is_bcc(&self) -> bool {
         self.is("Bcc") || self.is("Resent-Bcc")
     }
@@ -268,8 +302,6 @@ impl Field {
 
     /// The value in ASCII, but for addresses, and for what has a structure that is not known here.
     fn encoded(&self) -> Cow<'_, [u8]> {
-        const OF_ADDRESSES: &str = "from sender reply-to to cc resent-from resent-sender resent-reply-to resent-to \
-             resent-cc errors-to return-receipt-to disposition-notification-to mail-followup-to";
         const OTHERS: &str = "received return-path date message-id in-reply-to references resent-date resent-message-id \
              mime-version content-transfer-encoding content-id dkim-signature authentication-results";
         const OF_PARAMETERS: &str = "content-type content-disposition";
@@ -279,7 +311,7 @@ impl Field {
             Cow::from(&self.value)
         } else if is_any(OF_PARAMETERS) {
             encoded_parameters(&self.text()).into_bytes().into()
-        } else if is_any(OF_ADDRESSES) {
+        } else if self.is_of_addresses() {
             list::encoded_list(&self.text(), column).into_bytes().into()
         } else {
             list::encoded_text(&self.text(), column).into_bytes().into()
@@ -460,8 +492,14 @@ impl Head {
         }
         let (found, _) = self.recipients();
         let is_named = |to: &String| found.iter().any(|mailbox| mailbox.spec == *to);
-        match recipients.iter().find(|to| !is_named(to)) {
-            Some(to) => Err(format!("`{to}`: no header field can name it")),
+        if let Some(to) = recipients.iter().find(|to| !is_named(to)) {
+            return Err(format!("`{to}`: no header field can name it"));
+        }
+        match found.iter().find(|one| !recipients.contains(&one.spec)) {
+            Some(other) => Err(format!(
+                "`{}`: the header would send it there, too",
+                other.spec
+            )),
             None => Ok(()),
         }
     }

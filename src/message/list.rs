@@ -46,12 +46,10 @@ impl Mailbox {
     /// The same name for an address, without the `@` that a reader could take for another address, and for which Graph
     /// refuses an author (facts.md, "Graph").
     pub(crate) fn without_at(&self, spec: &str) -> Self {
-        let name = match self.name.contains("=?") {
-            true => self.name.clone(),
-            false => self.name.replace('@', " at "),
-        };
-        let spec = spec.to_owned();
-        Self { name, spec }
+        Self {
+            name: self.name.replace('@', " at "),
+            spec: spec.to_owned(),
+        }
     }
 
     /// As it stands in a list, whatever stands behind it.

@@ -112,6 +112,7 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
         "To: a\n\n\nBcc: b@x\n",
         "hello\n\nBcc: b@x\n",
         "To: a@x,\n bcc@x\n\nx",
+        "To: Ann <a@x>,\r\n BCC Research <info@bcc.example>\n\nx",
         "To: a\nThe bcc was lost.\nMr. Bcc: a note\n",
     ] {
         let (mut head, _) = split(text.as_bytes(), true).unwrap();
