@@ -225,6 +225,11 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
 
 /// Seconds, as a number or, from older endpoints, in a string.
 pub(super) fn seconds(value: Option<&Value>) -> Duration {
+    told_seconds(value).unwrap_or_default()
+}
+
+/// The same, `None` where it is no such number.
+pub(super) fn told_seconds(value: Option<&Value>) -> Option<Duration> {
     let seconds = match value {
         Some(Value::Number(n)) => n
             .as_u64()
@@ -232,7 +237,7 @@ pub(super) fn seconds(value: Option<&Value>) -> Duration {
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
-    Duration::from_secs(seconds.unwrap_or(0))
+    seconds.map(Duration::from_secs)
 }
 
 #[cfg(test)]

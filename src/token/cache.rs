@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
@@ -72,23 +73,25 @@ impl CacheFile {
     }
 
     /// Puts what `change` makes of the file in its place, if it says that it has changed something.
-    fn change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) {
-        if let Err(why) = self.try_change(change) {
+    /// `false` while another process is at it.
+    fn change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> bool {
+        self.try_change(change).unwrap_or_else(|why| {
             self.leave_alone(&why);
-        }
+            true
+        })
     }
 
-    fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<()> {
+    fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<bool> {
         // Left alone, if there is a reason to, before anything is made beside it.
         self.read()?;
         let Some(mut draft) = Draft::beside(&self.path)? else {
             log::debug!("token_cache {}: another writes it", self.path.display());
-            return Ok(());
+            return Ok(false);
         };
         // Whoever has the draft has the file.
         let mut entries = self.read()?;
         if !change(&mut entries) {
-            return Ok(());
+            return Ok(true);
         }
         let mut text = Zeroizing::new(String::with_capacity(entries.iter().map(room).sum()));
         text.push_str(TITLE);
@@ -98,7 +101,7 @@ impl CacheFile {
             text.extend([&check_sum(&line), " ", &line, "\n"]);
         }
         draft.file.write_all(text.as_bytes())?;
-        draft.put_in_place(&self.path)
+        draft.put_in_place(&self.path).map(|()| true)
     }
 
     fn leave_alone(&self, why: &io::Error) {
@@ -138,11 +141,18 @@ impl Keep for CacheFile {
 
     fn forget(&self, name: &str, refused: &Token) {
         let account = account(name);
-        self.change(&mut |entries| {
+        let mut forget = |entries: &mut Vec<Entry>| {
             let before = entries.len();
             entries.retain(|e| e.account != account || e.token.secret != refused.secret);
             entries.len() < before
-        });
+        };
+        // A token that stays is offered again: worth a second, where one that is not stored costs a request.
+        for _ in 0..20 {
+            if self.change(&mut forget) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::Deadline;
 use crate::token::Application;
-use crate::token::answer::{Withheld, seconds, take};
+use crate::token::answer::{Withheld, take, told_seconds};
 use crate::token::http::Answer;
 use crate::token::login::file::is_word;
 use crate::token::login::{Grant, endpoint, scope};
@@ -27,6 +27,8 @@ pub(crate) struct DeviceCode {
 
 /// Between two questions, where nothing else is said (RFC 8628 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The shortest, from the third question on: a server that says 0 is asked twice at once, and no more.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// How much longer it gets by each `slow_down` (RFC 8628 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
 /// No longer than somebody would wait who has entered the code.
@@ -70,10 +72,7 @@ impl DeviceCode {
                 .error(what.into())
                 .with_condition(Condition::NotEntra));
         };
-        let time = |field: &str, default| {
-            json.get(field)
-                .map_or(default, |value| seconds(Some(value)))
-        };
+        let time = |field: &str, default| told_seconds(json.get(field)).unwrap_or(default);
         Ok(Self {
             device_code,
             user_code,
@@ -151,7 +150,12 @@ fn poll(
     ask: &mut dyn FnMut() -> Next,
 ) -> Result<Grant, Error> {
     let mut trouble = None;
+    let mut asked = 0;
     loop {
+        if asked == 2 {
+            interval = interval.max(SHORTEST);
+        }
+        asked += 1;
         let left = lifetime.saturating_sub(clock.passed());
         clock.sleep(interval.min(left));
         if clock.passed() >= lifetime {
@@ -223,7 +227,11 @@ mod tests {
 
     /// What becomes of these answers, and the pauses before each question.
     fn run(answers: &[(u16, &str)]) -> (Result<Grant, Error>, Vec<u64>) {
-        let code = read(CODE).unwrap();
+        run_by(CODE, answers)
+    }
+
+    fn run_by(code: &str, answers: &[(u16, &str)]) -> (Result<Grant, Error>, Vec<u64>) {
+        let code = read(code).unwrap();
         let mut watch = Watch {
             passed: Duration::ZERO,
             slept: Vec::new(),
@@ -251,6 +259,9 @@ mod tests {
         assert_eq!(slept, [5, 10, 10, 15, 15], "slower for good");
         let (_, slept) = run(&[(503, ""), (502, "<html>"), (200, GRANT)]);
         assert_eq!(slept, [5, 10, 20], "trouble");
+        let at_once = CODE.replace("\"interval\":5", "\"interval\":0");
+        let (_, slept) = run_by(&at_once, &[PENDING, PENDING, PENDING, (200, GRANT)]);
+        assert_eq!(slept, [0, 0, 1, 1]);
     }
 
     #[test]
@@ -318,6 +329,13 @@ mod tests {
             ("FRWQDE7YL", 5)
         );
         assert!(!format!("{code:?}").contains("hush"));
+        for odd in ["null", "\"soon\"", "-1", "[]"] {
+            let odd = CODE.replace(
+                "\"interval\":5,\"expires_in\":900",
+                &format!("\"interval\":{odd}"),
+            );
+            assert_eq!(read(&odd).unwrap().interval, INTERVAL, "{odd}");
+        }
         let without = read(&CODE.replace("\"interval\":5,\"expires_in\":900,", "")).unwrap();
         assert_eq!((without.interval, without.expires_in), (INTERVAL, LIFETIME));
         for wrong in [

@@ -36,7 +36,7 @@ pub(crate) struct Kept {
     pub(crate) client_id: String,
     /// By which the login was asked for, and is renewed.
     pub(crate) tenant: String,
-    /// What it was for at first.
+    /// What it was for at first: for people who read the file. Each use says anew what it is for.
     pub(crate) scope: String,
     pub(crate) since: SystemTime,
     pub(crate) renewed: SystemTime,
@@ -111,16 +111,7 @@ impl LoginFile {
 
     /// Keeps a new login, whatever was there.
     pub(crate) fn replace(&self, with: &Kept) -> io::Result<()> {
-        let begun = Instant::now();
-        while !self.write(with, &|_| true)? {
-            if begun.elapsed() > PATIENCE {
-                return Err(io::Error::other(
-                    "another process writes it, and does not end",
-                ));
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
+        patiently(&|| self.write(with, &|_| true))
     }
 
     /// Keeps a renewed one, unless another process has been faster: what the file says then is as good.
@@ -134,12 +125,19 @@ impl LoginFile {
         if self.whole()?.is_none() {
             return Ok(false);
         }
-        std::fs::remove_file(&self.0)?;
-        // Who was killed amid a renewal has left another one.
-        let mut draft = self.0.clone().into_os_string();
-        draft.push(".tmp");
-        let _ = std::fs::remove_file(draft);
-        File::open(folder_of(&self.0))?.sync_all()?;
+        patiently(&|| {
+            // Else a renewal that has begun would put it there again.
+            let old = self.whole()?.map(|(_, found)| found);
+            let place = Place::of(&self.0, old.as_ref())?;
+            let Some(_draft) = Draft::beside(&place.path)? else {
+                return Ok(false);
+            };
+            match std::fs::remove_file(&place.path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => place.folder.sync_all()?,
+            }
+            Ok(true)
+        })?;
         Ok(true)
     }
 
@@ -166,6 +164,20 @@ impl LoginFile {
         place.folder.sync_all()?;
         Ok(draft.is_in_place())
     }
+}
+
+/// Tries until it is done, which it is not while another process has the draft.
+fn patiently(done: &dyn Fn() -> io::Result<bool>) -> io::Result<()> {
+    let begun = Instant::now();
+    while !done()? {
+        if begun.elapsed() > PATIENCE {
+            return Err(io::Error::other(
+                "another process writes it, and does not end",
+            ));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// Where a file goes, and to whom.
