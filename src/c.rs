@@ -172,7 +172,7 @@ impl<'c> Given<'c> {
         let text = head.as_slice().chain(body);
         let sent = session.send_raw_by(&envelope, text, total);
         session.quit_by(total);
-        sent.map_err(|error| error.of_message(id))
+        sent.map_err(|error| error.of_message(&id))
     }
 }
 
@@ -305,7 +305,7 @@ mod tests {
     fn code_and_report_of_an_error() {
         let lost = || Error::io(Stage::Accept, std::io::ErrorKind::UnexpectedEof.into());
         assert_eq!(code(&lost()), 3 | TRANSIENT);
-        let doubt = lost().doubtful().of_message("<1@contoso.com>".into());
+        let doubt = lost().doubtful().of_message("<1@contoso.com>");
         assert_eq!(code(&doubt), 3 | IN_DOUBT);
         let text = told(&doubt);
         assert!(text.contains("(hint: ") && text.ends_with(", Message-ID <1@contoso.com>"));

@@ -159,7 +159,7 @@ impl Session {
                 message_id: Some(letter.message_id),
                 ..receipt
             }),
-            Err(error) => Err(error.of_message(letter.message_id)),
+            Err(error) => Err(error.of_message(&letter.message_id)),
         }
     }
 

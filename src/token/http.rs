@@ -1,4 +1,5 @@
-//! HTTP as a token request needs it: one question, one answer, within the time that is left.
+//! HTTP as a token request needs it: one question, one answer, within the time that is left. And the way to whom it is
+//! asked, which is that of a request to Graph, too.
 
 use std::fmt;
 use std::io::Read;
@@ -110,8 +111,7 @@ impl Client {
             if proxy.protocol() == ProxyProtocol::Https {
                 stream = tls::handshake(stream, host, tls::config(None)?).map_err(unreached)?;
             }
-            let to = format!("{}:{}", self.host, self.port);
-            proxy::tunnel(&mut *stream, proxy, &to)?;
+            proxy::tunnel(&mut *stream, proxy, &authority(&self.host, self.port))?;
         }
         match &self.tls {
             Some(config) => {
@@ -281,7 +281,7 @@ pub(crate) fn secure(
 ) -> Result<Client, Error> {
     let (host, port) = place(endpoint, 443)
         .ok_or_else(|| Error::input(Stage::Account, "authority", "not a URL"))?;
-    let mut way = format!("{host}:{port}");
+    let mut way = authority(&host, port);
     let proxy = proxy::to(&host, &|name| std::env::var(name).ok())?;
     let proxy = proxy.map(|(proxy, shown)| {
         way.extend([" via ", &shown]);
@@ -318,6 +318,14 @@ pub(crate) fn place(url: &str, usual: u16) -> Option<(String, u16)> {
         port => port.strip_prefix(':')?.parse().ok()?,
     };
     Some((host.trim_matches(['[', ']']).to_owned(), port))
+}
+
+/// Both in one, an IPv6 address in brackets (RFC 3986 3.2.2).
+fn authority(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
 }
 
 /// `application/x-www-form-urlencoded`, wiped when dropped.
@@ -362,4 +370,20 @@ fn unanswered(error: ureq::Error) -> Error {
         error => printable(&error.to_string()),
     };
     Error::new(ErrorKind::Token, Stage::Token, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_brackets() {
+        for url in ["https://[2001:db8::1]/x", "https://login.example.com/x"] {
+            let (host, port) = place(url, 443).unwrap();
+            assert_eq!(
+                format!("https://{}/x", authority(&host, port)),
+                url.replace("/x", ":443/x")
+            );
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Whether a token request goes by a proxy: what the environment says, read as curl and Go read it.
+//! Whether a request for a token or to Graph goes by a proxy: what the environment says, read as curl and Go read it.
 
 use std::io;
 use std::net::IpAddr;
