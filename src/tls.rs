@@ -185,7 +185,7 @@ pub(crate) fn config(
         .map_err(|e| Error::tls(Stage::StartTls, e))?
         .with_root_certificates(roots(given))
         .with_no_client_auth();
-    // Each connection has a configuration of its own: there is nothing to resume.
+    // A configuration serves one connection; Graph's another, after a loss: what could be resumed is not worth its code.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }

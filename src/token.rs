@@ -1,4 +1,4 @@
-//! A token for an application: what is asked for, and how it is got and kept. The only room that knows HTTP and JSON.
+//! A token for an application: what is asked for, and how it is got and kept. HTTP is spoken here, and by Graph.
 
 pub(crate) mod answer;
 pub(crate) mod cache;

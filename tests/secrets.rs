@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 static WRITTEN: Mutex<String> = Mutex::new(String::new());
 
-/// `ureq_proto` shows every byte of a response at trace, and nothing but this cap stops it.
+/// `ureq_proto` shows what is sent and every byte of a response at trace, and nothing but this cap stops it.
 static CAPPED: AtomicBool = AtomicBool::new(true);
 
 struct Capture;

@@ -7,7 +7,8 @@ use log::{Level, LevelFilter};
 use crate::common::Common;
 use crate::text::printable;
 
-/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows what Entra answers, the token included.
+/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows what is asked and answered, secret and
+/// token included.
 pub(crate) fn start(common: &Common) {
     start_with(common, str::to_owned);
 }
