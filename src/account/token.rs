@@ -291,3 +291,65 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     token.keep_in(file, account);
     Ok(token)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::secret::Secret;
+    use crate::token::Application;
+    use crate::token::credential::Credential;
+
+    /// Bob logs in while a token is asked for by Ann's login.
+    #[derive(Debug, Default)]
+    struct Desk(AtomicBool);
+
+    impl Credential for Desk {
+        fn key(&self) -> &'static str {
+            "login_file"
+        }
+
+        fn check(&self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn fingerprint(&self) -> Result<String, Error> {
+            let is_bob = self.0.load(Ordering::Relaxed);
+            Ok(if is_bob { "bob" } else { "ann" }.into())
+        }
+
+        fn request(&self, _: &Application<'_>, _: u32, _: Deadline) -> Result<Token, Failure> {
+            self.0.store(true, Ordering::Relaxed);
+            let now = SystemTime::now();
+            Ok(Token::new(Secret::new("t".into()), now, now + 2 * YOUNG))
+        }
+    }
+
+    #[derive(Default)]
+    struct Names(Mutex<Vec<String>>);
+
+    impl Keep for Names {
+        fn load(&self, _: &str) -> Option<Token> {
+            None
+        }
+
+        fn store(&self, name: &str, _: &Token) {
+            self.0.lock().unwrap().push(name.to_owned());
+        }
+
+        fn forget(&self, _: &str, _: &Token) {}
+    }
+
+    #[test]
+    fn a_token_is_kept_for_who_asked_for_it() {
+        let names = Arc::new(Names::default());
+        let mut account = Account::new("robot@contoso.com").client_id("6731de76");
+        account.credential = Some(Arc::new(Desk::default()));
+        account.cache = Some(Arc::clone(&names) as Arc<dyn Keep>);
+        fetch(&account, Deadline::total(&account.timeouts)).unwrap();
+        let names = names.0.lock().unwrap();
+        assert!(names.len() == 1 && names[0].ends_with("\nann"), "{names:?}");
+    }
+}
