@@ -76,6 +76,11 @@ fn the_header_names_the_envelope() {
             vec![ann],
             "From: \"a at x.org\" <a@x.org>\r\nTo: \"eve at x.org\" <ann@x.org>\r\n",
         ),
+        (
+            "To: \"eve@x.org\" =?utf-8?q?J=C3=B6rg?= <ann@x.org>\n",
+            vec![ann],
+            "To: \"eve at x.org\" =?utf-8?q?J=C3=B6rg?= <ann@x.org>\r\n",
+        ),
     ] {
         assert_eq!(
             named(text, &to).unwrap(),
