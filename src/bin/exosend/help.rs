@@ -62,7 +62,7 @@ exosend send: a message from arguments
 
 Prints the server's reply. A script that sends a backup's report:
 
-  backup 2>&1 | exosend send --queue --to ops@example.com --subject \"backup $(hostname)\"";
+  backup 2>&1 | exosend send --queue --to ops@example.com --subject \"backup\"";
 
 pub(crate) const CONFIGURE: &str = "\
 exosend configure: writes the configuration, and finds out whether it works
