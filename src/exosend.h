@@ -61,8 +61,8 @@ extern "C" {
  * Threads: any number may call at once; each call logs in for itself, and Exchange takes 3 connections from a mailbox. A call
  * starts threads of its own; one that waits for a name server may outlive it, and runs handlers of signals that the
  * caller does not block. The caller's own stack needs 128 KiB. Nothing is kept between calls but the file that token_cache
- * names. Before and after fork(): yes, in a child that may call malloc; where another thread resolved a name at that
- * moment, a child may find the C library's lock held for ever, and gets EXOSEND_NETWORK after 30 seconds.
+ * names. Before and after fork(): yes, in a child that may call malloc. Not in the child of a fork amid another thread's
+ * call: a lock that this thread held is held for ever there (POSIX: such a child calls exec).
  * Signals: none is blocked, handled or raised, SIGPIPE among them; one that comes does not end a wait.
  * Printed: nothing, to no stream and no log. A secret is in no report.
  * Environment: https_proxy and its kin are read, so no other thread may call setenv meanwhile.
