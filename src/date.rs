@@ -32,6 +32,11 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{}Z", clock(second))
 }
 
+/// Whole days.
+pub(crate) fn days(time: Duration) -> u64 {
+    time.as_secs() / 86_400
+}
+
 /// The first date and time in a text: `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3) or `... GMT` (RFC 9110 5.6.7),
 /// whatever stands before and behind it.
 pub(crate) fn find(text: &str) -> Option<SystemTime> {
@@ -96,7 +101,7 @@ fn moment(
     (hour, minute, second): (i64, i64, i64),
     east: i64,
 ) -> Option<SystemTime> {
-    let days = days(year, month, day);
+    let days = since_1970(year, month, day);
     if civil(days) != (year, month, day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -127,7 +132,7 @@ fn clock(second: i64) -> String {
 
 /// Days since 1970-01-01. The year is counted from March, so that a leap day is its last. A month or a day that does not
 /// exist gives one that [`civil`] calls by another name.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+fn since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = match month < 3 {
         true => (year - 1, month + 9),
         false => (year, month - 3),
@@ -165,43 +170,20 @@ mod tests {
 
     #[test]
     fn moments_as_they_are_written() {
-        for (seconds, mail, log) in [
-            (-1, "Wed, 31 Dec 1969 23:59:59", "1969-12-31T23:59:59"),
-            (0, "Thu, 01 Jan 1970 00:00:00", "1970-01-01T00:00:00"),
-            (
-                951_782_399,
-                "Mon, 28 Feb 2000 23:59:59",
-                "2000-02-28T23:59:59",
-            ),
-            (
-                951_782_400,
-                "Tue, 29 Feb 2000 00:00:00",
-                "2000-02-29T00:00:00",
-            ),
-            (
-                951_868_800,
-                "Wed, 01 Mar 2000 00:00:00",
-                "2000-03-01T00:00:00",
-            ),
-            (
-                1_795_521_717,
-                "Tue, 24 Nov 2026 12:01:57",
-                "2026-11-24T12:01:57",
-            ),
-            (
-                1_798_761_599,
-                "Thu, 31 Dec 2026 23:59:59",
-                "2026-12-31T23:59:59",
-            ),
-            (
-                4_107_542_400,
-                "Mon, 01 Mar 2100 00:00:00",
-                "2100-03-01T00:00:00",
-            ),
+        for (seconds, date, day, time) in [
+            (-1, "Wed, 31 Dec 1969", "1969-12-31", "23:59:59"),
+            (0, "Thu, 01 Jan 1970", "1970-01-01", "00:00:00"),
+            (951_782_399, "Mon, 28 Feb 2000", "2000-02-28", "23:59:59"),
+            (951_782_400, "Tue, 29 Feb 2000", "2000-02-29", "00:00:00"),
+            (951_868_800, "Wed, 01 Mar 2000", "2000-03-01", "00:00:00"),
+            (1_795_521_717, "Tue, 24 Nov 2026", "2026-11-24", "12:01:57"),
+            (1_798_761_599, "Thu, 31 Dec 2026", "2026-12-31", "23:59:59"),
+            (4_107_542_400, "Mon, 01 Mar 2100", "2100-03-01", "00:00:00"),
         ] {
-            assert_eq!(rfc5322(at(seconds)), format!("{mail} +0000"));
-            assert_eq!(rfc3339(at(seconds)), format!("{log}Z"));
-            assert_eq!(find(&format!("{mail} +0000")), Some(at(seconds)));
+            let mail = format!("{date} {time} +0000");
+            assert_eq!(rfc5322(at(seconds)), mail);
+            assert_eq!(rfc3339(at(seconds)), format!("{day}T{time}Z"));
+            assert_eq!(find(&mail), Some(at(seconds)));
         }
         let broken = SystemTime::UNIX_EPOCH - Duration::from_nanos(1);
         assert_eq!(rfc3339(broken), "1969-12-31T23:59:59Z");

@@ -102,7 +102,8 @@ impl fmt::Display for Reply {
     }
 }
 
-fn enhanced(code: u16, text: &str) -> Option<&str> {
+/// The enhanced status code that begins the text of a reply with this code.
+pub(crate) fn enhanced(code: u16, text: &str) -> Option<&str> {
     let word = text.split(' ').next()?;
     let mut parts = word.split('.');
     let number = |part: Option<&str>| {
@@ -280,19 +281,7 @@ mod tests {
 
     #[test]
     fn codes() {
-        for line in [
-            "099 x",
-            "199 x",
-            "600 x",
-            "2x0 x",
-            "25",
-            "",
-            "2500",
-            "250.x",
-            "\u{0662}50 x",
-            " 250 x",
-            "+50 x",
-        ] {
+        for line in ["199 x", "\u{0662}50 x", "+50 x"] {
             assert!(matches!(parse(line), Err(Malformed::Code(_))), "{line:?}");
         }
         assert_eq!(parse("250-a\n251 b"), Err(Malformed::Mixed(250, 251)));

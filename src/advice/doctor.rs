@@ -18,7 +18,6 @@ use crate::account::Account;
 use crate::advice::doctor::check::{Check, Checks};
 use crate::advice::doctor::clock::Skew;
 use crate::advice::doctor::context::Context;
-use crate::date;
 use crate::error::Error;
 use crate::message::Message;
 use crate::session::Session;
@@ -80,32 +79,14 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     // has greeted is not kept waiting.
     let fetched = fetch(account);
     #[cfg(feature = "graph")]
-    if account.is_graph() {
-        context.clock_is_wrong = clock::check(&mut checks, None, fetched.by_entra);
-        let token = tell_token(&mut checks, &context, fetched);
-        let claims = tell_claims(&mut checks, token.as_ref());
-        let known = known_as(account, claims.as_ref());
-        let context = Context {
-            account: &known,
-            claims: claims.as_ref(),
-            ..context
-        };
-        graph::reach(&mut checks, &context, total);
-        graph::unasked(&mut checks);
-        match recipient.map(configuration::recipient) {
-            Some(Err(error)) => checks.fail(RECIPIENT, error, None),
-            Some(Ok(_)) => checks.skip(RECIPIENT, "Graph is not asked for one without a message"),
-            None => checks.skip(RECIPIENT, "none was given"),
-        }
-        return checks.into_vec();
-    }
-    let greeting = network::greet(&mut checks, &context, total);
-    let by_server = greeting
-        .as_ref()
-        .and_then(|greeting| date::find(&greeting.text))
-        .map(|there| Skew::between(SystemTime::now(), there));
+    let by_smtp = !account.is_graph();
+    #[cfg(not(feature = "graph"))]
+    let by_smtp = true;
+    let greeting = by_smtp.then(|| network::greet(&mut checks, &context, total));
+    let greeted = greeting.as_ref().and_then(Option::as_ref);
+    let by_server = greeted.and_then(|greeting| Skew::told(&greeting.text));
     context.clock_is_wrong = clock::check(&mut checks, by_server, fetched.by_entra);
-    let secured = network::encrypt(&mut checks, &context, greeting);
+    let secured = greeting.map(|greeting| network::encrypt(&mut checks, &context, greeting));
     let token = tell_token(&mut checks, &context, fetched);
     let claims = tell_claims(&mut checks, token.as_ref());
 
@@ -115,8 +96,22 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
         claims: claims.as_ref(),
         ..context
     };
-    let session = log_in(&mut checks, &context, secured, token);
-    envelope(&mut checks, &context, session, recipient);
+    let recipient = recipient.map(configuration::recipient);
+    match secured {
+        Some(secured) => {
+            let session = log_in(&mut checks, &context, secured, token);
+            envelope(&mut checks, &context, session, recipient);
+        }
+        None => {
+            #[cfg(feature = "graph")]
+            graph::check(&mut checks, &context, total);
+            unasked(
+                &mut checks,
+                recipient,
+                "Graph is not asked for one without a message",
+            );
+        }
+    }
     checks.into_vec()
 }
 
@@ -148,15 +143,17 @@ pub fn send_test(account: &Account, recipient: &str) -> Check {
             checks.ok(MESSAGE, format!("sent to {recipient}: {receipt}, {id}"));
         }
         Err(error) => {
-            let claims = Token::get(account).ok().and_then(|token| token.claims());
+            // Where none was given, none is asked for again.
+            let token = Some(account).filter(|_| error.stage() != Stage::Token);
+            let token = token.and_then(|account| Token::get(account).ok());
+            let claims = token.and_then(|token| token.claims());
             let known = known_as(account, claims.as_ref());
             let context = Context {
                 account: &known,
                 claims: claims.as_ref(),
                 clock_is_wrong: false,
             };
-            let advice = causes::of(&error, &context);
-            checks.fail(MESSAGE, error, advice);
+            causes::fail(&mut checks, &context, MESSAGE, error);
         }
     }
     checks.into_one()
@@ -170,7 +167,7 @@ fn hurried(account: &Account) -> Account {
     let account = account.clone().timeouts(limits.command(command));
     #[cfg(feature = "login")]
     if let Some(file) = account.users_login() {
-        // It may run as root, or as anybody: what is renewed is for those who send.
+        // The file stays as it is: it is the senders', and a doctor may run as root.
         let credential = Arc::new(Login::looked_at(file.path().to_owned()));
         return Account {
             credential: Some(credential),
@@ -210,9 +207,7 @@ fn fetch(account: &Account) -> Fetched {
         None => None,
     };
     Fetched {
-        by_entra: told
-            .and_then(date::find)
-            .map(|there| Skew::between(SystemTime::now(), there)),
+        by_entra: told.and_then(Skew::told),
         took: start.elapsed(),
         token,
     }
@@ -225,8 +220,7 @@ fn tell_token(checks: &mut Checks, context: &Context<'_>, fetched: Fetched) -> O
             return None;
         }
         Some(Err(error)) => {
-            let advice = causes::of(&error, context);
-            checks.fail(TOKEN, error, advice);
+            causes::fail(checks, context, TOKEN, error);
             checks.took(fetched.took);
             return None;
         }
@@ -304,8 +298,7 @@ fn log_in(
             Some(session)
         }
         Err(error) => {
-            let advice = causes::of(&error, context);
-            checks.fail(LOGIN, error, advice);
+            causes::fail(checks, context, LOGIN, error);
             None
         }
     }
@@ -316,18 +309,14 @@ fn envelope(
     checks: &mut Checks,
     context: &Context<'_>,
     session: Option<LoggedIn>,
-    recipient: Option<&str>,
+    recipient: Option<Result<String, Error>>,
 ) {
-    let recipient = recipient.map(configuration::recipient);
     let Some(mut session) = session else {
         checks.skip(SENDER, "it needs the login");
-        match recipient {
-            Some(Err(error)) => checks.fail(RECIPIENT, error, None),
-            Some(Ok(_)) => checks.skip(RECIPIENT, "it needs the login"),
-            None => checks.skip(RECIPIENT, "none was given"),
-        }
+        unasked(checks, recipient, "it needs the login");
         return checks.skip(END, "it needs the login");
     };
+    let wire = &mut session.wire;
     let from = context.account.mailbox();
     let to = recipient.as_ref().and_then(|to| to.as_deref().ok());
     let international = !from.is_ascii() || to.is_some_and(|to| !to.is_ascii());
@@ -336,33 +325,26 @@ fn envelope(
         false => "",
     };
     let mail = format!("MAIL FROM:<{from}>{parameter}");
-    let accepted = ask(
-        checks,
-        context,
-        &mut session.wire,
-        Stage::Sender,
-        &mail,
-        from,
-    );
+    let accepted = ask(checks, context, wire, Stage::Sender, &mail, from);
     match recipient {
-        None => checks.skip(RECIPIENT, "none was given"),
-        Some(Err(error)) => checks.fail(RECIPIENT, error, None),
-        Some(Ok(_)) if !accepted => checks.skip(RECIPIENT, "it needs the sender"),
-        Some(Ok(to)) => {
+        Some(Ok(to)) if accepted => {
             let rcpt = format!("RCPT TO:<{to}>");
-            ask(
-                checks,
-                context,
-                &mut session.wire,
-                Stage::Recipient,
-                &rcpt,
-                &to,
-            );
+            ask(checks, context, wire, Stage::Recipient, &rcpt, &to);
         }
+        recipient => unasked(checks, recipient, "it needs the sender"),
     }
-    take_back(checks, context, &mut session.wire, accepted);
-    let total = session.wire.total();
+    take_back(checks, context, wire, accepted);
+    let total = wire.total();
     Dialogue::new(session).quit(total);
+}
+
+/// A recipient about whom nobody is asked.
+fn unasked(checks: &mut Checks, recipient: Option<Result<String, Error>>, why: &str) {
+    match recipient {
+        Some(Err(error)) => checks.fail(RECIPIENT, error, None),
+        Some(Ok(_)) => checks.skip(RECIPIENT, why),
+        None => checks.skip(RECIPIENT, "none was given"),
+    }
 }
 
 /// One question about an address. Whether the answer was yes.
@@ -383,14 +365,15 @@ fn ask(
         .command(stage, command)
         .and_then(|reply| reply.expect(stage, 2));
     match answer.map_err(|error| error.about(&format!("<{address}>"))) {
-        Ok(reply) => checks.ok(name, format!("<{address}>: {reply}")),
+        Ok(reply) => {
+            checks.ok(name, format!("<{address}>: {reply}"));
+            true
+        }
         Err(error) => {
-            let advice = causes::of(&error, context);
-            checks.fail(name, error, advice);
-            return false;
+            causes::fail(checks, context, name, error);
+            false
         }
     }
-    true
 }
 
 fn take_back(checks: &mut Checks, context: &Context<'_>, wire: &mut Wire, accepted: bool) {
@@ -398,10 +381,7 @@ fn take_back(checks: &mut Checks, context: &Context<'_>, wire: &mut Wire, accept
     let reply = wire.command(Stage::Reset, "RSET");
     match reply.and_then(|reply| reply.expect(Stage::Reset, 2)) {
         Ok(_) => checks.ok(END, "taken back by RSET, and QUIT: no message was sent"),
-        Err(error) if accepted => {
-            let advice = causes::of(&error, context);
-            checks.fail(END, error, advice);
-        }
+        Err(error) if accepted => causes::fail(checks, context, END, error),
         // A server that has hung up after its refusal has nothing to take back.
         Err(_) => checks.skip(
             END,

@@ -60,9 +60,9 @@ impl Explanation {
 /// What a line (or some lines) of any program's log means, the likeliest first. Needs no network.
 ///
 /// It knows Entra's AADSTS numbers, the replies of Exchange Online and of High Volume Email, the codes of Microsoft Graph
-/// (with feature `graph`), and failures of TLS and of
-/// the network in the words of exosend, curl, msmtp, Postfix, OpenSSL, Python, Node, Java, Go and .NET. What it does not
-/// know gives nothing: see [`general_page`]. It is advice, as [`Error::hint`](crate::Error::hint) is.
+/// (with feature `graph`), and failures of TLS and of the network in the words of exosend, curl, msmtp, Postfix, OpenSSL,
+/// Python, Node, Java, Go and .NET. What it does not know gives nothing: see [`general_page`]. It is advice, as
+/// [`Error::hint`](crate::Error::hint) is.
 ///
 /// ```
 /// for found in exosend::advice::explain("Invalid login: 535 5.7.3 Authentication unsuccessful") {

@@ -13,18 +13,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, hex, sha256};
+use crate::date::days;
 use crate::der::{self, Validity};
 use crate::error::Error;
 use crate::secret::{Secret, read_file};
-use crate::timeouts::Deadline;
 use crate::token::credential::{Credential, wrong};
 use crate::token::request::{Proof, request};
-use crate::token::{Application, Failure, Token};
+use crate::token::{Application, Attempt, Failure, Token};
 
 /// A chain and a key of 4096 bits have some 10 KB.
 const MAX_FILE: u64 = 64 * 1024;
 /// How long before its end a certificate is warned about.
-const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(crate) const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How many seconds an assertion is good for, as MSAL's: Entra sets no limit, and advises five to ten minutes.
 const LIFETIME: u64 = 600;
 
@@ -111,20 +111,17 @@ impl Credential for Certificate {
         Ok(format!("client_certificate {}", hex(&thumbprint)))
     }
 
-    fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
+    fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
         let identity = self.valid()?;
         if let Some(days) = identity.ends_soon() {
             log::warn!(
                 "the client certificate ends in {days} days: register a new one with the application"
             );
         }
-        let assertion = identity.sign(app).map_err(|what| wrong(self.key(), what))?;
-        request(app, &Proof::Assertion(assertion), attempt, total)
+        let assertion = identity
+            .sign(attempt.app)
+            .map_err(|what| wrong(self.key(), what))?;
+        request(attempt, &Proof::Assertion(assertion))
     }
 
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
@@ -235,10 +232,6 @@ impl Identity {
         URL_SAFE_NO_PAD.encode_string(&*signature, &mut assertion);
         Ok(Secret::new(assertion))
     }
-}
-
-fn days(time: Duration) -> u64 {
-    time.as_secs() / (24 * 60 * 60)
 }
 
 const NO_CERTIFICATE: &str = "no certificate in it (PEM, BEGIN CERTIFICATE)";

@@ -150,7 +150,7 @@ fn what_is_most_often_wrong_is_remarked_on() {
         near.contains("ends in 9 days") || near.contains("ends in 10 days"),
         "{near}"
     );
-    assert!(near.contains("--cert @new.pem --append"), "{near}");
+    assert!(near.contains("--cert @certificate.pem --append"), "{near}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Answers to the token request. Entra's numbers, all of them: tests/codes.rs.
 
 use exosend::advice::CheckState::{Ok, Skipped};
+use exosend::advice::send_test;
 
 use super::{examine, examine_with};
 use crate::exchange::{Answer, Certificate, Exchange, Fault, Step};
@@ -18,6 +19,15 @@ fn a_refusal_is_told_and_stops_what_needs_the_token() {
     diagnosis.fails("token", &says, &["New-ServicePrincipal", "Set-CASMailbox"]);
     diagnosis.is(Ok, &["greeting", "clock", "starttls", "certificate"]);
     diagnosis.is(Skipped, &["claims", "login", "sender", "recipient", "end"]);
+}
+
+#[test]
+fn a_test_that_gets_no_token_asks_for_none_again() {
+    let expired = Answer::aadsts(401, "invalid_client", 7_000_222, "Expired.");
+    let exchange = Exchange::builder().token(expired).start();
+    let check = send_test(&exchange.account(), "ann@example.com");
+    assert!(check.detail().contains("AADSTS7000222"), "{check:?}");
+    assert_eq!(exchange.token_requests().len(), 1);
 }
 
 #[test]

@@ -7,10 +7,10 @@ pub(super) use login::is_for_graph;
 
 use crate::account::Account;
 use crate::account::cloud::Cloud;
-use crate::advice::doctor::check::{Advice, Cause, Place};
+use crate::advice::doctor::check::{Advice, Cause, Checks, Place};
 use crate::advice::doctor::context::{
-    AGAIN, CURL, Context, MAILBOX, OPENSSL, SCOPE, SECRET, SERVER, SHOW_MAILBOX, SHOW_SMTP_AUTH,
-    TRY,
+    AGAIN, CURL, Context, MAILBOX, OPENSSL, REGISTER, SCOPE, SECRET, SERVER, SHOW_MAILBOX,
+    SHOW_PRINCIPAL, SHOW_SMTP_AUTH, TRY,
 };
 use crate::advice::doctor::{clock, configuration};
 use crate::advice::explain::page_of_code;
@@ -18,6 +18,12 @@ use crate::error::Error;
 use crate::hint::table::{self, Condition};
 use crate::reply::Reply;
 use crate::stage::{ErrorKind, Stage};
+
+/// A check that failed, and what is known of why.
+pub(super) fn fail(checks: &mut Checks, context: &Context<'_>, name: &'static str, error: Error) {
+    let advice = of(&error, context);
+    checks.fail(name, error, advice);
+}
 
 /// What a failure means and what to do, where that is known.
 pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
@@ -121,15 +127,11 @@ fn known(condition: Condition, context: &Context<'_>) -> Advice {
 
 /// Entra said no, or something else answered, or nothing.
 fn no_token(error: &Error, condition: Option<Condition>, context: &Context<'_>) -> Option<Advice> {
-    let of_name = [Condition::NameUnknown, Condition::NoNameServer];
     match (error.kind(), condition, error.codes().first()) {
         (ErrorKind::Tls, ..) => {
             let meaning = "The connection to Entra is not trusted.";
             let text = "something on the way shows its own certificate: a proxy, a virus scanner. Give its root with `ca_file`";
             Some(context.advice(meaning, text, Place::Shell, &[CURL]))
-        }
-        (ErrorKind::Network, Some(condition), _) if !of_name.contains(&condition) => {
-            Some(known(Condition::EntraUnreachable, context))
         }
         (_, Some(Condition::NameUnknown), _) => {
             let (meaning, act) = table::parts(Condition::NameUnknown);
@@ -179,188 +181,117 @@ fn is_of_clock(error: &Error) -> bool {
 
 /// Where to do what, in place of a hint's `<...>`.
 fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
+    type Commands = &'static [&'static str];
     use Condition::*;
-    use Place::{AzureCli, Configuration, ExchangePowerShell, Portal, Shell};
+    let set = |settings: Commands| (Place::Configuration, settings);
+    let run = |commands: Commands| (Place::Shell, commands);
+    let az = |commands: Commands| (Place::AzureCli, commands);
+    let exchange = |commands: Commands| (Place::ExchangePowerShell, commands);
+    let browse = |addresses: Commands| (Place::Portal, addresses);
     match condition {
-        SecretWrong | SecretExpired => (
-            AzureCli,
-            &["az ad app credential reset --id {shell_client} --append"],
-        ),
-        NoCredential => (Configuration, &[SECRET]),
-        ApplicationUnknown => (
-            AzureCli,
-            &[
-                "az ad app show --id {shell_client} --query displayName",
-                "az account show --query tenantId",
-            ],
-        ),
-        NoServicePrincipal => (AzureCli, &["az ad sp create --id {shell_client}"]),
-        ApplicationDisabled => (
-            AzureCli,
-            &["az ad sp update --id {shell_client} --set accountEnabled=true"],
-        ),
-        PublicClient => (
-            AzureCli,
-            &["az ad app update --id {shell_client} --is-fallback-public-client false"],
-        ),
-        TenantUnknown | AssertionAudience => (AzureCli, &["az account show --query tenantId"]),
-        OtherCloud => (
-            Configuration,
-            &["# gcc-high, dod, china or worldwide:", "cloud = ..."],
-        ),
-        ScopeWrong | ResourceUnknown => (Configuration, &[SCOPE]),
-        NoConsent => (
-            AzureCli,
-            &[
-                "az ad app permission list --id {shell_client}",
-                "az ad app permission admin-consent --id {shell_client}",
-            ],
-        ),
-        CertificateUnknown => (
-            AzureCli,
-            &["az ad app credential reset --id {shell_client} --cert @certificate.pem --append"],
-        ),
-        CertificateName => (
-            Portal,
-            &[
-                "https://entra.microsoft.com > Entra ID > App registrations > Certificates & secrets",
-            ],
-        ),
-        AssertionTime => (Shell, &["date -u", "timedatectl set-ntp true"]),
-        AssertionApplication | UserExpected => (
-            AzureCli,
-            &["az ad app show --id {shell_client} --query appId"],
-        ),
-        NoFederatedCredential => (
-            AzureCli,
-            &["az ad app federated-credential list --id {shell_client}"],
-        ),
-        AccessBlocked => (
-            Portal,
-            &[
-                "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > those for workload identities",
-            ],
-        ),
-        NotAssigned => (
-            AzureCli,
-            // Exchange Online, whose assignment it is: not the application's.
-            &[
-                "az ad sp show --id 00000002-0000-0ff1-ce00-000000000000 --query appRoleAssignmentRequired",
-                "az ad sp update --id 00000002-0000-0ff1-ce00-000000000000 --set appRoleAssignmentRequired=false",
-            ],
-        ),
-        RequestMalformed => (Configuration, &["tenant = ...", "client_id = ...", SECRET]),
-        TooManyTokens => (Configuration, &["token_cache = ..."]),
-        SmtpAuthOff => (ExchangePowerShell, &[SHOW_SMTP_AUTH, "Set-CASMailbox"]),
-        LoginPolicy | PasswordLogin => (
-            ExchangePowerShell,
-            &[
-                SHOW_SMTP_AUTH,
-                "Set-CASMailbox",
-                "Get-AuthenticationPolicy | Format-List Name,AllowBasicAuthSmtp",
-            ],
-        ),
-        LoginDeferred => (ExchangePowerShell, &[SHOW_MAILBOX]),
-        LoginRefused => (ExchangePowerShell, &["Test-ServicePrincipalAuthorization"]),
-        AuthBeforeTls | NotLoggedIn | ImplicitTls => (Configuration, &[SERVER]),
-        TokenAtItsEnd => (Shell, &["date -u"]),
-        HighVolumePermission => (
-            Portal,
-            &[
-                "https://entra.microsoft.com > Entra ID > App registrations > this application > API permissions > Office \
+        SecretWrong | SecretExpired => {
+            az(&["az ad app credential reset --id {shell_client} --append"])
+        }
+        NoCredential => set(&[SECRET]),
+        ApplicationUnknown => az(&[
+            "az ad app show --id {shell_client} --query displayName",
+            "az account show --query tenantId",
+        ]),
+        NoServicePrincipal => az(&["az ad sp create --id {shell_client}"]),
+        ApplicationDisabled => {
+            az(&["az ad sp update --id {shell_client} --set accountEnabled=true"])
+        }
+        PublicClient => {
+            az(&["az ad app update --id {shell_client} --is-fallback-public-client false"])
+        }
+        TenantUnknown | AssertionAudience => az(&["az account show --query tenantId"]),
+        OtherCloud => set(&["# gcc-high, dod, china or worldwide:", "cloud = ..."]),
+        ScopeWrong | ResourceUnknown => set(&[SCOPE]),
+        NoConsent | LoginConsent => az(&[
+            "az ad app permission list --id {shell_client}",
+            "az ad app permission admin-consent --id {shell_client}",
+        ]),
+        CertificateUnknown => az(&[REGISTER]),
+        CertificateName => browse(&[
+            "https://entra.microsoft.com > Entra ID > App registrations > Certificates & secrets",
+        ]),
+        AssertionTime => run(&["date -u", "timedatectl set-ntp true"]),
+        AssertionApplication | UserExpected => {
+            az(&["az ad app show --id {shell_client} --query appId"])
+        }
+        NoFederatedCredential => az(&["az ad app federated-credential list --id {shell_client}"]),
+        AccessBlocked => browse(&[
+            "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > those for workload identities",
+        ]),
+        // Exchange Online, whose assignment it is: not the application's.
+        NotAssigned => az(&[
+            "az ad sp show --id 00000002-0000-0ff1-ce00-000000000000 --query appRoleAssignmentRequired",
+            "az ad sp update --id 00000002-0000-0ff1-ce00-000000000000 --set appRoleAssignmentRequired=false",
+        ]),
+        RequestMalformed => set(&["tenant = ...", "client_id = ...", SECRET]),
+        TooManyTokens => set(&["token_cache = ..."]),
+        SmtpAuthOff => exchange(&[SHOW_SMTP_AUTH, "Set-CASMailbox"]),
+        LoginPolicy | PasswordLogin => exchange(&[
+            SHOW_SMTP_AUTH,
+            "Set-CASMailbox",
+            "Get-AuthenticationPolicy | Format-List Name,AllowBasicAuthSmtp",
+        ]),
+        LoginDeferred | RepeatedFailure => exchange(&[SHOW_MAILBOX]),
+        LoginRefused => exchange(&["Test-ServicePrincipalAuthorization"]),
+        AuthBeforeTls | NotLoggedIn | ImplicitTls => set(&[SERVER]),
+        TokenAtItsEnd => run(&["date -u"]),
+        HighVolumePermission => browse(&[
+            "https://entra.microsoft.com > Entra ID > App registrations > this application > API permissions > Office \
                  365 Exchange Online > Application permissions > Mail.Send; then Grant admin consent",
-            ],
-        ),
+        ]),
         // Object IDs, in spite of the parameter's name.
-        HighVolumeAccount => (
-            ExchangePowerShell,
-            &["Add-HVEAppAccess -Identity {mailbox} -AppIds {object}"],
-        ),
-        HighVolumeLogin | BadAddress | SendAsDenied => (Configuration, &[MAILBOX]),
-        RecipientUnknown => (Shell, &["exosend doctor --to ADDRESS"]),
-        TooManyRecipients => (
-            ExchangePowerShell,
-            &["Set-Mailbox -Identity {mailbox} -RecipientLimits 1000"],
-        ),
-        RepeatedFailure => (ExchangePowerShell, &[SHOW_MAILBOX]),
-        NoMailboxAccess => (
-            ExchangePowerShell,
-            &[
-                "Get-ServicePrincipal -Identity {client}",
-                "Add-MailboxPermission",
-            ],
-        ),
-        SenderRestricted => (
-            Portal,
-            &["https://security.microsoft.com/restrictedentities > the mailbox > Unblock"],
-        ),
-        BlockList => (
-            Portal,
-            &["https://security.microsoft.com/tenantAllowBlockList"],
-        ),
-        UnregisteredDomain => (
-            Portal,
-            &["https://admin.microsoft.com > Settings > Domains"],
-        ),
-        TenantRefused => (
-            Portal,
-            &["https://admin.microsoft.com > Support > New service request"],
-        ),
-        TooLarge => (
-            ExchangePowerShell,
-            &["Set-Mailbox -Identity {mailbox} -MaxSendSize 150MB"],
-        ),
-        MailboxFull => (
-            ExchangePowerShell,
-            &["Set-Mailbox -Identity {mailbox} -MessageCopyForSMTPClientSubmissionEnabled $false"],
-        ),
+        HighVolumeAccount => exchange(&["Add-HVEAppAccess -Identity {mailbox} -AppIds {object}"]),
+        HighVolumeLogin | BadAddress | SendAsDenied => set(&[MAILBOX]),
+        RecipientUnknown => run(&["exosend doctor --to ADDRESS"]),
+        TooManyRecipients => exchange(&["Set-Mailbox -Identity {mailbox} -RecipientLimits 1000"]),
+        NoMailboxAccess => exchange(&[SHOW_PRINCIPAL, "Add-MailboxPermission"]),
+        SenderRestricted => {
+            browse(&["https://security.microsoft.com/restrictedentities > the mailbox > Unblock"])
+        }
+        BlockList => browse(&["https://security.microsoft.com/tenantAllowBlockList"]),
+        UnregisteredDomain => browse(&["https://admin.microsoft.com > Settings > Domains"]),
+        TenantRefused => browse(&["https://admin.microsoft.com > Support > New service request"]),
+        TooLarge => exchange(&["Set-Mailbox -Identity {mailbox} -MaxSendSize 150MB"]),
+        MailboxFull => exchange(&[
+            "Set-Mailbox -Identity {mailbox} -MessageCopyForSMTPClientSubmissionEnabled $false",
+        ]),
         #[cfg(feature = "graph")]
-        GraphAccess => (
-            ExchangePowerShell,
-            &[
-                "Test-ServicePrincipalAuthorization",
-                "New-ManagementRoleAssignment -Name {graph}",
-            ],
-        ),
+        GraphAccess => exchange(&[
+            "Test-ServicePrincipalAuthorization",
+            "New-ManagementRoleAssignment -Name {graph}",
+        ]),
         #[cfg(feature = "graph")]
-        GraphMailbox => (ExchangePowerShell, &[SHOW_MAILBOX]),
+        GraphMailbox => exchange(&[SHOW_MAILBOX]),
         #[cfg(feature = "graph")]
-        GraphToken => (Shell, &["date -u"]),
+        GraphToken => run(&["date -u"]),
         #[cfg(feature = "graph")]
-        GraphTooLarge | GraphThrottled => (Shell, &[]),
+        GraphTooLarge | GraphThrottled => run(&[]),
         #[cfg(feature = "graph")]
-        NotGraph | GraphUnreachable => (
-            Shell,
-            &["curl -sS -o /dev/null -w '%{http_code}\\n' {graph_url}"],
-        ),
-        LoginNotAllowed => (
-            AzureCli,
-            &["az ad app update --id {shell_client} --is-fallback-public-client true"],
-        ),
-        LoginConsent => (
-            AzureCli,
-            &[
-                "az ad app permission list --id {shell_client}",
-                "az ad app permission admin-consent --id {shell_client}",
-            ],
-        ),
-        LoginBlocked => (
-            Portal,
-            &[
-                "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > Conditions > Authentication flows",
-            ],
-        ),
-        LoginElsewhere => (Configuration, &["tenant = ..."]),
+        NotGraph | GraphUnreachable => {
+            run(&["curl -sS -o /dev/null -w '%{http_code}\\n' {graph_url}"])
+        }
+        LoginNotAllowed => {
+            az(&["az ad app update --id {shell_client} --is-fallback-public-client true"])
+        }
+        LoginBlocked => browse(&[
+            "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > Conditions > Authentication flows",
+        ]),
+        LoginElsewhere => set(&["tenant = ..."]),
         LoginPending | LoginCodeUnknown | LoginCodeExpired | LoginDeclined | LoginUnused
-        | LoginRevoked | LoginTooOld | LoginEnded => (Shell, &["exosend login"]),
-        EntraBusy | ExchangeBusy | TooManyConnections | TooFast | Idle => (Shell, &[AGAIN]),
-        NotEntra | EntraUnreachable => (Shell, &[CURL]),
-        Unanswered | NobodyListens | Unreachable => (Shell, &[TRY]),
-        NameUnknown => (Shell, &["getent ahosts {host}"]),
-        NoNameServer => (Shell, &["cat /etc/resolv.conf"]),
-        NoCommonTls | CertificateTime | UnknownIssuer | OtherName => (Shell, &[OPENSSL]),
+        | LoginRevoked | LoginTooOld | LoginEnded => run(&["exosend login"]),
+        EntraBusy | ExchangeBusy | TooManyConnections | TooFast | Idle => run(&[AGAIN]),
+        NotEntra | EntraUnreachable => run(&[CURL]),
+        Unanswered | NobodyListens | Unreachable => run(&[TRY]),
+        NameUnknown => run(&["getent ahosts {host}"]),
+        NoNameServer => run(&["cat /etc/resolv.conf"]),
+        NoCommonTls | CertificateTime | UnknownIssuer | OtherName => run(&[OPENSSL]),
         AssertionMalformed | NotOnAzure | TextTooLong | InDoubt | DailyQuota | SharedDomain
-        | HighVolumeExternal => (Shell, &[]),
+        | HighVolumeExternal => run(&[]),
     }
 }
 
@@ -394,6 +325,22 @@ mod tests {
         assert_eq!(of(9)[0], (expected, setting));
         assert_eq!(of(587).len(), 1);
         assert_eq!(of(25).len(), 1);
+    }
+
+    /// Its identity is asked for on the machine itself: no firewall is in the way, and no proxy.
+    #[test]
+    fn a_machine_without_an_identity() {
+        let account = Account::new("a@b.c").managed_identity();
+        let context = Context {
+            account: &account,
+            claims: None,
+            clock_is_wrong: false,
+        };
+        let error = Error::new(ErrorKind::Network, Stage::Token, "connection refused");
+        let error = error.with_condition(Condition::NotOnAzure);
+        let (meaning, _) = table::parts(Condition::NotOnAzure);
+        let advice = of(&error, &context).unwrap();
+        assert_eq!(advice.meaning(), format!("{meaning}."));
     }
 
     #[test]

@@ -57,6 +57,17 @@ impl Check {
     pub fn advice(&self) -> Option<&Advice> {
         self.advice.as_ref()
     }
+
+    fn new(name: &'static str, state: CheckState, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            state,
+            took: Duration::ZERO,
+            detail: detail.into(),
+            error: None,
+            advice: None,
+        }
+    }
 }
 
 /// What a failed [`Check`] most likely means, and what to do about it.
@@ -199,7 +210,7 @@ impl Checks {
     }
 
     pub(super) fn ok(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.push(name, CheckState::Ok, detail.into(), None, None);
+        self.push(Check::new(name, CheckState::Ok, detail));
     }
 
     pub(super) fn remark(
@@ -208,22 +219,23 @@ impl Checks {
         detail: impl Into<String>,
         advice: Option<Advice>,
     ) {
-        self.push(name, CheckState::Ok, detail.into(), None, advice);
+        let check = Check::new(name, CheckState::Ok, detail);
+        self.push(Check { advice, ..check });
     }
 
     pub(super) fn skip(&mut self, name: &'static str, why: impl Into<String>) {
         self.start();
-        self.push(name, CheckState::Skipped, why.into(), None, None);
+        self.push(Check::new(name, CheckState::Skipped, why));
     }
 
     pub(super) fn fail(&mut self, name: &'static str, error: Error, advice: Option<Advice>) {
-        self.push(
-            name,
-            CheckState::Failed,
-            error.to_string(),
-            Some(error),
+        let check = Check::new(name, CheckState::Failed, error.to_string());
+        let error = Some(error);
+        self.push(Check {
+            error,
             advice,
-        );
+            ..check
+        });
     }
 
     /// Gives the check that was added last the time it took before.
@@ -235,37 +247,17 @@ impl Checks {
 
     /// The last one.
     pub(super) fn into_one(mut self) -> Check {
-        self.list.pop().unwrap_or(Check {
-            name: "",
-            state: CheckState::Skipped,
-            took: Duration::ZERO,
-            detail: String::new(),
-            error: None,
-            advice: None,
-        })
+        let none = || Check::new("", CheckState::Skipped, "");
+        self.list.pop().unwrap_or_else(none)
     }
 
     pub(super) fn into_vec(self) -> Vec<Check> {
         self.list
     }
 
-    fn push(
-        &mut self,
-        name: &'static str,
-        state: CheckState,
-        detail: String,
-        error: Option<Error>,
-        advice: Option<Advice>,
-    ) {
+    fn push(&mut self, check: Check) {
         let took = self.began.elapsed();
-        self.list.push(Check {
-            name,
-            state,
-            took,
-            detail,
-            error,
-            advice,
-        });
+        self.list.push(Check { took, ..check });
         self.start();
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::advice::doctor::check::{Advice, Cause, Checks, Place};
+use crate::date;
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 
@@ -17,7 +18,12 @@ pub(super) struct Skew {
 }
 
 impl Skew {
-    pub(super) fn between(here: SystemTime, there: SystemTime) -> Self {
+    /// By a date somewhere in what a server has just said.
+    pub(super) fn told(text: &str) -> Option<Self> {
+        Some(Self::between(SystemTime::now(), date::find(text)?))
+    }
+
+    fn between(here: SystemTime, there: SystemTime) -> Self {
         match here.duration_since(there) {
             Ok(by) => Self { by, ahead: true },
             Err(behind) => Self {

@@ -2,18 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::account::Account;
 use crate::advice::doctor::check::{Advice, Cause, Checks, Place};
-use crate::advice::doctor::context::{Context, SECRET};
+use crate::advice::doctor::context::{Context, REGISTER, SECRET};
 use crate::advice::powershell::quote::shell;
+use crate::date::days;
 use crate::error::Error;
 use crate::message::address;
 use crate::stage::Stage;
+use crate::token::certificate::NEAR;
 
 const NAME: &str = "configuration";
-const NEAR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What is wrong for sure fails; what is often wrong is remarked on.
 pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
@@ -43,11 +44,11 @@ pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
 fn login(account: &Account) -> String {
     #[cfg(feature = "login")]
     if let Ok(Some(login)) = crate::login::kept(account) {
-        let days = |time: SystemTime| match time.elapsed().unwrap_or_default().as_secs() / 86_400 {
+        let ago = |time: SystemTime| match days(time.elapsed().unwrap_or_default()) {
             0 => "today".to_owned(),
             days => format!("{days} days ago"),
         };
-        let (since, renewed) = (days(login.since()), days(login.renewed()));
+        let (since, renewed) = (ago(login.since()), ago(login.renewed()));
         return format!(": {} logged in {since}, renewed {renewed}", login.user());
     }
     let _ = account;
@@ -70,17 +71,15 @@ fn remarks(context: &Context<'_>) -> Vec<Cause> {
     if let Ok(Some(end)) = account.certificate_expires() {
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
         if left < NEAR {
-            let days = left.as_secs() / 86_400;
+            let days = days(left);
             let text =
                 format!("the client certificate ends in {days} days: register a new one beside it");
-            let register =
-                "az ad app credential reset --id {shell_client} --cert @new.pem --append";
-            remarks.push(context.cause(text, Place::AzureCli, &[register]));
+            remarks.push(context.cause(text, Place::AzureCli, &[REGISTER]));
         }
     }
     #[cfg(feature = "login")]
     if let Ok(Some(login)) = crate::login::kept(account) {
-        let days = login.renewed().elapsed().unwrap_or_default().as_secs() / 86_400;
+        let days = days(login.renewed().elapsed().unwrap_or_default());
         if days > 14 {
             let text = format!(
                 "the login was not renewed for {days} days, and ends after 90: each use renews it"
@@ -92,7 +91,8 @@ fn remarks(context: &Context<'_>) -> Vec<Cause> {
             ));
         }
     }
-    if let Some((path, mode)) = secret_file(account).and_then(readable_by_all) {
+    let file = account.credential.as_ref().and_then(|c| c.file());
+    if let Some((path, mode)) = file.and_then(readable_by_all) {
         let path = shell(&path.display().to_string()).unwrap_or_default();
         let text = format!("everybody on this machine can read {path} (mode {mode:04o})");
         remarks.push(Cause::new(
@@ -110,10 +110,6 @@ pub(super) const SECRET_ID: &str = "the client secret has the form of a GUID: th
 pub(super) fn secret_is_guid(account: &Account) -> bool {
     let secret = account.credential.as_ref().and_then(|c| c.secret());
     secret.is_some_and(|secret| is_guid(secret.expose()))
-}
-
-fn secret_file(account: &Account) -> Option<&Path> {
-    account.credential.as_ref()?.file()
 }
 
 fn readable_by_all(path: &Path) -> Option<(&Path, u32)> {

@@ -18,6 +18,8 @@ pub(super) const SERVER: &str = "server = {server}:587";
 pub(super) const SCOPE: &str = "scope = {scope}";
 pub(super) const MAILBOX: &str = "mailbox = {mailbox}";
 pub(super) const SECRET: &str = "client_secret = ...";
+pub(super) const REGISTER: &str =
+    "az ad app credential reset --id {shell_client} --cert @certificate.pem --append";
 pub(super) const OPENSSL: &str =
     "openssl s_client -starttls smtp -connect {host}:{port} -showcerts";
 pub(super) const CURL: &str = "curl -sS -o /dev/null -w '%{http_code}\\n' {endpoint}";
@@ -25,6 +27,7 @@ pub(super) const TRY: &str = "timeout 10 bash -c 'head -1 </dev/tcp/$0/$1' {host
 pub(super) const AGAIN: &str = "exosend doctor";
 pub(super) const SHOW_MAILBOX: &str =
     "Get-Mailbox -Identity {mailbox} | Format-List UserPrincipalName,PrimarySmtpAddress";
+pub(super) const SHOW_PRINCIPAL: &str = "Get-ServicePrincipal -Identity {client}";
 pub(super) const SHOW_SMTP_AUTH: &str =
     "Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled";
 
@@ -77,12 +80,15 @@ impl Context<'_> {
                 let object = object.filter(|oid| !oid.is_empty());
                 Some(Lines::new(account, object).ok()?.command(text))
             }
-            Place::Shell => Some(
-                text.replace("{host}", &shell(account.host())?)
+            Place::Shell => {
+                let text = text
+                    .replace("{host}", &shell(account.host())?)
                     .replace("{port}", &account.port().to_string())
-                    .replace("{endpoint}", &shell(&account.application().endpoint)?)
-                    .replace("{graph_url}", &shell(&graph_of(account))?),
-            ),
+                    .replace("{endpoint}", &shell(&account.application().endpoint)?);
+                #[cfg(feature = "graph")]
+                let text = text.replace("{graph_url}", &shell(&account.graph())?);
+                Some(text)
+            }
             Place::Configuration | Place::Portal => Some(
                 text.replace("{scope}", cloud.scope())
                     .replace("{server}", cloud.host())
@@ -90,14 +96,4 @@ impl Context<'_> {
             ),
         }
     }
-}
-
-#[cfg(feature = "graph")]
-fn graph_of(account: &Account) -> String {
-    account.graph()
-}
-
-#[cfg(not(feature = "graph"))]
-fn graph_of(_: &Account) -> String {
-    String::new()
 }

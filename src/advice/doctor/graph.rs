@@ -12,38 +12,35 @@ use crate::timeouts::Deadline;
 const GRAPH: &str = "graph";
 const PERMISSION: &str = "permission";
 
+pub(super) fn check(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
+    reach(checks, context, total);
+    // What nobody can ask for.
+    checks.skip(
+        PERMISSION,
+        "Graph has no dry run: exosend doctor --send --to ADDRESS sends a message",
+    );
+}
+
 /// Whether it can be reached, and whether the token is for it.
-pub(super) fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
+fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
     let account = context.account;
     if account.check().is_err() {
         return checks.skip(GRAPH, "the configuration has to be right first");
     }
     checks.start();
     let reached = graph::reach(account, total).and_then(|way| match context.claims {
-        Some(claims) if causes::is_for_graph(claims) => Ok(way),
-        Some(claims) => {
+        Some(claims) if !causes::is_for_graph(claims) => {
             let what = format!("the token is for {}, not for Microsoft Graph", claims.aud);
             let error = Error::new(ErrorKind::Auth, Stage::Graph, what);
             Err(error.with_condition(Condition::GraphToken))
         }
-        None => Ok(way),
+        _ => Ok(way),
     });
     match reached {
         Ok(way) => checks.ok(
             GRAPH,
             format!("{way} answers, and its certificate is right"),
         ),
-        Err(error) => {
-            let advice = causes::of(&error, context);
-            checks.fail(GRAPH, error, advice);
-        }
+        Err(error) => causes::fail(checks, context, GRAPH, error),
     }
-}
-
-/// What nobody can ask for.
-pub(super) fn unasked(checks: &mut Checks) {
-    checks.skip(
-        PERMISSION,
-        "Graph has no dry run: exosend doctor --send --to ADDRESS sends a message",
-    );
 }

@@ -9,7 +9,7 @@ use crate::advice::doctor::causes;
 use crate::advice::doctor::check::Checks;
 use crate::advice::doctor::context::Context;
 use crate::advice::doctor::probe::{self, Shown};
-use crate::date;
+use crate::date::{self, days};
 use crate::der;
 use crate::dial::Interrupt;
 use crate::error::Error;
@@ -61,8 +61,7 @@ pub(super) fn greet(
             Some(greeting)
         }
         Err(error) => {
-            let advice = causes::of(&error, context);
-            checks.fail(GREETING, error, advice);
+            causes::fail(checks, context, GREETING, error);
             None
         }
     }
@@ -74,18 +73,13 @@ fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline) -> bool {
     let account = context.account;
     if host(account.host()).is_err() {
         checks.skip(NAMES, "the server's name has to be right first");
-        checks.skip(TCP_4, "it needs the name");
-        checks.skip(TCP_6, "it needs the name");
-        return false;
+        return no_name(checks);
     }
     let addresses = match probe::resolve(account, total) {
         Ok(addresses) => addresses,
         Err(error) => {
-            let advice = causes::of(&error, context);
-            checks.fail(NAMES, error, advice);
-            checks.skip(TCP_4, "it needs the name");
-            checks.skip(TCP_6, "it needs the name");
-            return false;
+            causes::fail(checks, context, NAMES, error);
+            return no_name(checks);
         }
     };
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(SocketAddr::is_ipv6);
@@ -104,6 +98,12 @@ fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline) -> bool {
         tell_family(checks, context, (name, family), serves, mine);
     }
     serves
+}
+
+fn no_name(checks: &mut Checks) -> bool {
+    checks.skip(TCP_4, "it needs the name");
+    checks.skip(TCP_6, "it needs the name");
+    false
 }
 
 fn tell_family<'a>(
@@ -133,13 +133,9 @@ fn tell_family<'a>(
     match (up.is_empty(), down.first()) {
         (true, None) => return checks.skip(name, format!("the server has no {family} address")),
         (true, Some(_)) if another_serves => {
-            return checks.skip(
-                name,
-                format!(
-                    "not to be had here ({}), the other family serves",
-                    failures()
-                ),
-            );
+            let failures = failures();
+            let why = format!("not to be had here ({failures}), the other family serves");
+            return checks.skip(name, why);
         }
         (true, Some((address, error))) => {
             let copy = match error.raw_os_error() {
@@ -147,8 +143,7 @@ fn tell_family<'a>(
                 None => io::Error::new(error.kind(), error.to_string()),
             };
             let error = Error::io(Stage::Connect, copy).about(&address.to_string());
-            let advice = causes::of(&error, context);
-            checks.fail(name, error, advice);
+            causes::fail(checks, context, name, error);
         }
         (false, None) => checks.ok(name, up.join(", ")),
         (false, Some(_)) => checks.ok(name, format!("{}; not {}", up.join(", "), failures())),
@@ -181,17 +176,14 @@ pub(super) fn encrypt(
     let certificate = shown.certificates.first();
     let certificate = certificate.and_then(|der| about(der)).unwrap_or_default();
     let blamed = !shown.done && !shown.certificates.is_empty();
-    let (secured, error) = match result {
-        Ok(secured) => (Some(secured), None),
-        Err(error) => (None, Some(error)),
-    };
-    match error {
-        None => {
+    let secured = match result {
+        Ok(secured) => {
             let milliseconds = handshake.as_millis();
             let detail = format!("TLS, {milliseconds} ms for the handshake");
             checks.ok(STARTTLS, detail);
+            Some(secured)
         }
-        Some(error) if blamed && error.kind() == ErrorKind::Tls => {
+        Err(error) if blamed && error.kind() == ErrorKind::Tls => {
             checks.ok(STARTTLS, "offered, and taken up");
             let advice = causes::of(&error, context);
             let error = match certificate.as_str() {
@@ -201,11 +193,11 @@ pub(super) fn encrypt(
             checks.fail(CERTIFICATE, error, advice);
             return None;
         }
-        Some(error) => {
-            let advice = causes::of(&error, context);
-            checks.fail(STARTTLS, error, advice);
+        Err(error) => {
+            causes::fail(checks, context, STARTTLS, error);
+            None
         }
-    }
+    };
     match shown.done {
         true => checks.ok(CERTIFICATE, certificate),
         false => checks.skip(CERTIFICATE, "it needs STARTTLS"),
@@ -216,7 +208,6 @@ pub(super) fn encrypt(
 /// What a certificate says, for people.
 fn about(der: &[u8]) -> Option<String> {
     let (subject, issuer) = der::names(der)?;
-    let days = |time: Duration| time.as_secs() / 86_400;
     let end = der::validity(der)?.not_after;
     let date = date::rfc3339(end);
     let left = match end.duration_since(SystemTime::now()) {

@@ -2,6 +2,7 @@
 
 use crate::hint::exchange::{Seen, of_reply, status};
 use crate::hint::table::Condition;
+use crate::reply::enhanced;
 
 /// Words that are Exchange's alone, with the status that the table wants for them. .NET, for one, drops the code.
 const WORDS: &[(&str, &str)] = &[
@@ -60,17 +61,8 @@ fn replies(text: &str) -> impl Iterator<Item = (u16, &str)> {
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .unwrap_or(rest.len());
         let status = rest.get(..end)?.trim_end_matches('.');
-        let mut parts = status.split('.');
-        let class = parts.next()?;
-        let number = |part: Option<&str>| part.is_some_and(|p| (1..=3).contains(&p.len()));
-        if class.len() != 1
-            || !number(parts.next())
-            || !number(parts.next())
-            || parts.next().is_some()
-        {
-            return None;
-        }
-        Some((code(before, class)?, status))
+        let code = code(before, status.get(..1)?)?;
+        Some((code, enhanced(code, status)?))
     })
 }
 

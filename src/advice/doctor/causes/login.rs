@@ -9,7 +9,9 @@ use crate::account::Account;
 use crate::account::cloud::Cloud;
 use crate::advice::doctor::check::{Advice, Cause, Place};
 use crate::advice::doctor::configuration::is_guid;
-use crate::advice::doctor::context::{Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_SMTP_AUTH};
+use crate::advice::doctor::context::{
+    Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_PRINCIPAL, SHOW_SMTP_AUTH,
+};
 use crate::token::claims::Claims;
 
 /// `535 5.7.3 Authentication unsuccessful`, and every other 535 that says no more.
@@ -210,125 +212,124 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
 }
 
 fn cause(reason: Reason, context: &Context<'_>) -> Cause {
-    use Place::{AzureCli, Configuration, ExchangePowerShell, Portal, Shell};
     let empty = Claims::default();
     let claims = context.claims.unwrap_or(&empty);
-    let aud = said(&claims.aud);
+    let (text, (place, commands)) = row(reason);
+    let text = text
+        .replace("{aud}", said(&claims.aud))
+        .replace("{tid}", said(&claims.tid))
+        .replace("{appid}", said(&claims.appid))
+        .replace("{oid}", said(&claims.oid))
+        .replace("{scp}", &claims.scp);
     match reason {
-        Reason::Expired => context.cause(
-            "the token has expired: it was not fetched afresh, or this machine's clock is wrong",
-            Shell,
-            &["date -u"],
-        ),
         Reason::Foreign => {
-            let (tid, appid) = (&claims.tid, &claims.appid);
-            let text = format!(
-                "the token is of tenant {tid} and application {appid}, which are not the configured ones"
-            );
-            let settings = [format!("tenant = {tid}"), format!("client_id = {appid}")];
-            Cause::new(text, Configuration, settings)
+            let settings = [("tenant", &claims.tid), ("client_id", &claims.appid)];
+            let settings = settings.map(|(key, id)| format!("{key} = {id}"));
+            Cause::new(text, place, settings)
         }
-        Reason::ForGraph => {
-            let text = format!(
-                "the token is for Microsoft Graph ({aud}), and Exchange takes none but its own: the scope is wrong. Graph's \
-                 Mail.Send does not help here either"
-            );
-            context.cause(text, Configuration, &[SCOPE])
-        }
-        Reason::ForSomethingElse => {
-            let text = format!("the token is for {aud}, not for Exchange: the scope is wrong");
-            context.cause(text, Configuration, &[SCOPE])
-        }
-        Reason::Delegated => {
-            let text = format!(
-                "the token is a user's (scp: {}), not the application's: get it with the client's own credential, \
-                 grant_type=client_credentials",
-                claims.scp
-            );
-            context.cause(text, Configuration, &[SECRET])
-        }
-        Reason::UsersPermission => {
-            let text = format!(
-                "the user let the application do something else (scp: {}): it needs the delegated permission SMTP.Send; then \
-                 exosend login",
-                claims.scp
-            );
-            let list = "az ad app permission list --id {shell_client}";
-            context.cause(text, AzureCli, &[list])
-        }
-        Reason::Nameless => context.cause(
+        _ => context.cause(text, place, commands),
+    }
+}
+
+/// Its words, in which a claim's name in braces stands for the claim; where to do what.
+fn row(reason: Reason) -> (&'static str, (Place, &'static [&'static str])) {
+    type Commands = &'static [&'static str];
+    let set = |settings: Commands| (Place::Configuration, settings);
+    let run = |commands: Commands| (Place::Shell, commands);
+    let az = |commands: Commands| (Place::AzureCli, commands);
+    let exchange = |commands: Commands| (Place::ExchangePowerShell, commands);
+    let browse = |addresses: Commands| (Place::Portal, addresses);
+    match reason {
+        Reason::Expired => (
+            "the token has expired: it was not fetched afresh, or this machine's clock is wrong",
+            run(&["date -u"]),
+        ),
+        Reason::Foreign => (
+            "the token is of tenant {tid} and application {appid}, which are not the configured ones",
+            set(&[]),
+        ),
+        Reason::ForGraph => (
+            "the token is for Microsoft Graph ({aud}), and Exchange takes none but its own: the scope is wrong. Graph's \
+             Mail.Send does not help here either",
+            set(&[SCOPE]),
+        ),
+        Reason::ForSomethingElse => (
+            "the token is for {aud}, not for Exchange: the scope is wrong",
+            set(&[SCOPE]),
+        ),
+        Reason::Delegated => (
+            "the token is a user's (scp: {scp}), not the application's: get it with the client's own credential, \
+             grant_type=client_credentials",
+            set(&[SECRET]),
+        ),
+        Reason::UsersPermission => (
+            "the user let the application do something else (scp: {scp}): it needs the delegated permission SMTP.Send; then \
+             exosend login",
+            az(&["az ad app permission list --id {shell_client}"]),
+        ),
+        Reason::Nameless => (
             "the token names no service principal (no oid): the application has none in this tenant",
-            AzureCli,
-            &["az ad sp create --id {shell_client}"],
+            az(&["az ad sp create --id {shell_client}"]),
         ),
-        Reason::Unreadable => context.cause(
+        Reason::Unreadable => (
             "the token is for another service, for instance Microsoft Graph: check the scope",
-            Configuration,
-            &[SCOPE],
+            set(&[SCOPE]),
         ),
-        Reason::ClassicPermission => context.cause(
+        Reason::ClassicPermission => (
             "with the classic permission: SMTP.SendAsApp of Office 365 Exchange Online, not of Microsoft Graph, or its admin \
              consent is missing (exosend setup --classic). With App RBAC leave it out",
-            Portal,
-            &[
+            browse(&[
                 "https://entra.microsoft.com > Entra ID > App registrations > this application > API permissions > Add a \
                  permission > APIs my organization uses > Office 365 Exchange Online > Application permissions > \
                  SMTP.SendAsApp; then Grant admin consent",
-            ],
+            ]),
         ),
-        Reason::ServicePrincipal => context.cause(
+        Reason::ServicePrincipal => (
             "Exchange does not know the application, or by the Object ID of the App registration instead of the Enterprise \
              application's; then remove that first",
-            ExchangePowerShell,
-            &SERVICE_PRINCIPAL,
+            exchange(&[
+                SHOW_PRINCIPAL,
+                "Remove-ServicePrincipal",
+                "New-ServicePrincipal",
+            ]),
         ),
-        Reason::WrongObjectId => {
-            let text = format!(
-                "Exchange does not know the application, or by the Object ID of the App registration instead of the \
-                 Enterprise application's, {}; then remove that first",
-                said(&claims.oid)
-            );
-            let [look, remove, new] = SERVICE_PRINCIPAL;
-            let commands = [look, remove, new, "Add-MailboxPermission"];
-            context.cause(text, ExchangePowerShell, &commands)
-        }
+        Reason::WrongObjectId => (
+            "Exchange does not know the application, or by the Object ID of the App registration instead of the \
+             Enterprise application's, {oid}; then remove that first",
+            exchange(&[
+                SHOW_PRINCIPAL,
+                "Remove-ServicePrincipal",
+                "New-ServicePrincipal",
+                "Add-MailboxPermission",
+            ]),
+        ),
         // The cmdlet does not look at Entra's permissions.
-        Reason::Scope => context.cause(
+        Reason::Scope => (
             "with App RBAC: the role is not assigned, or the mailbox is not in its scope. InScope must be True; False does \
              not rule out the classic way",
-            ExchangePowerShell,
-            &[
+            exchange(&[
                 "Test-ServicePrincipalAuthorization",
                 "Get-OrganizationConfig | Format-List IsDehydrated",
                 "Enable-OrganizationCustomization  # only where IsDehydrated is True",
                 "New-ManagementScope",
                 "New-ManagementRoleAssignment",
-            ],
+            ]),
         ),
-        Reason::SmtpAuth => context.cause(
+        Reason::SmtpAuth => (
             "SMTP AUTH is switched off for the mailbox, or for the organization and not switched on for the mailbox",
-            ExchangePowerShell,
-            &[SHOW_SMTP_AUTH, "Set-CASMailbox"],
+            exchange(&[SHOW_SMTP_AUTH, "Set-CASMailbox"]),
         ),
         // A busy application's permissions are kept for longer than an idle one's.
-        Reason::Propagation => context.cause(
+        Reason::Propagation => (
             "a change is too new: stop trying for 30 minutes (exosend doctor is a try), or wait up to 2 hours",
-            Shell,
-            &[],
+            run(&[]),
         ),
-        Reason::Mailbox => context.cause(
+        Reason::Mailbox => (
             "there is no such mailbox, or by another name, or without its licence",
-            ExchangePowerShell,
-            &[SHOW_MAILBOX],
+            exchange(&[SHOW_MAILBOX]),
         ),
     }
 }
-
-const SERVICE_PRINCIPAL: [&str; 3] = [
-    "Get-ServicePrincipal -Identity {client}",
-    "Remove-ServicePrincipal",
-    "New-ServicePrincipal",
-];
 
 fn said(claim: &str) -> &str {
     if claim.is_empty() {
