@@ -51,20 +51,18 @@ impl fmt::Debug for Source {
 impl Attachment {
     /// A regular file, under the last part of its path as name.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self {
-            source: Source::File(path.into()),
-            name: None,
-            content_type: None,
-            content_id: None,
-        }
+        Self::of(Source::File(path.into()), None)
     }
 
     /// Bytes under a name.
     pub fn bytes(name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        let source = Source::Bytes(Arc::new(data.into()));
+        Self::of(Source::Bytes(Arc::new(data.into())), Some(name.into()))
+    }
+
+    fn of(source: Source, name: Option<String>) -> Self {
         Self {
             source,
-            name: Some(name.into()),
+            name,
             content_type: None,
             content_id: None,
         }

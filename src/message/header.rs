@@ -57,9 +57,9 @@ pub(super) fn fixed(out: &mut String, name: &str, value: &str) {
     out.extend([name, ": ", value, "\r\n"]);
 }
 
-/// `Content-Type: image/png; name="chart.png"`. The `name` is what old Outlook reads. It has ASCII only, an underscore for
-/// what is not and for what looks like an encoded word: the true name stands in Content-Disposition, and a `name*` beside a `name`, or an encoded word within
-/// quotes, is a defect to strict parsers.
+/// `Content-Type: image/png; name="chart.png"`. The `name` is what old Outlook reads. It is ASCII: an underscore stands for
+/// any other character, and for what begins an encoded word. The true name is in Content-Disposition; a `name*` beside a
+/// `name`, or an encoded word within quotes, is a defect to strict parsers.
 pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
     let plain: String = name
         .chars()
@@ -72,9 +72,17 @@ pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
         })
         .collect();
     let plain = plain.replace("=?", "__");
+    let is_name = |parameter: &str| {
+        parameter
+            .trim_start()
+            .get(..4)
+            .is_some_and(|p| p.eq_ignore_ascii_case("name"))
+    };
+    let is_named = content_type.split(';').skip(1).any(is_name);
     field(out, "Content-Type", |writer| {
         writer.folding().write_str(content_type)?;
-        if plain.len() > LONGEST_WORD {
+        // Twice, it would be a defect to strict parsers.
+        if is_named || plain.len() > LONGEST_WORD {
             return Ok(());
         }
         writer.write_char(';')?;
@@ -200,6 +208,13 @@ mod tests {
              Content-Disposition: attachment;\r\n \
              filename*0*=utf-8''%3D%3F%75%74%66%2D%38%3F%51%3F%78%3F%3D%2E%74%78;\r\n filename*1*=%74\r\n"
         );
+    }
+
+    #[test]
+    fn a_name_that_the_content_type_has_is_the_only_one() {
+        let mut out = String::new();
+        content_type(&mut out, "text/csv; charset=utf-8; Name=x.csv", "y.csv");
+        assert_eq!(out, "Content-Type: text/csv; charset=utf-8; Name=x.csv\r\n");
     }
 
     #[test]
