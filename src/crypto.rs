@@ -9,8 +9,8 @@ use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 
-/// ring's, without the signing with RSA, ECDSA and Ed25519 of those who show a certificate in the handshake: a small
-/// program would carry all of it, and nobody shows one.
+/// ring's, without the keys of a client's certificate: nobody shows one in a handshake, and a small program would carry the
+/// code that signs with RSA, ECDSA and Ed25519.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         key_provider: &NoKeys,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::background::{self, Inbox};
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
+use crate::text::lower_case;
 use crate::timeouts::Deadline;
 use crate::tls::Socket;
 
@@ -238,6 +239,7 @@ fn all_failed(failures: Vec<(SocketAddr, io::Error)>, late: Option<io::Error>) -
     };
     let mut made = Error::io(Stage::Connect, error).with(&format!(" ({address})"));
     for (address, error) in failures {
+        let error = lower_case(&error.to_string());
         made = made.with(&format!(", {error} ({address})"));
     }
     match late {
@@ -356,7 +358,8 @@ mod tests {
         let error = race(&addresses, deadline, TcpStream::connect_timeout, &events).unwrap_err();
         assert!(error.is_transient());
         for address in addresses {
-            assert!(error.to_string().contains(&address.to_string()), "{error}");
+            let named = format!("connection refused (os error 111) ({address})");
+            assert!(error.to_string().contains(&named), "{error}");
         }
     }
 

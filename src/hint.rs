@@ -40,24 +40,39 @@ pub(crate) fn of_network(stage: Stage, error: &io::Error) -> Option<Condition> {
 
 /// For a handshake that failed.
 pub(crate) fn of_tls(stage: Stage, error: &rustls::Error) -> Option<Condition> {
-    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
     use rustls::CertificateError as Bad;
     let bad = match error {
         rustls::Error::InvalidCertificate(bad) => bad,
-        rustls::Error::PeerIncompatible(_)
-        | rustls::Error::AlertReceived(HandshakeFailure | InsufficientSecurity | ProtocolVersion) =>
-        {
+        error if is_no_common_tls(error) => {
             return (stage == Stage::StartTls).then_some(Condition::NoCommonTls);
         }
         _ => return None,
     };
     match bad {
-        Bad::Expired
-        | Bad::ExpiredContext { .. }
-        | Bad::NotValidYet
-        | Bad::NotValidYetContext { .. } => Some(Condition::CertificateTime),
+        bad if is_of_time(bad) => Some(Condition::CertificateTime),
         Bad::UnknownIssuer => Some(Condition::UnknownIssuer),
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Some(Condition::OtherName),
         _ => None,
     }
+}
+
+/// Whether the two sides have no version of TLS or no cipher in common.
+pub(crate) fn is_no_common_tls(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
+    matches!(
+        error,
+        rustls::Error::PeerIncompatible(_)
+            | rustls::Error::AlertReceived(
+                HandshakeFailure | InsufficientSecurity | ProtocolVersion
+            )
+    )
+}
+
+/// Whether a certificate is good at another time, or by another clock.
+pub(crate) fn is_of_time(bad: &rustls::CertificateError) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        bad,
+        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+    )
 }

@@ -329,16 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_what_is_written() {
-        let message = note().subject("\u{e4}").text("a\nb\rc\r\nd");
-        let letter = message.letter("robot@contoso.com").unwrap();
-        let mut out = Vec::new();
-        letter.write_to(&mut out).unwrap();
-        assert_eq!(letter.size(), out.len() as u64);
-        assert!(out.ends_with(b"\r\na\r\nb\r\nc\r\nd\r\n"));
-    }
-
-    #[test]
     fn hidden_recipients_stay_hidden() {
         let message = Message::new()
             .from("robot@contoso.com")

@@ -25,7 +25,8 @@ impl Secrets {
         found
     }
 
-    /// Compares by pieces at every half of their length: the work grows with the text, not with what may be in it.
+    /// Looks for pieces that overlap by half, in which any 35 characters have one whole: the work grows with the length of
+    /// the text, whatever is in it.
     fn have(&self, text: &[u8]) -> bool {
         const PIECE: usize = 24;
         text.windows(PIECE).step_by(PIECE / 2).any(|piece| {

@@ -166,8 +166,8 @@ impl Session {
     /// Sends a message that is ready: RFC 5322 text, headers and all, read once from `message` and passed on as it is,
     /// but for line endings: any become CRLF, and a missing last one is added.
     ///
-    /// By SMTP nothing is added and nothing removed: `Bcc` fields stay, so take them out before. Bytes over 127 go out even to a server
-    /// without 8BITMIME, against RFC 6152, and lines over 998 bytes as they are.
+    /// By SMTP nothing is added and nothing removed: `Bcc` fields stay, so take them out before. Bytes over 127 go out even
+    /// to a server without 8BITMIME, against RFC 6152, and lines over 998 bytes as they are.
     ///
     /// By Microsoft Graph, `To`, `Cc` and `Bcc` become what names the envelope's recipients, and nobody else.
     ///

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Who has to act. `Display` is the word that programs write into logs: `input`, `token`, `network`. The numbers are stable and shared with C callers; none is ever used again for something else.
+/// Who has to act. `Display` is the word that programs write into logs: `input`, `token`, `network`. The numbers are stable
+/// and shared with C callers; none is ever used again for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]

@@ -22,6 +22,22 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Texts of the operating system begin with a capital, ours do not. ASCII only: the tables of all other letters are large.
+pub(crate) fn lower_case(text: &str) -> String {
+    let mut text = text.to_owned();
+    if text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_lowercase();
+        }
+    }
+    text
+}
+
+/// Printable ASCII without a space, at least one character: nothing in it acts in a header, a command or a form.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// What begins another line, moves a cursor, or reorders and hides text: Unicode's categories Cc, Cf, Zl and Zp.
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -52,4 +68,19 @@ pub(crate) fn distance(word: &str, known: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_the_operating_system_fit_in() {
+        assert_eq!(
+            lower_case("Connection refused (os error 111)"),
+            "connection refused (os error 111)"
+        );
+        assert_eq!(lower_case("TLS is off"), "TLS is off");
+        assert_eq!(lower_case(""), "");
+    }
 }

@@ -121,8 +121,8 @@ impl Deadline {
     }
 }
 
-/// How long a server may take, after a write to it has failed, to say why. It has said so or is about to: two seconds, and
-/// none where the write has had its time.
+/// How long to wait for what a server says when a write to it has failed: most often why. No time where the write ended at
+/// its bound.
 pub(crate) fn patience_after(failure: &io::Error) -> Duration {
     match failure.kind() {
         io::ErrorKind::TimedOut => Duration::ZERO,

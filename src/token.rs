@@ -23,6 +23,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::timeouts::Deadline;
 
 /// An access token for Exchange Online.
 ///
@@ -112,6 +113,15 @@ impl Application<'_> {
     pub(crate) fn name(&self, fingerprint: &str) -> String {
         [&self.endpoint, self.client_id, self.scope, fingerprint].join("\n")
     }
+}
+
+/// One try at a token request.
+pub(crate) struct Attempt<'a> {
+    pub(crate) app: &'a Application<'a>,
+    /// How many went before it.
+    pub(crate) number: u32,
+    /// The end of all of them.
+    pub(crate) total: Deadline,
 }
 
 /// Where tokens outlive the process. Behind a pointer, as credentials are: a program that keeps none carries no code for it.

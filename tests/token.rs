@@ -90,7 +90,7 @@ fn what_is_no_answer_is_named() {
         (Answer::html(), "instead of JSON"),
         (
             Answer::redirect("https://portal.example.com/login"),
-            "a redirect to https://portal.example.com/login",
+            "a redirect to https://portal.example.com/login, which is not followed",
         ),
         (
             Answer::status(200).body("{\"access_token\":\"ey"),
@@ -99,7 +99,7 @@ fn what_is_no_answer_is_named() {
         (Answer::status(200).body(""), "with an empty body"),
         (
             Answer::status(200).body("{\"expires_in\":3599}"),
-            "without an access_token",
+            "HTTP 200 without an access_token",
         ),
         (
             Answer::status(200).body("{\"access_token\":\"a\\r\\nb\"}"),
@@ -109,7 +109,10 @@ fn what_is_no_answer_is_named() {
             Answer::status(200).body(vec![b' '; 70 << 10]),
             "longer than 65536 bytes",
         ),
-        (Answer::status(403).body("{}"), "HTTP 403"),
+        (
+            Answer::status(403).body("{}"),
+            "HTTP 403 without an error code",
+        ),
     ] {
         let exchange = Exchange::builder().token(answer).start();
         let error = send(&exchange).unwrap_err();

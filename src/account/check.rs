@@ -11,6 +11,7 @@ use crate::account::{Account, Roots, cloud, variable};
 use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
+use crate::text::is_word;
 use crate::tls::{self, without_zone};
 use crate::token::credential::wrong;
 use crate::token::{Token, http};
@@ -65,22 +66,13 @@ impl Account {
     pub(crate) fn check_request(&self) -> Result<(), Error> {
         self.check_present(self.needed_by_credential())?;
         tenant(&self.tenant, self.is_users()).map_err(|what| wrong("tenant", what))?;
-        let graphic = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
-        if !graphic(&self.client_id) {
-            return Err(wrong(
-                "client_id",
-                "a space, control or non-ASCII character in it",
-            ));
+        if !self.client_id.is_empty() && !is_word(&self.client_id) {
+            let what = "a space, control or non-ASCII character in it";
+            return Err(wrong("client_id", what));
         }
-        if self
-            .scope
-            .as_ref()
-            .is_some_and(|scope| scope.is_empty() || !graphic(scope))
-        {
-            return Err(wrong(
-                "scope",
-                "empty, or a space, control or non-ASCII character in it",
-            ));
+        if self.scope.as_ref().is_some_and(|scope| !is_word(scope)) {
+            let what = "empty, or a space, control or non-ASCII character in it";
+            return Err(wrong("scope", what));
         }
         if let Some(url) = &self.authority {
             where_to(url).map_err(|what| wrong("authority", what))?;

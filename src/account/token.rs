@@ -9,7 +9,7 @@ use crate::background::{self, Inbox};
 use crate::error::Error;
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
-use crate::token::{Failure, Keep, Memory, Token};
+use crate::token::{Attempt, Failure, Keep, Memory, Token};
 
 /// A token this close to its end is not used: MSAL's figure (facts.md, "Token endpoint"), and time enough for a slow send.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -91,7 +91,7 @@ impl Token {
         age.map_or(true, |age| age > YOUNG)
     }
 
-    /// Whoever was logged in is so no more.
+    /// Forgets what is kept for the user who has logged out.
     #[cfg(feature = "login")]
     pub(crate) fn forget_kept(account: &Account) {
         memory(account).token = None;
@@ -102,7 +102,7 @@ impl Token {
         }
     }
 
-    /// For the calls to come.
+    /// Keeps it for later calls.
     #[cfg(feature = "login")]
     pub(crate) fn keep(&self, account: &Account) {
         self.keep_in(file(account), account);
@@ -274,16 +274,20 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     let application = account.application();
     // While Entra is asked another user may log in: the token is kept under the login that it was asked for with.
     let file = file(account);
-    let mut attempt = 0;
+    let mut attempt = Attempt {
+        app: &application,
+        number: 0,
+        total,
+    };
     let token = loop {
-        match credential.request(&application, attempt, total) {
+        match credential.request(&attempt) {
             Err(Failure {
                 error,
                 pause: Some(pause),
             }) if total.remaining().is_ok_and(|left| pause < left) => {
                 log::info!("{error}; asking again in {} s", pause.as_secs());
                 std::thread::sleep(pause);
-                attempt += 1;
+                attempt.number += 1;
             }
             result => break result.map_err(|failure| failure.error)?,
         }
@@ -299,7 +303,6 @@ mod tests {
 
     use super::*;
     use crate::secret::Secret;
-    use crate::token::Application;
     use crate::token::credential::Credential;
 
     /// Bob logs in while a token is asked for by Ann's login.
@@ -320,7 +323,7 @@ mod tests {
             Ok(if is_bob { "bob" } else { "ann" }.into())
         }
 
-        fn request(&self, _: &Application<'_>, _: u32, _: Deadline) -> Result<Token, Failure> {
+        fn request(&self, _: &Attempt<'_>) -> Result<Token, Failure> {
             self.0.store(true, Ordering::Relaxed);
             let now = SystemTime::now();
             Ok(Token::new(Secret::new("t".into()), now, now + 2 * YOUNG))

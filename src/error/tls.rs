@@ -1,28 +1,14 @@
 //! What rustls found wrong: whether it would go wrong again, and in which words.
 
+use crate::hint;
 use crate::text::printable;
 
 /// Whether a handshake would fail again: for a certificate that time does not mend, or for want of a common TLS. Anything
 /// else may be one machine of many, something on the way, or a clock that is not set yet.
 pub(super) fn is_settled(error: &rustls::Error) -> bool {
-    use rustls::AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
-    use rustls::CertificateError as Bad;
     match error {
-        rustls::Error::InvalidCertificate(bad) => !matches!(
-            bad,
-            Bad::Expired
-                | Bad::ExpiredContext { .. }
-                | Bad::NotValidYet
-                | Bad::NotValidYetContext { .. }
-        ),
-        rustls::Error::PeerIncompatible(_) => true,
-        rustls::Error::AlertReceived(alert) => {
-            matches!(
-                alert,
-                HandshakeFailure | ProtocolVersion | InsufficientSecurity
-            )
-        }
-        _ => false,
+        rustls::Error::InvalidCertificate(bad) => !hint::is_of_time(bad),
+        error => hint::is_no_common_tls(error),
     }
 }
 

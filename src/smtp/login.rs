@@ -20,8 +20,8 @@ use crate::timeouts::Deadline;
 use crate::tls::{self, Stream};
 use crate::token::Token;
 
-/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). It may read what is longer
-/// as a login and a command.
+/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). Of a longer one it may take
+/// the end for a command.
 const MAX_LOGIN: usize = 12_288;
 
 /// Everything up to the second EHLO: what can be done without a token.

@@ -62,6 +62,12 @@ impl Wire {
         self.total = total;
     }
 
+    /// Begins a step, which ends at this bound of its own or with the total.
+    fn start(&mut self, bound: Duration, name: &'static str) {
+        let deadline = self.total.step(bound, name);
+        self.io.get_mut().set_deadline(deadline);
+    }
+
     /// One question, one answer.
     pub(crate) fn command(&mut self, stage: Stage, line: &str) -> Result<Reply, Error> {
         self.say(stage, line)?;
@@ -102,9 +108,7 @@ impl Wire {
         // Taken first: a login that does not go out is wiped as well.
         let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
         self.expect_silence(stage)?;
-        self.io
-            .get_mut()
-            .set_deadline(self.total.step(self.timeouts.command, "command"));
+        self.start(self.timeouts.command, "command");
         if self.owed == 0 {
             self.owed = flight.iter().filter(|&&b| b == b'\n').count();
         }
@@ -117,9 +121,7 @@ impl Wire {
     /// Sends a block of a message in one write. (rustls' stream keeps an error of its socket to itself until it is flushed,
     /// which `write_now` does.)
     pub(crate) fn send_block(&mut self, block: &[u8]) -> io::Result<()> {
-        self.io
-            .get_mut()
-            .set_deadline(self.total.step(self.timeouts.block, "block"));
+        self.start(self.timeouts.block, "block");
         write_now(self.io.get_mut(), block)
     }
 
@@ -145,7 +147,7 @@ impl Wire {
             Stage::Accept => (self.timeouts.accept, "accept"),
             _ => (self.timeouts.command, "command"),
         };
-        self.io.get_mut().set_deadline(self.total.step(bound, name));
+        self.start(bound, name);
         let mut parser = Parser::default();
         loop {
             let line = read_line(&mut self.io).map_err(|e| self.no_line(stage, e))?;
@@ -161,9 +163,7 @@ impl Wire {
 
     /// The refusal that the server sent before a write failed, if there is one.
     pub(crate) fn last_words(&mut self, stage: Stage, failure: &io::Error) -> Option<Error> {
-        self.io
-            .get_mut()
-            .set_deadline(self.total.step(patience_after(failure), "last words"));
+        self.start(patience_after(failure), "last words");
         let mut late = BufReader::new(Late(self.io.get_mut().as_mut()));
         let mut parser = Parser::default();
         loop {

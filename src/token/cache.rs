@@ -33,7 +33,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct CacheFile {
     path: PathBuf,
-    /// Each message meets the same trouble, twice even, when it looks and when it stores.
+    /// A second warning says nothing new: each message meets the same trouble, when it reads and when it stores.
     warned: AtomicBool,
 }
 
@@ -204,16 +204,15 @@ fn entry(text: &str) -> Option<Entry> {
     Some(Entry { account, token })
 }
 
-fn line(Entry { account, token }: &Entry) -> Zeroizing<String> {
+fn line(entry: &Entry) -> Zeroizing<String> {
+    let Entry { account, token } = entry;
     let seconds = |time: SystemTime| {
         time.duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs()
     };
     let (issued, expires) = (seconds(token.issued), seconds(token.expires));
-    let mut line = Zeroizing::new(String::with_capacity(
-        256 + token.secret().len() + token.user_or("").len(),
-    ));
+    let mut line = Zeroizing::new(String::with_capacity(room(entry)));
     // Writing into a String does not fail.
     let _ = write!(line, "{account} {issued} {expires} {}", token.secret());
     #[cfg(feature = "login")]

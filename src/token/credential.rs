@@ -9,11 +9,11 @@ use crate::crypto::{self, hex};
 use crate::error::Error;
 use crate::secret::{Secret, read_line};
 use crate::stage::Stage;
-use crate::timeouts::Deadline;
+use crate::text::is_word;
 #[cfg(feature = "login")]
 use crate::token::login::file::LoginFile;
 use crate::token::request::{Proof, request};
-use crate::token::{Application, Failure, Token};
+use crate::token::{Attempt, Failure, Token};
 
 /// One way to prove it, and to get a token with that.
 ///
@@ -39,13 +39,8 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
         None
     }
 
-    /// Asks for a token, once. `attempt` counts from 0.
-    fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure>;
+    /// Asks for a token, once.
+    fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure>;
 
     /// When it ends, if it says so.
     fn expires(&self) -> Result<Option<SystemTime>, Error> {
@@ -107,11 +102,7 @@ impl ClientSecret {
         if secret.expose().is_empty() {
             return Err(wrong("empty".into()));
         }
-        if secret
-            .expose()
-            .chars()
-            .any(|c| matches!(c, '\r' | '\n' | '\0'))
-        {
+        if secret.expose().contains(['\r', '\n', '\0']) {
             return Err(wrong("a line break or NUL within the secret".into()));
         }
         Ok(secret)
@@ -135,14 +126,8 @@ impl Credential for ClientSecret {
         Ok(format!("client_secret {}", hex(&digest)))
     }
 
-    fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
-        let proof = Proof::Secret(self.read()?);
-        request(app, &proof, attempt, total)
+    fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
+        request(attempt, &Proof::Secret(self.read()?))
     }
 
     fn file(&self) -> Option<&Path> {
@@ -172,7 +157,7 @@ impl FederatedToken {
 
     fn read(&self) -> Result<Secret, Error> {
         let token = read_line(&self.0, MAX_TOKEN).map_err(|what| wrong(FEDERATED, what))?;
-        if token.expose().is_empty() || !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
+        if !is_word(token.expose()) {
             let path = self.0.display();
             return Err(wrong(FEDERATED, format!("{path}: does not hold one token")));
         }
@@ -194,14 +179,8 @@ impl Credential for FederatedToken {
         Ok(format!("{FEDERATED} {}", self.0.display()))
     }
 
-    fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
-        let proof = Proof::Assertion(self.read()?);
-        request(app, &proof, attempt, total)
+    fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
+        request(attempt, &Proof::Assertion(self.read()?))
     }
 }
 
@@ -226,14 +205,11 @@ impl Credential for AccessToken {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let token = self.0.expose();
-        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(wrong(
-                ACCESS_TOKEN,
-                "empty, or has characters that no token has",
-            ));
+        let what = "empty, or has characters that no token has";
+        match is_word(self.0.expose()) {
+            true => Ok(()),
+            false => Err(wrong(ACCESS_TOKEN, what)),
         }
-        Ok(())
     }
 
     fn stands_alone(&self) -> bool {
@@ -248,7 +224,7 @@ impl Credential for AccessToken {
         Some(self.token())
     }
 
-    fn request(&self, _: &Application<'_>, _: u32, _: Deadline) -> Result<Token, Failure> {
+    fn request(&self, _: &Attempt<'_>) -> Result<Token, Failure> {
         Ok(self.token())
     }
 }

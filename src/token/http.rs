@@ -58,7 +58,7 @@ pub(super) struct Question {
     pub(super) form: Option<Zeroizing<String>>,
 }
 
-/// Whom it is asked, and how errors call the way there.
+/// Who is asked, and what errors call the way there.
 pub(crate) struct Client {
     host: String,
     port: u16,
@@ -69,7 +69,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// How errors call the way there.
+    /// What errors call the way there.
     #[cfg(feature = "graph")]
     pub(crate) fn way(&self) -> &str {
         &self.way
@@ -114,10 +114,7 @@ impl Client {
             proxy::tunnel(&mut *stream, proxy, &authority(&self.host, self.port))?;
         }
         match &self.tls {
-            Some(config) => {
-                let host = self.host.trim_matches(['[', ']']);
-                tls::handshake(stream, host, config.clone()).map_err(unreached)
-            }
+            Some(config) => tls::handshake(stream, &self.host, config.clone()).map_err(unreached),
             None => Ok(stream),
         }
     }
@@ -181,21 +178,17 @@ impl Transport for Line {
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let Self {
-            stream, buffers, ..
-        } = self;
-        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-        stream.write_all(buffers.output().get(..amount).unwrap_or_default())?;
+        let stream = self.stream.get_mut();
+        let stream = stream.unwrap_or_else(PoisonError::into_inner);
+        stream.write_all(self.buffers.output().get(..amount).unwrap_or_default())?;
         Ok(stream.flush()?)
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        let Self {
-            stream, buffers, ..
-        } = self;
-        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let amount = stream.read(buffers.input_append_buf())?;
-        buffers.input_appended(amount);
+        let stream = self.stream.get_mut();
+        let stream = stream.unwrap_or_else(PoisonError::into_inner);
+        let amount = stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
 
@@ -252,7 +245,7 @@ impl Answer {
         Ok(Self::of(response.status().as_u16(), header, body))
     }
 
-    /// Of its parts; a name of a field is in small letters.
+    /// Made of its parts. `header` is asked for names in lower case.
     pub(crate) fn of<'h>(
         status: u16,
         header: impl Fn(&str) -> Option<&'h str>,

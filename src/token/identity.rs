@@ -7,10 +7,9 @@ use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::{Secret, read_file};
 use crate::stage::{ErrorKind, Stage};
-use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
 use crate::token::http::{self, Answer, Question};
-use crate::token::{Application, Failure, Token};
+use crate::token::{Attempt, Failure, Token};
 
 /// The key file of Azure Arc is read only up to this size.
 const MAX_KEY: u64 = 4096;
@@ -27,7 +26,7 @@ pub(crate) struct Source {
     header: (&'static str, Secret),
     /// What the client id is called, if one of several identities can be asked for.
     client_id: Option<&'static str>,
-    /// The folder of the key files that this one wants to be shown: only those who may have a token can read them.
+    /// The folder of the key files, one of which has to be shown: only who may have a token can read them.
     keys: Option<PathBuf>,
 }
 
@@ -49,7 +48,7 @@ impl Source {
         }
     }
 
-    /// Who sits at a browser, with the rights of that person's shell.
+    /// Azure's shell in a browser: the identity is that of the person who sits there.
     pub(crate) fn cloud_shell(endpoint: String) -> Self {
         Self {
             client_id: None,
@@ -81,24 +80,20 @@ impl Source {
         }
     }
 
-    /// Asks once. `attempt` counts from 0.
-    pub(crate) fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
-        self.ask(app, attempt, total)
+    /// Asks once.
+    pub(crate) fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
+        self.ask(attempt)
             .map_err(|failure| failure.about(self.name))
     }
 
-    fn ask(&self, app: &Application<'_>, attempt: u32, total: Deadline) -> Result<Token, Failure> {
+    fn ask(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
+        let Attempt { app, number, .. } = *attempt;
         let refused = |what: String| Error::new(ErrorKind::Token, Stage::Token, what);
         let asked = SystemTime::now();
         let get = |key: Option<&Secret>| {
-            self.get(app, key, total).map_err(|failure| {
+            self.get(attempt, key).map_err(|failure| {
                 let error = failure.error.with_condition(Condition::NotOnAzure);
-                let pause = failure.pause.filter(|_| attempt == 0 && self.name != IMDS);
+                let pause = failure.pause.filter(|_| number == 0 && self.name != IMDS);
                 Failure { error, pause }
             })
         };
@@ -120,7 +115,7 @@ impl Source {
                 Some(_) => error.transient(),
                 None => error,
             },
-            pause: self.pause(answer.status, attempt),
+            pause: self.pause(answer.status, number),
         })?;
         // An old agent knows the system's identity only, and gives that whichever is asked for.
         let one_of_several = self.keys.is_some() && !app.client_id.is_empty();
@@ -133,13 +128,9 @@ impl Source {
     }
 
     /// One request: a query, or where there is no version, as with Cloud Shell, a form.
-    fn get(
-        &self,
-        app: &Application<'_>,
-        key: Option<&Secret>,
-        total: Deadline,
-    ) -> Result<Answer, Failure> {
-        let deadline = total.step(app.timeout, "token");
+    fn get(&self, attempt: &Attempt<'_>, key: Option<&Secret>) -> Result<Answer, Failure> {
+        let app = attempt.app;
+        let deadline = attempt.total.step(app.timeout, "token");
         let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);
         let mut fields = vec![("resource", resource)];
         if !self.version.is_empty() {
@@ -190,7 +181,7 @@ impl Source {
 const IMDS: &str = "imds";
 const METADATA: &str = "metadata";
 
-/// Who can set a header was not tricked into asking.
+/// Shows that the request was not forged through another program of this machine: who does that cannot set a header.
 fn metadata() -> (&'static str, Secret) {
     (METADATA, Secret::new("true".into()))
 }
@@ -227,6 +218,8 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::timeouts::Deadline;
+    use crate::token::Application;
 
     /// One that gives these answers, each with a body, and what it was asked.
     fn server(answers: Vec<(String, String)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
@@ -284,18 +277,21 @@ mod tests {
         }
     }
 
+    fn request(source: &Source, client_id: &str, number: u32) -> Result<Token, Failure> {
+        let app = &application(client_id);
+        let total = Deadline::after(app.timeout, "total");
+        source.request(&Attempt { app, number, total })
+    }
+
     fn ask(source: &Source, client_id: &str) -> Result<Token, String> {
-        let total = Deadline::after(Duration::from_secs(15), "total");
-        let token = source.request(&application(client_id), 0, total);
-        token.map_err(|failure| failure.error.to_string())
+        request(source, client_id, 0).map_err(|failure| failure.error.to_string())
     }
 
     #[test]
     fn what_may_be_there_in_a_moment_may_be_there_later() {
         for (status, transient) in [("404 x", true), ("410 Gone", true), ("400 x", false)] {
             let (endpoint, served) = server(vec![(status.into(), "{}".into())]);
-            let total = Deadline::after(Duration::from_secs(15), "total");
-            let failure = Source::imds(endpoint).request(&application(""), 9, total);
+            let failure = request(&Source::imds(endpoint), "", 9);
             let failure = failure.map(drop).unwrap_err();
             assert_eq!(failure.error.is_transient(), transient, "{status}");
             assert_eq!(failure.pause, None, "{status}");

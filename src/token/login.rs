@@ -9,14 +9,15 @@ use std::time::SystemTime;
 use crate::error::Error;
 use crate::hint::table::{self, Condition};
 use crate::secret::Secret;
+use crate::text::is_word;
 use crate::timeouts::Deadline;
 use crate::token::answer::{Withheld, take};
 use crate::token::claims;
 use crate::token::credential::{Credential, wrong};
 use crate::token::http::Answer;
-use crate::token::login::file::{Kept, LoginFile, is_word, seconds};
+use crate::token::login::file::{Kept, LoginFile, seconds};
 use crate::token::request::post;
-use crate::token::{Application, Failure, Token};
+use crate::token::{Application, Attempt, Failure, Token};
 
 /// The key it is set by.
 pub(crate) const KEY: &str = "login_file";
@@ -127,14 +128,9 @@ impl Credential for Login {
         Ok(format!("{KEY} {} {}", kept.user, seconds(kept.since)))
     }
 
-    fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
-        self.renew(app, total)
-            .map_err(|failure| failure.only_once(attempt))
+    fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
+        self.renew(attempt.app, attempt.total)
+            .map_err(|failure| failure.only_once(attempt.number))
     }
 
     fn login_file(&self) -> Option<&LoginFile> {

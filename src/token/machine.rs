@@ -1,10 +1,12 @@
 //! The identity that Azure gives a machine, and where it is asked for.
 
+use std::net::IpAddr;
+
 use crate::error::Error;
-use crate::timeouts::Deadline;
 use crate::token::credential::{Credential, wrong};
+use crate::token::http::place;
 use crate::token::identity::Source;
-use crate::token::{Application, Failure, Token};
+use crate::token::{Attempt, Failure, Token};
 
 const KEY: &str = "managed_identity";
 
@@ -81,33 +83,16 @@ impl Credential for ManagedIdentity {
         Ok(KEY.into())
     }
 
-    fn request(
-        &self,
-        app: &Application<'_>,
-        attempt: u32,
-        total: Deadline,
-    ) -> Result<Token, Failure> {
-        here()?.request(app, attempt, total)
+    fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
+        here()?.request(attempt)
     }
 }
 
 /// Plain http, and the host is loopback, or where Azure answers inside a machine: IMDS at 169.254.169.254, App Service
 /// within 169.254.128.0/20. On the rest of the link-local network anybody's machine may answer.
 fn is_on_this_machine(endpoint: &str) -> bool {
-    use std::net::IpAddr;
-    let Some(rest) = endpoint.strip_prefix("http://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // A user before the host would make it look like another.
-    if authority.contains('@') {
-        return false;
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next(),
-        None => authority.split(':').next(),
-    };
-    let host = host.unwrap_or_default();
+    let place = place(endpoint, 80).filter(|_| endpoint.starts_with("http://"));
+    let (host, _) = place.unwrap_or_default();
     match host.parse() {
         Ok(IpAddr::V4(v4)) => match v4.octets() {
             [169, 254, 169, 254] | [169, 254, 128..=143, _] => true,

@@ -14,10 +14,10 @@ use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::tls::Stream;
 
-/// The weakest last. Never `HTTP_PROXY`: it is for http, and a web server makes it of what a visitor sends as `Proxy:`.
+/// The weakest last. Never `HTTP_PROXY`: it is for http, and in a CGI program it is whatever a visitor has sent as `Proxy:`.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// The proxy to this host, and how errors call it.
+/// The proxy to this host, and what errors call it.
 pub(super) fn to(
     host: &str,
     variable: &dyn Fn(&str) -> Option<String>,

@@ -6,7 +6,7 @@ use crate::secret::Secret;
 use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
 use crate::token::http::{self, Answer, Question};
-use crate::token::{Application, Failure, Token};
+use crate::token::{Application, Attempt, Failure, Token};
 
 /// What proves the application in a request.
 pub(crate) enum Proof {
@@ -18,14 +18,10 @@ pub(crate) enum Proof {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Asks once. `attempt` counts from 0.
-pub(crate) fn request(
-    app: &Application<'_>,
-    proof: &Proof,
-    attempt: u32,
-    total: Deadline,
-) -> Result<Token, Failure> {
-    ask(app, proof, total).map_err(|failure| failure.only_once(attempt))
+/// Asks once.
+pub(crate) fn request(attempt: &Attempt<'_>, proof: &Proof) -> Result<Token, Failure> {
+    let answer = ask(attempt.app, proof, attempt.total);
+    answer.map_err(|failure| failure.only_once(attempt.number))
 }
 
 fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, Failure> {

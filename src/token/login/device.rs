@@ -6,12 +6,11 @@ use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
-use crate::text::printable;
+use crate::text::{is_word, printable};
 use crate::timeouts::Deadline;
 use crate::token::Application;
-use crate::token::answer::{Withheld, take, told_seconds};
+use crate::token::answer::{Withheld, seconds, take};
 use crate::token::http::Answer;
-use crate::token::login::file::is_word;
 use crate::token::login::{Grant, endpoint, scope};
 use crate::token::request::post;
 
@@ -72,7 +71,7 @@ impl DeviceCode {
                 .error(what.into())
                 .with_condition(Condition::NotEntra));
         };
-        let time = |field: &str, default| told_seconds(json.get(field)).unwrap_or(default);
+        let time = |field: &str, default| seconds(json.get(field)).unwrap_or(default);
         Ok(Self {
             device_code,
             user_code,
@@ -203,17 +202,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status,
-            content_type: "application/json".into(),
-            location: None,
-            challenge: None,
-            date: None,
-            retry_after: None,
-            #[cfg(feature = "graph")]
-            request_id: None,
-            body: body.as_bytes().to_vec().into(),
-        }
+        Answer::of(status, |_| None, body.as_bytes().to_vec().into())
     }
 
     fn read(body: &str) -> Result<DeviceCode, Error> {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 use crate::secret::{self, Secret};
+use crate::text::is_word;
 use crate::token::cache::{Draft, open_private, user};
 
 /// How the first line begins, whatever wrote it. A file that begins otherwise is not a login.
@@ -276,11 +277,6 @@ fn parse(text: &str) -> Option<Kept> {
         renewed: time(field("renewed")?)?,
         refresh_token: Secret::new(field("refresh_token")?),
     })
-}
-
-/// Nothing that could begin another line, or another field of a login.
-pub(super) fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 pub(super) fn seconds(time: SystemTime) -> u64 {
