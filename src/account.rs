@@ -5,6 +5,7 @@ pub(crate) mod cloud;
 #[cfg(feature = "capi")]
 pub(crate) mod file;
 mod keys;
+mod layers;
 pub(crate) mod token;
 #[cfg(feature = "graph")]
 pub(crate) mod transport;
@@ -24,7 +25,7 @@ use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken};
 #[cfg(feature = "login")]
-use crate::token::login::{Login, file::LoginFile};
+use crate::token::login::{ANY_TENANT, Login, file::LoginFile};
 use crate::token::machine::ManagedIdentity;
 use crate::token::{Application, Keep, Slot};
 
@@ -299,18 +300,13 @@ impl Account {
         self.server.as_ref().map_or(587, |(_, port)| *port)
     }
 
-    #[cfg(not(feature = "login"))]
-    fn tenant_or_any(&self) -> &str {
-        &self.tenant
-    }
-
     /// The tenant, which a user who logs in need not name.
-    #[cfg(feature = "login")]
     fn tenant_or_any(&self) -> &str {
-        match self.tenant.as_str() {
-            "" if self.is_users() => crate::token::login::ANY_TENANT,
-            tenant => tenant,
+        #[cfg(feature = "login")]
+        if self.tenant.is_empty() && self.is_users() {
+            return ANY_TENANT;
         }
+        &self.tenant
     }
 
     /// Whether it is a user who sends, and not an application.
@@ -405,6 +401,12 @@ mod tests {
         error.to_string()
     }
 
+    #[track_caller]
+    fn refuses(field: &str, account: Account) {
+        let text = refused(account);
+        assert!(text.starts_with(&format!("account {field}: ")), "{text}");
+    }
+
     #[test]
     fn what_is_missing_is_named_with_its_variable() {
         assert_eq!(
@@ -420,13 +422,9 @@ mod tests {
 
     #[test]
     fn nothing_that_reaches_a_url_or_a_command_can_act() {
-        assert!(
-            refused(Account {
-                mailbox: "robot@x\r\nDATA".into(),
-                ..complete()
-            })
-            .starts_with("account mailbox: ")
-        );
+        let mailbox = "robot@x\r\nDATA".into();
+        let account = complete();
+        refuses("mailbox", Account { mailbox, ..account });
         for tenant in [
             "a/../b",
             "a?b",
@@ -436,10 +434,7 @@ mod tests {
             "a%2f",
             "t\u{e4}nant",
         ] {
-            assert!(
-                refused(complete().tenant(tenant)).starts_with("account tenant: "),
-                "{tenant:?}"
-            );
+            refuses("tenant", complete().tenant(tenant));
         }
         for authority in [
             "http://x",
@@ -454,20 +449,14 @@ mod tests {
             "x\r\ny",
             "",
         ] {
-            assert!(
-                refused(complete().authority(authority)).starts_with("account authority: "),
-                "{authority:?}"
-            );
+            refuses("authority", complete().authority(authority));
         }
         for host in ["", "a b", "a\r\nb", "a/b", "a%b", "fe80::1%e\r\nh"] {
-            assert!(
-                refused(complete().server(host, 25)).starts_with("account server: "),
-                "{host:?}"
-            );
+            refuses("server", complete().server(host, 25));
         }
         assert!(complete().server("fe80::1%eth0", 25).check().is_ok());
-        assert!(refused(complete().scope("a b")).starts_with("account scope: "));
-        assert!(refused(complete().client_id("a\r\nb")).starts_with("account client_id: "));
+        refuses("scope", complete().scope("a b"));
+        refuses("client_id", complete().client_id("a\r\nb"));
         assert!(refused(complete().root_certificates("nonsense")).contains("no certificate in it"));
     }
 

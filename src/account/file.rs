@@ -142,16 +142,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_right_is_named_with_its_line() {
+        let no_key = "what stands before the `=` is no key";
         for (text, line, what) in [
             ("\nmailbox", 2, "neither `key = value` nor a comment"),
-            ("= x", 1, "what stands before the `=` is no key"),
-            ("mail box = x", 1, "what stands before the `=` is no key"),
-            ("EXOSEND_ = x", 1, "what stands before the `=` is no key"),
-            (
-                "EXOSEND_EXOSEND_A = x",
-                1,
-                "what stands before the `=` is no key",
-            ),
+            ("= x", 1, no_key),
+            ("mail box = x", 1, no_key),
+            ("EXOSEND_ = x", 1, no_key),
+            ("EXOSEND_EXOSEND_A = x", 1, no_key),
             ("a = 1\nEXOSEND_A = 2", 2, "a: set already on line 1"),
             ("a = \"x", 1, "a: the quote is not closed"),
             ("a = \"x\\", 1, "a: the quote is not closed"),

@@ -29,27 +29,18 @@ pub(super) fn seconds(value: &str) -> Result<Duration, String> {
 
 /// `host`, `host:port`, `[2001:db8::1]:port`.
 pub(super) fn host_and_port(value: &str) -> Result<(String, u16), String> {
-    let default = 587;
-    let (host, port) = match value.strip_prefix('[').map(|v| v.split_once(']')) {
-        Some(Some((host, rest))) => (
-            host,
-            rest.strip_prefix(':')
-                .or(if rest.is_empty() { None } else { Some("?") }),
-        ),
-        Some(None) => return Err("a [ without its ]".into()),
-        None => value
-            .split_once(':')
-            .map_or((value, None), |(host, port)| (host, Some(port))),
+    let (host, port) = match value.strip_prefix('[') {
+        Some(literal) => literal.split_once(']').ok_or("a [ without its ]")?,
+        None => value.split_at(value.find(':').unwrap_or(value.len())),
     };
     check::host(host)?;
-    let port = port
-        .map_or(Ok(default), str::parse)
-        .ok()
-        .filter(|&port| port != 0);
-    Ok((
-        host.to_owned(),
-        port.ok_or("takes host or host:port, [address]:port for IPv6")?,
-    ))
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => Some(587),
+        port => port.and_then(|port| port.parse().ok()),
+    };
+    let port = port.filter(|&port| port != 0);
+    let port = port.ok_or("takes host or host:port, [address]:port for IPv6")?;
+    Ok((host.to_owned(), port))
 }
 
 #[cfg(test)]
