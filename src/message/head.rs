@@ -6,7 +6,8 @@
 //! - A field is a name of printable characters, perhaps space, and a colon. It goes on in lines that begin with space,
 //!   those of nothing but space included.
 //! - The header ends at an empty line. If a line that is no field comes first, the header ends before that.
-//! - A byte order mark before it all, and the `From ` line of an mbox file, are passed over.
+//! - A byte order mark before it all is passed over, and so is the `From ` line of an mbox file, behind which a field
+//!   stands: a text without a header may begin so, too.
 //!
 //! Whoever names a Bcc wants nobody to see it. So a line that names one and is no field of its own is an error as far as
 //! the header may reach: taken for text it would be shown to everybody, taken for a field it might send to somebody.
@@ -28,6 +29,7 @@ pub(crate) struct Head {
 pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
     let mut fields: Vec<Field> = Vec::new();
     let mut lines = Lines::of(text);
+    let (begin, mut begins_as_mbox) = (lines.at, false);
     let mut name = Name::default();
     let is_certain = loop {
         let before = lines;
@@ -44,6 +46,7 @@ pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         }
         let is_mbox =
             lines.number == 1 && (line.starts_with(b"From ") || line.starts_with(b">From "));
+        begins_as_mbox |= is_mbox;
         let goes_on = line.starts_with(b" ") || line.starts_with(b"\t") || is_blank(line);
         if let Some(last) = fields.last_mut().filter(|_| goes_on) {
             if !is_blank(line) {
@@ -66,7 +69,10 @@ pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
             return Err(lines.in_doubt());
         }
     };
-    let body = lines.at;
+    let body = match begins_as_mbox && fields.is_empty() {
+        true => begin,
+        false => lines.at,
+    };
     // Up to the next empty line it may be the header all the same.
     let mut begun = false;
     while let Some(line) = lines.next() {

@@ -33,6 +33,13 @@ fn a_header_ends_where_it_ends() {
         ("To: a", "To: a||"),
         ("To : a\n  \nCc: b\n\nx", "To: a|Cc: b||x"),
         ("hello\n", "|hello\n"),
+        // No mbox file, but a text: nothing of it is lost.
+        (
+            "From now on, see /srv.\nBye\n",
+            "|From now on, see /srv.\nBye\n",
+        ),
+        ("From now on.\n\nBye: x\n", "|From now on.\n\nBye: x\n"),
+        ("\u{feff}>From here", "|>From here"),
         ("\nTo: a\n", "|To: a\n"),
         ("  hello\n", "|  hello\n"),
         ("", "|"),
