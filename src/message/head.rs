@@ -73,10 +73,16 @@ pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         true => begin,
         false => lines.at,
     };
-    // Up to the next empty line it may be the header all the same.
+    // Up to the next empty line it may be the header all the same; where CR ends lines and LF does too, up to one that is
+    // empty without the CRs.
+    let is_mixed = lines.end_in_cr && text.contains(&b'\n');
     let mut begun = false;
     while let Some(line) = lines.next() {
-        if is_certain || line.is_empty() && begun {
+        let is_empty = match is_mixed {
+            true => lines.are_behind_an_empty_one(),
+            false => line.is_empty(),
+        };
+        if is_certain && !is_mixed || is_empty && begun {
             break;
         }
         begun |= line.iter().any(u8::is_ascii_alphanumeric);
@@ -149,6 +155,13 @@ impl<'t> Lines<'t> {
         Some(line)
     }
 
+    /// Whether the last line is empty to whom only LF ends lines.
+    fn are_behind_an_empty_one(&self) -> bool {
+        let read = self.text.get(..self.at).unwrap_or_default();
+        let mut ends = read.iter().rev().filter(|&&byte| byte != b'\r');
+        read.ends_with(b"\n") && ends.nth(1) == Some(&b'\n')
+    }
+
     fn in_doubt(&self) -> String {
         let what = "begin each field in the first column, and end the header with an empty line";
         format!("line {}: a Bcc, or not? {what}", self.number)
@@ -192,8 +205,16 @@ impl Name {
 }
 
 fn names_bcc(line: &[u8]) -> bool {
-    let colon = line.iter().position(|&byte| byte == b':');
-    let name = colon.and_then(|colon| line.get(..colon));
+    // What stands before a colon, or before another one within.
+    let mut name = Vec::new();
+    for byte in line.iter().map(u8::to_ascii_lowercase) {
+        match byte {
+            b':' if BCC.contains(&&*name) => return true,
+            b'a'..=b'z' if name.len() < 16 => name.push(byte),
+            b'a'..=b'z' => break,
+            _ => {}
+        }
+    }
     // Without a colon, or with one from another keyboard: `Bcc ann@example.com`, `Bcc=ann@example.com`.
     let line = line.trim_ascii_start();
     let word = line.split(u8::is_ascii_whitespace).next();
@@ -202,9 +223,8 @@ fn names_bcc(line: &[u8]) -> bool {
     let begin = begin
         .take(1)
         .find(|begin| line.get(begin.len()) != Some(&b'@'));
-    let first = [word, begin].into_iter().flatten();
-    let is_bcc = |name: &[u8]| BCC.contains(&&*letters(name));
-    name.is_some_and(is_bcc) || line.contains(&b'@') && first.into_iter().any(is_bcc)
+    let mut first = [word, begin].into_iter().flatten();
+    line.contains(&b'@') && first.any(|word| BCC.contains(&&*letters(word)))
 }
 
 /// `BCC Research <info@bcc.example>`: amid a list, the name of somebody.
