@@ -293,7 +293,8 @@ conditions! {
     "there is no way there: check the network, and IPv6 if the address is one (ip route)"
 
     NameUnknown
-    "the name does not exist: check the spelling of `server` and `authority`"
+    "the name does not exist: check the spelling of `server` and `authority`; where neither is set, /etc/resolv.conf and the \
+     network"
 
     NoNameServer
     "no name server answers: check /etc/resolv.conf and the network"

@@ -102,10 +102,15 @@ impl Client {
             None => deadline.step(LOCAL_CONNECT, "this machine"),
         };
         let host = host.trim_matches(['[', ']']);
-        let mut stream: Box<dyn Stream> =
-            dial::connect(host, port, patience, &Interrupt::default())
-                .map(Box::new)
-                .map_err(unreached)?;
+        let connected = dial::connect(host, port, patience, &Interrupt::default());
+        let mut stream: Box<dyn Stream> = match (connected, &self.proxy) {
+            (Ok(stream), _) => Box::new(stream),
+            (Err(error), None) => return Err(unreached(error)),
+            // Its name is not in the configuration, where a hint about names would send somebody.
+            (Err(error), Some(_)) => {
+                return Err(unreached(error).with_condition(Condition::EntraUnreachable));
+            }
+        };
         stream.set_deadline(deadline);
         if let Some(proxy) = &self.proxy {
             if proxy.protocol() == ProxyProtocol::Https {

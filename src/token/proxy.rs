@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 use zeroize::Zeroizing;
 
@@ -32,8 +33,10 @@ pub(super) fn to(
         return Ok(None);
     };
     let proxy = Proxy::new(&value).ok();
-    let usable =
-        |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    let usable = |proxy: &Proxy| {
+        let http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+        http && has_right_port(proxy.uri())
+    };
     match proxy.filter(usable) {
         Some(proxy) => {
             let shown = format!("proxy {}:{} ({name})", proxy.host(), proxy.port());
@@ -42,11 +45,17 @@ pub(super) fn to(
         // Not the whole value: there may be a password in it.
         None => {
             let address = value.rsplit('@').next().unwrap_or_default();
-            let what = format!("{address} cannot be used: only a proxy that speaks http can");
+            let what = format!("{address} cannot be used: only http://host:port can");
             let error = Error::input(Stage::Account, name, what);
             Err(error.with_condition(Condition::EntraUnreachable))
         }
     }
+}
+
+/// ureq takes 80 for a port that is none.
+fn has_right_port(uri: &Uri) -> bool {
+    let (host, authority) = (uri.host().unwrap_or_default(), uri.authority());
+    uri.port_u16().is_some() || authority.is_some_and(|place| place.as_str().ends_with(host))
 }
 
 /// CONNECT (RFC 9110 9.3.6). The answer is read to its empty line and no further: what follows is the other end's.
@@ -177,11 +186,14 @@ mod tests {
             "socks5h://u:hush@tor:9050",
             "socks4://u:hush@tor:9050",
             "ftp://u:hush@tor:9050",
+            "http://u:hush@tor:90500",
+            "http://u:hush@tor:x",
         ] {
             let error = to_login(&[("ALL_PROXY", value)]).unwrap_err();
+            let address = value.split('@').next_back().unwrap();
             assert_eq!(
                 error,
-                "account ALL_PROXY: tor:9050 cannot be used: only a proxy that speaks http can"
+                format!("account ALL_PROXY: {address} cannot be used: only http://host:port can")
             );
         }
     }

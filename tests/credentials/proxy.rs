@@ -69,6 +69,10 @@ fn a_dead_proxy_is_named() {
         exchange.authority().rsplit(':').next().unwrap()
     );
     assert!(failed.starts_with(&expected), "{failed}");
+    // Nothing that is not set is blamed.
+    let failed = send(&exchange, &[("HTTPS_PROXY", "http://a..b:3128")]);
+    assert!(failed.contains("via proxy a..b:3128"), "{failed}");
+    assert!(failed.contains("set HTTPS_PROXY ("), "{failed}");
 }
 
 #[test]
