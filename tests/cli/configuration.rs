@@ -123,6 +123,10 @@ fn a_mistake_is_named_with_its_line() {
         ),
         ("in_doubt = always", "in_doubt: takes fail or retry"),
         (
+            "local_domains = office.example *.example.com",
+            "local_domains: `*.example.com` is no domain",
+        ),
+        (
             "initial_response = perhaps",
             "initial_response: takes auto, always or never",
         ),

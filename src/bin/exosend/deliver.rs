@@ -175,7 +175,10 @@ fn refused_some(outcome: &Outcome, facts: &Facts) -> Option<Failure> {
         1 => String::new(),
         n => format!(" (and {} more refused)", n - 1),
     };
-    let what = format!("recipient {first}{more}");
+    // As it stands in an error of its own.
+    let own = ["recipient: ", "recipient ", "message to: "];
+    let bare = own.iter().find_map(|begin| first.strip_prefix(begin));
+    let what = format!("recipient {}{more}", bare.unwrap_or(first));
     let hint = match outcome {
         Outcome::Checked { .. } => "the other recipients would get the message (partial = true)",
         Outcome::Sent(_) | Outcome::ThrownAway => {

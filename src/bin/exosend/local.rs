@@ -57,7 +57,8 @@ impl Here {
             .rsplit_once('@')
             .map(|(_, domain)| domain.to_ascii_lowercase());
         domains.retain(|domain| Some(domain) != elsewhere.as_ref());
-        domains.extend(more.iter().map(|domain| domain.to_ascii_lowercase()));
+        let more = more.iter().map(|domain| domain.trim_end_matches('.'));
+        domains.extend(more.map(str::to_ascii_lowercase));
         Self {
             host,
             domains,
@@ -69,7 +70,8 @@ impl Here {
     pub(crate) fn user<'a>(&self, address: &'a str) -> Option<&'a str> {
         match address.rsplit_once('@') {
             None => Some(address),
-            Some((user, domain)) => self.is_local(domain).then_some(user),
+            // In quotes it is the same user (RFC 5321 4.1.2).
+            Some((user, domain)) => self.is_local(domain).then_some(user.trim_matches('"')),
         }
     }
 
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_local() {
         let hosts = "127.0.0.1 localhost\n127.0.1.1\tweb1.contoso.com web1 # us\n10.0.0.9 nas.contoso.com nas\n";
-        let more = ["Office.Example".to_owned()];
+        let more = ["Office.Example.".to_owned()];
         let here = Here::of(
             "web1\n",
             hosts,

@@ -210,6 +210,8 @@ impl Alias {
             } else if plain.starts_with(['|', '/']) || plain.starts_with(":include:") {
                 let what = "only addresses and other aliases are possible here";
                 return Err(format!("`{piece}`: {what}"));
+            } else if is_quoted_address(piece) {
+                addresses.push(plain);
             } else {
                 addresses.push(piece);
             }
@@ -221,7 +223,14 @@ impl Alias {
     }
 }
 
-/// Names and what stands behind their colons, with lines that begin with space joined to the one before.
+/// `"ann@example.com"`: the quotes keep apart what stands in a file, and belong to no address.
+fn is_quoted_address(piece: &str) -> bool {
+    let inside = piece.strip_prefix('"').and_then(|p| p.strip_suffix('"'));
+    inside.is_some_and(|inside| inside.contains('@') && !inside.contains(['"', '\\']))
+}
+
+/// Names and what stands behind their colons, with lines that begin with space joined to the one before. A name with
+/// nothing behind it is none.
 fn parse(text: &str) -> Vec<Alias> {
     let mut aliases: Vec<Alias> = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -243,5 +252,6 @@ fn parse(text: &str) -> Vec<Alias> {
             });
         }
     }
+    aliases.retain(|alias| !alias.members.trim_matches([',', ' ', '\t']).is_empty());
     aliases
 }

@@ -142,8 +142,9 @@ const KEYS: &[(&str, Set)] = &[
     }),
     ("local_domains", |s, v| {
         s.local_domains = words(v).map(str::to_owned).collect();
-        match s.local_domains.iter().find(|domain| domain.contains('@')) {
-            Some(address) => Err(format!("`{address}` is no domain")),
+        let is_none = |domain: &&String| addresses(&format!("x@{domain}")).is_err();
+        match s.local_domains.iter().find(is_none) {
+            Some(other) => Err(format!("`{other}` is no domain")),
             None => Ok(()),
         }
     }),
