@@ -157,8 +157,9 @@ fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_foreign_letter(c)
 }
 
+/// U+FFFD stands for bytes that were no UTF-8, and nobody knows whose address they made.
 fn is_foreign_letter(c: char) -> bool {
-    !c.is_ascii() && !is_unprintable(c) && !c.is_whitespace()
+    !c.is_ascii() && !is_unprintable(c) && !c.is_whitespace() && c != char::REPLACEMENT_CHARACTER
 }
 
 #[cfg(test)]
@@ -250,6 +251,7 @@ mod tests {
             "ann@[1.2.3.4 x]",
             "ann@\u{200b}example.com",
             "ann\u{a0}b@example.com",
+            "j\u{fffd}rg@example.com",
             "\"a\"b\"@example.com",
             "\"ann@example.com> SIZE=1\"@example.com",
             "\"<ann@example.com\"@example.com",

@@ -570,6 +570,8 @@ impl Head {
         let text = self.get("From").unwrap_or_default();
         let from = list::author(&text);
         let is_own = author.may_send_as(&from.spec);
+        // As a recipient's, it must not be guessed.
+        let is_known = matches!(text, Cow::Borrowed(_)) || from.spec.is_ascii();
         // To whoever reads the field as a list, too: what stands before the last `<...>` may be a comment.
         let is_one =
             matches!(list::parse(&text).as_deref(), Ok([one]) if author.may_send_as(&one.spec));
@@ -579,7 +581,8 @@ impl Head {
         }
         let mut becomes = from.clone();
         if !is_own {
-            if self.get("Reply-To").is_none() && author.can_be_answered(&from.spec) {
+            let is_answered = is_known && author.can_be_answered(&from.spec);
+            if self.get("Reply-To").is_none() && is_answered {
                 self.remove("Reply-To");
                 self.add("Reply-To", &from.written());
             }

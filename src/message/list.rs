@@ -152,8 +152,8 @@ impl Found {
 /// first element that ends in an address is the name, and what is not closed is a part of it. Never fails.
 pub(crate) fn author(text: &str) -> Mailbox {
     let mut words = Words::default();
-    let tokens = tokens(text).unwrap_or_default();
-    for (element, _) in elements(&tokens, &[Kind::Comma, Kind::Semicolon]) {
+    let all = tokens(text).unwrap_or_default();
+    for (element, _) in elements(&all, &[Kind::Comma, Kind::Semicolon]) {
         let angle = element.iter().rposition(|token| token.kind == Kind::Angle);
         let (whole, _) = element.split_at(angle.map_or(element.len(), |at| at + 1));
         match Element::of(whole) {
@@ -164,17 +164,13 @@ pub(crate) fn author(text: &str) -> Mailbox {
             Err(_) => words.0.push(text_of(whole).trim().to_owned()),
         }
     }
-    let comment = comment(&tokens);
+    let comment = comment(&all);
     // Something is not closed, or there are two of them.
     if let Some((name, spec)) = text.rsplit_once('<') {
-        let spec = spec.split('>').next().unwrap_or_default().trim();
+        let spec = tokens(spec.split('>').next().unwrap_or_default()).unwrap_or_default();
         return Mailbox {
             name: phrase(&pieces(name.trim().trim_matches('"'))),
-            spec: if is_spec(spec) {
-                spec.to_owned()
-            } else {
-                String::new()
-            },
+            spec: address(&spec).unwrap_or_default(),
         };
     }
     match words.0.as_slice() {
@@ -312,6 +308,10 @@ fn is_spec(spec: &str) -> bool {
     let Some((local, domain)) = spec.rsplit_once('@') else {
         return false;
     };
+    // It stands for bytes that were no UTF-8, and nobody knows whose address they made.
+    if spec.contains(char::REPLACEMENT_CHARACTER) {
+        return false;
+    }
     let atom = |text: &str| !text.is_empty() && text.chars().all(|c| c == '.' || is_atext(c));
     let literal = domain.strip_prefix('[').and_then(|d| d.strip_suffix(']'));
     let inside = |c: char| c.is_ascii_graphic() && !matches!(c, '[' | ']' | '\\');

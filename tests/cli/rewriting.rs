@@ -139,6 +139,16 @@ fn raw_bytes_become_what_every_reader_shows() {
         "text/plain; charset=windows-1252"
     );
     assert!(arrived.data.ends_with(b"\r\n\r\nSch\xf6n\r\n"));
+    // The character set of a name may be guessed, that of an address must not.
+    let arrived = machine.sendmail(
+        &["ann@example.com"],
+        b"From: J\xf6rg <j\xf6rg@example.org>\n\nx\n",
+    );
+    assert_eq!(
+        arrived.header("From").unwrap(),
+        "=?utf-8?b?SsO2cmc=?= <robot@contoso.com>"
+    );
+    assert_eq!(arrived.header("Reply-To"), None);
 }
 
 #[test]

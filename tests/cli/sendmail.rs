@@ -363,6 +363,11 @@ fn mending() {
         ("Subject : x\n   \nhello\n", "Subject: x\r\n|hello\r\n"),
         ("hello\nthere", "|hello\r\nthere\r\n"),
         ("\nhello", "|hello\r\n"),
+        // What is mended stands in the manual, and nothing else is.
+        (
+            "Subject: x\nSubject: y\n\nhello\n",
+            "Subject: x\r\nSubject: y\r\n|hello\r\n",
+        ),
         ("Subject: x\r\rhello\r", "Subject: x\r\n|hello\r\n"),
     ] {
         let text = machine.sendmail(&["ann@example.com"], input).text();
@@ -420,6 +425,19 @@ fn what_only_decorates_stops_no_message() {
     assert_eq!(run.code, 0);
     let warning = "exosend: warning: -F: not UTF-8; what is not is sent as U+FFFD\n";
     assert_eq!(run.stderr, warning);
+    let latin: &std::ffi::OsStr =
+        std::os::unix::ffi::OsStrExt::from_bytes(b"-fj\xf6rg@example.org");
+    let mut command = machine.command("sendmail");
+    let run = finish(
+        command.arg(latin).arg("ann@example.com"),
+        "Subject: x\n\nx\n",
+    );
+    assert!(
+        run.code == 0 && run.stderr.contains("no address, left out"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(machine.last().header("Reply-To"), None);
 }
 
 #[test]

@@ -209,6 +209,7 @@ fn the_author_is_one_whatever_stands_in_the_name() {
         ),
         ("\"Ann <ann@x.org>", "Ann <ann@x.org>"),
         ("Ann <not an address>", "Ann <>"),
+        ("<=?utf-8?b?SsO2?=a@x.org", "<>"),
         ("", "<>"),
     ] {
         assert_eq!(author(from).written(), expected, "{from}");

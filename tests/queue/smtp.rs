@@ -96,8 +96,8 @@ fn out_of_place_out_of_bounds_and_not_here() {
             &["220", "250", "552", "501", "555"],
         ),
         (
-            "EHLO x\r\nMAIL a@x.org\r\nMAIL FROM:<j\u{f6}rg@x.org>\r\nMAIL FROM:<j\u{f6}rg@x.org> SMTPUTF8\r\nRCPT TO:<\u{e4}nn@x.org>\r\n",
-            &["220", "250", "501", "553", "250", "250"],
+            "EHLO x\r\nMAIL a@x.org\r\nMAIL FROM:<j\u{f6}rg@x.org>\r\nMAIL FROM:<j\u{f6}rg@x.org> SMTPUTF8\r\nRCPT TO:<\u{e4}nn@x.org>\r\nRCPT TO:<\u{fffd}nn@x.org>\r\n",
+            &["220", "250", "501", "553", "250", "250", "501"],
         ),
         (
             "EHLO x\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<>\r\nRCPT TO:<a@x.org,b@x.org>\r\nRCPT TO:<a@x.org> NOTIFY=NEVER\r\nRCPT TO:<\u{e4}nn@x.org>\r\n",
