@@ -318,6 +318,19 @@ mod tests {
     }
 
     #[test]
+    fn what_no_html_shows_is_attached() {
+        let chart = Attachment::bytes("c.gif", "GIF89a").inline("c");
+        for (message, disposition) in [
+            (note(), "attachment"),
+            (note().html("<img src=\"cid:c\">"), "inline"),
+        ] {
+            let text = text(&message.attach(chart.clone()));
+            let field = format!("Content-Disposition: {disposition}; filename=\"c.gif\"\r\n");
+            assert!(text.contains(&field), "{text}");
+        }
+    }
+
+    #[test]
     fn debug_tells_lengths_and_no_content() {
         let attachment = Attachment::bytes("a.bin", vec![0; 10_000_000]);
         let debug = format!("{:?}", note().text("hush").html("hush!").attach(attachment));

@@ -92,8 +92,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn a_second_process_asks_for_no_token() {
     let kept = Kept::at("made/on/the/way/tokens");
     kept.send().unwrap();
+    let changed = || {
+        fs::metadata(kept.cache.parent().unwrap())
+            .unwrap()
+            .modified()
+    };
+    let written = changed().unwrap();
     kept.send().unwrap();
     assert_eq!(kept.requests(), 1);
+    assert_eq!(changed().unwrap(), written, "to read it is enough");
     assert_eq!(kept.exchange.settle().delivered().len(), 2);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&kept.cache), 0o600);
