@@ -152,6 +152,13 @@ fn where_nobody_reads_stderr_the_exit_code_is_still_told() {
         command.arg(argument).stdin(Stdio::null()).stderr(full());
         assert_eq!(command.status().unwrap().code(), Some(code), "{argument}");
     }
+    // Whatever there is to be said to it beforehand.
+    for filter in ["a/b/c", "exosend=loud", "a=b=c"] {
+        let mut command = machine.command("exosend");
+        command.env("RUST_LOG", filter).arg("-t").stderr(full());
+        let status = command.stdin(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(66), "{filter}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
         (false, false) => "exosend=warn",
     };
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let wanted = readable(&wanted);
     let mut builder = env_logger::Builder::new();
     if !wanted.is_empty() {
         // A filter that is meant for another program silences no warning.
@@ -43,4 +44,17 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
         .try_init()
         .unwrap_or_default();
     log::set_max_level(log::max_level().min(LevelFilter::Debug));
+}
+
+/// What of `RUST_LOG` names a level. Of the rest env_logger tells by `eprintln!`, which panics where stderr is gone; and
+/// what stands behind a `/` would silence warnings in which it does not stand.
+fn readable(filters: &str) -> String {
+    let filters = filters.split('/').next().unwrap_or_default();
+    let is_level = |level: &str| level.is_empty() || level.parse::<LevelFilter>().is_ok();
+    let is_filter = |filter: &&str| {
+        let level = filter.split_once('=').map(|(_, level)| level.trim());
+        level.is_none_or(is_level)
+    };
+    let filters: Vec<_> = filters.split(',').filter(is_filter).collect();
+    filters.join(",")
 }
