@@ -413,6 +413,28 @@ fn a_file_that_others_may_write_is_not_believed() {
     assert!(run.stderr.contains("warning: ") && run.stderr.contains("not believed"));
 }
 
+/// What stands there next may be a link to something that the user once wrote for somebody else.
+#[test]
+fn a_file_that_anybody_may_replace_is_not_believed() {
+    let machine = Machine::new();
+    let folder = machine.path("home/.config");
+    let mode = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
+    let file = folder.join("exosend.conf");
+    let what = "not believed, for anybody may replace it: chmod o-w ";
+    let row = |path: &std::path::Path| {
+        let (path, folder) = (path.display(), folder.display());
+        format!("send --to a@b.c --config {path} => 78 {path}: {what}{folder}\n")
+    };
+    let link = machine.path("link.conf");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    mode(0o777);
+    machine.ends("", &[&row(&file), &row(&link)]);
+    for right in [0o1777, 0o775] {
+        mode(right);
+        assert_eq!(send(&machine, &[], &[]).code, 0, "{right:o}");
+    }
+}
+
 #[test]
 fn values_are_taken_as_people_copy_and_write_them() {
     let machine = Machine::new();

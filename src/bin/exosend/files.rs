@@ -52,7 +52,8 @@ impl From<io::Error> for Unread {
 /// A file that decides where mail or secrets go, and its mode.
 pub(crate) fn read_trusted(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Unread> {
     let (file, found) = open(path)?;
-    if let Some(what) = distrust(found.uid(), found.mode(), process::uid()) {
+    let distrust = distrust(found.uid(), found.mode(), process::uid());
+    if let Some(what) = distrust.or_else(|| replaceable(path)) {
         let denied = false;
         return Err(Unread { what, denied });
     }
@@ -79,6 +80,22 @@ fn distrust(owner: u32, mode: u32, me: u32) -> Option<String> {
     (mode & 0o022 != 0).then(|| {
         let mode = mode & 0o7777;
         format!("not believed, for others may write it (mode {mode:04o}): chmod go-w")
+    })
+}
+
+/// Who may write the folder can put a link in the file's place, to something that he had this user write. A group may: it
+/// is the user's own (umask 002), or root's in a container.
+fn replaceable(path: &Path) -> Option<String> {
+    let places = [std::path::absolute(path), path.canonicalize()];
+    let mut folders = places.iter().flatten().filter_map(|place| place.parent());
+    // In a sticky one, such as /tmp, each has only what is his.
+    let anybodys = |folder: &&Path| {
+        let found = folder.metadata();
+        found.is_ok_and(|found| found.mode() & 0o1002 == 0o002)
+    };
+    folders.find(anybodys).map(|folder| {
+        let folder = folder.display();
+        format!("not believed, for anybody may replace it: chmod o-w {folder}")
     })
 }
 
