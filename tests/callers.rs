@@ -522,13 +522,30 @@ fn a_user_who_may_start_no_thread_sends_all_the_same() {
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn installed_with_rights_of_its_own_it_refuses_to_run() {
+    let set_id = "chgrp mail \"$BOX/exosend\" && chmod 2755 \"$BOX/exosend\"";
+    // cap_dac_read_search=ep
+    let capable = "python3 -c 'import os, struct; os.setxattr(\"exosend\", \"security.capability\", \
+                   struct.pack(\"<5I\", 0x2000001, 4, 0, 0, 0))'";
+    for (given, error, hint) in [
+        (set_id, "set-user-id or set-group-id", "chmod u-s,g-s "),
+        (capable, "capabilities of its own", "setcap -r "),
+    ] {
+        let machine = machine();
+        let script = format!(
+            "chmod 711 \"$BOX\" && cp \"$EXOSEND\" \"$BOX/exosend\" && {given} && \
+             setpriv --reuid=33 --regid=33 --clear-groups \"$BOX/exosend\" token"
+        );
+        let run = finish(&mut shell(&machine, &script), "");
+        assert_eq!((run.code, run.stdout.as_str()), (78, ""), "{run:?}");
+        let error = format!("exosend: {error}: refused\nexosend: hint: {hint}");
+        assert!(run.stderr.starts_with(&error), "{}", run.stderr);
+    }
+    // A caller's own are no reason: they were his before.
     let machine = machine();
-    let script = "chmod 711 \"$BOX\" && cp \"$EXOSEND\" \"$BOX/exosend\" && chgrp mail \"$BOX/exosend\" && \
-                  chmod 2755 \"$BOX/exosend\" && setpriv --reuid=33 --regid=33 --clear-groups \"$BOX/exosend\" token";
-    let run = finish(&mut shell(&machine, script), "");
-    assert_eq!((run.code, run.stdout.as_str()), (78, ""));
-    let error = "exosend: set-user-id or set-group-id: refused\nexosend: hint: chmod u-s,g-s ";
-    assert!(run.stderr.starts_with(error), "{}", run.stderr);
+    let script = "chmod 711 \"$BOX\" && chmod 644 /etc/exosend.conf && setpriv --reuid=33 --regid=33 --clear-groups \
+                  --inh-caps=+net_bind_service --ambient-caps=+net_bind_service /usr/sbin/sendmail -t";
+    let run = finish(&mut shell(&machine, script), "To: ann@example.com\n\nx\n");
+    assert_eq!(run.code, 0, "{run:?}");
 }
 
 /// www-data's home is what a web server shows, and root's HOME may be another user's, as under sudo.

@@ -6,14 +6,21 @@ use crate::exit::Failure;
 
 /// Refuses to run with rights that its caller has not, and keeps secrets out of a core.
 ///
-/// Installed set-user-id or set-group-id, as Debian had msmtp for three years, it would hand secret and token to any
-/// local user: their environment and their files say where both go.
+/// Installed set-user-id or set-group-id, as Debian had msmtp for three years, or with capabilities of its file, it would
+/// hand secret and token to any local user: their environment and their files say where both go.
 pub(crate) fn guard() -> Result<(), Failure> {
     let user = process::getuid() == process::geteuid();
-    if !user || process::getgid() != process::getegid() {
+    let refused = |what: &str, mend: &str| {
         let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
-        let hint = format!("chmod u-s,g-s {}", program.display());
-        return Err(Failure::config("set-user-id or set-group-id: refused").with_hint(hint));
+        let hint = format!("{mend} {}", program.display());
+        Failure::config(format!("{what}: refused")).with_hint(hint)
+    };
+    if !user || process::getgid() != process::getegid() {
+        return Err(refused("set-user-id or set-group-id", "chmod u-s,g-s"));
+    }
+    #[cfg(target_os = "linux")]
+    if has_capabilities_of_its_file() {
+        return Err(refused("capabilities of its own", "setcap -r"));
     }
     let none = Rlimit {
         current: Some(0),
@@ -30,6 +37,15 @@ pub(crate) fn guard() -> Result<(), Failure> {
     };
     let _ = process::setrlimit(Resource::Fsize, raised);
     Ok(())
+}
+
+/// What a user who is not root can do and has from no caller, who would have made it ambient (capabilities(7)).
+#[cfg(target_os = "linux")]
+fn has_capabilities_of_its_file() -> bool {
+    use rustix::thread::{capabilities, capability_is_in_ambient_set};
+    let effective = capabilities(None).map(|sets| sets.effective);
+    let mut effective = effective.into_iter().flat_map(|set| set.iter());
+    uid() != 0 && effective.any(|one| !capability_is_in_ambient_set(one).unwrap_or(true))
 }
 
 /// How long a file may become. Whoever writes more is killed by SIGXFSZ, and a message that has been delivered would be
