@@ -560,7 +560,11 @@ fn a_home_decides_for_people_only() {
         evil.authority(),
         evil.port()
     );
-    for (user, warning) in [("33", "a system user's home"), ("0", "not believed")] {
+    for (user, warning) in [
+        ("33", "a system user's home"),
+        ("65534", "a system user's home"),
+        ("0", "not believed"),
+    ] {
         let machine = machine();
         let script = script.replace("AS", user);
         let run = finish(

@@ -79,8 +79,11 @@ fn name_in(users: &str, uid: &str) -> String {
 /// visitor may upload to.
 pub(crate) fn is_system_user() -> bool {
     let defs = std::fs::read_to_string("/etc/login.defs").unwrap_or_default();
-    (1..least_login(&defs)).contains(&uid())
+    uid() == NOBODY || (1..least_login(&defs)).contains(&uid())
 }
+
+/// No small number, and nobody logs in as this one either: the kernel's own (overflowuid in proc_sys_kernel(5)).
+const NOBODY: u32 = 65_534;
 
 /// `UID_MIN` of login.defs(5).
 fn least_login(defs: &str) -> u32 {
