@@ -142,11 +142,13 @@ pub(crate) fn start_as(
     spool: &Spool,
     arguments: Vec<OsString>,
 ) -> Result<(), Failure> {
-    const KEPT: [&str; 8] = [
+    const KEPT: [&str; 10] = [
         "PATH",
         "LANG",
         "HTTPS_PROXY",
         "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
         "NO_PROXY",
         "no_proxy",
         "RUST_LOG",
