@@ -34,12 +34,17 @@ fn refused_by(exchange: &Exchange, account: &Account) -> Error {
 #[test]
 fn a_bad_certificate_of_the_server_gets_no_token() {
     for certificate in BAD {
-        let error = refused(&Exchange::builder().smtp_certificate(certificate).start());
+        let exchange = Exchange::builder().smtp_certificate(certificate).start();
+        let error = refused(&exchange);
         assert_eq!(
             (error.kind(), error.stage()),
             (ErrorKind::Tls, Stage::StartTls),
             "{certificate:?}: {error}"
         );
+        let mut said = exchange.transcript();
+        said.retain(|line| line.starts_with("C: "));
+        let said = said.join(" ");
+        assert!(said.starts_with("C: EHLO [") && said.ends_with("] C: STARTTLS"));
         assert!(
             error.to_string().starts_with("starttls localhost: "),
             "{error}"
