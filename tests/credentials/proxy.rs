@@ -5,11 +5,14 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::child::{Scratch, command, outcome};
+use super::child::{Scratch, command, everything, outcome};
 use super::exchange::Exchange;
 
+/// To whom a CONNECT comes from, and where that wants to go.
+type Answer = fn(&TcpStream, &str);
+
 /// A proxy, by its address, that answers each CONNECT in this way.
-fn proxy(answer: fn(&TcpStream, &str)) -> String {
+fn proxy(answer: Answer) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
@@ -73,6 +76,39 @@ fn a_dead_proxy_is_named() {
     let failed = send(&exchange, &[("HTTPS_PROXY", "http://a..b:3128")]);
     assert!(failed.contains("via proxy a..b:3128"), "{failed}");
     assert!(failed.contains("set HTTPS_PROXY ("), "{failed}");
+}
+
+/// Of what a proxy says its number is shown: in its words may be the login that it was shown.
+#[test]
+fn a_proxy_that_repeats_its_login_is_not_quoted() {
+    const LOGIN: &str = "dTpodXNo"; // u:hush
+    let answers: [(Answer, &str); 2] = [
+        (
+            |mut client, _| {
+                let answer = format!("HTTP/1.1 407 {LOGIN}?\r\nX: {LOGIN}\r\n\r\nu:hush");
+                client.write_all(answer.as_bytes()).unwrap();
+            },
+            "the proxy says HTTP 407",
+        ),
+        (
+            |mut client, to| {
+                let answer = format!("CONNECT {to} HTTP/1.1\r\nP: Basic {LOGIN}\r\n\r\n");
+                client.write_all(answer.as_bytes()).unwrap();
+            },
+            "the proxy does not speak HTTP",
+        ),
+    ];
+    for (answer, expected) in answers {
+        let exchange = Exchange::start();
+        let value = format!("http://u:hush@{}", proxy(answer));
+        let variables = [("https_proxy", value.as_str())];
+        let scratch = Scratch::new();
+        let mut command = command(&exchange, &scratch, &variables);
+        let child = command.envs(exchange.application()).spawn().unwrap();
+        let said = everything(child);
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains(LOGIN) && !said.contains("hush"), "{said}");
+    }
 }
 
 #[test]
