@@ -51,8 +51,8 @@ fn attacked(machine: &Machine, evil: &Exchange, words: &[&str], judge: impl Fn(i
         let sent = machine.exchange.settle().delivered().len() - sent;
         let told = run.stdout + &run.stderr;
         // A token begins with {"typ" or {"alg" in base64.
-        let own = machine.exchange.client_secret();
-        for secret in [own, "root:x:0:0", "eyJ0eXAi", "eyJhbGci"] {
+        let mine = machine.exchange.client_secret();
+        for secret in [mine, "root:x:0:0", "eyJ0eXAi", "eyJhbGci"] {
             assert!(!told.contains(secret), "{name} {own:?} {words:?}: {told}");
         }
         assert_eq!(evil.settle().transcript(), [""; 0], "{words:?}");

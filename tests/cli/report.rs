@@ -168,6 +168,24 @@ fn a_log_that_cannot_be_written_stops_no_mail() {
     );
 }
 
+/// Where nobody reads what cron's mail would say, syslog is where somebody looks.
+#[test]
+fn a_configuration_that_cannot_be_used_is_a_line_of_the_log_too() {
+    let machine = Machine::new();
+    for (config, text) in [
+        ("client_secret = 'x", "exosend.conf:"),
+        ("tiemout = 3", "did you mean"),
+        ("in_doubt = always", "takes fail or retry"),
+    ] {
+        machine.configure(config);
+        let mut command = machine.command("sendmail");
+        let run = finish(command.env("RUST_LOG", "info").args(["-t"]), NOTE);
+        let mut lines = run.stderr.lines();
+        let line = lines.find(|line| line.starts_with("exosend: exit=78 stage=configuration "));
+        assert!(line.is_some_and(|line| line.contains(text)), "{run:?}");
+    }
+}
+
 #[test]
 fn the_transcript_shows_no_secret() {
     let machine = Machine::new();

@@ -519,3 +519,21 @@ fn a_process_leaves_no_core() {
     }
     assert_eq!(end(child).code, 66);
 }
+
+/// Whoever sits at one would wonder what is waited for.
+#[test]
+fn at_a_terminal_it_says_what_it_reads() {
+    let machine = Machine::new();
+    let at_a_terminal = |arguments: &str, typed: &str| {
+        let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_exosend"));
+        let script = r#"PATH=/usr/bin:/bin exec script -qec "$0" /dev/null"#;
+        finish(machine.command("sh").args(["-c", script, &line]), typed)
+    };
+    let run = at_a_terminal("-t", "To: ann@example.com\n\nhello\n\x04");
+    let said = "exosend: reading the message from the terminal, end with Ctrl-D\r\n";
+    assert!(run.code == 0 && run.stdout.contains(said), "{run:?}");
+    assert!(machine.last().text().ends_with("\r\nhello\r\n"));
+    let run = at_a_terminal("docter", "");
+    let said = "exosend: no subcommand `docter`, did you mean `doctor`?\r\n";
+    assert!(run.code == 64 && run.stdout.contains(said), "{run:?}");
+}
