@@ -181,12 +181,12 @@ impl Account {
         self.proven_by(ManagedIdentity)
     }
 
-    /// The file that keeps a user's [login](crate::login), which [`start`](crate::login::start) makes: mail goes out as the user
-    /// who logged in. The application is a public client of yours, its [`client_id`](Self::client_id) is needed, and the
-    /// [`tenant`](Self::tenant) only where it admits its own users alone.
+    /// The file that keeps a user's [login](crate::login), which [`start`](crate::login::start) makes: mail goes out as the
+    /// user who logged in. The application is a public client of yours, its [`client_id`](Self::client_id) is needed, and
+    /// the [`tenant`](Self::tenant) only where it admits its own users alone.
     ///
-    /// Each token request puts a new login in the file's place. It is made with mode 0600, and an error if it is somebody else's or
-    /// if others may read it.
+    /// Each token request puts a new login in the file's place. It is made with mode 0600, and an error if it is somebody
+    /// else's or if others may read it.
     #[cfg(feature = "login")]
     pub fn login_file(self, path: impl Into<PathBuf>) -> Self {
         self.proven_by(Login::file(path.into()))

@@ -193,19 +193,10 @@ impl Error {
         error
     }
 
-    /// Recipients were refused. A single permanent refusal makes the whole permanent.
-    pub(crate) fn recipients(refused: Vec<Refusal>) -> Self {
-        let first = refused
-            .iter()
-            .find(|r| r.reply.is_permanent())
-            .or(refused.first());
-        let Some(first) = first else {
-            return Self::new(
-                ErrorKind::Protocol,
-                Stage::Recipient,
-                "none was accepted and none refused",
-            );
-        };
+    /// Recipients were refused, if any were. A single permanent refusal makes the whole permanent.
+    pub(crate) fn recipients(refused: Vec<Refusal>) -> Option<Self> {
+        let permanent = refused.iter().find(|r| r.reply.is_permanent());
+        let first = permanent.or(refused.first())?;
         let more = match refused.len() {
             1 => String::new(),
             2 => " (and 1 more refused)".into(),
@@ -215,7 +206,7 @@ impl Error {
             .about(&format!("<{}>", first.address));
         error.0.what.push_str(&more);
         error.0.refused = refused;
-        error
+        Some(error)
     }
 
     /// The server broke the rules.
@@ -447,14 +438,15 @@ mod tests {
     fn one_permanent_refusal_makes_the_whole_permanent() {
         let later = refusal("a@example.com", "450 4.2.1 later");
         let never = refusal("b@example.com", "550 5.1.1 never");
-        let error = Error::recipients(vec![later.clone(), never, later.clone()]);
+        let all = |refused| Error::recipients(refused).unwrap();
+        let error = all(vec![later.clone(), never, later.clone()]);
         assert_eq!(
             error.to_string(),
             "recipient <b@example.com>: 550 5.1.1 never (and 2 more refused)"
         );
         assert!(error.kind() == ErrorKind::Refused && error.is_permanent());
         assert_eq!(error.refused().len(), 3);
-        assert!(Error::recipients(vec![later.clone(), later]).is_transient());
+        assert!(all(vec![later.clone(), later]).is_transient());
     }
 
     #[test]

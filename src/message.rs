@@ -383,6 +383,9 @@ mod tests {
         assert!(wrong(&note().header("X", "x").header("Date", "")).contains("must look like Tue"));
         let date = "Tue, 24 Nov 2026 09:00:00 +0000";
         assert!(wrong(&note().header("Date", date).header("date", date)).contains("given twice"));
+        let chart = || Attachment::bytes("a.png", "x").inline("chart");
+        let twice = note().attach(chart()).attach(chart());
+        assert!(wrong(&twice).ends_with("the content id chart is used twice"));
         for id in [
             "1@contoso.com",
             "<1>",

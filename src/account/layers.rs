@@ -13,8 +13,8 @@ impl Account {
     /// The account of the environment: the `EXOSEND_*` variables, and for some keys the `AZURE_*` ones that other
     /// tools use. A variable that is set and empty counts as not set.
     ///
-    /// The `AZURE_*` tenant, client id, credential and authority count only where no `EXOSEND_*` variable names a credential: a
-    /// shell set up for Terraform must not send somebody else's mail.
+    /// The `AZURE_*` tenant, client id, credential and authority count only where no `EXOSEND_*` variable names a
+    /// credential: a shell set up for Terraform must not send somebody else's mail.
     ///
     /// What is missing is not found here but by the call that uses the account, or by [`check`](Self::check), so that
     /// setters can still add it.

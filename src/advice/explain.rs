@@ -194,17 +194,17 @@ fn codes(text: &str) -> Vec<u64> {
     for mark in ["aadsts", "error_codes", "microsoftonline.com/error?code="] {
         for (at, _) in text.match_indices(mark) {
             let rest = text.get(at + mark.len()..).unwrap_or("");
-            let rest = match mark {
-                // `"error_codes":[7000215]`, `error_codes: [ 7000215 ]`, and escaped once more
+            // `"error_codes":[7000215,70011]`, `error_codes: [ 7000215 ]`, and escaped once more
+            let (rest, between) = match mark {
                 "error_codes" => {
-                    rest.trim_start_matches(['"', '\'', '\\', ':', ' ', '[', '\n', '='])
+                    let before = ['"', '\'', '\\', ':', ' ', '[', '\n', '='];
+                    (rest.trim_start_matches(before), ", ")
                 }
-                _ => rest,
+                _ => (rest, ""),
             };
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            codes.extend(rest.get(..end).and_then(|n| n.parse::<u64>().ok()));
+            let ends = |c: char| !c.is_ascii_digit() && !between.contains(c);
+            let list = rest.split(ends).next().unwrap_or("");
+            codes.extend(list.split([',', ' ']).filter_map(|n| n.parse::<u64>().ok()));
         }
     }
     codes

@@ -31,17 +31,9 @@ impl<'m> Part<'m> {
         boundary: &str,
     ) -> Result<Self, Error> {
         let wrong = |what: String| Error::input(Stage::Message, "attach", what);
-        let mut ids: Vec<&str> = attachments
-            .iter()
-            .filter_map(Attachment::content_id)
-            .collect();
-        ids.sort_unstable();
-        if let Some(twice) = ids
-            .iter()
-            .zip(ids.iter().skip(1))
-            .find(|(a, b)| a == b)
-            .map(|(a, _)| a)
-        {
+        let ids = || attachments.iter().filter_map(Attachment::content_id);
+        let used = |n, id| ids().take(n).any(|before| before == id);
+        if let Some((_, twice)) = ids().enumerate().find(|&(n, id)| used(n, id)) {
             return Err(wrong(format!("the content id {twice} is used twice")));
         }
         let (shown, attached): (Vec<_>, Vec<_>) = attachments

@@ -144,7 +144,7 @@ pub(crate) fn judge(
     let no = match sender {
         // What was said to the recipients of a refused sender follows from that.
         Some(reply) => Some(Error::reply_to(Stage::Sender, reply)),
-        None if nobody => Some(Error::recipients(refused.clone())),
+        None if nobody => Error::recipients(refused.clone()),
         None => None,
     };
     if let Some(why) = no {

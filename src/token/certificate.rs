@@ -1,6 +1,8 @@
 //! A client certificate, and the assertion that its key signs.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "advice")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -128,6 +130,7 @@ impl Credential for Certificate {
         Ok(Some(self.read()?.validity.not_after))
     }
 
+    #[cfg(feature = "advice")]
     fn file(&self) -> Option<&Path> {
         match self {
             Certificate::Pem(_) => None,

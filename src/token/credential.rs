@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::path::{Path, PathBuf};
+#[cfg(feature = "advice")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::crypto::{self, hex};
@@ -48,7 +50,7 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
     }
 
     /// The file that holds it, if that is our user's to protect.
-    #[cfg_attr(not(feature = "advice"), allow(dead_code))] // the doctor's
+    #[cfg(feature = "advice")]
     fn file(&self) -> Option<&Path> {
         None
     }
@@ -60,7 +62,7 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
     }
 
     /// The client secret, for those who look at its form.
-    #[cfg_attr(not(feature = "advice"), allow(dead_code))] // the doctor's
+    #[cfg(feature = "advice")]
     fn secret(&self) -> Option<Secret> {
         None
     }
@@ -130,6 +132,7 @@ impl Credential for ClientSecret {
         request(attempt, &Proof::Secret(self.read()?))
     }
 
+    #[cfg(feature = "advice")]
     fn file(&self) -> Option<&Path> {
         match self {
             ClientSecret::Value(_) => None,
@@ -137,6 +140,7 @@ impl Credential for ClientSecret {
         }
     }
 
+    #[cfg(feature = "advice")]
     fn secret(&self) -> Option<Secret> {
         self.read().ok()
     }
