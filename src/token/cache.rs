@@ -253,9 +253,7 @@ impl Draft {
     /// `None` while another process has one.
     pub(super) fn beside(path: &Path) -> io::Result<Option<Self>> {
         make_folder(path.parent().unwrap_or(path))?;
-        let mut name = path.as_os_str().to_owned();
-        name.push(".tmp");
-        let path = PathBuf::from(name);
+        let path = draft_of(path);
         let changed = fs::symlink_metadata(&path).and_then(|of| of.modified());
         // A time to come is of a clock that was wrong, and would keep it for ever.
         if changed.is_ok_and(|then| then.elapsed().map_or(true, |age| age > ABANDONED)) {
@@ -287,12 +285,20 @@ impl Draft {
         self.in_place
     }
 
-    /// Of two processes that find an abandoned draft at once, the later one clears away what the first has just begun.
+    /// Of two processes that find an abandoned draft at once, the later one clears away what the first has just begun; and
+    /// who ends a login clears away what renews it.
     fn is_there(&self) -> bool {
         let id = |found: Metadata| (found.dev(), found.ino());
         let there = fs::symlink_metadata(&self.path).map(id);
         there.is_ok_and(|there| self.file.metadata().is_ok_and(|own| id(own) == there))
     }
+}
+
+/// Where the draft of a file lies.
+pub(super) fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
 }
 
 /// The folder and those above it, as far as they are missing.

@@ -66,6 +66,14 @@ impl Desk {
         found.expect("one of Entra's")
     }
 
+    /// How many files there are of it: the login, and its draft.
+    fn left(&self) -> usize {
+        let all = fs::read_dir(self.file().parent().unwrap()).unwrap();
+        let of_login = |name: &str| name == "login" || name == "login.tmp";
+        all.filter(|entry| of_login(entry.as_ref().unwrap().file_name().to_str().unwrap()))
+            .count()
+    }
+
     /// A command that has come to this place, and goes on when the mark is removed.
     fn stop(&self, mut command: Command, place: &str) -> (Child, PathBuf) {
         let mark = self.machine.path(&format!("mark-{place}"));
@@ -297,28 +305,48 @@ fn two_at_once() {
 
 /// The old login's renewal is still on its way.
 #[test]
-fn a_renewal_does_not_undo_a_new_login() {
-    for place in ["answered", "drafted", "synced"] {
+fn a_renewal_undoes_neither_a_new_login_nor_its_end() {
+    for place in ["answered", "drafted", "synced", "renamed"] {
         let desk = Desk::logged_in();
         let (old, mark) = desk.stop(desk.fetch(), place);
-        let mut login = desk.machine.command("exosend");
-        let login = start(login.arg("login"));
-        if place == "answered" {
-            let login = end(login);
-            assert_eq!(login.code, 0);
-            fs::remove_file(&mark).unwrap();
-            assert_eq!(end(old).code, 0);
-        } else {
-            // It waits for whoever has the draft.
-            fs::remove_file(&mark).unwrap();
-            assert_eq!((end(old).code, end(login).code), (0, 0));
-        }
+        assert_eq!(desk.machine.run(&["login"], "").code, 0);
+        fs::remove_file(&mark).unwrap();
+        assert_eq!(end(old).code, 0);
         // The login's is the last that was given out.
-        assert_eq!(
-            desk.kept(),
-            desk.machine.exchange.refresh_tokens().len() - 1,
-            "{place}"
-        );
+        let last = desk.machine.exchange.refresh_tokens().len() - 1;
+        assert_eq!((desk.kept(), desk.left()), (last, 1), "{place}");
+
+        let (old, mark) = desk.stop(desk.fetch(), place);
+        let run = desk.machine.run(&["logout"], "");
+        assert!(run.code == 0 && run.stdout.starts_with("removed: "));
+        fs::remove_file(&mark).unwrap();
+        assert_eq!(end(old).code, 0);
+        assert_eq!(desk.left(), 0, "{place}");
+    }
+}
+
+/// What a process that was killed has left is nobody's to wait for.
+#[test]
+fn an_end_after_a_death() {
+    for place in ["drafted", "synced"] {
+        let desk = Desk::logged_in();
+        let die = |command: Command| {
+            let (mut child, mark) = desk.stop(command, place);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            fs::remove_file(mark).unwrap();
+        };
+        die(desk.fetch());
+        assert_eq!(desk.left(), 2);
+        assert_eq!(desk.machine.run(&["logout"], "").code, 0);
+        assert_eq!(desk.left(), 0);
+        let mut login = desk.machine.command("exosend");
+        login.arg("login");
+        die(login);
+        assert_eq!(desk.left(), 1);
+        let run = desk.machine.run(&["logout"], "");
+        assert!(run.stdout.starts_with("nobody was logged in: "), "{run:?}");
+        assert_eq!(desk.left(), 0);
     }
 }
 

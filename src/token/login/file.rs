@@ -1,22 +1,22 @@
 //! The file that keeps a login.
 //!
 //! A few lines of text, the last of which says that none is missing. It is replaced whole, as the file of tokens is: a draft
-//! beside it, on the disk before it takes the old one's place, and the folder on the disk before anybody goes on. Whoever has
-//! the draft has the file, so a renewal never undoes a new login.
+//! beside it, on the disk before it takes the old one's place, and the folder on the disk before anybody goes on. A
+//! renewal has to have the draft; a new login takes it away from whoever has it, and so does the end of one, so no renewal
+//! undoes either.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
 use crate::secret::{self, Secret};
 use crate::text::is_word;
-use crate::token::cache::{Draft, open_private, user};
+use crate::token::cache::{Draft, draft_of, make_folder, open_private, user};
 
 /// How the first line begins, whatever wrote it. A file that begins otherwise is not a login.
 const KIND: &str = "exosend login ";
@@ -26,8 +26,8 @@ const TITLE: &str = "exosend login 1";
 const END: &str = "end";
 /// A refresh token has 1 to 2 KB.
 const MAX_FILE: u64 = 64 * 1024;
-/// Longer than a draft of somebody who was killed is respected.
-const PATIENCE: Duration = Duration::from_secs(65);
+/// For a new login, while others begin to renew the old one.
+const TRIES: u32 = 10;
 
 /// What the file says.
 #[derive(Clone, Debug)]
@@ -112,45 +112,47 @@ impl LoginFile {
 
     /// Keeps a new login, whatever was there.
     pub(crate) fn replace(&self, with: &Kept) -> io::Result<()> {
-        patiently(&|| self.write(with, &|_| true))
+        for _ in 0..TRIES {
+            if self.write(with, None)? {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("other processes write it, too"))
     }
 
     /// Keeps a renewed one, unless another process has been faster: what the file says then is as good.
     pub(crate) fn renew(&self, old: &Kept, new: &Kept) -> io::Result<()> {
-        let is_old = |now: &Kept| now.refresh_token == old.refresh_token;
-        self.write(new, &|now| now.is_some_and(is_old)).map(drop)
+        self.write(new, Some(old)).map(drop)
     }
 
-    /// Ends the login here. `false` if there was none.
+    /// Ends the login here. `false` if there was none; one whose writing was cut off goes all the same.
     pub(crate) fn remove(&self) -> io::Result<bool> {
-        if self.whole()?.is_none() {
+        let found = self.whole()?.map(|(_, found)| found);
+        if found.is_none() && std::fs::symlink_metadata(draft_of(&self.0)).is_err() {
             return Ok(false);
         }
-        patiently(&|| {
-            // Else a renewal that has begun would put it there again.
-            let old = self.whole()?.map(|(_, found)| found);
-            let place = Place::of(&self.0, old.as_ref())?;
-            let Some(_draft) = Draft::beside(&place.path)? else {
-                return Ok(false);
-            };
-            match std::fs::remove_file(&place.path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => place.folder.sync_all()?,
-            }
-            Ok(true)
-        })?;
-        Ok(true)
+        let place = Place::of(&self.0, found.as_ref())?;
+        // The draft first: without it a renewal that has begun cannot put the login there again. One that begins later
+        // finds none to renew.
+        while remove(&draft_of(&place.path))? | remove(&place.path)? {}
+        place.folder.sync_all()?;
+        Ok(found.is_some())
     }
 
-    /// Puts a login in place, if what is there now may go. `false` while another process is at it.
-    fn write(&self, kept: &Kept, may_go: &dyn Fn(Option<&Kept>) -> bool) -> io::Result<bool> {
-        let old = self.whole()?.map(|(_, found)| found);
-        let place = Place::of(&self.0, old.as_ref())?;
+    /// Puts a login in the place of this old one, if that is there yet, or of whatever is there. `false` while another process
+    /// is at it.
+    fn write(&self, kept: &Kept, old: Option<&Kept>) -> io::Result<bool> {
+        let found = self.whole()?.map(|(_, found)| found);
+        let place = Place::of(&self.0, found.as_ref())?;
+        if old.is_none() {
+            remove(&draft_of(&place.path))?;
+        }
         let Some(mut draft) = Draft::beside(&place.path)? else {
             return Ok(false);
         };
         point("drafted");
-        if !may_go(self.read().ok().flatten().as_ref()) {
+        let now = || self.read().ok().flatten().map(|now| now.refresh_token);
+        if old.is_some_and(|old| now().as_ref() != Some(&old.refresh_token)) {
             return Ok(true);
         }
         if let Some((uid, gid)) = place.owner {
@@ -167,18 +169,12 @@ impl LoginFile {
     }
 }
 
-/// Tries until it is done, which it is not while another process has the draft.
-fn patiently(done: &dyn Fn() -> io::Result<bool>) -> io::Result<()> {
-    let begun = Instant::now();
-    while !done()? {
-        if begun.elapsed() > PATIENCE {
-            return Err(io::Error::other(
-                "another process writes it, and does not end",
-            ));
-        }
-        thread::sleep(Duration::from_millis(100));
+/// `false` if it is not there.
+fn remove(path: &Path) -> io::Result<bool> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
     }
-    Ok(())
 }
 
 /// Where a file goes, and to whom.
@@ -196,7 +192,7 @@ impl Place {
     fn of(path: &Path, old: Option<&Metadata>) -> io::Result<Self> {
         let parent = folder_of(path);
         if old.is_none() {
-            crate::token::cache::make_folder(parent)?;
+            make_folder(parent)?;
         }
         let root = user() == Some(0);
         let folder = OpenOptions::new()
@@ -295,7 +291,7 @@ pub(super) fn point(place: &str) {
     if let Some((_, mark)) = wanted.split_once(' ').filter(|(at, _)| *at == place) {
         let _ = File::create(mark);
         while Path::new(mark).exists() {
-            thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
