@@ -47,7 +47,7 @@ impl Account {
         }
         #[cfg(feature = "graph")]
         if let Some(url) = &self.graph_endpoint {
-            where_to(url).map_err(|what| wrong("graph_endpoint", what))?;
+            where_graph_is(url).map_err(|what| wrong("graph_endpoint", what))?;
         }
         self.check_application()
     }
@@ -140,6 +140,16 @@ fn where_to(url: &str) -> Result<(), &'static str> {
     let place = http::place(&cloud::with_scheme(url), 443);
     let (name, _) = place.ok_or("not a URL with host and path only")?;
     host(&name)
+}
+
+/// Without a path, most of all `/v1.0`, which is put behind it.
+#[cfg(feature = "graph")]
+fn where_graph_is(url: &str) -> Result<(), &'static str> {
+    where_to(url)?;
+    match cloud::with_scheme(url).matches('/').count() {
+        2 => Ok(()),
+        _ => Err("a path in it: it ends before `/v1.0`"),
+    }
 }
 
 /// A domain or an address literal (RFC 5321 4.1.1.1).

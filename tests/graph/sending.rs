@@ -343,7 +343,7 @@ fn each_cloud_has_its_own() {
     ] {
         assert!(of(cloud).contains(scope), "{scope}");
     }
-    for endpoint in ["http://x", "https://u@x", "https://x?y", ""] {
+    for endpoint in ["http://x", "https://u@x", "https://x?y", "x/v1.0", ""] {
         let account = exosend::Account::new("a@b.c")
             .access_token("t")
             .graph_endpoint(endpoint);
