@@ -23,6 +23,22 @@ fn the_file_is_read_anew_for_each_request() {
     Token::fetch(&account).unwrap();
 }
 
+#[cfg(feature = "graph")]
+#[test]
+fn by_graph() {
+    let token = FederatedToken::new().text();
+    let exchange = Exchange::builder().federated_token(&token).start();
+    let scratch = Scratch::new();
+    let account = exchange.graph_account();
+    send(&account.federated_token_file(scratch.file("token", token))).unwrap();
+    let asked = exchange.token_requests();
+    assert_eq!(
+        asked[0].field("scope"),
+        Some("https://graph.microsoft.com/.default")
+    );
+    assert_eq!(exchange.delivered().len(), 1);
+}
+
 #[test]
 fn an_identity_that_is_not_trusted() {
     let exchange = Exchange::builder()

@@ -86,6 +86,28 @@ fn app_service() {
     assert_eq!(exchange.identity_requests()[0].path(), "/MSI/token/");
 }
 
+/// The same by Microsoft Graph: another resource, and no tenant either.
+#[cfg(feature = "graph")]
+#[test]
+fn by_graph() {
+    let exchange = Exchange::start();
+    let graph = [
+        ("EXOSEND_TRANSPORT", "graph".to_owned()),
+        ("EXOSEND_GRAPH_ENDPOINT", exchange.graph_endpoint()),
+        ("EXOSEND_SCOPE", String::new()),
+    ];
+    let on_vm = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", exchange.imds_url());
+    for machine in [vec![on_vm], exchange.app_service_env().to_vec()] {
+        let sent = with(&exchange, machine.into_iter().chain(graph.clone()));
+        assert!(sent.starts_with("sent: 202"), "{sent}");
+        let asked = exchange.identity_requests().pop().unwrap();
+        let resource = asked.field("resource");
+        assert_eq!(resource, Some("https://graph.microsoft.com"));
+    }
+    assert_eq!(exchange.delivered().len(), 2);
+    assert!(exchange.token_requests().is_empty());
+}
+
 #[test]
 fn nobody_is_asked_in_the_clear_elsewhere() {
     let exchange = Exchange::start();
