@@ -15,7 +15,9 @@ use ureq::http::Request;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::account::token::beside;
 use crate::account::transport::{MAX_MESSAGE, fits};
+use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::graph::body::{Body, unread};
 use crate::graph::connection::Connection;
@@ -36,6 +38,7 @@ use crate::token::http::{self, Client};
 pub(crate) struct Graph {
     account: Box<Account>,
     client: Client,
+    /// The server may have ended it meanwhile.
     connection: Option<Connection>,
     token: Token,
     /// Why nothing more can be sent.
@@ -57,14 +60,15 @@ pub(crate) fn answered(stream: Box<dyn Stream>, token: &Token) -> Result<Receipt
 }
 
 impl Graph {
-    /// Gets a token. Connects when there is a message.
+    /// Gets a token, and connects meanwhile.
     pub(crate) fn open(account: &Account, total: Deadline) -> Result<Self, Error> {
-        let token = Token::get_by(account, total)?;
         let client = http::secure(&account.graph(), account.roots())?;
+        let connect = |interrupt: &Interrupt| connect(account, &client, total, interrupt);
+        let (connection, token) = beside(account, total, Token::kept(account), connect)?;
         Ok(Self {
             account: Box::new(account.clone()),
             client,
-            connection: None,
+            connection: Some(connection),
             token,
             over: None,
         })
@@ -89,10 +93,7 @@ impl Graph {
         let idle = self.connection.take().and_then(Connection::if_idle);
         let connection = match idle {
             Some(idle) => Ok(idle),
-            None => {
-                let deadline = total.step(self.account.timeouts.connect, "connect");
-                Connection::open(&self.client, deadline)
-            }
+            None => connect(&self.account, &self.client, total, &Interrupt::default()),
         };
         let sent = connection.and_then(|connection| {
             let sent = self.request(connection, text, total);
@@ -163,9 +164,18 @@ impl Graph {
 #[cfg(feature = "advice")]
 pub(crate) fn reach(account: &Account, total: Deadline) -> Result<String, Error> {
     let client = http::secure(&account.graph(), account.roots())?;
-    let deadline = total.step(account.timeouts.connect, "connect");
-    Connection::open(&client, deadline)?;
+    connect(account, &client, total, &Interrupt::default())?;
     Ok(client.way().to_owned())
+}
+
+fn connect(
+    account: &Account,
+    client: &Client,
+    total: Deadline,
+    interrupt: &Interrupt,
+) -> Result<Connection, Error> {
+    let deadline = total.step(account.timeouts.connect, "connect");
+    Connection::open(client, deadline, interrupt)
 }
 
 /// A message as Graph takes it.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 
 use crate::account::Account;
-use crate::account::token::Pending;
+use crate::account::token::beside;
 use crate::dial::Interrupt;
 use crate::error::Error;
 #[cfg(feature = "graph")]
@@ -57,7 +57,7 @@ enum Way {
 }
 
 impl Session {
-    /// Gets a token, connects, and logs in; by Microsoft Graph, gets a token.
+    /// Gets a token, connects, and logs in; by Microsoft Graph, gets a token and connects.
     ///
     /// The token is fetched while the connection is made, unless one is kept from before. If either fails, the other is
     /// not waited for.
@@ -94,16 +94,8 @@ impl Session {
     }
 
     fn log_in(account: &Account, total: Deadline, kept: Option<Token>) -> Result<Self, Error> {
-        let interrupt = Interrupt::default();
-        let no_token = interrupt.clone();
-        let pending = match kept {
-            Some(token) => Pending::Kept(token),
-            None => Pending::start(account, total, move || no_token.raise())?,
-        };
-        let secured = login::open(account, total, &interrupt)
-            .map_err(|connection| pending.failure().unwrap_or(connection))?;
-        let token = pending.wait(total)?;
-        interrupt.disarm();
+        let connect = |interrupt: &Interrupt| login::open(account, total, interrupt);
+        let (secured, token) = beside(account, total, kept, connect)?;
         let mailbox = account.mailbox().to_owned();
         let logged_in = secured
             .authenticate(&mailbox, &token, account.initial_response)

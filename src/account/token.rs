@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::account::Account;
 use crate::background::{self, Inbox};
+use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
@@ -148,8 +149,28 @@ fn margin(account: &Account) -> Duration {
     }
 }
 
+/// Runs `connect`, and fetches a token meanwhile if none is kept. If either fails, the other is not waited for.
+pub(crate) fn beside<T>(
+    account: &Account,
+    total: Deadline,
+    kept: Option<Token>,
+    connect: impl FnOnce(&Interrupt) -> Result<T, Error>,
+) -> Result<(T, Token), Error> {
+    let interrupt = Interrupt::default();
+    let no_token = interrupt.clone();
+    let pending = match kept {
+        Some(token) => Pending::Kept(token),
+        None => Pending::start(account, total, move || no_token.raise())?,
+    };
+    let connection =
+        connect(&interrupt).map_err(|connection| pending.failure().unwrap_or(connection))?;
+    let token = pending.wait(total)?;
+    interrupt.disarm();
+    Ok((connection, token))
+}
+
 /// A token that is there, or on its way in a thread of its own.
-pub(crate) enum Pending {
+enum Pending {
     Kept(Token),
     Fetching(Inbox<Result<Token, Error>>, String),
 }
@@ -157,7 +178,7 @@ pub(crate) enum Pending {
 impl Pending {
     /// Starts the request. `failed` is called if it ends without a token. Where no thread can be had, the token comes first
     /// and the connection then.
-    pub(crate) fn start(
+    fn start(
         account: &Account,
         total: Deadline,
         failed: impl FnOnce() + Send + 'static,
@@ -188,14 +209,14 @@ impl Pending {
     }
 
     /// The request's failure, if it is known by now.
-    pub(crate) fn failure(&self) -> Option<Error> {
+    fn failure(&self) -> Option<Error> {
         match self {
             Pending::Kept(_) => None,
             Pending::Fetching(inbox, _) => inbox.take(Duration::ZERO).and_then(Result::err),
         }
     }
 
-    pub(crate) fn wait(self, total: Deadline) -> Result<Token, Error> {
+    fn wait(self, total: Deadline) -> Result<Token, Error> {
         let (inbox, asked_of) = match self {
             Pending::Kept(token) => return Ok(token),
             Pending::Fetching(inbox, asked_of) => (inbox, asked_of),

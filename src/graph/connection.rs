@@ -10,6 +10,7 @@ use ureq_proto::client::state::{RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
 use zeroize::Zeroizing;
 
+use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::stage::{ErrorKind, Stage};
@@ -32,8 +33,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(client: &Client, deadline: Deadline) -> Result<Self, Error> {
-        let stream = client.connect(deadline).map_err(|error| {
+    pub(super) fn open(
+        client: &Client,
+        deadline: Deadline,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Error> {
+        let stream = client.connect(deadline, interrupt).map_err(|error| {
             let error = error.at(Stage::Graph).about(client.way());
             match error.condition() {
                 Some(Condition::NameUnknown | Condition::NoNameServer) => error,

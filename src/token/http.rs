@@ -78,10 +78,12 @@ impl Client {
     /// Asks, and reads the answer, whatever its status. The deadline is the connection's: it holds for a proxy's answer and
     /// for each byte of it, too.
     pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
-        let answer = self.connect(deadline).and_then(|stream| {
-            let answer = question.put(&agent(stream, self.tls.is_some()));
-            answer.map_err(unanswered)
-        });
+        let answer = self
+            .connect(deadline, &Interrupt::default())
+            .and_then(|stream| {
+                let answer = question.put(&agent(stream, self.tls.is_some()));
+                answer.map_err(unanswered)
+            });
         let answer = answer.map_err(|error| Failure {
             error: error.about(&self.way),
             pause: deadline.remaining().err().map(|_| Duration::ZERO),
@@ -92,7 +94,11 @@ impl Client {
     }
 
     /// A connection there, whose deadline is this one until it is moved.
-    pub(crate) fn connect(&self, deadline: Deadline) -> Result<Box<dyn Stream>, Error> {
+    pub(crate) fn connect(
+        &self,
+        deadline: Deadline,
+        interrupt: &Interrupt,
+    ) -> Result<Box<dyn Stream>, Error> {
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host(), proxy.port()),
             None => (self.host.as_str(), self.port),
@@ -102,7 +108,7 @@ impl Client {
             None => deadline.step(LOCAL_CONNECT, "this machine"),
         };
         let host = host.trim_matches(['[', ']']);
-        let connected = dial::connect(host, port, patience, &Interrupt::default());
+        let connected = dial::connect(host, port, patience, interrupt);
         let mut stream: Box<dyn Stream> = match (connected, &self.proxy) {
             (Ok(stream), _) => Box::new(stream),
             (Err(error), None) => return Err(unreached(error)),

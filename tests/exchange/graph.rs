@@ -54,6 +54,16 @@ impl Exchange {
         self.end(|ends| ends.graph = Some((n, how)));
     }
 
+    /// The next connection ends once TLS is there, without a request.
+    pub fn graph_leaves(&self) {
+        self.shared.orders().graph_leaves = true;
+    }
+
+    /// Waits until every connection has ended.
+    pub fn graph_has_left(&self) {
+        self.graph_server().settle();
+    }
+
     /// The octets that Graph has sent over TCP.
     pub fn graph_bytes(&self) -> u64 {
         self.graph_server().octets_sent()
@@ -92,6 +102,9 @@ fn serve(mut channel: Channel, shared: &Shared) {
         return channel.tcp.end(End::Disconnect);
     }
     let mut requests = Requests::new(channel);
+    if std::mem::take(&mut shared.orders().graph_leaves) {
+        return;
+    }
     while let Some(request) = requests.next() {
         let turns = requests.channel.tcp.take_turns();
         shared.graph_flights.fetch_add(turns, Relaxed);

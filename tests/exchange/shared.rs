@@ -36,6 +36,7 @@ pub(super) struct Orders {
     pub(super) federated: FederatedTokens,
     pub(super) identity_answers: Sequence<Answer>,
     pub(super) graph_answers: Sequence<Answer>,
+    pub(super) graph_leaves: bool,
 }
 
 impl Shared {

@@ -271,6 +271,43 @@ fn nobody_there() {
     );
 }
 
+/// Token and connection come side by side. What fails is told at once, by its own name, and no request is made.
+#[test]
+fn whichever_fails_the_other_is_not_waited_for() {
+    let long = Duration::from_secs(600);
+    let deaf = Exchange::builder().entra_is_deaf().start();
+    let patient = |exchange: &Exchange| {
+        let timeouts = Timeouts::default().token(long).connect(long).total(long);
+        exchange.graph_account().timeouts(timeouts)
+    };
+    let account = patient(&deaf).graph_endpoint("https://127.0.0.1:9");
+    let error = send_mail(&account, &note()).unwrap_err();
+    assert_eq!(
+        (error.stage(), error.kind()),
+        (Stage::Graph, ErrorKind::Network)
+    );
+    let exchange = Exchange::start();
+    exchange.end_graph_at(0, End::Silent);
+    exchange.token(Answer::aadsts(401, "invalid_client", 7_000_215, "Invalid."));
+    let error = send_mail(&patient(&exchange), &note()).unwrap_err();
+    assert_eq!(
+        (error.stage(), error.kind()),
+        (Stage::Token, ErrorKind::Token)
+    );
+    assert_eq!(exchange.graph_requests().len(), 0);
+}
+
+/// A connection that was there before its message and is so no more gets no request: another one does.
+#[test]
+fn a_server_that_has_left() {
+    let exchange = Exchange::start();
+    exchange.graph_leaves();
+    let mut session = Session::open(&exchange.graph_account()).unwrap();
+    exchange.graph_has_left();
+    session.send(&note()).unwrap();
+    assert_eq!(exchange.graph_requests().len(), 1);
+}
+
 /// A no to one message is none to the next; after a loss nothing of it was sent, and a new session may take it.
 #[test]
 fn a_session_goes_on_after_a_refusal() {

@@ -85,6 +85,15 @@ fn it_is_taken_for_processing_and_no_more() {
     assert!(agent.starts_with("exosend/"), "{agent}");
 }
 
+/// The token's three, beside which the connection is made, and the request.
+#[test]
+fn four_round_trips_without() {
+    let exchange = Exchange::start();
+    send_mail(&exchange.graph_account(), &note()).unwrap();
+    // `ClientHello`; Finished with the request. TCP's is not seen.
+    assert_eq!((exchange.token_flights(), exchange.graph_flights()), (2, 2));
+}
+
 /// TCP, TLS, the request; one more for each message after it, and not one for an SMTP server.
 #[test]
 fn three_round_trips_with_a_token_at_hand() {
