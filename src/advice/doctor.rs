@@ -28,6 +28,7 @@ use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::Token;
 use crate::token::claims::Claims;
+use crate::token::http;
 #[cfg(feature = "login")]
 use crate::token::login::Login;
 
@@ -229,9 +230,15 @@ fn tell_token(checks: &mut Checks, context: &Context<'_>, fetched: Fetched) -> O
     let length = token.secret().len();
     let credential = context.account.credential.as_ref();
     let ready = credential.is_some_and(|c| c.ready().is_some());
+    let of_entra = credential.is_some_and(|c| !c.stands_alone());
+    let endpoint = context.account.application().endpoint;
+    let by = match http::proxy_to(&endpoint).filter(|_| of_entra) {
+        Some(proxy) => format!(" by {proxy}"),
+        None => String::new(),
+    };
     let detail = match (ready, token.expires_in().as_secs() / 60) {
         (true, _) => format!("{length} bytes, the configured access_token as it is"),
-        (false, minutes) => format!("{length} bytes, fetched afresh, good for {minutes} min"),
+        (false, minutes) => format!("{length} bytes, fetched afresh{by}, good for {minutes} min"),
     };
     checks.ok(TOKEN, detail);
     checks.took(fetched.took);

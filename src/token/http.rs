@@ -301,6 +301,14 @@ pub(crate) fn secure(
     })
 }
 
+/// How errors call the proxy on the way there.
+#[cfg(feature = "advice")]
+pub(crate) fn proxy_to(endpoint: &str) -> Option<String> {
+    let (host, _) = place(endpoint, 443)?;
+    let proxy = proxy::to(&host, &|name| std::env::var(name).ok());
+    proxy.ok()?.map(|(_, shown)| shown)
+}
+
 /// To this machine: in the clear, and by no proxy.
 pub(super) fn local(name: &str, endpoint: &str) -> Client {
     let (host, port) = place(endpoint, 80).unwrap_or_default();

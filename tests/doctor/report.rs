@@ -1,9 +1,12 @@
 //! The command: its text, its JSON, the lines for support, and its exit code.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+
 use serde_json::Value;
 
 use crate::exchange::{Answer, Exchange, Fault, Step};
-use crate::machine::{Machine, Run};
+use crate::machine::{Machine, Run, finish};
 
 const REFUSAL: &str = "535 5.7.3 Authentication unsuccessful for [203.0.113.7] [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM \
                        2026-11-24T09:00:00.000Z 08DE2B0123]";
@@ -59,6 +62,32 @@ fn all_is_well() {
         !text.contains("FAIL") && !text.contains("support"),
         "{text}"
     );
+}
+
+/// Whoever looks for it has forgotten the variable.
+#[test]
+fn a_proxy_on_the_way_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut asked = BufReader::new(client.try_clone().unwrap()).lines();
+        let connect = asked.next().unwrap().unwrap();
+        asked.find(|line| line.as_ref().unwrap().is_empty());
+        let mut server = TcpStream::connect(connect.split(' ').nth(1).unwrap()).unwrap();
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        std::io::copy(&mut server, &mut client)
+    });
+    let machine = Machine::new();
+    let mut command = machine.command("exosend");
+    command
+        .arg("doctor")
+        .env("HTTPS_PROXY", address.to_string());
+    let run = finish(&mut command, "");
+    let told = format!("fetched afresh by proxy {address} (HTTPS_PROXY), good for ");
+    assert!(flat(&run).contains(&told), "{run:?}");
 }
 
 #[test]
