@@ -43,6 +43,27 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
 }
 
 #[test]
+fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
+    let office = Office::new();
+    office.set_clock("first", 100, YEAR_2026);
+    let corrupt = Fault::reply("554 5.6.0 Corrupt message content");
+    office.machine.exchange.on_nth(Step::Accept, 1, corrupt);
+    office.submit(&["ann@example.com"], NOTE);
+    assert_eq!(office.run(), 0);
+    for (days, wall, kept) in [
+        (2, YEAR_2026 + 1_000_000_000, 1),
+        (29, 5, 1),
+        (31, YEAR_2026, 0),
+    ] {
+        office.set_clock("first", 100 + days * 86_400, wall);
+        // An idle run clears nothing away.
+        office.submit(&["ann@example.com"], NOTE);
+        assert_eq!(office.run(), 0);
+        assert_eq!(office.count("failed"), kept, "{days} days later");
+    }
+}
+
+#[test]
 fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The beginning of 2026. A clock that says less is wrong: this program is younger.
-pub(super) const SANE: u64 = 1_767_225_600_000;
+const SANE: u64 = 1_767_225_600_000;
 
 /// A point in time, as it is written into files: boot, milliseconds since then, milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,15 @@ impl Moment {
             boot: boot(),
             up: milliseconds(up),
             wall: milliseconds(wall.unwrap_or_default()),
+        }
+    }
+
+    /// One of which only the wall clock is known.
+    pub(crate) fn by_wall(seconds: u64) -> Self {
+        Self {
+            boot: "-".into(),
+            up: 0,
+            wall: seconds.saturating_mul(1000),
         }
     }
 

@@ -1,10 +1,10 @@
-//! What people put into `drop`, taken over by the service. Anybody may make anything there, and know its name.
+//! What people put into `drop`, taken over by the service. Anybody may make anything there, under any name.
 
 use std::fs::{DirEntry, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -53,6 +53,7 @@ pub(crate) struct Look {
 /// Takes over all that is complete, and clears away what never will be.
 pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
     let mut look = Look::default();
+    let now = Moment::now().wall();
     for entry in std::fs::read_dir(spool.path(DROP))? {
         // Another run may have been quicker.
         let Ok(entry) = entry else { continue };
@@ -75,7 +76,7 @@ pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
                 Err(error) => log.foreign(&entry.path(), &error.to_string()),
             }
         } else {
-            look.writing |= clear_away(&entry.path(), &metadata);
+            look.writing |= clear_away(&entry.path(), &metadata, now);
         }
     }
     Ok(look)
@@ -135,11 +136,13 @@ pub(super) fn is_known(spool: &Spool, id: &str) -> bool {
         })
 }
 
-/// Removes what is unfinished and has nobody who writes it. Whether somebody does.
-fn clear_away(path: &Path, metadata: &Metadata) -> bool {
+/// Removes what is unfinished and has nobody who writes it. Whether somebody has just begun.
+fn clear_away(path: &Path, metadata: &Metadata, now: SystemTime) -> bool {
     let changed = UNIX_EPOCH + Duration::from_secs(metadata.ctime().try_into().unwrap_or(0));
-    let now = Moment::now().wall();
-    let age = now.duration_since(changed).unwrap_or_default();
+    let Ok(age) = now.duration_since(changed) else {
+        // The clock has been set back. Who waited for the writer could wait for years.
+        return false;
+    };
     let dead = match file::read_only(path) {
         Ok(_) if age < DEAD => return age < MOMENT,
         // Never waited for: its owner may hold it for ever.
@@ -179,5 +182,19 @@ mod tests {
         mode(0o640).unwrap();
         assert!(is_abandoned(&seen));
         std::fs::remove_file(path).unwrap();
+    }
+
+    /// A run that waited for its writer would have no end.
+    #[test]
+    fn nobody_waits_for_what_was_begun_in_a_time_to_come() {
+        let name = format!("exosend-begun-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, "exosend 1\n").unwrap();
+        let begun = path.metadata().unwrap();
+        let then = SystemTime::now();
+        assert!(clear_away(&path, &begun, then), "just now");
+        let year = Duration::from_secs(365 * 86_400);
+        assert!(!clear_away(&path, &begun, then - year) && path.exists());
+        assert!(!clear_away(&path, &begun, then + year) && !path.exists());
     }
 }

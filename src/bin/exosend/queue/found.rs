@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::clock::{Moment, Wait};
 use super::drop::{Entry, is_known};
@@ -119,13 +119,14 @@ pub(super) fn doubt(
 }
 
 /// Moves what has been told of: a run that dies in between tells twice, and nothing is given up untold. What stays of its
-/// state is what a release needs: who has not got it yet.
+/// state is what a release needs, who has not got it yet, and when this was.
 pub(super) fn give_up(spool: &Spool, path: &Path, name: &Name, state: State) -> io::Result<()> {
     fault::point("after telling");
     let State { words, left, .. } = state;
     let state = State {
         words,
         left,
+        given_up: Some(Moment::now()),
         ..State::default()
     };
     // What is there instead names the same recipients.
@@ -138,22 +139,20 @@ pub(super) fn sweep(spool: &Spool, log: &Log) -> io::Result<()> {
     if !log.once_a_day("swept") {
         return Ok(());
     }
-    let now = Moment::now().wall();
-    let is_older = |path: &Path, age: Duration| {
-        let changed = path.symlink_metadata().ok().and_then(|found| {
-            let seconds = u64::try_from(found.ctime()).ok()?;
-            // By a clock that was wrong, nothing is old.
-            Some(seconds).filter(|seconds| seconds * 1000 > super::clock::SANE)
-        });
-        let changed = changed.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-        changed.is_some_and(|changed| now.duration_since(changed).is_ok_and(|old| old > age))
+    let now = Moment::now();
+    let changed = |path: &Path| {
+        let ctime = path.symlink_metadata().ok()?.ctime();
+        Some(Moment::by_wall(u64::try_from(ctime).ok()?))
     };
-    let remove = |folder: &str, name: &Name, age: Duration| {
-        let path = spool.path(folder).join(name.to_string());
-        is_older(&path, age) && std::fs::remove_file(path).is_ok()
+    let is_past = |then: Option<Moment>, age: Duration| {
+        let passed = then.and_then(|then| now.since(&then));
+        passed.is_some_and(|passed| passed > age)
     };
     for name in spool.names(&spool.path(FAILED))? {
-        if remove(FAILED, &name, KEPT) {
+        let path = spool.path(FAILED).join(name.to_string());
+        let given_up = State::of(spool, &name.id).given_up;
+        if is_past(given_up.or_else(|| changed(&path)), KEPT) && std::fs::remove_file(path).is_ok()
+        {
             log.note(&format!(
                 "event=removed id={} text=\"given up a month ago\"",
                 name.id
@@ -161,8 +160,9 @@ pub(super) fn sweep(spool: &Spool, log: &Log) -> io::Result<()> {
         }
     }
     for name in spool.names(&spool.path(STATE))? {
-        if !is_known(spool, &name.id) {
-            remove(STATE, &name, FORGOTTEN);
+        let path = spool.path(STATE).join(name.to_string());
+        if !is_known(spool, &name.id) && is_past(changed(&path), FORGOTTEN) {
+            let _ = std::fs::remove_file(path);
         }
     }
     Ok(())

@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(crate) words: String,
     /// Recipients that have not been served yet, where others have.
     pub(crate) left: Vec<String>,
+    pub(crate) given_up: Option<Moment>,
 }
 
 impl State {
@@ -48,6 +49,7 @@ impl State {
                 Some(("wait", value)) => state.wait = Wait::parse(value),
                 Some(("words", value)) => value.clone_into(&mut state.words),
                 Some(("left", value)) => state.left.push(value.to_owned()),
+                Some(("given_up", value)) => state.given_up = Moment::parse(value),
                 _ => {}
             }
         }
@@ -60,7 +62,11 @@ impl State {
         let first = self.first.iter().map(|first| format!("first {first}\n"));
         let wait = self.wait.iter().map(|wait| format!("wait {wait}\n"));
         let left = self.left.iter().map(|left| format!("left {left}\n"));
-        text.extend(first.chain(wait).chain(left));
+        let given_up = self
+            .given_up
+            .iter()
+            .map(|then| format!("given_up {then}\n"));
+        text.extend(first.chain(wait).chain(left).chain(given_up));
         let words = self.words.replace(char::is_control, " ");
         text.push_str(&format!("words {words}\n"));
         let path = Self::path(spool, id);
@@ -107,16 +113,5 @@ impl<'s> States<'s> {
             true => State::of(self.spool, id),
             false => State::default(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_an_hour() {
-        let minutes: Vec<_> = (1..=8).map(|n| pause(n).as_secs() / 60).collect();
-        assert_eq!(minutes, [1, 2, 5, 15, 30, 60, 60, 60]);
     }
 }
