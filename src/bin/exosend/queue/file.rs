@@ -44,6 +44,10 @@ const COMMITTED: u32 = 0o740;
 const TRAILER: u64 = 4 + 64 + 1;
 /// In the error of a message that is not what it was.
 pub(crate) const CHANGED: &str = "changed while it was sent";
+/// What Exchange takes at most of one message (facts.md, "Limits").
+pub(crate) const LARGEST: u64 = 157_286_400;
+/// What is read of a file at once: recipients and header, each of which has its bound, fit in.
+const IN_MEMORY: u64 = 4 * 1024 * 1024;
 /// What is left to root's mail on a full disk.
 const SPARE: u64 = 8 * 1024 * 1024;
 
@@ -285,8 +289,6 @@ impl From<io::Error> for Unreadable {
 impl Stored {
     /// Opens a file and reads it to its end: what is damaged is found before anybody connects.
     pub(crate) fn open(path: &Path) -> Result<Self, Unreadable> {
-        /// A head of recipients and a header, each of which has its bound, fit in.
-        const IN_MEMORY: u64 = 4 * 1024 * 1024;
         let mut file = read_only(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.nlink() != 1 {
@@ -296,6 +298,10 @@ impl Stored {
             .len()
             .checked_sub(TRAILER)
             .ok_or(Unreadable::Damaged("cut off"))?;
+        // Such as one that is mostly a hole, which a run would read for hours.
+        if length > LARGEST + IN_MEMORY {
+            return Err(Unreadable::Damaged("longer than Exchange takes"));
+        }
         let mut start = Vec::new();
         (&file)
             .take(length.min(IN_MEMORY))

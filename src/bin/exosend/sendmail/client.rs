@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::queue::fault::minute;
+use crate::queue::file::LARGEST;
 
-/// What Exchange takes at most.
-pub(super) const LARGEST: u64 = 157_286_400;
 /// What a client may take for a command, a reply or a piece of a message: five minutes (RFC 5321 4.5.3.2.7).
 const PATIENCE: u32 = 5;
 /// A client that says a byte now and then is let go, too.

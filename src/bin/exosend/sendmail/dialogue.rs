@@ -8,8 +8,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use exosend::Message;
 
-use super::client::{Dotted, LARGEST};
+use super::client::Dotted;
 use crate::list;
+use crate::queue::file::LARGEST;
 use crate::wishes::Wishes;
 
 /// More than RFC 5321 4.5.3.1.4 asks for, for parameters and long addresses.
