@@ -1,6 +1,6 @@
 //! What a message is given when it is sent: From, as Exchange takes it, and what else its writer left out.
 
-use exosend::Message;
+use std::time::SystemTime;
 
 use crate::config::Config;
 use crate::head::{Author, Head};
@@ -8,6 +8,7 @@ use crate::list::Mailbox;
 use crate::local::Here;
 use crate::recipients::Recipients;
 use crate::wishes::Wishes;
+use crate::{crypto, date};
 
 /// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
 pub(crate) fn complete(
@@ -50,12 +51,8 @@ pub(crate) fn complete(
             head.add("From", &from.written());
         }
     }
-    for (field, value) in made(mailbox) {
-        if head.get(&field).is_none() {
-            head.remove(&field);
-            head.add(&field, value.trim());
-        }
-    }
+    let domain = mailbox.rsplit('@').next().unwrap_or_default();
+    identify(head, &format!("{}@{domain}", crypto::random::<16>()));
     if !settings.rewrite_from {
         return None;
     }
@@ -70,16 +67,13 @@ pub(crate) fn complete(
     Some(was)
 }
 
-/// Date and Message-ID as the library writes them. It does not where the mailbox is not set or is no address, which the
-/// session says better.
-fn made(mailbox: &str) -> Vec<(String, String)> {
-    let message = Message::new().from(mailbox).to(mailbox).subject("-");
-    let mut text = Vec::new();
-    let _ = message.write_to(&mut text);
-    let text = String::from_utf8_lossy(&text);
-    let fields = text.lines().filter_map(|line| line.split_once(':'));
-    let wanted = fields.filter(|(name, _)| ["Date", "Message-ID"].contains(name));
-    wanted
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+/// Adds Date and Message-ID, where its writer has left them out.
+pub(crate) fn identify(head: &mut Head, id: &str) {
+    let now = date::rfc5322(SystemTime::now());
+    for (name, value) in [("Date", now), ("Message-ID", format!("<{id}>"))] {
+        if head.get(name).is_none() {
+            head.remove(name);
+            head.add(name, &value);
+        }
+    }
 }

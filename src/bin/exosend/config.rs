@@ -1,5 +1,6 @@
 //! What is configured: the account for the library, the rest for the command.
 
+mod expiry;
 pub(crate) mod judge;
 pub(crate) mod settings;
 mod sources;
@@ -7,21 +8,20 @@ mod sources;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use exosend::advice::{Condition, condition};
-use exosend::{Account, ErrorKind, Stage};
+use exosend::{Account, Stage};
 
 use crate::common::Common;
 use crate::config::settings::truth;
-use crate::date::rfc3339;
 use crate::exit::Failure;
 use crate::process;
 use sources::{Layer, Setting};
 
 pub(crate) use settings::Settings;
+pub(crate) use sources::MACHINES;
 
-/// What a file of tokens may become: where none may, a write would end the process.
+/// As long as a file of tokens may become. Where the process may write none of that length, SIGXFSZ would end it.
 const LONGEST_CACHE: u64 = 1024 * 1024;
 
 /// Keys that prove the application.
@@ -54,7 +54,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads the files and the environment. Nothing is known yet to be missing.
+    /// Reads the files and the environment. What is missing shows when the account is used.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
         Self::load_with_cache(common, None)
     }
@@ -73,17 +73,16 @@ impl Config {
                 .map_err(|what| Failure::config(format!("{}: {what}", setting.from)))?;
             origins.insert(setting.key.clone(), setting.from.clone());
         }
-        let mut all = layers.iter().flatten();
-        let cache = all.rfind(|setting| setting.key == "token_cache");
-        let no_cache = cache.is_some_and(|setting| setting.value.as_str() == "none")
-            || process::longest_file() < LONGEST_CACHE;
-        let transport = layers.iter().flatten().rfind(|set| set.key == "transport");
-        let by_graph = transport.is_some_and(|set| set.value.as_str() == "graph");
-        let timeout = layers.iter().flatten().rfind(|set| set.key == "timeout");
-        let timeout = timeout.and_then(|set| set.value.parse().ok());
+        let last = |key: &str| {
+            let set = layers.iter().flatten().rfind(|set| set.key == key);
+            set.map(|set| set.value.as_str())
+        };
+        let no_cache =
+            last("token_cache") == Some("none") || process::longest_file() < LONGEST_CACHE;
+        let by_graph = last("transport") == Some("graph");
+        let timeout = last("timeout").and_then(|seconds| seconds.parse().ok());
         let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let login = layers.iter().flatten().rfind(|set| set.key == LOGIN);
-        let login = login.map(|set| set.value.to_string());
+        let login = last(LOGIN).map(str::to_owned);
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));
         }
@@ -168,8 +167,8 @@ impl Config {
     /// Whether a key stands in the machine's file, or nowhere.
     pub(crate) fn is_from_machine(&self, key: &str) -> bool {
         let from = self.origins.get(key).map_or("", String::as_str);
-        let machines = from.strip_prefix(sources::MACHINES);
-        ["the default cache", sources::USUAL_LOGIN, ""].contains(&from)
+        let machines = from.strip_prefix(MACHINES);
+        [sources::DEFAULT_CACHE, sources::USUAL_LOGIN, ""].contains(&from)
             || machines.is_some_and(|at| at.starts_with(':'))
     }
 
@@ -185,63 +184,6 @@ impl Config {
             Some(None) if is_key(&failure) => failure.with_hint(sources::hint()),
             Some(None) => failure,
             None => self.with_secret_end(failure),
-        }
-    }
-
-    /// What there is to say of the client secret's end, from 30 days before. Entra does not tell it to the application.
-    pub(crate) fn secret_end(&self) -> Option<String> {
-        let end = self.settings.client_secret_expires?;
-        let place = self.secret_place()?;
-        let date = rfc3339(end);
-        let date = date.get(..10)?;
-        match end
-            .duration_since(SystemTime::now())
-            .map(|left| left.as_secs() / 86_400)
-        {
-            Ok(days) if days > 30 => None,
-            Ok(days) => Some(format!(
-                "the client secret ends on {date}, in {days} days: make a new one; its Value goes to {place}"
-            )),
-            Err(_) => Some(format!(
-                "the client secret ended on {date} (client_secret_expires)"
-            )),
-        }
-    }
-
-    /// Where the client secret stands, if that is what proves the application.
-    fn secret_place(&self) -> Option<&str> {
-        let keys = ["client_secret", "client_secret_file"];
-        let place = keys.iter().find_map(|key| self.origins.get(*key));
-        place.map(String::as_str)
-    }
-
-    /// Where no token is had for the secret's sake: that it has ended, first, and where a new one goes.
-    fn with_secret_end(&self, failure: Failure) -> Failure {
-        let Some(error) = failure
-            .error()
-            .filter(|error| error.kind() == ErrorKind::Token)
-        else {
-            return failure;
-        };
-        let about_secret = [Some(Condition::SecretExpired), Some(Condition::SecretWrong)];
-        let about_secret = about_secret.contains(&condition(error));
-        let past = self
-            .settings
-            .client_secret_expires
-            .is_some_and(|end| end < SystemTime::now());
-        let (Some(place), true) = (self.secret_place(), about_secret || past) else {
-            return failure;
-        };
-        let hint = match failure.hint().filter(|_| about_secret) {
-            Some(hint) => format!("{hint}; its Value goes to {place}"),
-            None => format!("make a new secret; its Value goes to {place}"),
-        };
-        match self.secret_end().filter(|_| past) {
-            Some(ended) => {
-                let what = format!("{ended}: {}", failure.what());
-                failure.with_what(what).with_hint(hint)
-            }
-            None => failure.with_hint(hint),
         }
     }
 }

@@ -2,12 +2,11 @@
 
 mod ask;
 mod edit;
+mod write;
 
-use std::ffi::OsStr;
-use std::fs::{DirBuilder, DirEntry, File, Permissions};
-use std::io::{self, IsTerminal, Read, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use exosend::advice::Setup;
@@ -19,9 +18,10 @@ use crate::config::settings::SPOOL;
 use crate::config::{CREDENTIALS, Config, judge};
 use crate::exit::{self, Failure};
 use crate::out::say;
-use crate::{crypto, doctor, files, help, logger, process, send, setup};
+use crate::{doctor, files, help, logger, send, setup};
 use ask::ask;
 use edit::Edit;
+use write::write;
 
 /// Asked for at a terminal: the key, its flag, and the question.
 const QUESTIONS: [(&str, &str, &str); 4] = [
@@ -275,75 +275,4 @@ fn secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
         Err(error) => Err(error.to_string()),
     }
     .map_err(|what| Failure::new(exit::NO_INPUT, exit::file(path, what)))
-}
-
-/// Whole or not at all, and at no moment for others to read. Whoever owns the queue sends what waits in it, so his group
-/// reads the machine's file.
-fn write(path: &Path, text: &[u8], spool: &Path) -> io::Result<()> {
-    let path = match path.canonicalize() {
-        Ok(path) => path,
-        Err(_) => path.to_owned(),
-    };
-    let found = path.metadata().ok();
-    let machines = judge::is_machines(&path) && process::uid() == 0;
-    let queues = spool.metadata().ok().filter(|_| machines);
-    let old = found
-        .as_ref()
-        .map(|found| (found.gid(), found.mode() & 0o640));
-    let (group, mode) = match (old, queues.map(|queue| queue.gid())) {
-        (Some((group, mode)), queues) if group != 0 && queues != Some(group) => (Some(group), mode),
-        (_, Some(group)) => (Some(group), 0o640),
-        (old, None) => (None, old.map_or(0, |(_, mode)| mode)),
-    };
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-    }
-    remove_left_behind(&path);
-    let mut new = path.clone().into_os_string();
-    new.push(format!(".{}", crypto::random::<8>()));
-    let new = PathBuf::from(new);
-    let written = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| {
-            file.write_all(text)?;
-            let owner = found
-                .map(|found| found.uid())
-                .filter(|_| process::uid() == 0);
-            fchown(&file, owner, group)?;
-            file.set_permissions(Permissions::from_mode(mode | 0o600))?;
-            file.sync_all()?;
-            std::fs::rename(&new, &path)
-        });
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written
-}
-
-/// Removes what a run that was killed has left beside the file, with the secret in it. Not one fixed name instead: of two
-/// runs at once, one would put the other's half in place; so, it fails.
-fn remove_left_behind(path: &Path) {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
-    else {
-        return;
-    };
-    let is_left = |entry: &DirEntry| {
-        let found = entry.file_name();
-        let end = found.to_str().and_then(|found| found.strip_prefix(name));
-        let random = end.and_then(|end| end.strip_prefix('.'));
-        random.is_some_and(|end| end.len() == 16 && end.bytes().all(|b| b.is_ascii_hexdigit()))
-            && entry
-                .metadata()
-                .is_ok_and(|left| left.is_file() && left.uid() == process::uid())
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for left in entries.filter(is_left) {
-        let _ = std::fs::remove_file(left.path());
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exosend::advice::{Condition, condition};
-use exosend::{Envelope, Error, Message, Session};
+use exosend::{Envelope, Error, Session};
 
 use crate::common::Common;
 use crate::config::Config;
@@ -12,6 +12,7 @@ use crate::maillog::{self, LogTo};
 use crate::out::{say, say_json, tell};
 use crate::queue::turn::Turn;
 use crate::report::{self, Facts, Outcome};
+use crate::wishes::could_be_right;
 
 /// Opens a session for one message, or for the questions before it; and once more where Exchange asks for nothing but a
 /// pause. There is nobody here to try again, as a queue would.
@@ -64,10 +65,6 @@ fn pause(error: &Error) -> Option<Duration> {
         Condition::TooFast => Some(Duration::from_secs(60 + spread)),
         _ => None,
     }
-}
-
-pub(crate) fn could_be_right(address: &str) -> Result<(), Error> {
-    Message::new().subject("-").to(address).check()
 }
 
 /// An envelope from the mailbox to all whose addresses could be right. They are checked here and not by the session

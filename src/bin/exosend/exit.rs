@@ -2,6 +2,7 @@
 //! programs and mail servers act on.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use exosend::{Error, ErrorKind, Stage};
 
@@ -101,6 +102,11 @@ impl Failure {
     /// The configuration makes no sense.
     pub(crate) fn config(what: impl Into<String>) -> Self {
         Self::new(CONFIG, what)
+    }
+
+    /// A file or folder that nothing can be read from or written to now.
+    pub(crate) fn disk(path: &Path, what: impl Display) -> Self {
+        Self::new(TRY_AGAIN, file(path, what))
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -205,6 +211,6 @@ pub(crate) fn code(error: &Error) -> u8 {
 }
 
 /// A file that cannot be used, by its name.
-pub(crate) fn file(path: &std::path::Path, what: impl Display) -> String {
+pub(crate) fn file(path: &Path, what: impl Display) -> String {
     format!("{}: {what}", path.display())
 }

@@ -41,24 +41,21 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     let found = known(&line);
     let page = general_page(&line);
-    let unknown = "nothing is known of this line";
     if common.json {
         let explanations: Vec<_> = found.iter().map(object).collect();
         say_json(json!({ "explanations": explanations, "page": page }))?;
     } else if !found.is_empty() {
         say(shown(&found).trim_end())?;
     }
-    match found.is_empty() {
-        true => {
-            let failure = Failure::new(exit::DATA, unknown).with_hint(format!("look at {page}"));
-            Err(if common.json {
-                failure.printed()
-            } else {
-                failure
-            })
-        }
-        false => Ok(()),
+    if !found.is_empty() {
+        return Ok(());
     }
+    let failure = Failure::data("nothing is known of this line");
+    let failure = failure.with_hint(format!("look at {page}"));
+    Err(match common.json {
+        true => failure.printed(),
+        false => failure,
+    })
 }
 
 /// One thing that the line means.

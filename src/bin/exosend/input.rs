@@ -81,76 +81,65 @@ impl Input {
     }
 
     /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
-    pub(crate) fn behind(&mut self, header: Vec<u8>, body: usize) -> (u64, Text<'_>) {
-        let mut start = header;
-        start.extend(self.start.get(body..).unwrap_or_default());
-        let mut length = Length::default();
-        length.feed(&start);
-        let total = length.with(self.rest.as_ref().map(|(_, rest, _)| rest));
-        let text = Text {
-            start: Cursor::new(start),
-            rest: self.rest.as_mut().map(|(file, ..)| file),
-            broken: None,
-        };
-        (total, text)
-    }
-
-    /// What stands here from `body` on, as often as it is asked for.
-    #[allow(clippy::type_complexity)] // the two pieces that `behind` puts together again
-    pub(crate) fn from(&mut self, body: usize) -> io::Result<(&[u8], Option<(&File, Length)>)> {
+    pub(crate) fn behind(&mut self, header: Vec<u8>, body: usize) -> (u64, Text<'_, &mut File>) {
         let start = self.start.get(body..).unwrap_or_default();
-        let Some((file, length, _)) = &mut self.rest else {
-            return Ok((start, None));
-        };
-        file.rewind()?;
-        Ok((start, Some((&*file, *length))))
+        let rest = self.rest.as_mut();
+        behind(header, start, rest.map(|(file, length, _)| (file, *length)))
     }
 }
 
-/// A text that can be read more than once.
+/// The same of a text in two pieces.
+pub(crate) fn behind<R: Read>(
+    header: Vec<u8>,
+    start: &[u8],
+    rest: Option<(R, Length)>,
+) -> (u64, Text<'_, R>) {
+    let mut length = Length::default();
+    length.feed(&header);
+    length.feed(start);
+    let total = length.with(rest.as_ref().map(|(_, rest)| rest));
+    let text = Text {
+        header: Cursor::new(header),
+        start: Cursor::new(start),
+        rest: rest.map(|(rest, _)| rest),
+        broken: None,
+    };
+    (total, text)
+}
+
+/// A message that is made while it is read.
 #[derive(Debug)]
-pub(crate) struct Text<'i> {
-    start: Cursor<Vec<u8>>,
-    rest: Option<&'i mut File>,
+pub(crate) struct Text<'t, R> {
+    header: Cursor<Vec<u8>>,
+    start: Cursor<&'t [u8]>,
+    rest: Option<R>,
     broken: Option<io::Error>,
 }
 
-impl Text<'_> {
+impl Text<'_, &mut File> {
     /// From its beginning. What goes wrong with the file shows when it is read, and ends the message there.
     pub(crate) fn again(&mut self) -> &mut Self {
+        self.header.set_position(0);
         self.start.set_position(0);
         self.broken = self.rest.as_mut().and_then(|rest| rest.rewind().err());
         self
     }
 }
 
-impl Read for Text<'_> {
+impl<R: Read> Read for Text<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
-        match (self.start.read(into)?, &mut self.rest) {
-            (0, Some(rest)) => rest.read(into),
-            (length, _) => Ok(length),
+        let length = match self.header.read(into)? {
+            0 => self.start.read(into)?,
+            length => length,
+        };
+        match &mut self.rest {
+            Some(rest) if length == 0 => rest.read(into),
+            _ => Ok(length),
         }
     }
-}
-
-/// A header and, behind it, a text in two pieces, with their length as RFC 1870 counts.
-pub(crate) fn behind<'t>(
-    header: Vec<u8>,
-    start: &'t [u8],
-    rest: Option<(impl Read + 't, Length)>,
-) -> (u64, impl Read + 't) {
-    let mut length = Length::default();
-    length.feed(&header);
-    length.feed(start);
-    let total = length.with(rest.as_ref().map(|(_, rest)| rest));
-    let rest: Box<dyn Read + 't> = match rest {
-        Some((rest, _)) => Box::new(rest),
-        None => Box::new(io::empty()),
-    };
-    (total, Cursor::new(header).chain(start).chain(rest))
 }
 
 fn keep(
@@ -225,11 +214,10 @@ mod tests {
             assert_eq!(input.is_whole(), length <= IN_MEMORY);
             let from = length.min(5);
             // As often as it is asked for.
+            let (size, mut read) = input.behind(b"To: a\r\n\r\n".to_vec(), from);
             for _ in 0..2 {
-                let (start, rest) = input.from(from).unwrap();
-                let (size, mut read) = behind(b"To: a\r\n\r\n".to_vec(), start, rest);
                 let mut out = Vec::new();
-                read.read_to_end(&mut out).unwrap();
+                read.again().read_to_end(&mut out).unwrap();
                 let expected = [b"To: a\r\n\r\n", &text[from..]].concat();
                 assert!(out == expected);
                 let mut whole = Length::default();

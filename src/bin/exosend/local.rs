@@ -1,7 +1,6 @@
 //! What this machine calls its own. Mail for it can go nowhere but where the configuration says.
 
-use std::str::Split;
-
+use crate::config::Config;
 use crate::process;
 
 /// Names of every machine for itself: RFC 6761 6.3, what distributions write into /etc/hosts, and the addresses.
@@ -29,10 +28,12 @@ pub(crate) struct Here {
 }
 
 impl Here {
-    /// Looks at the machine. `more` is what the configuration calls local.
-    pub(crate) fn new(mailbox: &str, more: &[String]) -> Self {
+    /// Looks at the machine, and at what the configuration calls local.
+    pub(crate) fn new(config: &Config) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (name, mailname) = (read("/proc/sys/kernel/hostname"), read("/etc/mailname"));
+        let more = &config.settings.local_domains;
+        let mailbox = config.account.mailbox();
         Self::of(&name, &read("/etc/hosts"), &mailname, mailbox, more)
     }
 
@@ -100,28 +101,18 @@ impl Here {
     /// `root on web1` for `%u on %h`. Without a user it is whoever calls.
     pub(crate) fn name(&self, template: &str, user: &str) -> String {
         let user = match user {
-            "" => &caller(),
+            "" => &process::user().unwrap_or_else(calls_himself),
             user => user,
         };
         template.replace("%h", &self.host).replace("%u", user)
     }
 }
 
-/// Who calls, by the password file, or by the environment for those who are not in it.
-fn caller() -> String {
-    let uid = process::uid().to_string();
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut users = passwd.lines().map(|line| line.split(':'));
-    let of_uid = |user: &Split<'_, char>| user.clone().nth(2) == Some(&uid);
-    let user = users.find(of_uid).and_then(|mut user| user.next());
-    let variables = || {
-        ["LOGNAME", "USER"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok())
-    };
-    user.map(str::to_owned)
-        .or_else(variables)
-        .unwrap_or_default()
+/// For who is not in the password file.
+fn calls_himself() -> String {
+    let mut names = ["LOGNAME", "USER"].iter();
+    let name = names.find_map(|name| std::env::var(name).ok());
+    name.unwrap_or_default()
 }
 
 #[cfg(test)]

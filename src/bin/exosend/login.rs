@@ -153,8 +153,8 @@ fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Fail
         let what = format!("the machine's login is its queue's: sudo exosend {word}");
         return Err(Failure::new(exit::NO_PERMISSION, what));
     }
-    let disk = |error| Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error));
-    spool.make().map_err(disk)?;
+    let failed = |error| Failure::disk(spool.root(), error);
+    spool.make().map_err(failed)?;
     Config::load_with_cache(common, Some(&spool.path("state/tokens")))
 }
 

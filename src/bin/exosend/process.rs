@@ -60,19 +60,18 @@ pub(crate) fn uid() -> u32 {
     process::geteuid().as_raw()
 }
 
-/// The name of who runs this; the number where passwd(5) has none.
-pub(crate) fn user() -> String {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    name_in(&users, &uid().to_string())
+/// The name of who runs this, by passwd(5).
+pub(crate) fn user() -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    name_in(&users, &uid().to_string()).map(str::to_owned)
 }
 
-fn name_in(users: &str, uid: &str) -> String {
+fn name_in<'u>(users: &'u str, uid: &str) -> Option<&'u str> {
     let mut users = users.lines().map(|line| line.split(':'));
-    let mine = users.find_map(|mut fields| {
+    users.find_map(|mut fields| {
         let name = fields.next()?;
         (fields.nth(1) == Some(uid)).then_some(name)
-    });
-    mine.unwrap_or(uid).to_owned()
+    })
 }
 
 /// Whether nobody logs in as this user: www-data and its like, whose home may be what a web server shows or what a
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn users_by_their_numbers() {
         let users = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\n";
-        for (uid, name) in [("0", "root"), ("33", "www-data"), ("3", "3")] {
+        for (uid, name) in [("0", Some("root")), ("33", Some("www-data")), ("3", None)] {
             assert_eq!(name_in(users, uid), name);
         }
     }

@@ -1,6 +1,6 @@
 //! The queue: a message is on the disk in milliseconds, from any user, and goes out when it can.
 //!
-//! `way` says whether a message comes here; `submit` and `file` put it into `drop`; `run` takes it over (`drop`), tries
+//! `way` says whether a message comes here; `submit` and `draft` put it into `drop`; `run` takes it over (`drop`), tries
 //! it (`attempt`), and decides by `trouble` whose fault a failure is; `governor` keeps Exchange's pace, `helper` calls
 //! another run where one is not enough. Nobody but the owner of the spool reads what others put there, and no caller
 //! needs the secret.
@@ -9,6 +9,7 @@ mod attempt;
 mod clock;
 mod digest;
 pub(crate) mod doctor;
+pub(crate) mod draft;
 mod drop;
 pub(crate) mod fault;
 pub(crate) mod file;
@@ -41,7 +42,7 @@ use crate::common::{Common, Shared, text};
 use crate::config::Config;
 use crate::config::settings::period;
 use crate::exit::{self, Failure};
-use crate::help;
+use crate::{help, process};
 use run::Order;
 use spool::Spool;
 
@@ -102,7 +103,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
     let owner = spool
         .owner()
         .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
-    if spool::whoami() == 0 && owner.uid() != 0 {
+    if process::uid() == 0 && owner.uid() != 0 {
         if spool.own && common.config.is_none() {
             // The variables that name this account stay behind, and the machine's would be taken for it.
             let what = "not the machine's queue: run it as its owner, or with --config FILE";
@@ -113,7 +114,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
     let drop = std::fs::metadata(spool.path(spool::DROP));
     if owner.uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
         let what = "root does not send what others may write here";
-        return Err(Failure::config(exit::file(spool.root(), what)).with_hint(file::mend(&spool)));
+        return Err(Failure::config(exit::file(spool.root(), what)).with_hint(spool.mend()));
     }
     let shown = common.verbose || std::io::IsTerminal::is_terminal(&std::io::stdout());
     if common.verbose {

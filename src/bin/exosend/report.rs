@@ -151,7 +151,7 @@ pub(crate) fn object(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&
         "queued": facts.queued,
         "in_doubt": error.is_some_and(exosend::Error::in_doubt),
         "transient": error.is_some_and(exosend::Error::is_transient),
-        "from": text(&facts.from),
+        "from": Some(&facts.from).filter(|from| !from.is_empty()),
         "to": facts.to,
         "size": facts.size,
         "message_id": facts.message_id,
@@ -162,13 +162,6 @@ pub(crate) fn object(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&
         "error": failure.map(Failure::what),
         "hint": failure.and_then(Failure::hint),
     })
-}
-
-fn text(text: &str) -> Value {
-    match text {
-        "" => Value::Null,
-        text => text.into(),
-    }
 }
 
 fn reply(reply: &Reply) -> Value {

@@ -9,7 +9,7 @@ use lexopt::{Arg, Parser};
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
 use crate::config::settings::Mode;
-use crate::deliver::{announce, conclude, could_be_right, deliver, envelope, unconfigured};
+use crate::deliver::{announce, conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
@@ -18,7 +18,7 @@ use crate::queue::spool::Spool;
 use crate::queue::way::Way;
 use crate::recipients::Recipients;
 use crate::report::{self, Facts, Outcome};
-use crate::wishes::Wishes;
+use crate::wishes::{Wishes, could_be_right};
 use crate::{files, head, help, input, logger, queue};
 
 /// What the arguments ask for.
@@ -68,30 +68,20 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 
 impl Options {
     fn parse(mut parser: Parser, common: &mut Common) -> Result<Self, Failure> {
-        let mut options = Options::default();
+        let (mut options, mut wrong) = (Options::default(), Vec::new());
         while let Some(argument) = parser.next()? {
             if let Some(shared) = Shared::of(&argument) {
                 common.take(shared, &mut parser)?;
                 continue;
             }
             match argument {
-                Arg::Long("to") => {
-                    let wrong = list("--to", &mut options.to, &mut parser)?;
-                    options.wrong.extend(wrong);
-                }
-                Arg::Long("cc") => {
-                    let wrong = list("--cc", &mut options.cc, &mut parser)?;
-                    options.wrong.extend(wrong);
-                }
-                Arg::Long("bcc") => {
-                    let wrong = list("--bcc", &mut options.bcc, &mut parser)?;
-                    options.wrong.extend(wrong);
-                }
+                Arg::Long("to") => wrong.extend(list("--to", &mut options.to, &mut parser)?),
+                Arg::Long("cc") => wrong.extend(list("--cc", &mut options.cc, &mut parser)?),
+                Arg::Long("bcc") => wrong.extend(list("--bcc", &mut options.bcc, &mut parser)?),
                 Arg::Long("reply-to") => {
                     let wrong = list("--reply-to", &mut options.reply_to, &mut parser)?;
-                    wrong
-                        .first()
-                        .map_or(Ok(()), |what| Err(Failure::data(what)))?;
+                    let first = wrong.first();
+                    first.map_or(Ok(()), |what| Err(Failure::data(what)))?;
                 }
                 Arg::Long("from") => options.from = Some(text(parser.value()?)?),
                 Arg::Long("subject") => options.subject = Some(text(parser.value()?)?),
@@ -105,10 +95,10 @@ impl Options {
             }
         }
         let to = [&options.to, &options.cc, &options.bcc];
-        if options.wrong.is_empty() && to.iter().all(|list| list.is_empty()) {
+        if wrong.is_empty() && to.iter().all(|list| list.is_empty()) {
             return Err(Failure::usage("no recipient: --to, --cc or --bcc"));
         }
-        Ok(options)
+        Ok(Self { wrong, ..options })
     }
 
     /// The message, its recipients as `reached` has them, and everybody it goes to.
@@ -196,7 +186,7 @@ fn send(
     if let (Some(what), false) = (options.wrong.first(), config.settings.partial) {
         return Err(Failure::data(what));
     }
-    let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+    let here = Here::new(config);
     let mut recipients = Recipients::new(config, &here);
     let reached = |spec: &str| recipients.resolve(&[spec.to_owned()]);
     let (message, everybody) = options.message(common, config.settings.partial, reached)?;
@@ -226,7 +216,7 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
     if options.from.is_none() {
         message = message.from("mailbox@example.com");
     }
-    let temporary = |error| Failure::new(exit::TRY_AGAIN, exit::file(&std::env::temp_dir(), error));
+    let temporary = |error| Failure::disk(&std::env::temp_dir(), error);
     let mut file = input::nameless_file().map_err(temporary)?;
     let written = message.write_to(BufWriter::new(&file));
     written.and_then(|()| file.rewind()).map_err(temporary)?;
@@ -246,8 +236,8 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
         to: everybody,
         ..Wishes::default()
     };
-    let text = start.get(body..).unwrap_or_default();
-    let id = queue::submit::submit(spool, &wishes, head, text, Some(&file))?;
+    let text = start.get(body..).unwrap_or_default().chain(&file);
+    let id = queue::submit::submit(spool, &wishes, head, text)?;
     queue::submit::start_run(spool, &queue::arguments(common, false));
     let facts = Facts {
         to: wishes.to,

@@ -23,16 +23,17 @@ use mail::{Mail, mistyped};
 
 pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
     let flags = Flags::parse(name, arguments, common)?;
-    if flags.mode == Mode::RunQueue {
-        return queue::run_if_mine(common);
+    // A run says nothing: cron would mail it.
+    if flags.mode != Mode::RunQueue {
+        logger::start(common);
+        flags.warnings.iter().for_each(|what| log::warn!("{what}"));
     }
-    logger::start(common);
-    flags.warnings.iter().for_each(|what| log::warn!("{what}"));
     match flags.mode {
         Mode::Deliver => {}
+        Mode::RunQueue => return queue::run_if_mine(common),
         Mode::PrintQueue => return queue::list(common, None),
         // There is no table of aliases to build.
-        Mode::RunQueue | Mode::Aliases => return Ok(()),
+        Mode::Aliases => return Ok(()),
         Mode::Smtp => return smtp::run(common),
     }
     if flags.recipients.is_empty() && !flags.read_recipients {

@@ -14,12 +14,15 @@ mod invariants;
 mod list;
 #[path = "../../../src/message/octets.rs"]
 mod octets;
+#[path = "../../../src/bin/exosend/process.rs"]
+mod process;
 #[path = "../../../src/bin/exosend/wishes.rs"]
 mod wishes;
 
 #[path = "../../../src/bin/exosend/queue"]
 mod queue {
     pub(crate) mod clock;
+    pub(crate) mod draft;
     pub(crate) mod fault;
     pub(crate) mod file;
     pub(crate) mod spool;

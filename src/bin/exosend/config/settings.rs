@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use exosend::{Account, Message};
+use exosend::Account;
 
 use crate::date::generalized_time;
 use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
 use crate::text::{distance, nearest};
+use crate::wishes::could_be_right;
 
 /// Connections that a spool can have folders for.
 pub(crate) const MOST_CONNECTIONS: u32 = 20;
@@ -127,105 +128,95 @@ pub(super) fn unknown(key: &str) -> Option<String> {
 
 /// The keys of the command, and what each does with a value.
 const KEYS: &[(&str, Set)] = &[
-    ("rewrite_from", |s, v| {
-        s.rewrite_from = truth(v)?;
-        Ok(())
-    }),
-    ("send_as", |s, v| {
-        let all = addresses(&words(v).collect::<Vec<_>>().join(","))?;
-        s.send_as = all.into_iter().map(|mailbox| mailbox.spec).collect();
-        Ok(())
-    }),
+    ("rewrite_from", |s, v| put(&mut s.rewrite_from, truth(v))),
+    ("send_as", |s, v| put(&mut s.send_as, specs(v))),
     ("local_recipient", |s, v| {
-        s.local_recipient = addresses(v)?;
-        Ok(())
+        put(&mut s.local_recipient, addresses(v))
     }),
     ("local_domains", |s, v| {
-        s.local_domains = words(v).map(str::to_owned).collect();
-        let is_none = |domain: &&String| addresses(&format!("x@{domain}")).is_err();
-        match s.local_domains.iter().find(is_none) {
-            Some(other) => Err(format!("`{other}` is no domain")),
-            None => Ok(()),
-        }
+        put(&mut s.local_domains, domains(v))
     }),
     ("from_name", |s, v| {
-        s.from_name = if v == "none" {
-            String::new()
-        } else {
-            v.to_owned()
-        };
-        Ok(())
+        let name = if v == "none" { "" } else { v };
+        put(&mut s.from_name, Ok(name.to_owned()))
     }),
-    ("rewrite_to", |s, v| {
-        s.rewrite_to = truth(v)?;
-        Ok(())
-    }),
-    ("aliases", |s, v| {
-        if !v.starts_with('/') {
-            return Err("takes a file with its whole path".into());
-        }
-        s.aliases = Some(v.into());
-        Ok(())
-    }),
-    ("log", |s, v| {
-        s.log = match v {
-            "syslog" => LogTo::Syslog,
-            "none" => LogTo::Nowhere,
-            // Neither a misspelt word nor a name may become a file in whatever folder a job happens to run.
-            path if path.starts_with('/') => LogTo::File(path.into()),
-            _ => return Err("takes syslog, none, or a file with its whole path".into()),
-        };
-        Ok(())
-    }),
+    ("rewrite_to", |s, v| put(&mut s.rewrite_to, truth(v))),
+    ("aliases", |s, v| put(&mut s.aliases, whole("a file", v))),
+    ("log", |s, v| put(&mut s.log, log(v))),
     ("in_doubt", |s, v| {
-        s.retry_in_doubt = match v {
-            "retry" => true,
-            "fail" => false,
-            _ => return Err("takes fail or retry".into()),
-        };
-        Ok(())
+        let words = [("fail", false), ("retry", true)];
+        put(&mut s.retry_in_doubt, one_of(&words, v))
     }),
     ("client_secret_expires", |s, v| {
-        let parts: Vec<_> = v.split('-').collect();
-        let shaped = parts.iter().map(|part| part.len()).eq([4, 2, 2]);
-        let end = format!("{}235959Z", parts.concat());
-        let end = generalized_time(end.as_bytes()).filter(|_| shaped);
-        s.client_secret_expires = Some(end.ok_or("takes a day, such as 2027-05-01")?);
-        Ok(())
+        put(&mut s.client_secret_expires, end_of_day(v).map(Some))
     }),
-    ("partial", |s, v| {
-        s.partial = truth(v)?;
-        Ok(())
-    }),
+    ("partial", |s, v| put(&mut s.partial, truth(v))),
     ("queue", |s, v| {
-        s.queue = Some(match v {
-            "first" => Mode::First,
-            "fallback" => Mode::Fallback,
-            "off" => Mode::Off,
-            _ => return Err("takes first, fallback or off".into()),
-        });
-        Ok(())
+        use Mode::{Fallback, First, Off};
+        let words = [("first", First), ("fallback", Fallback), ("off", Off)];
+        put(&mut s.queue, one_of(&words, v).map(Some))
     }),
     ("queue_lifetime", |s, v| {
-        s.queue_lifetime = period(v)?;
-        Ok(())
+        put(&mut s.queue_lifetime, period(v))
     }),
-    ("spool", |s, v| {
-        s.spool = match v.starts_with('/') {
-            true => Some(v.into()),
-            false => return Err("takes a folder with its whole path".into()),
-        };
-        Ok(())
-    }),
+    ("spool", |s, v| put(&mut s.spool, whole("a folder", v))),
     ("connections", |s, v| {
-        s.limits.connections = number(v, MOST_CONNECTIONS)?;
-        Ok(())
+        put(&mut s.limits.connections, number(v, MOST_CONNECTIONS))
     }),
-    ("rate", |s, v| {
-        s.limits.rate = number(v, 1000)?;
-        Ok(())
-    }),
+    ("rate", |s, v| put(&mut s.limits.rate, number(v, 1000))),
 ];
+
+fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+fn one_of<T: Copy>(words: &[(&str, T)], value: &str) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| *word == value);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let (last, first) = words.split_last().unwrap_or((&"", &[]));
+        format!("takes {} or {last}", first.join(", "))
+    })
+}
+
+/// In whatever folder a job happens to run, a shorter one would be another.
+fn whole(what: &str, path: &str) -> Result<Option<PathBuf>, String> {
+    match path.starts_with('/') {
+        true => Ok(Some(path.into())),
+        false => Err(format!("takes {what} with its whole path")),
+    }
+}
+
+fn log(value: &str) -> Result<LogTo, String> {
+    Ok(match value {
+        "syslog" => LogTo::Syslog,
+        "none" => LogTo::Nowhere,
+        path if path.starts_with('/') => LogTo::File(path.into()),
+        _ => return Err("takes syslog, none, or a file with its whole path".into()),
+    })
+}
+
+fn specs(value: &str) -> Result<Vec<String>, String> {
+    let all = addresses(&words(value).collect::<Vec<_>>().join(","))?;
+    Ok(all.into_iter().map(|mailbox| mailbox.spec).collect())
+}
+
+fn domains(value: &str) -> Result<Vec<String>, String> {
+    let is_none = |domain: &&str| addresses(&format!("x@{domain}")).is_err();
+    match words(value).find(is_none) {
+        Some(other) => Err(format!("`{other}` is no domain")),
+        None => Ok(words(value).map(str::to_owned).collect()),
+    }
+}
+
+fn end_of_day(day: &str) -> Result<SystemTime, String> {
+    let parts: Vec<_> = day.split('-').collect();
+    let shaped = parts.iter().map(|part| part.len()).eq([4, 2, 2]);
+    let end = format!("{}235959Z", parts.concat());
+    let end = generalized_time(end.as_bytes()).filter(|_| shaped);
+    end.ok_or_else(|| "takes a day, such as 2027-05-01".into())
+}
 
 pub(super) fn truth(value: &str) -> Result<bool, String> {
     match value.to_ascii_lowercase().as_str() {
@@ -268,8 +259,7 @@ fn addresses(value: &str) -> Result<Vec<Mailbox>, String> {
         if !spec.contains('@') {
             return Err(format!("`{spec}` needs a domain"));
         }
-        let message = Message::new().to(spec).subject("-");
-        message.check().map_err(|error| error.to_string())?;
+        could_be_right(spec).map_err(|error| error.to_string())?;
     }
     Ok(mailboxes)
 }

@@ -28,7 +28,8 @@ pub(super) struct Setting {
 
 /// All of them, the weakest first.
 pub(super) fn layers(common: &Common, cache: Option<&Path>) -> Result<Vec<Layer>, Failure> {
-    let mut layers = vec![cache.map_or_else(default_cache, cache_at)];
+    let cache = cache.map(Path::to_owned).or_else(default_cache);
+    let mut layers = vec![cache.and_then(cache_at).into_iter().collect()];
     // Why a file that is there is not read. Another one may do: root's secret is no business of who has his own.
     let mut unread = Vec::new();
     match common.config.clone().or_else(|| variable(CONFIG)) {
@@ -81,7 +82,7 @@ fn left_out(why: Unread) -> Failure {
         true => failure.with_hint(format!(
             "who sends mail has to be able to read it: chown root:exosend, chmod 0640, adduser {} exosend, \
              and restart what sends",
-            process::user()
+            process::user().unwrap_or_else(|| process::uid().to_string())
         )),
         false => failure,
     }
@@ -114,11 +115,14 @@ pub(super) const AZURE: [&str; 3] = [
     "AZURE_FEDERATED_TOKEN_FILE",
 ];
 
+/// Where a cache comes from that nobody has named.
+pub(super) const DEFAULT_CACHE: &str = "the default cache";
+
 /// Where a login comes from that nobody has named.
 pub(super) const USUAL_LOGIN: &str = "the usual login_file";
 
 /// The machine's file.
-pub(super) const MACHINES: &str = "/etc/exosend.conf";
+pub(crate) const MACHINES: &str = "/etc/exosend.conf";
 
 /// The machine's, then the user's.
 fn usual_files() -> Vec<PathBuf> {
@@ -157,26 +161,24 @@ fn home() -> Option<PathBuf> {
 const CONFIG: &str = "EXOSEND_CONFIG";
 
 /// A program that is started for each message would ask Entra for a token each time.
-fn default_cache() -> Layer {
-    let Some(folder) = cache_folder() else {
-        return Vec::new();
-    };
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder);
-    match (made, folder.join("tokens").into_os_string().into_string()) {
-        (Ok(()), Ok(path)) => vec![Setting {
-            key: "token_cache".into(),
-            value: path.into(),
-            from: "the default cache".into(),
-        }],
-        (Err(error), _) => {
+fn default_cache() -> Option<PathBuf> {
+    let folder = cache_folder()?;
+    let mut maker = DirBuilder::new();
+    match maker.recursive(true).mode(0o700).create(&folder) {
+        Ok(()) => Some(folder.join("tokens")),
+        Err(error) => {
             log::debug!("no token cache: {}: {error}", folder.display());
-            Vec::new()
+            None
         }
-        _ => Vec::new(),
     }
+}
+
+fn cache_at(path: PathBuf) -> Option<Setting> {
+    Some(Setting {
+        key: "token_cache".into(),
+        value: path.into_os_string().into_string().ok()?.into(),
+        from: DEFAULT_CACHE.into(),
+    })
 }
 
 /// Where this user keeps what is fetched anew when it is lost.
@@ -188,16 +190,6 @@ pub(super) fn cache_folder() -> Option<PathBuf> {
         None => folder("HOME")?.join(".cache"),
     };
     Some(folder.join("exosend"))
-}
-
-/// Tokens of a run, beside the queue's state.
-fn cache_at(path: &Path) -> Layer {
-    let value = path.to_string_lossy().into_owned();
-    vec![Setting {
-        key: "token_cache".into(),
-        value: value.into(),
-        from: "the default cache".into(),
-    }]
 }
 
 /// A folder that must not be looked into counts as empty: under `sudo -u www-data`, HOME may be root's.

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use exosend::{Envelope, Error, ErrorKind, Message, Refusal, Stage};
+use exosend::{Envelope, Error, ErrorKind, Refusal, Stage};
 
 use super::drop::Entry;
 use super::fault;
@@ -18,9 +18,9 @@ use super::state::State;
 use super::trouble::{self, Trouble};
 use crate::complete::complete;
 use crate::exit::{self, Failure};
-use crate::local::Here;
 use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
+use crate::wishes::could_be_right;
 use crate::{head, input};
 
 /// A message in hand.
@@ -126,11 +126,7 @@ impl Attempt {
             true => &stored.wishes.to,
             false => &self.state.left,
         };
-        let here = Here::new(
-            line.config.account.mailbox(),
-            &line.config.settings.local_domains,
-        );
-        let mut recipients = Recipients::new(line.config, &here);
+        let mut recipients = Recipients::new(line.config, &line.here);
         let reached = Reached::by(to, &mut recipients)
             .map_err(|failure| Fate::Mailbox(Trouble::Configuration, failure))?;
         self.facts.to.clone_from(&reached.now);
@@ -154,7 +150,8 @@ impl Attempt {
             (true, None) => return Err(Fate::Refused(Failure::data("no recipient is left"))),
         }
         let wishes = &stored.wishes;
-        self.facts.original_from = complete(&mut head, wishes, line.config, &here, &mut recipients);
+        self.facts.original_from =
+            complete(&mut head, wishes, line.config, &line.here, &mut recipients);
         self.facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
         Ok(Ready {
             header: head.text(),
@@ -309,7 +306,7 @@ impl Reached {
     }
 
     fn add(&mut self, address: String) {
-        match Message::new().subject("-").to(&address).check() {
+        match could_be_right(&address) {
             Err(error) => self.never.push((address, error.into())),
             Ok(()) if self.now.contains(&address) => {}
             Ok(()) => self.now.push(address),

@@ -14,7 +14,6 @@ use super::spool::{self, FAILED, STATE, Spool};
 use super::told::{self, TIME, is_due};
 use super::trouble::{self, Trouble};
 use crate::exit::Failure;
-use crate::local::Here;
 use crate::recipients::Recipients;
 
 /// What this run tells, and no other that ends at the same time.
@@ -52,11 +51,7 @@ pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failu
     if !is_due(spool) {
         return None;
     }
-    let here = Here::new(
-        line.config.account.mailbox(),
-        &line.config.settings.local_domains,
-    );
-    let to = Recipients::new(line.config, &here)
+    let to = Recipients::new(line.config, &line.here)
         .resolve(&["root".to_owned()])
         .ok()?;
     if !line.pace() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::file;
 use super::list;
 use super::spool::{DROP, FAILED, Spool};
 use super::way;
@@ -57,7 +56,7 @@ pub(crate) fn findings(config: &Config) -> Vec<Finding> {
         false => say(
             false,
             format!("{place}: owner or modes of the folders are wrong"),
-            &[&file::mend(&spool)],
+            &[&spool.mend()],
         ),
     }
     if config.settings.queue == Some(Mode::Off) && !spool.own {

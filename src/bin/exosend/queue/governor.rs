@@ -58,7 +58,7 @@ pub(crate) struct Mailbox {
     sent: Vec<Moment>,
 }
 
-/// The door to them.
+/// Reads and changes what is known of one mailbox, and gives out its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Governor {
     spool: Spool,
@@ -75,7 +75,7 @@ impl Governor {
         }
     }
 
-    /// The mailbox's.
+    /// Of the mailbox.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -88,22 +88,24 @@ impl Governor {
     }
 
     /// How many connections may be open now.
-    pub(crate) fn connections(&self) -> u32 {
-        let mailbox = self.read();
-        let taken = match mailbox.crowded {
+    pub(crate) fn connections(&self, mailbox: &Mailbox) -> u32 {
+        let taken = match &mailbox.crowded {
             Some(wait) if !wait.left(&Moment::now()).is_zero() => mailbox.fewer,
             _ => 0,
         };
-        let most = match self.limits.connections {
+        self.most().saturating_sub(taken).max(1)
+    }
+
+    fn most(&self) -> u32 {
+        match self.limits.connections {
             0 => MOST,
             most => most,
-        };
-        most.saturating_sub(taken).max(1)
+        }
     }
 
     /// A free connection, if there is one.
-    pub(crate) fn connection(&self) -> io::Result<Option<Slot>> {
-        for number in 1..=self.connections() {
+    pub(crate) fn connection(&self, mailbox: &Mailbox) -> io::Result<Option<Slot>> {
+        for number in 1..=self.connections(mailbox) {
             if let Some(slot) = Slot::take(&self.spool, number)? {
                 return Ok(Some(slot));
             }
@@ -181,14 +183,10 @@ impl Governor {
                     length: CROWDED,
                 });
                 // With one connection left there is none to take away.
-                let most = match self.limits.connections {
-                    0 => MOST,
-                    most => most,
-                };
-                if mailbox.fewer < most {
+                if mailbox.fewer < self.most() {
                     return;
                 }
-                mailbox.fewer = most - 1;
+                mailbox.fewer = self.most() - 1;
             }
             mailbox.failures = mailbox.failures.saturating_add(1);
             length = trouble.pause(mailbox.failures).max(asked);

@@ -14,6 +14,16 @@ use super::found::waiting;
 use super::governor::Governor;
 use super::spool::{DROP, Spool};
 
+/// This program anew, unheard.
+pub(super) fn another(arguments: &[OsString]) -> Command {
+    let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
+    let mut command = Command::new(program);
+    let (stdin, stdout, stderr) = (Stdio::null(), Stdio::null(), Stdio::null());
+    command.args(arguments);
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    command
+}
+
 pub(super) struct Helper {
     spool: Spool,
     governor: Governor,
@@ -52,17 +62,12 @@ impl Helper {
     pub(super) fn call(&self) {
         let mut state = self.state();
         let working = |child: &mut Child| matches!(child.try_wait(), Ok(None));
-        if state.child.as_mut().is_some_and(working) || self.slot >= self.governor.connections() {
+        if state.child.as_mut().is_some_and(working)
+            || self.slot >= self.governor.connections(&self.governor.read())
+        {
             return;
         }
-        let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
-        let mut command = Command::new(program);
-        let quiet = command
-            .args(&self.again)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        state.child = quiet.spawn().ok();
+        state.child = another(&self.again).spawn().ok();
     }
 
     /// Calls for help if `send` takes long and others wait.

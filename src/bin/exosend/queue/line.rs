@@ -13,9 +13,11 @@ use super::log::Log;
 use super::trouble::Trouble;
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::local::Here;
 
 pub(super) struct Line<'a> {
     pub(super) config: &'a Config,
+    pub(super) here: Here,
     pub(super) governor: Governor,
     pub(super) log: Log,
     pub(super) slot: Slot,
@@ -38,7 +40,7 @@ impl Line<'_> {
         helper.during(|| session.send_raw(envelope, text))
     }
 
-    /// Waits for the rate's sake, in hand of the message. `false` where a test holds the clock.
+    /// Waits until the rate allows the message that is in hand. `false` where a test holds the clock.
     pub(super) fn pace(&self) -> bool {
         while let Err(wait) = self.governor.begin_message() {
             if !clock::sleep(wait) {

@@ -13,7 +13,7 @@ use super::log::shown;
 use super::spool::{DROP, FAILED, HELD, Name, QUEUE, Spool};
 use super::state::{State, States};
 use crate::config::settings::MOST_CONNECTIONS;
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
 use crate::out::say;
 
 /// One line of the list.
@@ -30,8 +30,7 @@ struct Line {
 /// Exits with 1 where the oldest message that is to go out is older than `max_age`.
 pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> Result<(), Failure> {
     let now = Moment::now();
-    let mut lines = lines(spool, &now)
-        .map_err(|error| Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error)))?;
+    let mut lines = lines(spool, &now).map_err(|error| Failure::disk(spool.root(), error))?;
     lines.sort_by_key(|line| std::cmp::Reverse(line.age));
     let mailbox = Governor::last_known(spool);
     match as_json {

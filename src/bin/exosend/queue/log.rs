@@ -41,7 +41,7 @@ impl Log {
         }
     }
 
-    /// A file that should not be, and whose it is. What happens to a disk that is sick can happen to all.
+    /// A file that should not be, and whose it is. Some of them only: on a sick disk it may be all.
     pub(crate) fn foreign(&self, path: &Path, what: &str) {
         let told = self.foreign.replace(self.foreign.get() + 1);
         if told < TOLD {

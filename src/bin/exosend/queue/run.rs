@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use exosend::{Error, Stage};
@@ -25,7 +26,8 @@ use super::spool::{Name, QUEUE, Spool};
 use super::state::{self, State};
 use super::trouble::Trouble;
 use crate::config::Config;
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
+use crate::local::Here;
 use crate::maillog::LogTo;
 
 /// What is due later is left to the next run.
@@ -82,7 +84,7 @@ pub(crate) fn run(
 
 /// Nobody sees what a run says but in the log.
 fn sick(spool: &Spool, log: &Log, error: &io::Error) -> Failure {
-    let failure = Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error));
+    let failure = Failure::disk(spool.root(), error);
     log.held(None, Duration::ZERO, "", &failure);
     failure
 }
@@ -112,7 +114,7 @@ fn serve(
     if order.now {
         governor.forgive();
     }
-    let Some(slot) = governor.connection()? else {
+    let Some(slot) = governor.connection(&governor.read())? else {
         // Others are at it, and look into `drop` as often as this one would.
         return Ok(Ok(()));
     };
@@ -121,6 +123,7 @@ fn serve(
         spool,
         line: Line {
             config,
+            here: Here::new(config),
             governor,
             log,
             slot,
@@ -165,7 +168,7 @@ impl Run<'_> {
             let mailbox = self.line.governor.read();
             let held = mailbox.held();
             // Too many connections, somebody was told.
-            let surplus = self.line.slot.number > self.line.governor.connections();
+            let surplus = self.line.slot.number > self.line.governor.connections(&mailbox);
             if held > PATIENCE || surplus {
                 // Known from an earlier run, and as bad as if it were found out anew.
                 let known = mailbox.trouble.filter(|_| !held.is_zero());
@@ -230,25 +233,24 @@ impl Run<'_> {
         let moved = match std::fs::rename(&waits, work.join(&name)) {
             // Another run has it.
             Err(_) if waits.symlink_metadata().is_err() => return Ok(true),
-            Ok(()) => {
-                fault::point("after claim");
-                let mailbox = self.line.config.account.mailbox();
-                let mut attempt = Attempt::new(entry, work, self.spool, mailbox);
-                let wait = attempt.state.left_to_wait(&Moment::now());
-                if self.now || wait.is_zero() {
-                    let fate = attempt.make(&mut self.line);
-                    self.settle(attempt, fate)
-                } else {
-                    // Another run has put it off since this one saw it.
-                    let name = &attempt.entry.name;
-                    let name = self.spool.put(&attempt.path(), name, QUEUE)?;
-                    self.put_back(&attempt, name, wait);
-                    Ok(true)
-                }
-            }
+            Ok(()) => self.attempt(entry, work),
             Err(error) => Err(error),
         };
         moved.inspect_err(|error| self.line.log.foreign(&waits, &error.to_string()))
+    }
+
+    fn attempt(&mut self, entry: Entry, work: PathBuf) -> io::Result<bool> {
+        fault::point("after claim");
+        let mailbox = self.line.config.account.mailbox();
+        let mut attempt = Attempt::new(entry, work, self.spool, mailbox);
+        let wait = attempt.state.left_to_wait(&Moment::now());
+        if self.now || wait.is_zero() {
+            let fate = attempt.make(&mut self.line);
+            return self.settle(attempt, fate);
+        }
+        // Another run has put it off since this one saw it.
+        self.put_back(&attempt, wait)?;
+        Ok(true)
     }
 
     fn settle(&mut self, mut attempt: Attempt, fate: Fate) -> io::Result<bool> {
@@ -274,26 +276,23 @@ impl Run<'_> {
             }
             Fate::Never(why) => {
                 log.give_up("failed", &id, &attempt.facts, &why);
-                why.what().clone_into(&mut attempt.state.words);
-                found::give_up(self.spool, &path, &attempt.entry.name, attempt.state)?;
+                self.give_up(attempt, why.what())?;
             }
             Fate::Refused(why) => {
                 attempt.log(log, "failed", None, Some(&why));
-                why.what().clone_into(&mut attempt.state.words);
-                found::give_up(self.spool, &path, &attempt.entry.name, attempt.state)?;
+                self.give_up(attempt, why.what())?;
             }
             Fate::Doubtful(why) => {
                 self.line.session = None;
                 attempt.log(log, "deferred", None, Some(&why));
                 let name = found::doubt(self.spool, log, &path, &attempt.in_doubt())?;
                 if let Some(name) = name {
-                    self.put_back(&attempt, name, found::DOUBTFUL);
+                    self.is_back(&attempt, name, found::DOUBTFUL);
                 }
             }
             Fate::Broken => {
                 self.line.session = None;
-                let name = self.spool.put(&path, &attempt.entry.name, QUEUE)?;
-                self.put_back(&attempt, name, Duration::ZERO);
+                self.put_back(&attempt, Duration::ZERO)?;
             }
             Fate::Mailbox(trouble, why) => {
                 self.suffer(attempt, trouble, why)?;
@@ -323,16 +322,11 @@ impl Run<'_> {
             session.quit();
         }
         self.trouble = Some((trouble, why));
-        let name = self
-            .spool
-            .put(&attempt.path(), &attempt.entry.name, QUEUE)?;
-        self.put_back(&attempt, name, wait);
-        Ok(())
+        self.put_back(&attempt, wait)
     }
 
     /// Back into the queue for the message's own sake, or out of it when its time is over.
     fn later(&mut self, mut attempt: Attempt, why: &str) -> io::Result<()> {
-        let path = attempt.path();
         let now = Moment::now();
         let state = &mut attempt.state;
         let age = state.first.as_ref().and_then(|first| now.since(first));
@@ -351,19 +345,30 @@ impl Run<'_> {
         if age.is_some_and(|age| age >= self.line.config.settings.queue_lifetime) {
             let name = &attempt.entry.name;
             let to = match attempt.state.left.is_empty() {
-                true => attempt.facts.to,
+                true => attempt.facts.to.clone(),
                 false => attempt.state.left.clone(),
             };
-            let why = format!("its time is over; last: {why}");
-            self.line.log.failed(&name.id, attempt.entry.uid, to, &why);
-            return found::give_up(self.spool, &path, name, attempt.state);
+            let over = format!("its time is over; last: {why}");
+            self.line.log.failed(&name.id, attempt.entry.uid, to, &over);
+            return self.give_up(attempt, why);
         }
-        let name = self.spool.put(&path, &attempt.entry.name, QUEUE)?;
-        self.put_back(&attempt, name, length);
+        self.put_back(&attempt, length)
+    }
+
+    fn give_up(&self, mut attempt: Attempt, words: &str) -> io::Result<()> {
+        words.clone_into(&mut attempt.state.words);
+        let name = &attempt.entry.name;
+        found::give_up(self.spool, &attempt.path(), name, attempt.state)
+    }
+
+    fn put_back(&mut self, attempt: &Attempt, wait: Duration) -> io::Result<()> {
+        let name = &attempt.entry.name;
+        let name = self.spool.put(&attempt.path(), name, QUEUE)?;
+        self.is_back(attempt, name, wait);
         Ok(())
     }
 
-    fn put_back(&mut self, attempt: &Attempt, name: Name, wait: Duration) {
+    fn is_back(&mut self, attempt: &Attempt, name: Name, wait: Duration) {
         let entry = Entry {
             name,
             ..attempt.entry.clone()

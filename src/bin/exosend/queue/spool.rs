@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use crate::crypto;
+use crate::{crypto, process};
 
 pub(crate) const DROP: &str = "drop";
 pub(crate) const QUEUE: &str = "queue";
@@ -70,12 +70,13 @@ impl Spool {
     }
 
     pub(crate) fn is_mine(&self) -> bool {
-        self.owner().is_ok_and(|owner| owner.uid() == whoami())
+        self.owner()
+            .is_ok_and(|owner| owner.uid() == process::uid())
     }
 
     /// Whether this user looks into it.
     pub(crate) fn may_steer(&self) -> bool {
-        whoami() == 0 || self.is_mine()
+        process::uid() == 0 || self.is_mine()
     }
 
     /// Makes what is missing. Of the machine's spool only what lies in the service's own folder: the folder and `drop`
@@ -93,6 +94,13 @@ impl Spool {
                 .create(self.path(folder))?;
         }
         Ok(())
+    }
+
+    /// The commands that make the machine's folders what they have to be.
+    pub(crate) fn mend(&self) -> String {
+        let (root, drop) = (self.root.display(), self.path(DROP));
+        let drop = drop.display();
+        format!("chown exosend:exosend {root} {drop} && chmod 3733 {drop}")
     }
 
     /// Whether a file in `drop` is one that the service can read and nobody else has.
@@ -214,11 +222,6 @@ impl std::fmt::Display for Name {
 /// 128 random bits: nobody can guess the name of another's message.
 pub(crate) fn new_id() -> String {
     crypto::random::<16>()
-}
-
-/// The user this process acts as.
-pub(crate) fn whoami() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 /// This machine's name, as it may stand in an address.

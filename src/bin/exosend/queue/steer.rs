@@ -19,7 +19,10 @@ fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failur
     let mut found = Vec::new();
     for folder in [DROP, QUEUE, HELD, FAILED] {
         let path = spool.path(folder);
-        for name in spool.names(&path).map_err(|error| unable(spool, &error))? {
+        for name in spool
+            .names(&path)
+            .map_err(|error| Failure::disk(spool.root(), error))?
+        {
             if name.id.starts_with(id) {
                 let path = path.join(name.to_string());
                 if folder != DROP || is_complete(&path) {
@@ -28,10 +31,16 @@ fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failur
             }
         }
     }
-    match found.len() {
-        1 => found.pop().ok_or_else(|| none(id)),
-        0 => Err(none(id)),
-        n => Err(Failure::usage(format!("{id}: {n} messages begin so"))),
+    match (found.pop(), found.len()) {
+        (Some(found), 0) => Ok(found),
+        (Some(_), more) => Err(Failure::usage(format!(
+            "{id}: {} messages begin so",
+            more + 1
+        ))),
+        (None, _) => {
+            let what = format!("{id}: no such message in the queue, or one that is being sent");
+            Err(Failure::new(exit::NO_INPUT, what))
+        }
     }
 }
 
@@ -52,21 +61,12 @@ fn taken_over(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), 
     }
 }
 
-fn none(id: &str) -> Failure {
-    let what = format!("{id}: no such message in the queue, or one that is being sent");
-    Failure::new(exit::NO_INPUT, what)
-}
-
-fn unable(spool: &Spool, error: &std::io::Error) -> Failure {
-    Failure::new(exit::TRY_AGAIN, exit::file(spool.root(), error))
-}
-
 /// The file as it is, which is readable.
 pub(super) fn show(spool: &Spool, id: &str) -> Result<(), Failure> {
     let (_, _, path) = find(spool, id)?;
     let mut text = Vec::new();
     let read = file::read_only(&path).and_then(|mut file| file.read_to_end(&mut text));
-    read.map_err(|error| unable(spool, &error))?;
+    read.map_err(|error| Failure::disk(spool.root(), error))?;
     if !std::io::stdout().is_terminal() {
         let mut out = std::io::stdout().lock();
         return std::io::Write::write_all(&mut out, &text)
@@ -81,9 +81,7 @@ pub(super) fn hold(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     for id in ids {
         let (folder, name, path) = taken_over(spool, id)?;
         if folder == QUEUE {
-            spool
-                .put(&path, &name, HELD)
-                .map_err(|error| unable(spool, &error))?;
+            put(spool, &path, &name, HELD)?;
         }
     }
     Ok(())
@@ -97,18 +95,21 @@ pub(super) fn release(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
             name.doubts = 0;
         }
         if folder != QUEUE {
-            spool
-                .put(&path, &name, QUEUE)
-                .map_err(|error| unable(spool, &error))?;
+            put(spool, &path, &name, QUEUE)?;
         }
     }
     Ok(())
 }
 
+fn put(spool: &Spool, path: &Path, name: &Name, folder: &str) -> Result<(), Failure> {
+    let put = spool.put(path, name, folder).map(drop);
+    put.map_err(|error| Failure::disk(spool.root(), error))
+}
+
 pub(super) fn remove(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     for id in ids {
         let (_, name, path) = find(spool, id)?;
-        std::fs::remove_file(path).map_err(|error| unable(spool, &error))?;
+        std::fs::remove_file(path).map_err(|error| Failure::disk(spool.root(), error))?;
         State::forget(spool, &name.id);
     }
     Ok(())

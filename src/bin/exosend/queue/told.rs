@@ -22,7 +22,7 @@ fn told(spool: &Spool) -> PathBuf {
     spool.path(STATE).join("digest")
 }
 
-/// Whose text says when something was.
+/// The file in `state` that says when a digest was last sent.
 pub(super) const TIME: &str = "digested";
 
 /// Keeps a line for the next one. The log has it, too.

@@ -40,7 +40,7 @@ impl Turn {
                 return Err(too_soon(config.account.mailbox(), left, trouble.name()));
             }
             // A spool that nobody has used yet has no connections to take.
-            let Ok(slot) = governor.connection() else {
+            let Ok(slot) = governor.connection(&mailbox) else {
                 return Ok(None);
             };
             match slot.filter(|_| throttled.is_none() || left.is_zero()) {

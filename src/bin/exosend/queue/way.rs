@@ -31,23 +31,21 @@ impl Way {
         let Some(spool) = spool(&config) else {
             return Ok(Self::Straight(config));
         };
-        let mode = wanted.or(config.settings.queue).unwrap_or(Mode::First);
-        let mode = match mode {
-            Mode::First if watched => Mode::Off,
-            Mode::First if spool.is_in_memory() => {
-                log::warn!(
-                    "{}: not on a disk: sent first, and queued only where that fails",
-                    spool.root().display()
-                );
-                Mode::Fallback
-            }
-            mode => mode,
-        };
-        Ok(match mode {
-            Mode::Off => Self::Straight(config),
-            Mode::First => Self::Queue(spool),
-            Mode::Fallback => Self::Fallback(config, spool),
-        })
+        Ok(
+            match wanted.or(config.settings.queue).unwrap_or(Mode::First) {
+                Mode::First if watched => Self::Straight(config),
+                Mode::First if spool.is_in_memory() => {
+                    let place = spool.root().display();
+                    log::warn!(
+                        "{place}: not on a disk: sent first, and queued only where that fails"
+                    );
+                    Self::Fallback(config, spool)
+                }
+                Mode::First => Self::Queue(spool),
+                Mode::Fallback => Self::Fallback(config, spool),
+                Mode::Off => Self::Straight(config),
+            },
+        )
     }
 
     /// The machine's configuration is not for everybody to read, and mail is not lost for a mistake in it: the folder is

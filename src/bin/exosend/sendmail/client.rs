@@ -16,14 +16,14 @@ const PATIENCE: u32 = 5;
 const SESSION: Duration = Duration::from_secs(60 * 60);
 
 /// Standard input or output, whose every read and write has an end.
-pub(super) struct Patient {
+pub(super) struct Timed {
     file: File,
     until: Instant,
     /// It has waited in vain once.
     over: bool,
 }
 
-impl Patient {
+impl Timed {
     pub(super) fn new(end: BorrowedFd<'_>) -> io::Result<Self> {
         Ok(Self {
             file: end.try_clone_to_owned()?.into(),
@@ -44,14 +44,14 @@ impl Patient {
     }
 }
 
-impl Read for Patient {
+impl Read for Timed {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.wait(PollFlags::IN)?;
         self.file.read(into)
     }
 }
 
-impl Write for Patient {
+impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         /// As much as a pipe takes at once when it takes anything (pipe(7)); a socket does, too.
         const PIECE: usize = 4096;

@@ -6,12 +6,10 @@
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
-use exosend::Message;
-
 use super::client::Dotted;
 use crate::list;
 use crate::queue::file::LARGEST;
-use crate::wishes::Wishes;
+use crate::wishes::{Wishes, could_be_right};
 
 /// More than RFC 5321 4.5.3.1.4 asks for, for parameters and long addresses.
 const LONGEST_LINE: u64 = 4096;
@@ -272,7 +270,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
 
 /// Whether an address could be one. A name without a domain leads where the configuration says.
 fn right(address: &str) -> Result<(), String> {
-    match Message::new().subject("-").to(address).check() {
+    match could_be_right(address) {
         Err(error) if address.contains('@') => {
             Err(format!("553 5.1.3 {}", clean(&error.to_string())))
         }

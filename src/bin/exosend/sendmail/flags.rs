@@ -136,7 +136,7 @@ impl Flags {
     }
 
     fn mode(&mut self, mode: &str) -> Result<(), Failure> {
-        // Whatever is not here reads no message.
+        // Where this ends in an error, too, no message is read from stdin.
         self.mode = Mode::Aliases;
         self.mode = match mode {
             "m" => Mode::Deliver,

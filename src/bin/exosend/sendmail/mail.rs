@@ -41,17 +41,19 @@ pub(super) struct Mail {
 impl Mail {
     /// As a client of SMTP dictates it.
     pub(super) fn dictated(text: impl Read, wishes: Wishes) -> Result<Self, Failure> {
-        let input = Input::read(text).map_err(no_input)?;
-        let (mut head, body) =
-            head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
-        head.remove_bcc();
-        let wrong = Vec::new();
+        let mut mail = Self::of(Input::read(text).map_err(no_input)?)?;
+        mail.head.remove_bcc();
+        Ok(Self { wishes, ..mail })
+    }
+
+    fn of(input: Input) -> Result<Self, Failure> {
+        let (head, body) = head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
         Ok(Self {
             head,
             input,
             body,
-            wishes,
-            wrong,
+            wishes: Wishes::default(),
+            wrong: Vec::new(),
         })
     }
 
@@ -66,38 +68,32 @@ impl Mail {
             (true, None) => log::warn!("stdin: empty, so the message is"),
             (false, _) => {}
         }
-        let (mut head, body) =
-            head::split(&input.start, input.is_whole()).map_err(Failure::data)?;
-        let (mut to, mut wrong) = (Vec::new(), Vec::new());
+        let mut mail = Self::of(input)?;
+        let mut to = Vec::new();
         for argument in &flags.recipients {
-            let (mailboxes, what) = list::read(argument);
+            let (mailboxes, wrong) = list::read(argument);
             to.extend(mailboxes);
-            wrong.extend(what.iter().map(|what| format!("recipient: {what}")));
+            let wrong = wrong.iter().map(|what| format!("recipient: {what}"));
+            mail.wrong.extend(wrong);
         }
         if flags.read_recipients {
-            let (mailboxes, what) = head.recipients();
+            let (mailboxes, wrong) = mail.head.recipients();
             to.extend(mailboxes);
-            wrong.extend(what);
+            mail.wrong.extend(wrong);
         }
-        if to.is_empty() && wrong.is_empty() {
+        if to.is_empty() && mail.wrong.is_empty() {
             return Err(Failure::data(match flags.read_recipients {
                 true => "no recipient in To, Cc or Bcc",
                 false => "no recipient: what was given is empty",
             }));
         }
-        head.remove_bcc();
+        mail.head.remove_bcc();
         let wishes = Wishes {
             to: to.into_iter().map(|mailbox| mailbox.spec).collect(),
             sender: flags.sender.clone(),
             full_name: flags.full_name.clone(),
         };
-        Ok(Self {
-            head,
-            input,
-            body,
-            wishes,
-            wrong,
-        })
+        Ok(Self { wishes, ..mail })
     }
 
     /// Into the queue. Where mail for users of this machine goes is found out when it is sent.
@@ -108,9 +104,8 @@ impl Mail {
         if let Some(charset) = self.input.charset(self.body) {
             self.head.declare(charset);
         }
-        let (start, rest) = self.input.from(self.body).map_err(temporary)?;
-        let rest = rest.map(|(file, _)| file);
-        let id = submit(spool, &self.wishes, self.head, start, rest)?;
+        let (_, mut text) = self.input.behind(Vec::new(), self.body);
+        let id = submit(spool, &self.wishes, self.head, text.again())?;
         start_run(spool, &queue::arguments(common, false));
         Ok(id)
     }
@@ -121,7 +116,7 @@ impl Mail {
         config: &Config,
         facts: &mut Facts,
     ) -> Result<Outcome, Failure> {
-        let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+        let here = Here::new(config);
         let mut recipients = Recipients::new(config, &here);
         facts.to.clone_from(&self.wishes.to);
         facts.wrong.clone_from(&self.wrong);
@@ -156,11 +151,7 @@ fn no_input(error: NoInput) -> Failure {
         NoInput::Disk(error) => {
             let hint =
                 "a message of more than 1 MiB waits in a file there: TMPDIR names another folder";
-            temporary(error).with_hint(hint)
+            Failure::disk(&std::env::temp_dir(), error).with_hint(hint)
         }
     }
-}
-
-fn temporary(error: std::io::Error) -> Failure {
-    Failure::new(exit::TRY_AGAIN, exit::file(&std::env::temp_dir(), error))
 }

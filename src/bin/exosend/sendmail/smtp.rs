@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-use super::client::Patient;
+use super::client::Timed;
 use super::dialogue::{self, Dialogue};
 use super::mail::Mail;
 use crate::common::Common;
@@ -24,9 +24,9 @@ use crate::wishes::Wishes;
 
 pub(super) fn run(common: &Common) -> Result<(), Failure> {
     let peer = peer();
-    let patient = |end| Patient::new(end).map_err(|error| gone(&error));
+    let timed = |end| Timed::new(end).map_err(|error| gone(&error));
     let (stdin, stdout) = (io::stdin(), io::stdout());
-    let (input, out) = (patient(stdin.as_fd())?, patient(stdout.as_fd())?);
+    let (input, out) = (timed(stdin.as_fd())?, timed(stdout.as_fd())?);
     let mut dialogue = Dialogue::new(input, out, spool::host());
     if matches!(peer, Peer::Stranger) {
         dialogue.say("554 5.7.1 only for programs on this machine");

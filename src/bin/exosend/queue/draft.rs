@@ -1,0 +1,209 @@
+//! A message on its way into the queue, and why there is none.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::PathBuf;
+
+use ring::digest::{Context, SHA256};
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
+
+use super::clock::Moment;
+use super::fault;
+use super::spool::{DROP, Spool};
+use crate::exit::{self, Failure};
+use crate::wishes::Wishes;
+use crate::{crypto, process};
+
+/// Written by its owner, read by the service, which may look whether it is locked.
+const BEGUN: u32 = 0o640;
+/// The same, and complete.
+const COMMITTED: u32 = 0o740;
+/// What is left to root's mail on a full disk.
+const SPARE: u64 = 8 * 1024 * 1024;
+
+/// Dropped before it is committed, it is gone.
+pub(crate) struct Draft<'s> {
+    spool: &'s Spool,
+    path: PathBuf,
+    out: BufWriter<Bounded>,
+    committed: bool,
+}
+
+impl<'s> Draft<'s> {
+    pub(crate) fn begin(spool: &'s Spool, id: &str, wishes: &Wishes) -> Result<Self, Failure> {
+        let path = spool.path(DROP).join(id);
+        fault::point("before open");
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(BEGUN)
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+            .open(&path)
+            .map_err(|error| refusal(spool, &error))?;
+        let bounded = Bounded {
+            limit: process::longest_file(),
+            spare: if process::uid() == 0 { 0 } else { SPARE },
+            file,
+            hash: Context::new(&SHA256),
+            written: 0,
+        };
+        let mut draft = Self {
+            spool,
+            path,
+            out: BufWriter::with_capacity(64 * 1024, bounded),
+            committed: false,
+        };
+        fault::point("after open");
+        draft.head(wishes).map_err(|error| refusal(spool, &error))?;
+        Ok(draft)
+    }
+
+    fn head(&mut self, wishes: &Wishes) -> io::Result<()> {
+        let file = &self.out.get_ref().file;
+        // A umask may have taken from the mode.
+        file.set_permissions(Permissions::from_mode(BEGUN))?;
+        rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?;
+        write!(self.out, "exosend 1\ntime {}\n", Moment::now())?;
+        let to = wishes.to.iter().map(|to| ("to", to));
+        let from = wishes.sender.iter().map(|from| ("from", from));
+        let name = wishes.full_name.iter().map(|name| ("name", name));
+        for (key, value) in to.chain(from).chain(name) {
+            // A line of its own is what it must not begin.
+            let value = value.replace(char::is_control, " ");
+            writeln!(self.out, "{key} {value}")?;
+        }
+        self.out.write_all(b"\n")
+    }
+
+    /// Adds to the message.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out
+            .write_all(bytes)
+            .map_err(|error| refusal(self.spool, &error))
+    }
+
+    /// From here on it is ours to deliver.
+    pub(crate) fn commit(mut self) -> Result<(), Failure> {
+        let spool = self.spool;
+        let refused = |error: io::Error| refusal(spool, &error);
+        self.complete().map_err(refused)?;
+        let file = &self.out.get_ref().file;
+        let made = file.metadata().map_err(refused)?;
+        if !spool.trusts(&made).unwrap_or(false) {
+            return Err(disowned(spool));
+        }
+        let committed = Permissions::from_mode(COMMITTED);
+        file.set_permissions(committed).map_err(refused)?;
+        fault::point("after mark");
+        file.sync_all().map_err(refused)?;
+        self.committed = true;
+        // Whoever may open the folder makes sure of the name, too. For others the journal does: ext4, xfs, btrfs and
+        // f2fs keep the name of a new file that was synced.
+        if let Ok(folder) = File::open(spool.path(DROP)) {
+            let _ = folder.sync_all();
+        }
+        fault::point("after sync");
+        Ok(())
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
+        self.out.flush()?;
+        fault::point("mid write");
+        let sum = self.out.get_ref().hash.clone().finish();
+        writeln!(self.out, "end {}", crypto::hex(sum.as_ref()))?;
+        self.out.flush()?;
+        fault::point("after write");
+        self.out.get_ref().check_space()
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A file that grows no further than it may. At a limit the kernel would end the process by SIGXFSZ, and no line would
+/// say why.
+struct Bounded {
+    file: File,
+    hash: Context,
+    written: u64,
+    limit: u64,
+    spare: u64,
+}
+
+impl Bounded {
+    fn check_space(&self) -> io::Result<()> {
+        // What is not known here, the write will find out.
+        let space = rustix::fs::fstatvfs(&self.file);
+        let free = space.map_or(u64::MAX, |space| {
+            space.f_bavail.saturating_mul(space.f_frsize)
+        });
+        match free < self.spare {
+            true => Err(Errno::NOSPC.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        const OFTEN: u64 = 1024 * 1024;
+        let end = self.written + bytes.len() as u64;
+        if end > self.limit {
+            return Err(Errno::FBIG.into());
+        }
+        if end / OFTEN != self.written / OFTEN {
+            self.check_space()?;
+        }
+        let length = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..length).unwrap_or_default());
+        self.written += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why the queue takes nothing, and what to do about it. Always "try again": the caller has the message, and no other way.
+fn refusal(spool: &Spool, error: &io::Error) -> Failure {
+    let drop = spool.path(DROP);
+    let at = drop.display();
+    let hint = match Errno::from_io_error(error) {
+        Some(Errno::NOSPC) => match rustix::fs::statvfs(&drop) {
+            Ok(space) if space.f_favail == 0 && space.f_files > 0 => {
+                format!("no inode is left for another file: df -i {at}")
+            }
+            _ => format!("make room on this disk (8 MiB of it are root's mail's): df {at}"),
+        },
+        Some(Errno::DQUOT) => "this user's disk quota is used up: quota".to_owned(),
+        Some(Errno::FBIG) => {
+            "the message is longer than this process may write: ulimit -f".to_owned()
+        }
+        Some(Errno::ROFS) => format!("in the unit's [Service]: ReadWritePaths={at}"),
+        Some(Errno::ACCESS | Errno::PERM) if spool.own => format!("ls -ld {at}"),
+        Some(Errno::ACCESS | Errno::PERM) => spool.mend(),
+        Some(Errno::NOENT) => "systemd-tmpfiles --create exosend.conf".to_owned(),
+        _ => String::new(),
+    };
+    let what = format!("not queued: {}", exit::file(&drop, error));
+    let failure = Failure::new(exit::TRY_AGAIN, what);
+    match hint.is_empty() {
+        true => failure,
+        false => failure.with_hint(hint),
+    }
+}
+
+/// The folder has lost its setgid bit, as in a restored backup: the service could not read what is put there.
+fn disowned(spool: &Spool) -> Failure {
+    let drop = spool.path(DROP);
+    let what = "not queued: the service could not read what is put here";
+    Failure::disk(&drop, what).with_hint(spool.mend())
+}
