@@ -2,6 +2,7 @@
 
 mod lines;
 mod past;
+mod sendmail;
 mod support;
 
 use exosend::Error;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use crate::common::{self, Common, Shared};
 use crate::config::Config;
 use crate::exit::{self, Failure};
+use crate::finding;
 use crate::local::Here;
 use crate::out::{say, say_json, show};
 use crate::recipients::Recipients;
@@ -52,6 +54,7 @@ pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u
     if let Some(to) = to.filter(|_| send && code(&checks) == 0) {
         checks.push(send_test(&config.account, &to));
     }
+    let sendmail = sendmail::findings(&config);
     let queue = queue::doctor::findings(&config);
     let code = match (code(&checks), queue.iter().all(|finding| finding.ok)) {
         (0, false) => exit::TRY_AGAIN,
@@ -59,7 +62,8 @@ pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u
     };
     if common.json {
         let mut object = object(&checks, code);
-        object["queue"] = queue::doctor::object(&queue);
+        object["sendmail"] = finding::object(&sendmail);
+        object["queue"] = finding::object(&queue);
         say_json(object)?;
     } else {
         let mut report = lines::report(&checks, &config, common.verbose);
@@ -67,8 +71,9 @@ pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u
             report.push_str(&support::bundle(&checks));
         }
         show(report.trim_end())?;
-        if !queue.is_empty() {
-            say(&format!("\n{}", queue::doctor::text(&queue).trim_end()))?;
+        let more = finding::text("sendmail", &sendmail) + &finding::text("queue", &queue);
+        if !more.is_empty() {
+            say(&format!("\n{}", more.trim_end()))?;
         }
     }
     Ok(code)
@@ -77,7 +82,7 @@ pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u
 /// Where mail to this address goes, as `sendmail` and `send` would have it.
 fn recipient(written: &str, config: &Config) -> Result<String, Failure> {
     let mailboxes = list::parse(written).map_err(|what| Failure::data(format!("--to: {what}")))?;
-    let here = Here::new(config.account.mailbox(), &config.settings.local_domains);
+    let here = Here::new(config);
     let specs: Vec<_> = mailboxes.into_iter().map(|mailbox| mailbox.spec).collect();
     let reached = Recipients::new(config, &here).resolve(&specs)?;
     Ok(reached.into_iter().next().unwrap_or_default())
@@ -117,7 +122,7 @@ fn check(check: &Check) -> Value {
 
 fn error(error: &Error) -> Value {
     json!({
-        "kind": format!("{:?}", error.kind()).to_lowercase(),
+        "kind": error.kind().to_string(),
         "stage": error.stage().to_string(),
         "transient": error.is_transient(),
         "code": error.reply().map(exosend::Reply::code),

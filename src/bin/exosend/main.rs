@@ -22,6 +22,7 @@ mod explain;
 #[path = "../../account/file.rs"]
 mod file;
 mod files;
+mod finding;
 #[path = "../../message/head.rs"]
 mod head;
 mod help;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use exosend::advice::{Advice, Cause, Check, CheckState, Place};
 
-use crate::config::Config;
+use crate::config::{Config, MACHINES};
 use crate::doctor::past;
 use crate::text::printable;
 use crate::wrap::wrap;
@@ -195,7 +195,7 @@ fn heading(cause: &Cause, commands: &[&str], config: &Config) -> Option<String> 
     let key = first.split(' ').next().unwrap_or_default();
     Some(match cause.place() {
         Place::Configuration => {
-            let place = config.origin(key).unwrap_or("/etc/exosend.conf");
+            let place = config.origin(key).unwrap_or(MACHINES);
             format!("In the configuration ({place})")
         }
         place => tool(place).to_owned(),

@@ -1,0 +1,66 @@
+//! What the doctor finds beside the steps of sending.
+
+use serde_json::{Value, json};
+
+use crate::wrap::wrap;
+
+/// One thing that it has looked at, and the command that mends it or shows more.
+pub(crate) struct Finding {
+    pub(crate) ok: bool,
+    detail: String,
+    command: Option<String>,
+}
+
+impl Finding {
+    pub(crate) fn ok(detail: String) -> Self {
+        Self {
+            ok: true,
+            detail,
+            command: None,
+        }
+    }
+
+    pub(crate) fn wrong(detail: impl Into<String>) -> Self {
+        Self {
+            ok: false,
+            ..Self::ok(detail.into())
+        }
+    }
+
+    pub(crate) fn with(self, command: impl Into<String>) -> Self {
+        Self {
+            command: Some(command.into()),
+            ..self
+        }
+    }
+}
+
+/// For people, below the steps of sending.
+pub(crate) fn text(about: &str, findings: &[Finding]) -> String {
+    let mut out = String::new();
+    for finding in findings {
+        let word = match (finding.ok, &finding.command) {
+            (false, _) => "FAIL",
+            // Mail goes out all the same.
+            (true, Some(_)) => "note",
+            (true, None) => "ok",
+        };
+        let head = format!("{word:<4}  {about:<24}");
+        wrap(&mut out, &finding.detail, &head, &" ".repeat(30));
+        if let Some(command) = &finding.command {
+            out.push_str(&format!("   {command}\n"));
+        }
+    }
+    out
+}
+
+pub(crate) fn object(findings: &[Finding]) -> Value {
+    let object = |finding: &Finding| {
+        json!({
+            "ok": finding.ok,
+            "detail": finding.detail,
+            "commands": finding.command.iter().collect::<Vec<_>>(),
+        })
+    };
+    findings.iter().map(object).collect()
+}
