@@ -252,6 +252,20 @@ fn a_day_of_535_costs_one_login_per_step() {
     );
 }
 
+/// As on a full disk.
+#[test]
+fn a_pause_that_cannot_be_noted_ends_the_run() {
+    let office = Office::new();
+    for to in ["ann@example.com", "bob@example.com", "cid@example.com"] {
+        office.submit(&[to], NOTE);
+    }
+    std::fs::create_dir_all(office.path("state/mailbox")).unwrap();
+    let no = Fault::reply("535 5.7.3 Authentication unsuccessful");
+    office.machine.exchange.on(Step::Auth, no);
+    assert_eq!(office.run(), 77);
+    assert_eq!((logins(&office), office.waiting()), (1, 3));
+}
+
 #[test]
 fn an_expired_secret_is_shown_to_entra_seldom() {
     let expired = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#;

@@ -296,7 +296,9 @@ impl Run<'_> {
             }
             Fate::Mailbox(trouble, why) => {
                 self.suffer(attempt, trouble, why)?;
-                return Ok(trouble != Trouble::Crowded);
+                // On a full disk nobody knows of the pause, and the next attempt would be the next login at once.
+                let is_known = !self.line.governor.read().held().is_zero();
+                return Ok(is_known && trouble != Trouble::Crowded);
             }
         }
         Ok(true)
