@@ -548,6 +548,29 @@ fn installed_with_rights_of_its_own_it_refuses_to_run() {
     assert_eq!(run.code, 0, "{run:?}");
 }
 
+/// Another program of the same user, as a page's code is under a web server, reads neither memory nor environment.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn what_a_process_holds_is_not_for_its_users_other_programs() {
+    let script = r#"
+        chmod 711 "$BOX"
+        as() { exec setpriv --reuid=33 --regid=33 --clear-groups "$@"; }
+        mkfifo "$BOX/never" && exec 3<>"$BOX/never"
+        EXOSEND_CLIENT_SECRET=hush as /usr/sbin/sendmail -t <&3 &
+        until grep -q '^Max core file size *0 ' /proc/$!/limits; do sleep 0.1; done
+        for file in environ mem; do
+            if (as head -c 1 /proc/$!/$file); then echo "$file can be read"; fi
+        done
+        kill $!"#;
+    let run = run(&machine(), script, "");
+    assert_eq!(run.stdout, "", "{run:?}");
+    assert_eq!(
+        run.stderr.matches("Permission denied").count(),
+        2,
+        "{run:?}"
+    );
+}
+
 /// www-data's home is what a web server shows, and root's HOME may be another user's, as under sudo.
 #[test]
 #[ignore = "needs root and Debian's packages"]

@@ -22,14 +22,14 @@ pub(crate) fn guard() -> Result<(), Failure> {
     if has_capabilities_of_its_file() {
         return Err(refused("capabilities of its own", "setcap -r"));
     }
+    // A program that takes cores through a pipe minds no limit. This hides memory and environment in /proc, too.
+    #[cfg(target_os = "linux")]
+    let _ = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
     let _ = process::setrlimit(Resource::Core, none);
-    // A program that takes cores through a pipe minds no limit.
-    #[cfg(target_os = "linux")]
-    let _ = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);
     let limit = process::getrlimit(Resource::Fsize);
     let raised = Rlimit {
         current: limit.maximum,
