@@ -193,7 +193,7 @@ fn both_ways_and_back() {
     let machine = Machine::new();
     let script = |arguments: &[&str]| {
         let run = machine.run(&[&["setup"], arguments].concat(), "");
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        run.exits(0).err("");
         run.stdout
     };
     assert!(script(&[]).contains("New-ManagementRoleAssignment"));

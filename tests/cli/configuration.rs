@@ -76,21 +76,15 @@ fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
         .env("EXOSEND_CONFIG", "environment")
         .arg("ann@example.com");
     let run = finish(&mut sendmail, "Subject: x\n\nhello\n");
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     let stronger = [("EXOSEND_CONFIG", "nowhere")];
     let run = send(&machine, &stronger, &["--config", "environment"]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     for run in [
         send(&machine, &[], &["--config", "nowhere"]),
         send(&machine, &stronger, &[]),
     ] {
-        assert_eq!(
-            (run.code, run.stderr.as_str()),
-            (
-                78,
-                "exosend: nowhere: cannot be read: No such file or directory (os error 2)\nexosend: more: exosend doctor\n"
-            )
-        );
+        run.exits(78).err("exosend: nowhere: cannot be read: No such file or directory (os error 2)\nexosend: more: exosend doctor\n");
     }
 }
 
@@ -152,27 +146,18 @@ fn a_mistake_is_named_with_its_line() {
     let text = "mailbox = robot@contoso.com\ntenant = a/b\nclient_id = x\nclient_secret = y\n";
     machine.write("home/.config/exosend.conf", text);
     let run = send(&machine, &[], &[]);
-    assert_eq!(
-        (run.code, run.stderr),
-        (
-            78,
-            format!(
-                "exosend: {}:2: tenant: neither an id nor a domain\nexosend: more: exosend doctor\n",
-                file.display()
-            )
-        )
-    );
+    run.exits(78).err(&format!(
+        "exosend: {}:2: tenant: neither an id nor a domain\nexosend: more: exosend doctor\n",
+        file.display()
+    ));
     machine.write(
         "home/.config/exosend.conf",
         &format!("{text}access_token = z\n"),
     );
     let run = send(&machine, &[], &[]);
-    assert_eq!(run.code, 78);
-    assert!(
-        run.stderr.contains(":4: ") && run.stderr.contains("access_token"),
-        "{}",
-        run.stderr
-    );
+    run.exits(78);
+    run.err_has(":4: ");
+    run.err_has("access_token");
     machine.nobody_called();
 }
 
@@ -182,7 +167,7 @@ fn what_is_missing_is_named_with_where_to_put_it() {
     machine.write("home/.config/exosend.conf", "");
     let run = send(&machine, &[], &[]);
     let lines: Vec<_> = run.stderr.lines().collect();
-    assert_eq!(run.code, 78);
+    run.exits(78);
     assert!(
         lines[0].starts_with("exosend: account mailbox, tenant, client_id, "),
         "{lines:?}"
@@ -203,7 +188,7 @@ fn a_secret_that_everybody_can_read_is_warned_about() {
         "exosend: warning: {}: holds the client_secret and everybody can read it (mode 0644): chmod 0640\n",
         file.display()
     );
-    assert_eq!((run.code, run.stderr), (0, expected));
+    run.exits(0).err(&expected);
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
     assert_eq!(send(&machine, &[], &[]).stderr, "");
 }
@@ -216,16 +201,10 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     let run = send(&machine, &[], &[]);
-    assert_eq!(
-        (run.code, run.stderr),
-        (
-            78,
-            format!(
-                "exosend: {}: cannot be read: not a regular file\nexosend: more: exosend doctor\n",
-                file.display()
-            )
-        )
-    );
+    run.exits(78).err(&format!(
+        "exosend: {}: cannot be read: not a regular file\nexosend: more: exosend doctor\n",
+        file.display()
+    ));
 }
 
 /// The variable is no key, and what it is to be says the hint.
@@ -234,7 +213,7 @@ fn a_proxy_that_cannot_be_used_is_told_with_what_can() {
     let machine = Machine::new();
     let run = send(&machine, &[("HTTPS_PROXY", "socks5://tor:9050")], &[]);
     let told = run.stderr.lines().collect::<Vec<_>>();
-    assert_eq!(run.code, 78);
+    run.exits(78);
     assert!(told[0].starts_with("exosend: account HTTPS_PROXY: socks5://tor:9050 cannot be used"));
     assert!(
         told[1].contains("HTTPS_PROXY (http://user:password@host:port"),
@@ -262,13 +241,11 @@ fn a_clock_before_1970_is_an_error_and_no_panic() {
     let clock = &[("LD_PRELOAD", library.to_str().unwrap())];
     let run = send(&machine, clock, &[]);
     let said = "exosend: account clock: this machine's clock is before 1970\nexosend: more: exosend doctor\n";
-    assert_eq!((run.code, run.stderr.as_str()), (78, said));
+    run.exits(78).err(said);
     let mut doctor = machine.command("exosend");
     let run = finish(doctor.envs(clock.iter().copied()).arg("doctor"), "");
-    assert!(
-        run.code == 78 && run.stdout.contains("before 1970"),
-        "{run:?}"
-    );
+    run.exits(78);
+    run.out_has("before 1970");
 }
 
 #[test]
@@ -293,15 +270,10 @@ fn systemds_credentials() {
             &[("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())],
             &[],
         );
-        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.exits(0);
         let run = send(&machine, &[], &[]);
-        assert_eq!(run.code, 78);
-        assert!(
-            run.stderr
-                .contains("exosend.conf:10: client_secret_file: CREDENTIALS_DIRECTORY is not set"),
-            "{}",
-            run.stderr
-        );
+        run.exits(78);
+        run.err_has("exosend.conf:10: client_secret_file: CREDENTIALS_DIRECTORY is not set");
     }
 }
 
@@ -373,9 +345,9 @@ fn what_is_no_regular_file_is_not_waited_for() {
     // After delivery: whoever is held up there would send again.
     machine.configure(&format!("log = {fifo}"));
     let run = machine.run(&["ann@example.com"], "x: y\n\nz\n");
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     let warning = format!("exosend: warning: log: {fifo}: ");
-    assert!(run.stderr.starts_with(&warning), "{}", run.stderr);
+    run.err_begins(&warning);
     machine.last();
 }
 
@@ -409,8 +381,9 @@ fn a_file_that_others_may_write_is_not_believed() {
         .collect();
     let variables: Vec<_> = variables.iter().map(|(k, v)| (k.as_str(), *v)).collect();
     let run = send(&machine, &variables, &[]);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.contains("warning: ") && run.stderr.contains("not believed"));
+    run.exits(0);
+    run.err_has("warning: ");
+    run.err_has("not believed");
 }
 
 /// What stands there next may be a link to something that the user once wrote for somebody else.
@@ -465,11 +438,7 @@ fn a_token_for_something_else_is_for_a_file_to_ask_for() {
     let row = format!("token --set scope={scope} => 78 --set {error}");
     machine.ends("", &[&row]);
     let run = send(&machine, &[("EXOSEND_SCOPE", scope)], &[]);
-    assert!(
-        run.stderr.contains("EXOSEND_SCOPE: only a file may"),
-        "{}",
-        run.stderr
-    );
+    run.err_has("EXOSEND_SCOPE: only a file may");
     machine.configure(&format!("scope = {scope}"));
     assert_eq!(send(&machine, &[], &[]).code, 77, "Entra's to judge");
 }
@@ -505,7 +474,7 @@ fn the_secrets_end() {
         } else {
             String::new()
         };
-        assert_eq!((run.code, run.stderr), (0, expected));
+        run.exits(0).err(&expected);
         let logged = std::fs::read_to_string(&log).unwrap();
         assert_eq!(logged.contains(&format!("hint=\"{note}\"")), warned);
         assert_eq!(machine.run(&["doctor"], "").stderr.contains(&note), warned);
@@ -514,7 +483,7 @@ fn the_secrets_end() {
     machine.exchange.token(refused);
     machine.configure("client_secret_expires = 2026-01-31");
     let run = send(&machine, &[], &["--set", "token_cache=none"]);
-    assert_eq!(run.code, 77);
+    run.exits(77);
     let ended = "exosend: the client secret ended on 2026-01-31 (client_secret_expires)";
     let lines: Vec<_> = run.stderr.lines().collect();
     assert_eq!(
@@ -532,11 +501,7 @@ fn the_secrets_end() {
     // Who has not said when is told where all the same.
     machine.configure("");
     let run = send(&machine, &[], &["--set", "token_cache=none"]);
-    assert!(
-        run.stderr.contains(&format!("; its Value goes to {place}")),
-        "{}",
-        run.stderr
-    );
+    run.err_has(&format!("; its Value goes to {place}"));
 }
 
 #[test]
@@ -547,9 +512,11 @@ fn one_broken_certificate_spoils_no_bundle() {
     machine.write("bundle.pem", &format!("{broken}{ca}"));
     let run = send(&machine, &[], &["--set", "ca_file=bundle.pem"]);
     let warning = "exosend: warning: ca_file: a certificate that cannot be a root: ";
-    assert!(run.code == 0 && run.stderr.starts_with(warning), "{run:?}");
+    run.exits(0);
+    run.err_begins(warning);
     machine.write("bundle.pem", broken);
     let run = send(&machine, &[], &["--set", "ca_file=bundle.pem"]);
     let error = "\nexosend: --set ca_file: bundle.pem: no certificate in it that can be a root\n";
-    assert!(run.code == 78 && run.stderr.contains(error), "{run:?}");
+    run.exits(78);
+    run.err_has(error);
 }

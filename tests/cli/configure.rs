@@ -69,8 +69,8 @@ fn answers_become_a_file_that_works_and_a_second_run_changes_nothing() {
             "ann@example.com",
         ],
     );
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
-    assert!(run.stdout.contains("All is well"), "{}", run.stdout);
+    run.exits(0).err("");
+    run.out_has("All is well");
     assert_eq!(machine.last().to, ["ann@example.com"]);
     let text = written(&machine);
     for line in [
@@ -82,8 +82,8 @@ fn answers_become_a_file_that_works_and_a_second_run_changes_nothing() {
     let before = machine.path(FILE).metadata().unwrap();
     assert_eq!(before.permissions().mode() & 0o777, 0o600);
     let run = with_answers(&machine, &["--local-recipient", "ops@example.com"]);
-    assert_eq!(run.code, 0);
-    assert!(run.stdout.contains(": says so already\n"), "{}", run.stdout);
+    run.exits(0);
+    run.out_has(": says so already\n");
     assert_eq!(machine.path(FILE).metadata().unwrap().ino(), before.ino());
     assert_eq!(machine.exchange.delivered().len(), 1);
 }
@@ -99,10 +99,10 @@ fn what_is_set_is_replaced_by_force_only() {
     let error = format!(
         "exosend: {path}:3: client_id is set already, and differently\nexosend: hint: --force replaces it\n"
     );
-    assert_eq!((run.code, run.stderr), (78, error));
+    run.exits(78).err(&error);
     assert_eq!(written(&machine), sample);
     let run = with_answers(&machine, &["--no-doctor", "--force"]);
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     let text = written(&machine);
     let start = format!(
         "# Who sends.\n#mailbox = robot@contoso.com\nmailbox = {}\nclient_id = {}\n",
@@ -123,7 +123,7 @@ fn what_a_killed_run_has_left_beside_the_file_is_removed() {
         machine.write(file, "client_secret = old");
     }
     let run = with_answers(&machine, &["--no-doctor"]);
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     let there = [&left, &others, &backup].map(|file| machine.path(file).exists());
     assert_eq!(there, [false, true, true]);
 }
@@ -136,7 +136,7 @@ fn a_secret_that_is_too_long_is_refused_and_not_cut() {
     for (named, stdin) in [(file.as_str(), ""), ("-", &long)] {
         let run = finish(configure(&machine).args(["--secret-file", named]), stdin);
         let error = format!("exosend: {named}: longer than 4096 bytes: no secret\n");
-        assert_eq!((run.code, run.stderr), (66, error));
+        run.exits(66).err(&error);
     }
     assert!(!machine.path("new").exists());
 }
@@ -191,12 +191,8 @@ fn a_login_that_is_refused_is_followed_by_what_allows_it() {
         .start();
     let machine = Machine::with(exchange);
     let run = with_answers(&machine, &["--test", "ann@example.com"]);
-    assert_eq!(run.code, 77, "{run:?}");
-    assert!(
-        run.stdout.contains("\nNew-ManagementRoleAssignment "),
-        "{}",
-        run.stdout
-    );
+    run.exits(77);
+    run.out_has("\nNew-ManagementRoleAssignment ");
     assert_eq!(machine.exchange.delivered().len(), 0);
 }
 

@@ -133,9 +133,9 @@ fn a_host_that_is_not_there() {
         true => 75,
         false => 68,
     };
-    assert_eq!(run.code, expected, "{}", run.stderr);
+    run.exits(expected);
     let error = "exosend: resolve no-such-host.invalid: ";
-    assert!(run.stderr.starts_with(error), "{}", run.stderr);
+    run.err_begins(error);
 }
 
 /// A stdout or stderr that takes nothing.
@@ -206,9 +206,9 @@ fn a_disk_that_takes_no_long_message_is_a_passing_trouble() {
     let message = format!("To: ann@example.com\n\n{}", "x\n".repeat(600_000));
     let mut command = machine.command("exosend");
     let run = finish(command.arg("-t").env("TMPDIR", "/nonexistent"), message);
-    assert_eq!(run.code, 75, "{}", run.stderr);
+    run.exits(75);
     let error = "exosend: /nonexistent: ";
-    assert!(run.stderr.starts_with(error), "{}", run.stderr);
+    run.err_begins(error);
 }
 
 /// There is no queue that would try again.

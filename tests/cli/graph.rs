@@ -84,18 +84,9 @@ fn what_is_known_beforehand_costs_no_token() {
         "x".repeat(3_100_000)
     );
     let run = machine.run(&["-t"], &text);
-    assert_eq!(run.code, 65, "{}", run.stderr);
-    assert!(
-        run.stderr.starts_with("exosend: message size: 3100"),
-        "{}",
-        run.stderr
-    );
-    assert!(
-        run.stderr
-            .contains("hint: a message by Microsoft Graph has 3,000,000 bytes"),
-        "{}",
-        run.stderr
-    );
+    run.exits(65);
+    run.err_begins("exosend: message size: 3100");
+    run.err_has("hint: a message by Microsoft Graph has 3,000,000 bytes");
     let file = machine.write("large.txt", &"x".repeat(2_300_000));
     let file = file.to_str().unwrap();
     let run = machine.run(
@@ -110,7 +101,7 @@ fn what_is_known_beforehand_costs_no_token() {
         ],
         "",
     );
-    assert_eq!(run.code, 65, "{}", run.stderr);
+    run.exits(65);
     let run = machine.run(
         &[
             "send",
@@ -122,12 +113,8 @@ fn what_is_known_beforehand_costs_no_token() {
         ],
         "",
     );
-    assert_eq!(run.code, 78, "{}", run.stderr);
-    assert!(
-        run.stderr.contains("graph takes a message or none"),
-        "{}",
-        run.stderr
-    );
+    run.exits(78);
+    run.err_has("graph takes a message or none");
     assert!(machine.exchange.graph_requests().is_empty());
 }
 
@@ -136,7 +123,7 @@ fn setup_gives_one_mailbox_the_permission_and_takes_it_back() {
     let machine = machine();
     let script = |arguments: &[&str]| {
         let run = machine.run(&[&["setup", "--graph"], arguments].concat(), "");
-        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.exits(0);
         run.stdout
     };
     let give = script(&[]);

@@ -23,6 +23,55 @@ pub struct Run {
     pub stderr: String,
 }
 
+/// What is expected of it: how it ended, all that it said, or a part of that.
+impl Run {
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn out(&self, whole: &str) -> &Self {
+        assert_eq!(self.stdout, whole, "{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn err(&self, whole: &str) -> &Self {
+        assert_eq!(self.stderr, whole);
+        self
+    }
+
+    #[track_caller]
+    pub fn out_has(&self, part: &str) {
+        assert!(
+            self.stdout.contains(part),
+            "no `{part}` in\n{}",
+            self.stdout
+        );
+    }
+
+    #[track_caller]
+    pub fn err_has(&self, part: &str) {
+        assert!(
+            self.stderr.contains(part),
+            "no `{part}` in\n{}",
+            self.stderr
+        );
+    }
+
+    #[track_caller]
+    pub fn out_begins(&self, part: &str) {
+        assert!(self.stdout.starts_with(part), "{}", self.stdout);
+    }
+
+    #[track_caller]
+    pub fn err_begins(&self, part: &str) {
+        assert!(self.stderr.starts_with(part), "{}", self.stderr);
+    }
+}
+
 impl Machine {
     pub fn new() -> Self {
         Self::with(Exchange::start())

@@ -10,13 +10,7 @@ const NOTE: &str = "To: root\nSubject: x\n\nhello\n";
 fn a_name_needs_somewhere_to_go() {
     let machine = Machine::new();
     let run = machine.run(&["-t"], NOTE);
-    assert_eq!(
-        (run.code, run.stderr.as_str()),
-        (
-            67,
-            "exosend: recipient <root>: a name without a domain: set `local_recipient` to where its mail goes\n"
-        )
-    );
+    run.exits(67).err("exosend: recipient <root>: a name without a domain: set `local_recipient` to where its mail goes\n");
     machine.nobody_called();
     machine.configure("local_recipient = ops@example.com");
     for arguments in [
@@ -109,7 +103,7 @@ fn aliases() {
     }
     let before = machine.exchange.settle().delivered().len();
     let run = machine.run(&["nobody"], NOTE);
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     assert_eq!(machine.exchange.settle().delivered().len(), before);
     for (name, line, member) in [
         ("procmail", 11, "\"|/usr/bin/procmail\""),
@@ -122,24 +116,21 @@ fn aliases() {
              exosend: more: exosend doctor\n",
             path.display()
         );
-        assert_eq!((run.code, run.stderr), (78, expected));
+        run.exits(78).err(&expected);
     }
     // Whose address it was before it lost a byte nobody knows.
     let run = machine.run(&["latin"], NOTE);
     let expected = "latin: `j\u{fffd}rg@example.com` is no address";
-    assert!(
-        run.code == 78 && run.stderr.contains(expected),
-        "{}",
-        run.stderr
-    );
+    run.exits(78);
+    run.err_has(expected);
     configure("");
     assert_eq!(machine.sendmail(&["me"], NOTE).to, [ann]);
     let unset = "exosend: recipient <unknown>: a name without a domain: set `local_recipient` to where its mail goes\n";
     let run = machine.run(&["unknown"], NOTE);
-    assert_eq!((run.code, run.stderr.as_str()), (67, unset));
+    run.exits(67).err(unset);
     let run = machine.run(&["a0"], NOTE);
     let deep = "exosend: recipient <a0>: its aliases lead over 10 steps or 1000 names\n";
-    assert_eq!((run.code, run.stderr.as_str()), (67, deep));
+    run.exits(67).err(deep);
     for all in ["default", "*"] {
         machine.write(
             "aliases",
@@ -151,11 +142,8 @@ fn aliases() {
     machine.configure("aliases = /nonexistent/aliases");
     let run = machine.run(&["root"], NOTE);
     let expected = ".conf:8: aliases: /nonexistent/aliases: cannot be read: ";
-    assert!(
-        run.code == 78 && run.stderr.contains(expected),
-        "{}",
-        run.stderr
-    );
+    run.exits(78);
+    run.err_has(expected);
     // Nobody needs it for an address.
     machine.sendmail(&["ann@example.com"], NOTE);
 }
@@ -170,20 +158,14 @@ fn one_refusal_stops_the_message_unless_partial_is_set() {
     );
     let everybody = ["ann@example.com", "bob@example.com", "cid@example.com"];
     let run = machine.run(&everybody, NOTE);
-    assert_eq!(run.code, 67);
-    assert!(run.stderr.starts_with("exosend: recipient <bob@example.com>: 550 5.1.10 Recipient not found (and 1 more refused)\n"), "{}", run.stderr);
+    run.exits(67);
+    run.err_begins("exosend: recipient <bob@example.com>: 550 5.1.10 Recipient not found (and 1 more refused)\n");
     assert!(machine.exchange.settle().delivered().is_empty());
 
     machine.configure("partial = true");
     let run = machine.run(&everybody, NOTE);
-    assert_eq!(
-        (run.code, run.stderr.as_str()),
-        (
-            67,
-            "exosend: recipient <bob@example.com>: 550 5.1.10 Recipient not found (and 1 more refused)\n\
-              exosend: hint: the other recipients get the message (partial = true)\n"
-        )
-    );
+    run.exits(67).err("exosend: recipient <bob@example.com>: 550 5.1.10 Recipient not found (and 1 more refused)\n\
+              exosend: hint: the other recipients get the message (partial = true)\n");
     assert_eq!(machine.last().to, ["ann@example.com"]);
     // To try again would deliver twice to ann, so it is not 75.
     assert_eq!(
@@ -282,18 +264,13 @@ fn with_partial_delivery_one_that_is_no_address_stops_nobody_else() {
     machine.nobody_called();
     machine.configure("partial = true");
     let run = machine.run(&["-t"], message);
-    assert_eq!(run.code, 67, "{}", run.stderr);
-    assert!(
-        run.stderr
-            .starts_with("exosend: recipient To: `broken@@y` is no address (and 1 more refused)\n"),
-        "{}",
-        run.stderr
-    );
+    run.exits(67);
+    run.err_begins("exosend: recipient To: `broken@@y` is no address (and 1 more refused)\n");
     assert_eq!(machine.last().to, ["ann@example.com", "cid@example.com"]);
     assert_eq!(machine.run(&["-t"], "To: broken@@y\n\nx\n").code, 65);
     let to = "ann@example.com, broken@@y, bob@exa..mple";
     let run = machine.run(&["send", "--to", to, "--text", "x"], "");
-    assert_eq!(run.code, 67, "{}", run.stderr);
+    run.exits(67);
     assert_eq!(machine.last().to, ["ann@example.com"]);
 }
 
@@ -305,9 +282,8 @@ fn with_partial_delivery_a_user_with_nowhere_to_go_stops_nobody_else() {
     machine.nobody_called();
     machine.configure("partial = true");
     let run = machine.run(&["-t"], message);
-    assert_eq!(run.code, 67, "{}", run.stderr);
-    let told = "exosend: recipient <root>: a name without a domain";
-    assert!(run.stderr.starts_with(told), "{}", run.stderr);
+    run.exits(67);
+    run.err_begins("exosend: recipient <root>: a name without a domain");
     assert_eq!(machine.last().to, ["ann@example.com"]);
     assert_eq!(machine.run(&["-t"], "To: root\n\nx\n").code, 67);
 }

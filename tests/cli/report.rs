@@ -82,7 +82,7 @@ fn a_dry_run_ends_before_data() {
     let run = |more: &[&str]| machine.run(&[&["send", "--dry-run"], more].concat(), "hello");
     let accepted = run(&["--to", "ann@example.com"]);
     let said = "dry run: accepted up to DATA, nothing sent\n";
-    assert_eq!((accepted.code, accepted.stdout.as_str()), (0, said));
+    accepted.exits(0).out(said);
     assert_eq!(run(&["--to", "bob@example.com"]).code, 67);
     let object = run(&["--to", "ann@example.com", "--json"]).stdout;
     let object: Value = serde_json::from_str(&object).unwrap();
@@ -159,9 +159,9 @@ fn a_log_that_cannot_be_written_stops_no_mail() {
         "exosend: exit=0 stage=- code=250 uid=",
         "exosend: warning: log: /nonexistent/mail.log: ",
     ] {
-        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        run.err_has(expected);
     }
-    assert_eq!(run.code, 0);
+    run.exits(0);
     assert_eq!(
         machine.run(&["--quiet", "ann@example.com"], NOTE).stderr,
         ""
@@ -196,11 +196,9 @@ fn the_transcript_shows_no_secret() {
             .args(["-v", "ann@example.com"]),
         NOTE,
     );
-    assert_eq!(run.code, 0);
-    assert!(
-        run.stderr.contains("C: RCPT TO:<ann@example.com>\n")
-            && run.stderr.contains("S: 235 2.7.0")
-    );
+    run.exits(0);
+    run.err_has("C: RCPT TO:<ann@example.com>\n");
+    run.err_has("S: 235 2.7.0");
     let token = machine.run(&["token"], "").stdout;
     // A few letters of it are enough: at trace, ureq_proto dumps what it reads sixteen bytes a line.
     for secret in [
@@ -309,12 +307,8 @@ fn in_doubt_the_message_to_look_for_is_named() {
     );
     let note = format!("Message-ID: <1@x.example>\n{NOTE}");
     let run = machine.run(&["ann@example.com"], note);
-    assert_eq!(run.code, 74);
-    assert!(
-        run.stderr.contains("; it is <1@x.example>\n"),
-        "{}",
-        run.stderr
-    );
+    run.exits(74);
+    run.err_has("; it is <1@x.example>\n");
     let log = std::fs::read_to_string(log).unwrap();
     for id in [of_send.as_str(), "<1@x.example>"] {
         assert!(log.contains(&format!(" message_id={id} ")), "{log}");

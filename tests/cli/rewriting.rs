@@ -9,10 +9,8 @@ fn a_strange_from_becomes_the_mailbox_and_an_info_line_says_so() {
     let message = "From: \"Other, Ann\" <ann@example.org>\nSender: root@web1\nDKIM-Signature: v=1; b=abc\nTo: x@example.com\n\nhello\n";
     let mut command = machine.command("exosend");
     let run = crate::machine::finish(command.env("RUST_LOG", "info").arg("-t"), message);
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.starts_with(
-        "exosend: From ann@example.org: not the mailbox, sent as robot@contoso.com\n"
-    ));
+    run.exits(0);
+    run.err_begins("exosend: From ann@example.org: not the mailbox, sent as robot@contoso.com\n");
     let arrived = machine.last();
     assert_eq!(
         arrived.header("From").unwrap(),
@@ -46,13 +44,8 @@ fn whoever_turns_it_off_is_refused_by_exchange() {
     let machine = Machine::new();
     machine.configure("rewrite_from = no");
     let run = machine.run(&["ann@example.com"], "From: ops@contoso.com\n\nhello\n");
-    assert_eq!(run.code, 69, "{}", run.stderr);
-    assert!(
-        run.stderr
-            .starts_with("exosend: accept: 554 5.2.252 SendAsDenied;"),
-        "{}",
-        run.stderr
-    );
+    run.exits(69);
+    run.err_begins("exosend: accept: 554 5.2.252 SendAsDenied;");
     assert!(
         run.stderr
             .lines()
@@ -165,12 +158,8 @@ fn a_bcc_gets_its_copy_or_nobody_gets_one() {
         &["a@example.com"],
         "Subject: s\nhello\nBcc: hidden@example.com\n",
     );
-    assert_eq!(run.code, 65, "{}", run.stderr);
-    assert!(
-        run.stderr.starts_with("exosend: line 3: a Bcc, or not? "),
-        "{}",
-        run.stderr
-    );
+    run.exits(65);
+    run.err_begins("exosend: line 3: a Bcc, or not? ");
 }
 
 #[test]

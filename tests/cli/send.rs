@@ -16,7 +16,7 @@ fn everything_at_once() {
         --reply-to help@contoso.com --subject b\u{e4}ckup --text 'hello\n' --html page.html \
         --attach a.csv --attach b.txt --header 'Importance: high'";
     let run = finish(machine.command("exosend").args(words(arguments)), "");
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     assert!(
         run.stdout.starts_with("250 2.0.0 OK ") && run.stdout.lines().count() == 1,
         "{}",
@@ -69,7 +69,7 @@ fn the_text_is_stdin() {
             &[&["send", "--to", "ann@example.com"], arguments].concat(),
             input,
         );
-        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.exits(0);
         let arrived = machine.last();
         let message = MessageParser::default().parse(&arrived.data).unwrap();
         (
@@ -104,12 +104,9 @@ fn options_of_all_subcommands() {
         &[&send[..], &["--quiet", "--set", "timeout=9"]].concat(),
         "x",
     );
-    assert_eq!(
-        (run.code, run.stdout.as_str(), run.stderr.as_str()),
-        (0, "", "")
-    );
+    run.exits(0).out("").err("");
     let run = machine.run(&[&send[..], &["-v"]].concat(), "x");
-    assert!(run.stderr.contains("C: MAIL FROM:<robot@contoso.com>"));
+    run.err_has("C: MAIL FROM:<robot@contoso.com>");
 }
 
 #[test]
@@ -152,9 +149,9 @@ fn help_and_version() {
         ),
     ] {
         let run = machine.run(arguments, "");
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        assert!(run.stdout.starts_with(begin), "{}", run.stdout);
+        run.exits(0).err("");
+        run.out_begins(begin);
     }
     let run = finish(machine.command("sendmail").arg("--help"), "");
-    assert!(run.stdout.starts_with("exosend [flags]"));
+    run.out_begins("exosend [flags]");
 }

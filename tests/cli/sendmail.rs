@@ -285,7 +285,7 @@ fn nothing_connects_before_the_message_has_been_read() {
     stdin.write_all(b"second\n").unwrap();
     drop(stdin);
     let run = end(child);
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     assert!(machine.last().text().ends_with("first\r\nsecond\r\n"));
 }
 
@@ -310,7 +310,7 @@ fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
         &mut command,
         format!("From: robot@contoso.com\nDate: x\nMessage-ID: <x@y>\n\n{body}"),
     );
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     let arrived = machine.last();
     assert_eq!(arrived.parameters[0], format!("SIZE={}", arrived.length));
     assert_eq!(arrived.length, 78 * LINES as u64 + 55);
@@ -331,8 +331,8 @@ fn without_a_descriptor_it_may_be_tried_again() {
         .env_clear()
         .env("HOME", machine.path("home"));
     let run = finish(&mut command, "Subject: x\n\nx\n");
-    assert_eq!(run.code, 75, "{}", run.stderr);
-    assert!(run.stderr.contains("too many open files"), "{}", run.stderr);
+    run.exits(75);
+    run.err_has("too many open files");
 }
 
 #[test]
@@ -342,12 +342,8 @@ fn a_message_the_server_would_not_take_is_not_sent() {
         &["ann@example.com"],
         format!("Subject: x\n\n{}", "x\n".repeat(1_000_000)),
     );
-    assert_eq!(run.code, 65);
-    assert!(
-        run.stderr.starts_with("exosend: message size: 3000"),
-        "{}",
-        run.stderr
-    );
+    run.exits(65);
+    run.err_begins("exosend: message size: 3000");
     assert!(machine.exchange.settle().delivered().is_empty());
 }
 
@@ -422,7 +418,7 @@ fn what_only_decorates_stops_no_message() {
         command.arg(latin).arg("ann@example.com"),
         "Subject: x\n\nx\n",
     );
-    assert_eq!(run.code, 0);
+    run.exits(0);
     let warning = "exosend: warning: -F: not UTF-8; what is not is sent as U+FFFD\n";
     assert_eq!(run.stderr, warning);
     let latin: &std::ffi::OsStr =
@@ -457,7 +453,7 @@ fn an_empty_stdin_is_an_empty_message_where_it_is_known_for_whom() {
     let machine = Machine::new();
     let run = machine.run(&["ann@example.com"], "");
     let warning = "exosend: warning: stdin: empty, so the message is\n";
-    assert_eq!((run.code, run.stderr.as_str()), (0, warning));
+    run.exits(0).err(warning);
     let arrived = machine.last();
     assert!(arrived.header("From").is_some() && arrived.text().ends_with("\r\n\r\n"));
 }
@@ -491,12 +487,12 @@ fn a_limit_on_files_costs_a_line_of_the_log_and_no_message() {
         finish(command.arg(env!("CARGO_BIN_EXE_exosend")), input)
     };
     let run = limited(NOTE.into());
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     let warning = "longer than this process may make a file";
-    assert!(run.stderr.contains(warning), "{}", run.stderr);
+    run.err_has(warning);
     machine.last();
     let run = limited(format!("{NOTE}{}", "x\n".repeat(600_000)));
-    assert_eq!(run.code, 75, "{}", run.stderr);
+    run.exits(75);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 fn the_token_and_nothing_else() {
     let machine = Machine::new();
     let run = machine.run(&["token"], "");
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     let token = run.stdout.strip_suffix('\n').unwrap();
     assert_eq!(token.len(), 2012);
     assert!(token.bytes().all(|b| b.is_ascii_graphic()));
@@ -27,13 +27,8 @@ fn its_claims_instead() {
     assert!(!run.stdout.contains(&token[..40]));
     let opaque = Machine::with(crate::exchange::Exchange::builder().short_token().start());
     let run = opaque.run(&["token", "--claims"], "");
-    assert_eq!(
-        (run.code, run.stderr.as_str()),
-        (
-            69,
-            "exosend: the token is not a JWT: it keeps its claims to itself\n"
-        )
-    );
+    run.exits(69)
+        .err("exosend: the token is not a JWT: it keeps its claims to itself\n");
 }
 
 #[test]
@@ -46,12 +41,9 @@ fn no_token() {
         "Invalid client secret provided.",
     ));
     let run = machine.run(&["token"], "");
-    assert_eq!((run.code, run.stdout.as_str()), (77, ""));
-    assert!(
-        run.stderr.contains("AADSTS7000215") && run.stderr.contains("exosend: hint: "),
-        "{}",
-        run.stderr
-    );
+    run.exits(77).out("");
+    run.err_has("AADSTS7000215");
+    run.err_has("exosend: hint: ");
     let run = machine.run(&["token", "stray"], "");
-    assert_eq!(run.code, 64);
+    run.exits(64);
 }

@@ -17,7 +17,7 @@ fn it_looks_and_sends_nothing() {
     let machine = machine("");
     for arguments in [&["doctor"][..], &["doctor", "--to", "ann@example.com"]] {
         let run = machine.run(arguments, "");
-        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        run.exits(0);
         let steps: Vec<_> = run
             .stdout
             .lines()
@@ -32,12 +32,8 @@ fn it_looks_and_sends_nothing() {
             "{}",
             run.stdout
         );
-        assert!(
-            run.stdout.contains("Graph has no dry run"),
-            "{}",
-            run.stdout
-        );
-        assert!(run.stdout.contains("Nothing was sent."), "{}", run.stdout);
+        run.out_has("Graph has no dry run");
+        run.out_has("Nothing was sent.");
     }
     assert!(machine.exchange.graph_requests().is_empty());
     assert!(machine.exchange.transcript().is_empty());
@@ -47,8 +43,8 @@ fn it_looks_and_sends_nothing() {
 fn it_sends_where_that_is_wanted() {
     let machine = machine("");
     let run = machine.run(&["doctor", "--send", "--to", "ann@example.com"], "");
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("202 accepted for\n"), "{}", run.stdout);
+    run.exits(0);
+    run.out_has("202 accepted for\n");
     assert_eq!(machine.last().to, ["ann@example.com"]);
     assert_eq!(machine.run(&["doctor", "--send"], "").code, 64);
     // By SMTP as well.
@@ -56,7 +52,7 @@ fn it_sends_where_that_is_wanted() {
     let run = smtp.run(&["doctor", "--to", "ann@example.com"], "");
     assert_eq!((run.code, smtp.exchange.settle().delivered().len()), (0, 0));
     let run = smtp.run(&["doctor", "--send", "--to", "ann@example.com"], "");
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    run.exits(0);
     assert_eq!(smtp.last().to, ["ann@example.com"]);
     // What is not well sends nothing.
     smtp.exchange.revoke_tokens();
@@ -73,17 +69,17 @@ fn a_permission_that_is_missing_comes_with_its_commands() {
         .exchange
         .on_graph(Answer::graph(403, "ErrorAccessDenied", "Access is denied."));
     let run = machine.run(&["doctor", "-v", "--send", "--to", "ann@example.com"], "");
-    assert_eq!(run.code, 77, "{}{}", run.stdout, run.stderr);
+    run.exits(77);
     let role = "New-ManagementRoleAssignment -Name 'exosend graph robot@contoso.com' -Role 'Application Mail.Send'";
-    assert!(run.stdout.contains(role), "{}", run.stdout);
-    assert!(run.stdout.contains("  request-id "), "{}", run.stdout);
+    run.out_has(role);
+    run.out_has("  request-id ");
 }
 
 #[test]
 fn a_token_for_exchange_and_a_closed_port_are_found_without_a_message() {
     let machine = machine("scope = https://outlook.office365.com/.default");
     let run = machine.run(&["doctor"], "");
-    assert_eq!(run.code, 77, "{}{}", run.stdout, run.stderr);
+    run.exits(77);
     let says = "the token is for https://outlook.office365.com, not for Microsoft Graph";
     assert!(
         run.stdout
@@ -94,6 +90,6 @@ fn a_token_for_exchange_and_a_closed_port_are_found_without_a_message() {
     );
     machine.configure("transport = graph\ngraph_endpoint = https://localhost:9");
     let run = machine.run(&["doctor"], "");
-    assert_eq!(run.code, 75, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("curl -sS"), "{}", run.stdout);
+    run.exits(75);
+    run.out_has("curl -sS");
 }

@@ -47,7 +47,7 @@ fn flat(run: &Run) -> String {
 #[test]
 fn all_is_well() {
     let run = doctor(&Machine::new(), &["-v", "--to", "ann@example.com"]);
-    assert_eq!(run.code, 0, "{run:?}");
+    run.exits(0);
     let text = flat(&run);
     for name in ["configuration", "tcp IPv4", "login", "recipient", "end"] {
         assert!(text.contains(&format!("ok {name} ")), "{text}");
@@ -94,7 +94,7 @@ fn a_proxy_on_the_way_is_told() {
 fn a_failure_is_told_with_its_causes_numbered() {
     let machine = refused();
     let run = doctor(&machine, &[]);
-    assert_eq!((run.code, run.stderr.as_str()), (77, ""), "{run:?}");
+    run.exits(77).err("");
     let text = flat(&run);
     for part in [
         "FAIL login ",
@@ -217,7 +217,7 @@ fn json_holds_every_check() {
     let run = doctor(&machine, &["--json"]);
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((run.code, report["exit"].as_i64()), (77, Some(77)));
-    assert_eq!(run.stderr, "");
+    run.err("");
     let checks = report["checks"].as_array().unwrap();
     assert_eq!(checks.len(), 14);
     let login = checks

@@ -11,7 +11,6 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
     office.set_clock("first", 100, 5);
     office.submit(&["ann@example.com"], NOTE);
     office
-        .machine
         .exchange
         .on(Step::Rcpt, Fault::reply("450 4.2.1 later"));
     assert_eq!(office.run(), 0);
@@ -34,10 +33,7 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
         (1, 0),
         "not 30 years old"
     );
-    office
-        .machine
-        .exchange
-        .on(Step::Rcpt, Fault::reply("250 2.1.5 ok"));
+    office.exchange.on(Step::Rcpt, Fault::reply("250 2.1.5 ok"));
     assert_eq!(office.run_now(), 0);
     assert_eq!(office.arrived().len(), 1);
 }
@@ -67,10 +63,7 @@ fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
 fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::disconnect());
+    office.exchange.on(Step::Greeting, Fault::disconnect());
     office.run();
     let state = office.path("state/mailbox");
     for damage in [
@@ -84,10 +77,7 @@ fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
         assert_eq!(office.waiting(), 1);
     }
     assert_eq!(office.log("held").len(), 5, "{:?}", office.log("held"));
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::reply("220 well"));
+    office.exchange.on(Step::Greeting, Fault::reply("220 well"));
     office.submit(&["bob@example.com"], NOTE);
     assert_eq!(office.run_now(), 0);
     assert_eq!(office.arrived().len(), 2);

@@ -96,7 +96,7 @@ fn a_run_that_dies_while_it_gives_up_has_told_of_it_and_does_so_again() {
     ] {
         let office = Office::new();
         office.configure("queue_lifetime = 10m");
-        office.machine.exchange.on(step, fault);
+        office.exchange.on(step, fault);
         office.submit(&["ann@example.com"], NOTE);
         for _ in 1..attempts {
             assert_eq!(office.run(), 0);
@@ -192,7 +192,7 @@ fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
 #[test]
 fn no_message_takes_the_place_of_another() {
     let office = Office::new();
-    let exchange = &office.machine.exchange;
+    let exchange = &office.exchange;
     exchange.on(Step::Rcpt, Fault::reply("451 4.2.1 later"));
     office.submit(&["ann@example.com"], NOTE);
     let name = office.only("drop");
@@ -252,10 +252,9 @@ fn what_changes_while_it_is_sent_does_not_arrive() {
         .open(files.pop().unwrap())
         .unwrap();
     let slow = Fault::delay(std::time::Duration::from_millis(300));
-    office.machine.exchange.on(Step::Data, slow);
+    office.exchange.on(Step::Data, slow);
     let mut run = start(office.command("exosend").args(["queue", "run"]));
     while !office
-        .machine
         .exchange
         .transcript()
         .iter()

@@ -5,7 +5,7 @@ use crate::exchange::Answer;
 
 fn office() -> Office {
     let office = Office::new();
-    let endpoint = office.machine.exchange.graph_endpoint();
+    let endpoint = office.exchange.graph_endpoint();
     office.configure(&format!(
         "transport = graph\ngraph_endpoint = {endpoint}\nserver = localhost:9"
     ));
@@ -42,7 +42,7 @@ fn a_throttle_holds_them_all() {
         for to in ["ann@example.com", "bob@example.com"] {
             office.submit(&[to], NOTE);
         }
-        let exchange = &office.machine.exchange;
+        let exchange = &office.exchange;
         let answer = Answer::graph(status, "ApplicationThrottled", "x");
         exchange.on_nth_graph(1, answer.header("Retry-After", asked));
         assert_eq!(office.run(), 0);
@@ -64,7 +64,7 @@ fn one_messages_refusal_is_not_the_mailboxes() {
     office.submit(&["ann@example.com"], NOTE);
     office.submit(&["bob@example.com"], NOTE);
     let no = Answer::graph(403, "ErrorSendAsDenied", "x");
-    office.machine.exchange.on_nth_graph(1, no);
+    office.exchange.on_nth_graph(1, no);
     office.run();
     assert_eq!((office.arrived().len(), office.waiting()), (1, 0));
     assert_eq!(office.log("failed").len(), 1);
@@ -76,15 +76,11 @@ fn a_permission_that_is_missing_holds_them_all() {
     office.submit(&["ann@example.com"], NOTE);
     office.submit(&["bob@example.com"], NOTE);
     office
-        .machine
         .exchange
         .on_graph(Answer::graph(403, "ErrorAccessDenied", "x"));
     assert_eq!(office.run(), 77);
     assert_eq!(
-        (
-            office.machine.exchange.graph_requests().len(),
-            office.waiting()
-        ),
+        (office.exchange.graph_requests().len(), office.waiting()),
         (1, 2)
     );
 }
@@ -93,7 +89,7 @@ fn a_permission_that_is_missing_holds_them_all() {
 fn what_may_have_been_taken_is_sent_again_twice_at_most() {
     let office = office();
     office.submit(&["ann@example.com"], NOTE);
-    office.machine.exchange.on_graph(Answer::status(504));
+    office.exchange.on_graph(Answer::status(504));
     for _ in 0..5 {
         office.run();
         office.pass(minutes(15));
@@ -138,5 +134,5 @@ fn what_is_too_large_or_names_nobody_is_told_of_and_not_sent() {
     office.submit(&["ann@example.com"], format!("Cc: Ann Other\n{NOTE}"));
     office.run();
     assert_eq!((office.waiting(), office.count("failed")), (0, 2));
-    assert_eq!(office.machine.exchange.graph_requests().len(), 0);
+    assert_eq!(office.exchange.graph_requests().len(), 0);
 }

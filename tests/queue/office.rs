@@ -1,5 +1,6 @@
 //! A machine with a queue of its own, whose clock stands still until a test moves it.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,10 +64,7 @@ impl Office {
     /// Puts a message into the queue. Exit code 0, and not a word.
     pub(crate) fn submit(&self, to: &[&str], input: impl AsRef<[u8]>) {
         let run = finish(self.command("sendmail").args(to), input);
-        assert_eq!(
-            (run.code, run.stdout.as_str(), run.stderr.as_str()),
-            (0, "", "")
-        );
+        run.exits(0).out("").err("");
     }
 
     /// One run, that says nothing, and its exit code.
@@ -83,7 +81,7 @@ impl Office {
             self.command("exosend").args(["queue", "run"]).args(more),
             "",
         );
-        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+        run.out("").err("");
         run.code
     }
 
@@ -160,6 +158,14 @@ impl Office {
     pub(crate) fn pass(&self, time: Duration) {
         let (boot, up, wall) = self.clock();
         self.set_clock(&boot, up + time.as_secs(), wall + time.as_secs());
+    }
+}
+
+impl Deref for Office {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
     }
 }
 

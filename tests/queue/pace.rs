@@ -34,11 +34,11 @@ fn watch(office: &Office, mut children: Vec<Child>) -> (Vec<Arrival>, usize) {
             loop {
                 let last = ended.load(Ordering::Relaxed);
                 let now = Instant::now();
-                let seen = office.machine.exchange.delivered().len();
+                let seen = office.exchange.delivered().len();
                 arrivals.resize(seen, (before, Instant::now()));
                 before = now;
                 // The table is not read at once: a connection that ends meanwhile may stand beside its successor.
-                let look = || connections(office.machine.exchange.port());
+                let look = || connections(office.exchange.port());
                 most = most.max(look().min(look()));
                 if last {
                     return (arrivals, most);
@@ -85,7 +85,7 @@ fn never_more_than_thirty_messages_in_any_minute() {
     }
     let began = Instant::now();
     let child = start(&mut run(&office));
-    while office.machine.exchange.delivered().len() < 30 {
+    while office.exchange.delivered().len() < 30 {
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(Duration::from_millis(100));
@@ -113,7 +113,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
         office.submit(&["ann@example.com"], NOTE);
     }
     let logins = || {
-        let transcript = office.machine.exchange.settle().transcript();
+        let transcript = office.exchange.settle().transcript();
         transcript
             .iter()
             .filter(|line| line.starts_with("C: AUTH"))
@@ -125,7 +125,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
     assert!(most <= 3, "{most}");
     // One run alone calls two others where there is work for them, and only there.
     for (messages, connections) in [(60, 3), (5, 1)] {
-        let (arrived, before) = (office.machine.exchange.delivered().len(), logins());
+        let (arrived, before) = (office.exchange.delivered().len(), logins());
         for _ in 0..messages {
             office.submit(&["ann@example.com"], NOTE);
         }
@@ -171,13 +171,9 @@ fn what_goes_straight_waits_for_its_turn() {
         assert!(window[2].1 - window[0].0 + SLACK >= MINUTE);
     }
     let run = crate::machine::end(send("0.5"));
-    assert_eq!(run.code, 75);
-    assert!(
-        run.stderr.contains("robot@contoso.com: not before ")
-            && run.stderr.contains(" s from now: rate"),
-        "{}",
-        run.stderr
-    );
+    run.exits(75);
+    run.err_has("robot@contoso.com: not before ");
+    run.err_has(" s from now: rate");
 }
 
 #[test]
@@ -219,11 +215,10 @@ fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
 fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
     let office = Office::new();
     let slow = Fault::delay(Duration::from_secs(4));
-    office.machine.exchange.on_nth(Step::Accept, 1, slow);
+    office.exchange.on_nth(Step::Accept, 1, slow);
     office.submit(&["ann@example.com"], "Subject: long\n\nx\n");
     let child = start(&mut run(&office));
     while !office
-        .machine
         .exchange
         .transcript()
         .iter()
@@ -246,7 +241,7 @@ fn what_another_run_has_put_off_is_not_tried_at_once() {
             .refuse("bob@example.com", "450 4.2.1 later")
             .start(),
     );
-    let exchange = &office.machine.exchange;
+    let exchange = &office.exchange;
     exchange.on_nth(Step::Accept, 1, Fault::delay(Duration::from_secs(2)));
     office.submit(&["ann@example.com"], NOTE);
     office.submit(&["bob@example.com"], NOTE);

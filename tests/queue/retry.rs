@@ -7,7 +7,7 @@ use crate::exchange::{Answer, Exchange, Fault, Step};
 
 /// Logins that were tried.
 fn logins(office: &Office) -> usize {
-    let transcript = office.machine.exchange.settle().transcript();
+    let transcript = office.exchange.settle().transcript();
     transcript
         .iter()
         .filter(|line| line.starts_with("C: AUTH"))
@@ -62,10 +62,10 @@ fn each_row_of_the_throttle_table() {
         for to in ["ann@example.com", "bob@example.com", "cid@example.com"] {
             office.submit(&[to], NOTE);
         }
-        office.machine.exchange.on_nth(step, 1, Fault::reply(reply));
+        office.exchange.on_nth(step, 1, Fault::reply(reply));
         if step == Step::Auth {
             // A refusal of a token just fetched, and no second one.
-            office.machine.exchange.on(step, Fault::reply(reply));
+            office.exchange.on(step, Fault::reply(reply));
         }
         assert_eq!(office.run(), code, "{reply}");
         assert_eq!(
@@ -101,7 +101,6 @@ fn too_many_connections_cost_one_of_ours_for_ten_minutes() {
     office.submit(&["ann@example.com"], NOTE);
     let crowded = "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded";
     office
-        .machine
         .exchange
         .on_nth(Step::Accept, 1, Fault::reply(crowded));
     assert_eq!(office.run(), 0);
@@ -123,10 +122,7 @@ fn a_mailbox_that_cannot_be_reached_is_tried_less_and_less_often_and_nothing_is_
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);
     office.submit(&["bob@example.com"], NOTE);
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::disconnect());
+    office.exchange.on(Step::Greeting, Fault::disconnect());
     office.run();
     let connections = |office: &Office| office.log("held").len();
     expect_pauses(&office, &[1, 2, 5, 15, 30, 60, 60, 60], connections);
@@ -139,10 +135,7 @@ fn a_mailbox_that_cannot_be_reached_is_tried_less_and_less_often_and_nothing_is_
         (2, 0),
         "three days later"
     );
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::reply("220 well"));
+    office.exchange.on(Step::Greeting, Fault::reply("220 well"));
     office.pass(minutes(60));
     assert_eq!(office.run(), 0);
     assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
@@ -154,16 +147,13 @@ fn a_message_that_breaks_the_connection_lets_the_others_go_first() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);
     office.submit(&["bob@example.com"], NOTE);
-    office
-        .machine
-        .exchange
-        .on_nth(Step::Data, 1, Fault::disconnect());
+    office.exchange.on_nth(Step::Data, 1, Fault::disconnect());
     assert_eq!(office.run(), 0);
     assert_eq!(office.arrived().len(), 0);
     office.pass(minutes(1));
     assert_eq!(office.run(), 0);
     assert_eq!(office.arrived().len(), 1);
-    assert_eq!(office.machine.last().to, ["bob@example.com"]);
+    assert_eq!(office.last().to, ["bob@example.com"]);
     office.pass(minutes(1));
     assert_eq!(office.run(), 0);
     assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
@@ -176,11 +166,11 @@ fn a_digest_that_cannot_go_out_costs_no_login_a_minute_and_is_kept() {
     office.configure("local_recipient = ops@contoso.com");
     // The digest is the second message.
     let broken = Fault::reply("421 4.3.2 not now");
-    office.machine.exchange.on_nth(Step::Mail, 2, broken);
+    office.exchange.on_nth(Step::Mail, 2, broken);
     office.submit(&["bob@example.com"], NOTE);
     office.run();
     assert_eq!((office.arrived().len(), office.count("failed")), (0, 1));
-    office.machine.exchange.on(
+    office.exchange.on(
         Step::AuthBlob,
         Fault::reply("535 5.7.3 Authentication unsuccessful"),
     );
@@ -192,12 +182,11 @@ fn a_digest_that_cannot_go_out_costs_no_login_a_minute_and_is_kept() {
     let attempts = logins(&office);
     assert!((4..=8).contains(&attempts), "{attempts}");
     office
-        .machine
         .exchange
         .on(Step::AuthBlob, Fault::reply("235 2.7.0 well"));
     office.pass(minutes(60));
     assert_eq!(office.run(), 0);
-    assert_eq!(office.machine.last().to, ["ops@contoso.com"]);
+    assert_eq!(office.last().to, ["ops@contoso.com"]);
 }
 
 #[test]
@@ -217,7 +206,7 @@ fn a_dead_address_among_those_of_local_recipient_keeps_the_digest_from_nobody() 
     office.configure("local_recipient = dead@contoso.com, ops@contoso.com");
     office.pass(minutes(60 * 24));
     assert_eq!(office.run(), 0);
-    let digest = office.machine.last();
+    let digest = office.last();
     assert_eq!(digest.to, ["ops@contoso.com"]);
     for case in ["<bob@example.com>", "<cid@example.com>"] {
         assert_eq!(digest.text().matches(case).count(), 1, "once");
@@ -233,7 +222,7 @@ fn a_day_of_535_costs_one_login_per_step() {
     for _ in 0..20 {
         office.submit(&["ann@example.com"], NOTE);
     }
-    office.machine.exchange.on(
+    office.exchange.on(
         Step::AuthBlob,
         Fault::reply("535 5.7.3 Authentication unsuccessful"),
     );
@@ -276,7 +265,7 @@ fn an_expired_secret_is_shown_to_entra_seldom() {
     );
     office.submit(&["ann@example.com"], NOTE);
     assert_eq!(office.run(), 77);
-    let requests = |office: &Office| office.machine.exchange.token_requests().len();
+    let requests = |office: &Office| office.exchange.token_requests().len();
     expect_pauses(&office, &[1, 2, 5, 15, 30, 60, 240, 240], requests);
 }
 
@@ -307,7 +296,7 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
     office.configure("local_recipient = ops@contoso.com");
     // cid is the third.
     let later = Fault::reply("450 4.2.1 later");
-    office.machine.exchange.on_nth(Step::Rcpt, 3, later);
+    office.exchange.on_nth(Step::Rcpt, 3, later);
     let to = ["ann@example.com", "bob@example.com", "cid@example.com"];
     office.submit(&to, "Subject: private\n\nsecret plans\n");
     assert_eq!(office.run(), 0);
@@ -343,7 +332,7 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
     assert_eq!((office.waiting(), office.count("failed")), (0, 1));
     office.pass(minutes(60 * 24));
     assert_eq!(office.run(), 0);
-    let last = office.machine.last();
+    let last = office.last();
     assert_eq!(last.to, ["ops@contoso.com"]);
     assert!(
         !last
@@ -359,7 +348,7 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
 #[test]
 fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
     let office = Office::new();
-    let aliases = office.machine.write(
+    let aliases = office.write(
         "aliases",
         "lists: \"|/usr/bin/lists\"\nops: ops@contoso.com\n",
     );
@@ -369,12 +358,10 @@ fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
     assert_eq!(office.run(), 0);
     assert_eq!((office.arrived().len(), office.waiting()), (1, 1));
     assert_eq!(office.log("held").len(), 0);
-    office
-        .machine
-        .write("aliases", "lists: lists@contoso.com\n");
+    office.write("aliases", "lists: lists@contoso.com\n");
     office.pass(minutes(1));
     assert_eq!(office.run(), 0);
-    assert_eq!(office.machine.last().to, ["lists@contoso.com"]);
+    assert_eq!(office.last().to, ["lists@contoso.com"]);
     // A table that is not there is another matter.
     std::fs::remove_file(&aliases).unwrap();
     office.submit(&["lists"], NOTE);
@@ -385,13 +372,8 @@ fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
 #[test]
 fn what_can_be_no_address_is_told_of_once() {
     let office = Office::new();
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::disconnect());
-    let aliases = office
-        .machine
-        .write("aliases", "ops: ops@contoso..com, ann@example.com\n");
+    office.exchange.on(Step::Greeting, Fault::disconnect());
+    let aliases = office.write("aliases", "ops: ops@contoso..com, ann@example.com\n");
     office.configure(&format!("aliases = {}", aliases.display()));
     office.submit(&["ops"], NOTE);
     for _ in 0..5 {
@@ -399,10 +381,7 @@ fn what_can_be_no_address_is_told_of_once() {
         office.pass(minutes(60));
     }
     assert_eq!(office.log("refused").len(), 1);
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::reply("220 well"));
+    office.exchange.on(Step::Greeting, Fault::reply("220 well"));
     office.run();
     assert_eq!(office.arrived()[0].to, ["ann@example.com"]);
     assert_eq!(office.log("refused").len(), 1);
@@ -412,10 +391,7 @@ fn what_can_be_no_address_is_told_of_once() {
 fn what_may_have_arrived_is_sent_again_twice_at_most() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);
-    office
-        .machine
-        .exchange
-        .on(Step::Accept, Fault::disconnect());
+    office.exchange.on(Step::Accept, Fault::disconnect());
     let mut copies = Vec::new();
     for _ in 0..10 {
         assert_eq!(office.run(), 0);
@@ -453,10 +429,7 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
             .env("EXOSEND_SPOOL", &spool),
         "",
     );
-    assert_eq!(
-        (run.code, run.stdout.as_str(), run.stderr.as_str()),
-        (78, "", "")
-    );
+    run.exits(78).out("").err("");
     assert_eq!(office.waiting(), 1);
     let mut list = office.command("exosend");
     list.arg("queue").env("EXOSEND_SPOOL", &spool);
@@ -482,10 +455,10 @@ fn runs_that_end_together_tell_one_digest_and_a_short_one() {
     let to: Vec<_> = to.iter().map(String::as_str).collect();
     office.submit(&to, NOTE);
     let corrupt = Fault::reply("554 5.6.0 Corrupt message content");
-    office.machine.exchange.on_nth(Step::Accept, 1, corrupt);
+    office.exchange.on_nth(Step::Accept, 1, corrupt);
     // The first digest cannot go out.
     let later = Fault::reply("451 4.2.1 later");
-    office.machine.exchange.on_nth(Step::Accept, 2, later);
+    office.exchange.on_nth(Step::Accept, 2, later);
     assert_eq!(office.run(), 0);
     let digest = std::fs::read_to_string(office.path("state/digest")).unwrap();
     assert!(digest.len() < 1100, "{digest}");
@@ -494,7 +467,6 @@ fn runs_that_end_together_tell_one_digest_and_a_short_one() {
         "{digest}"
     );
     office
-        .machine
         .exchange
         .on(Step::Accept, Fault::delay(Duration::from_millis(300)));
     office.pass(minutes(1));
@@ -503,14 +475,14 @@ fn runs_that_end_together_tell_one_digest_and_a_short_one() {
         assert_eq!(run.wait().unwrap().code(), Some(0));
     }
     assert_eq!(office.arrived().len(), 1);
-    assert_eq!(office.machine.last().to, ["ops@contoso.com"]);
+    assert_eq!(office.last().to, ["ops@contoso.com"]);
 }
 
 #[test]
 fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
     let office = Office::new();
     let corrupt = Fault::reply("554 5.6.0 Corrupt message content");
-    office.machine.exchange.on_nth(Step::Accept, 1, corrupt);
+    office.exchange.on_nth(Step::Accept, 1, corrupt);
     office.submit(&["ann@example.com"], NOTE);
     assert_eq!(office.run(), 0);
     let orphan = office.path("state").join("a".repeat(32));
@@ -533,10 +505,7 @@ fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
 fn ten_minutes_of_cron_offline_leave_what_the_job_said_and_nothing_more() {
     let office = Office::new();
     office.configure("local_recipient = ops@contoso.com");
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::disconnect());
+    office.exchange.on(Step::Greeting, Fault::disconnect());
     let cron = |line: &str| {
         let mut shell = office.command("sh");
         shell
@@ -558,10 +527,7 @@ fn ten_minutes_of_cron_offline_leave_what_the_job_said_and_nothing_more() {
         office.pass(minutes(1));
     }
     assert_eq!((office.waiting(), office.arrived().len()), (10, 0));
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::reply("220 well"));
+    office.exchange.on(Step::Greeting, Fault::reply("220 well"));
     office.pass(minutes(15));
     cron("\"$EXOSEND\" queue run");
     let mut said: Vec<_> = office

@@ -81,7 +81,7 @@ impl Town {
     /// All must be well.
     fn run(&self, script: &str) -> Run {
         let run = finish(&mut self.shell(script), "");
-        assert_eq!(run.code, 0, "{run:?}");
+        run.exits(0);
         run
     }
 
@@ -142,10 +142,7 @@ fn anybody_puts_mail_in_and_nobody_else_sees_it() {
         mailq | grep -c ' new '
         "#,
     );
-    assert!(
-        run.stdout.contains("-rwxr----- www-data exosend\n"),
-        "{run:?}"
-    );
+    run.out_has("-rwxr----- www-data exosend\n");
     assert_eq!(
         run.stdout.matches("mailq 77\nrun 77\n").count(),
         2,
@@ -182,7 +179,7 @@ fn a_run_is_never_roots() {
         echo refused
         "#,
     );
-    assert_eq!(run.stdout, "644\nrefused\n", "{run:?}");
+    run.out("644\nrefused\n");
     let mut subjects = town.subjects();
     subjects.sort();
     assert_eq!(subjects, ["nobody", "web"]);
@@ -273,11 +270,7 @@ exosend token 2>/dev/null && exit 1
 true
 "#,
     );
-    assert!(
-        run.stdout
-            .contains("\nremoved: /var/spool/exosend/state/login\n"),
-        "{run:?}"
-    );
+    run.out_has("\nremoved: /var/spool/exosend/state/login\n");
     assert_eq!(town.subjects(), ["hello"]);
 }
 
@@ -297,7 +290,7 @@ fn who_has_an_account_of_his_own_never_sends_from_the_machines() {
         mail five | as www-data env EXOSEND_SPOOL=/nowhere sendmail ann@example.com 2>/dev/null || echo $?
         "#,
     );
-    assert_eq!(run.stdout, "78\n78\n", "{run:?}");
+    run.out("78\n78\n");
     assert_eq!(town.subjects(), ["two", "three"], "straight");
     assert_eq!(town.count("drop"), 1);
 }
@@ -338,10 +331,7 @@ fn a_full_disk_ends_with_75_and_a_line_and_nothing_half() {
         ls -A /var/spool/exosend/drop
         "#,
     );
-    assert_eq!(
-        run.stdout, "1 75 0 0\n5 75 4 4\n5 75 4 4\n4 75 3 3\n75\n75\n75\n",
-        "{run:?}"
-    );
+    run.out("1 75 0 0\n5 75 4 4\n5 75 4 4\n4 75 3 3\n75\n75\n75\n");
     for hint in [
         "make room on this disk",
         "no inode is left",
@@ -415,7 +405,7 @@ fn whoever_mails_offline_is_done_at_once_and_plugged_in_all_arrives_once() {
         find /var/spool/exosend/{drop,queue,work,failed} -type f | wc -l
         "#,
     );
-    assert_eq!(run.stdout, "4\n0\n", "{run:?}");
+    run.out("4\n0\n");
     let mut subjects = town.subjects();
     subjects.sort();
     assert!(subjects[0].starts_with("Cron <nobody@"), "{subjects:?}");
@@ -446,7 +436,7 @@ fn a_file_that_the_disk_does_not_let_go_keeps_nobody_waiting() {
         exosend queue run --now --config exosend.conf
         "#,
     );
-    assert_eq!(run.stdout, "");
+    run.out("");
     assert_eq!(town.subjects(), ["two", "three", "one"]);
     let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap();
     assert!(log.matches("event=foreign uid=33 ").count() >= 2, "{log}");

@@ -214,7 +214,7 @@ fn without_a_queue_it_goes_straight_and_the_client_hears_how_it_went() {
         let run = finish(machine.command("sendmail").arg("-bs"), client);
         let reply = run.stdout.lines().rev().nth(1).unwrap();
         assert!(reply.starts_with(expected), "{reply}");
-        assert_eq!(run.code, 0);
+        run.exits(0);
         let log = std::fs::read_to_string(machine.path("log")).unwrap();
         assert_eq!(
             log.contains("event=possible_duplicate"),
@@ -346,7 +346,7 @@ fn python_speaks_to_it() {
         .env("XDG_CACHE_HOME", office.machine.path("home/.cache"))
         .env("QUEUE_TEST_CLOCK", office.machine.path("clock"));
     let run = finish(&mut command, "");
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     assert_eq!(office.count("drop"), 42);
     office.configure("rate = 0");
     assert_eq!(office.run(), 0);
@@ -415,7 +415,7 @@ fn symfony_mailer_and_phpmailer_speak_to_it() {
         .env("XDG_CACHE_HOME", office.machine.path("home/.cache"))
         .env("QUEUE_TEST_CLOCK", office.machine.path("clock"));
     let run = finish(&mut php, "");
-    assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{}", run.stderr);
+    run.exits(0).out("");
     assert!(unit.join().unwrap().success());
     assert_eq!(office.run(), 0);
     let arrived = office.arrived();

@@ -13,7 +13,7 @@ fn id(office: &Office, folder: &str) -> String {
 
 fn json(office: &Office) -> Value {
     let run = office.exosend(&["queue", "--json"], "");
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     serde_json::from_str(&run.stdout).unwrap()
 }
 
@@ -28,7 +28,6 @@ fn the_queue_says_what_waits_and_why() {
     let id = id(&office, "drop");
     assert_eq!(json(&office)["messages"][0]["state"], "new");
     office
-        .machine
         .exchange
         .on(Step::Rcpt, Fault::reply("450 4.2.1 later"));
     office.run();
@@ -64,7 +63,7 @@ fn the_queue_says_what_waits_and_why() {
 fn the_queue_says_why_all_wait() {
     let office = Office::new();
     office.submit(&["ann@example.com"], NOTE);
-    office.machine.exchange.on(
+    office.exchange.on(
         Step::AuthBlob,
         Fault::reply("535 5.7.3 Authentication unsuccessful"),
     );
@@ -82,7 +81,6 @@ fn the_queue_says_why_all_wait() {
 fn a_message_is_held_released_shown_and_removed() {
     let office = Office::new();
     office
-        .machine
         .exchange
         .on_nth(Step::Greeting, 1, Fault::disconnect());
     office.submit(&["ann@example.com"], NOTE);
@@ -108,10 +106,7 @@ fn a_message_is_held_released_shown_and_removed() {
     steer("show", &id, 66);
     office.submit(&["ann@example.com"], NOTE);
     office.submit(&["ann@example.com"], NOTE);
-    office
-        .machine
-        .exchange
-        .on(Step::Greeting, Fault::disconnect());
+    office.exchange.on(Step::Greeting, Fault::disconnect());
     office.run();
     steer("remove", "", 64);
     let ids = json(&office);
@@ -131,7 +126,7 @@ fn a_message_is_held_released_shown_and_removed() {
 #[test]
 fn what_was_given_up_can_be_released() {
     let office = Office::new();
-    office.machine.exchange.on_nth(
+    office.exchange.on_nth(
         Step::Accept,
         1,
         Fault::reply("554 5.6.0 Corrupt message content"),
@@ -159,7 +154,7 @@ fn what_is_released_goes_to_those_who_have_not_got_it() {
     office.submit(&to, NOTE);
     let rcpt = |nth, reply: &str| {
         let fault = Fault::reply(reply);
-        office.machine.exchange.on_nth(Step::Rcpt, nth, fault);
+        office.exchange.on_nth(Step::Rcpt, nth, fault);
     };
     rcpt(2, "450 4.2.1 later");
     assert_eq!(office.run(), 0);
@@ -194,8 +189,8 @@ fn what_no_run_has_taken_over_can_be_removed_and_not_moved() {
     let id = id(&office, "drop");
     for word in ["hold", "release"] {
         let run = office.exosend(&["queue", word, &id], "");
-        assert_eq!(run.code, 75);
-        assert!(run.stderr.contains("not taken over yet"), "{run:?}");
+        run.exits(75);
+        run.err_has("not taken over yet");
     }
     assert_eq!(office.exosend(&["queue", "remove", &id], "").code, 0);
     assert_eq!((office.run(), office.arrived().len()), (0, 0));

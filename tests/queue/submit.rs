@@ -12,7 +12,7 @@ fn a_message_is_taken_without_the_network_and_arrives_as_it_was_put_in() {
         &["-f", "ops@example.org", "-F", "Robot", "bob@example.com"],
         NOTE,
     );
-    office.machine.nobody_called();
+    office.nobody_called();
     let file = office.only("drop");
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o740);
     assert_eq!(office.run(), 0);
@@ -65,7 +65,7 @@ fn many_messages_go_over_one_session() {
         ["0", "1", "2", "3", "4"],
         "in the order they came"
     );
-    let transcript = office.machine.exchange.transcript();
+    let transcript = office.exchange.transcript();
     assert_eq!(
         transcript
             .iter()
@@ -73,7 +73,7 @@ fn many_messages_go_over_one_session() {
             .count(),
         2
     );
-    assert_eq!(office.machine.exchange.token_requests().len(), 1);
+    assert_eq!(office.exchange.token_requests().len(), 1);
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn a_file_size_limit_ends_with_75_and_a_line() {
         &mut command,
         format!("Subject: x\n\n{}", "x\n".repeat(20_000)),
     );
-    assert_eq!(run.code, 75, "{}", run.stderr);
-    assert!(run.stderr.contains("ulimit -f"), "{}", run.stderr);
+    run.exits(75);
+    run.err_has("ulimit -f");
     assert_eq!(office.waiting(), 0);
 }
 
@@ -178,7 +178,7 @@ fn a_umask_takes_nothing_from_the_mode() {
             .env("XDG_CACHE_HOME", office.machine.path("home/.cache"))
             .env("QUEUE_TEST_CLOCK", office.machine.path("clock"));
         let run = finish(&mut command, "Subject: x\n\nx\n");
-        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.exits(0);
         let file = office.only("drop");
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o740);
         std::fs::remove_file(file).unwrap();
@@ -191,7 +191,7 @@ fn in_a_queue_of_his_own_each_submit_of_a_user_starts_a_run() {
     let run = office
         .machine
         .run(&["ann@example.com"], "Subject: x\n\nx\n");
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.exits(0).err("");
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while office.waiting() > 0 && std::time::Instant::now() < patience {
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -213,10 +213,10 @@ fn send_with_queue_names_the_id_and_leaves_from_to_the_run() {
         "x",
     ];
     let run = office.exosend(&send, "hello\n");
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.exits(0);
     let file = office.only("drop");
     let id = file.file_name().unwrap().to_str().unwrap();
-    assert_eq!(run.stdout, format!("queued as {id}\n"));
+    run.out(&format!("queued as {id}\n"));
     assert!(!std::fs::read_to_string(&file).unwrap().contains("\nFrom:"));
     office.configure("local_recipient = ops@contoso.com");
     assert_eq!(office.run(), 0);

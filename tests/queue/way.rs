@@ -30,7 +30,7 @@ fn off_and_watched_go_straight() {
         "x",
     ];
     let run = office.exosend(&send, "");
-    assert!(run.stdout.starts_with("250 "), "{run:?}");
+    run.out_begins("250 ");
     assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
 }
 
@@ -39,10 +39,7 @@ fn without_a_queue_all_is_as_it_was() {
     let machine = crate::machine::Machine::new();
     for name in ["exosend", "sendmail"] {
         let run = finish(machine.command(name).arg("-bp"), "");
-        assert_eq!(
-            (run.code, run.stdout.as_str()),
-            (0, "Mail queue is empty\n")
-        );
+        run.exits(0).out("Mail queue is empty\n");
         assert_eq!(finish(machine.command(name).arg("-q"), "").code, 0);
     }
     assert_eq!(machine.run(&["queue", "run"], "").code, 0);
@@ -59,7 +56,7 @@ fn without_a_queue_all_is_as_it_was() {
         ],
         "",
     );
-    assert_eq!(run.code, 75, "{run:?}");
+    run.exits(75);
     machine.nobody_called();
 }
 
@@ -105,7 +102,7 @@ fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
         let office = Office::new();
         office.configure("queue = fallback");
         let clue = format!("{step:?} {fault:?}");
-        office.machine.exchange.on(step, fault);
+        office.exchange.on(step, fault);
         let run = finish(office.command("sendmail").arg("ann@example.com"), NOTE);
         assert_eq!(
             (run.code, office.waiting()),
@@ -119,7 +116,6 @@ fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
     office.configure("queue = fallback");
     let long = format!("Subject: x\n\n{}", "x\n".repeat(1_000_000));
     office
-        .machine
         .exchange
         .on_nth(Step::Greeting, 1, Fault::disconnect());
     office.submit(&["ann@example.com"], &long);
@@ -162,7 +158,7 @@ fn keys_that_cannot_be_right() {
         office.configure(line);
         let run = finish(office.command("sendmail").arg("ann@example.com"), NOTE);
         assert_eq!(run.code, 78, "{line}");
-        assert!(run.stderr.contains(what), "{}", run.stderr);
+        run.err_has(what);
     }
     office.machine.configure("spool = relative");
     assert_eq!(
