@@ -3,6 +3,7 @@
 //! `send_mail` takes `flights() + 1` round trips: TCP's handshake and the greeting are two that no flight shows, and QUIT
 //! is a flight that nobody waits for. The token's three run beside those that lead to the second EHLO.
 
+use crate::credentials::child::Scratch;
 use crate::exchange;
 
 use std::time::Duration;
@@ -58,7 +59,7 @@ fn a_cold_send_takes_ten_round_trips() {
 fn a_kept_token_is_not_asked_for() {
     let exchange = Exchange::start();
     let scratch = Scratch::new();
-    let account = || exchange.account().token_cache(scratch.0.join("tokens"));
+    let account = || exchange.account().token_cache(scratch.path("tokens"));
     flights(&exchange, || send(&account(), &to(1)));
     let counted = flights(&exchange, || send(&account(), &to(1)));
     assert_eq!(counted, [CONNECTION + LOGIN + MESSAGE + QUIT, 0]);
@@ -155,22 +156,4 @@ fn without_pipelining_each_command_waits() {
     let [counted, _] = flights(&exchange, || send(&exchange.account(), &to(10)));
     // MAIL, ten RCPT, DATA, the message.
     assert_eq!(counted, CONNECTION + LOGIN + 13 + QUIT);
-}
-
-/// A directory that goes with its test.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        let name = format!("exosend-round-trips-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

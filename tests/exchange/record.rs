@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::Exchange;
 use super::entra::Logins;
@@ -32,6 +33,22 @@ impl Exchange {
     /// shown as their length. The dialogues of parallel connections are mixed.
     pub fn transcript(&self) -> Vec<String> {
         self.shared.record().transcript.clone()
+    }
+
+    /// How many lines of the dialogue begin so: `C: AUTH`.
+    pub fn said(&self, line: &str) -> usize {
+        let transcript = &self.shared.record().transcript;
+        transcript
+            .iter()
+            .filter(|said| said.starts_with(line))
+            .count()
+    }
+
+    /// Waits until a line has begun so.
+    pub fn hear(&self, line: &str) {
+        while self.said(line) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Forgets deliveries, dialogue and token requests. Tokens stay good.

@@ -1,57 +1,68 @@
 //! At Exchange's pace: real time, in which a minute lasts two seconds.
 
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::office::{NOTE, Office};
 use crate::exchange::{Exchange, Fault, Step};
-use crate::machine::start;
+use crate::machine::{end, start};
 
 const MINUTE: Duration = Duration::from_secs(2);
-/// Between the moment a message begins, which is counted, and the one it is seen to arrive, on a busy machine.
-const SLACK: Duration = Duration::from_millis(300);
 
-/// A run that has the machine's clock.
-fn run(office: &Office) -> Command {
+/// A command in whose short minutes the machine's clock counts.
+fn in_real_time(office: &Office, arguments: &[&str]) -> Command {
     let mut command = office.machine.command("exosend");
     command
-        .args(["queue", "run"])
+        .args(arguments)
         .env("QUEUE_TEST_MINUTE", MINUTE.as_millis().to_string());
     command
+}
+
+fn run(office: &Office) -> Command {
+    in_real_time(office, &["queue", "run"])
 }
 
 /// When a message arrived: two looks, of which only the second saw it.
 type Arrival = (Instant, Instant);
 
-/// When each message arrived, and how many connections there were at most, until the children have ended.
-fn watch(office: &Office, mut children: Vec<Child>) -> (Vec<Arrival>, usize) {
-    let ended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let (mut arrivals, mut most) = (Vec::new(), 0);
-            let mut before = Instant::now();
-            loop {
-                let last = ended.load(Ordering::Relaxed);
-                let now = Instant::now();
-                let seen = office.exchange.delivered().len();
-                arrivals.resize(seen, (before, Instant::now()));
-                before = now;
-                // The table is not read at once: a connection that ends meanwhile may stand beside its successor.
-                let look = || connections(office.exchange.port());
-                most = most.max(look().min(look()));
-                if last {
-                    return (arrivals, most);
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        });
-        for child in &mut children {
-            assert_eq!(child.wait().unwrap().code(), Some(0));
+/// When each message arrived, and how many connections there were at most, from the start of these commands to their end.
+fn watch(office: &Office, commands: &mut [Command]) -> (Vec<Arrival>, usize) {
+    let (exchange, mut before) = (&office.exchange, Instant::now());
+    let known = exchange.delivered().len();
+    let mut children: Vec<_> = commands.iter_mut().map(start).collect();
+    let (mut arrivals, mut most) = (Vec::new(), 0);
+    loop {
+        let running = |child: &mut Child| child.try_wait().unwrap().is_none();
+        let last = !children.iter_mut().any(running);
+        let now = Instant::now();
+        let seen = exchange.delivered().len() - known;
+        arrivals.resize(seen, (before, Instant::now()));
+        before = now;
+        // The table is not read at once: a connection that ends meanwhile may stand beside its successor.
+        let look = || connections(exchange.port());
+        most = most.max(look().min(look()));
+        if last {
+            break;
         }
-        ended.store(true, Ordering::Relaxed);
-        watcher.join().unwrap()
-    })
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for child in children {
+        end(child).exits(0);
+    }
+    (arrivals, most)
+}
+
+/// No more than `rate` begin in any minute, however slow this machine is: since `began` no more have arrived than may have
+/// begun, and behind any arrival no more but what was on its way at that moment, one over each other connection.
+fn assert_pace(began: Instant, arrivals: &[Arrival], rate: usize, connections: usize) {
+    for (n, (_, seen)) in arrivals.iter().enumerate() {
+        let minutes = u32::try_from(n / rate).unwrap();
+        assert!(*seen - began >= MINUTE * minutes, "the {n}th");
+    }
+    for window in arrivals.windows(rate + 1 + connections) {
+        let (first, last) = (window[0].0, window[rate + connections].1);
+        assert!(last - first >= MINUTE);
+    }
 }
 
 /// By the kernel's word: the server's ends that are established. One that the client has closed is not.
@@ -66,17 +77,6 @@ fn connections(port: u16) -> usize {
         .count()
 }
 
-fn ticks(child: &Child) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let fields: Vec<_> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
 #[test]
 fn never_more_than_thirty_messages_in_any_minute() {
     let office = Office::new();
@@ -84,21 +84,37 @@ fn never_more_than_thirty_messages_in_any_minute() {
         office.submit(&["ann@example.com"], NOTE);
     }
     let began = Instant::now();
-    let child = start(&mut run(&office));
-    while office.exchange.delivered().len() < 30 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(Duration::from_millis(100));
-    let before = ticks(&child);
-    std::thread::sleep(Duration::from_millis(800));
-    assert!(ticks(&child) - before <= 2, "it sleeps while it waits");
-    let (arrivals, _) = watch(&office, vec![child]);
-    assert_eq!(arrivals.len(), 70);
-    assert!(began.elapsed() >= 2 * MINUTE, "two full waits");
-    for window in arrivals.windows(31).skip(30) {
-        assert!(window[30].1 - window[0].0 + SLACK >= MINUTE);
-    }
+    let (arrivals, _) = watch(&office, &mut [run(&office)]);
+    assert_pace(began, &arrivals, 30, 3);
     assert_eq!((office.waiting(), office.arrived().len()), (0, 70));
+}
+
+#[test]
+fn it_sleeps_while_it_waits() {
+    let office = Office::new();
+    office.configure("rate = 1");
+    office.submit(&["ann@example.com"], NOTE);
+    office.submit(&["ann@example.com"], NOTE);
+    let child = start(&mut run(&office));
+    let stat = format!("/proc/{}/stat", child.id());
+    let ticks = || {
+        let stat = std::fs::read_to_string(&stat).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split(' ').collect();
+        fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap()
+    };
+    let until = |arrived: usize| {
+        let mut spent = 0;
+        while office.exchange.delivered().len() < arrived {
+            spent = ticks();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        spent
+    };
+    until(1);
+    let before = ticks();
+    let spent = until(2) - before;
+    assert!(spent <= 5, "{spent} hundredths of a second, of {MINUTE:?}");
+    end(child).exits(0);
 }
 
 #[test]
@@ -112,28 +128,18 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
     for _ in 0..60 {
         office.submit(&["ann@example.com"], NOTE);
     }
-    let logins = || {
-        let transcript = office.exchange.settle().transcript();
-        transcript
-            .iter()
-            .filter(|line| line.starts_with("C: AUTH"))
-            .count()
-    };
-    let runs = (0..8).map(|_| start(&mut run(&office))).collect();
-    let (arrivals, most) = watch(&office, runs);
+    let logins = || office.exchange.settle().said("C: AUTH");
+    let (arrivals, most) = watch(&office, &mut [(); 8].map(|()| run(&office)));
     assert_eq!(arrivals.len(), 60);
     assert!(most <= 3, "{most}");
     // One run alone calls two others where there is work for them, and only there.
     for (messages, connections) in [(60, 3), (5, 1)] {
-        let (arrived, before) = (office.exchange.delivered().len(), logins());
+        let before = logins();
         for _ in 0..messages {
             office.submit(&["ann@example.com"], NOTE);
         }
-        let (arrivals, most) = watch(&office, vec![start(&mut run(&office))]);
-        assert_eq!(
-            (arrivals.len() - arrived, logins() - before),
-            (messages, connections)
-        );
+        let (arrivals, most) = watch(&office, &mut [run(&office)]);
+        assert_eq!((arrivals.len(), logins() - before), (messages, connections));
         assert!(most <= 3, "{most}");
     }
     assert_eq!(office.arrived().len(), 125);
@@ -142,37 +148,20 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
 #[test]
 fn what_goes_straight_waits_for_its_turn() {
     let office = Office::new();
-    office.configure("connections = 1\nqueue = off\nrate = 2");
-    let send = |timeout: &str| {
-        let mut command = office.machine.command("exosend");
-        let timeout = format!("timeout={timeout}");
-        command.args([
-            "send",
-            "--to",
-            "ann@example.com",
-            "--subject",
-            "x",
-            "--text",
-            "x",
-            "--set",
-            &timeout,
-        ]);
-        command.env("QUEUE_TEST_MINUTE", MINUTE.as_millis().to_string());
-        start(&mut command)
-    };
     // The queue makes the folders that count.
-    office.configure("connections = 1\nrate = 2");
     office.submit(&["ann@example.com"], NOTE);
     assert_eq!(office.run(), 0);
-    let (arrivals, most) = watch(&office, (0..5).map(|_| send("20")).collect());
-    assert_eq!((arrivals.len(), most), (6, 1));
-    // The first two may have arrived before anybody looked.
-    for window in arrivals.windows(3).skip(2) {
-        assert!(window[2].1 - window[0].0 + SLACK >= MINUTE);
-    }
-    let run = crate::machine::end(send("0.5"));
-    run.exits(75);
-    run.err_has("robot@contoso.com: not before ");
+    office.configure("connections = 1\nrate = 2");
+    let send = ["send", "--to", "ann@example.com", "--text", "x"];
+    let began = Instant::now();
+    let mut five = [(); 5].map(|()| in_real_time(&office, &send));
+    let (arrivals, most) = watch(&office, &mut five);
+    assert_eq!((arrivals.len(), most), (5, 1));
+    assert_pace(began, &arrivals, 2, 1);
+    // A whole minute is longer than it would wait.
+    office.configure("connections = 1\nrate = 1");
+    let run = office.machine.run(&send, "");
+    run.exits(75).err_has("robot@contoso.com: not before ");
     run.err_has(" s from now: rate");
 }
 
@@ -194,10 +183,8 @@ fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
         std::fs::rename(&path, office.path("queue").join(path.file_name().unwrap())).unwrap();
     }
     office.submit(&["ann@example.com"], "Subject: other\n\nx\n");
-    watch(
-        &office,
-        vec![start(run(&office).args(["--set", "connections=1"]))],
-    );
+    let run = in_real_time(&office, &["queue", "run", "--set", "connections=1"]);
+    watch(&office, &mut [run]);
     let subjects: Vec<_> = office
         .arrived()
         .iter()
@@ -218,16 +205,9 @@ fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
     office.exchange.on_nth(Step::Accept, 1, slow);
     office.submit(&["ann@example.com"], "Subject: long\n\nx\n");
     let child = start(&mut run(&office));
-    while !office
-        .exchange
-        .transcript()
-        .iter()
-        .any(|line| line.contains("DATA"))
-    {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    office.exchange.hear("C: DATA");
     office.submit(&["bob@example.com"], "Subject: short\n\nx\n");
-    watch(&office, vec![child]);
+    end(child).exits(0);
     assert_eq!(office.arrived().len(), 2);
     let sent = office.log("sent");
     assert!(sent[0].contains("to=bob@example.com"), "{sent:?}");
@@ -247,13 +227,7 @@ fn what_another_run_has_put_off_is_not_tried_at_once() {
     office.submit(&["bob@example.com"], NOTE);
     let run = || start(office.command("exosend").args(["queue", "run"]));
     let mut first = run();
-    while !exchange
-        .transcript()
-        .iter()
-        .any(|line| line.contains("DATA"))
-    {
-        std::thread::yield_now();
-    }
+    exchange.hear("C: DATA");
     assert_eq!(run().wait().unwrap().code(), Some(0));
     assert_eq!(office.log("deferred").len(), 1);
     assert_eq!(first.wait().unwrap().code(), Some(0));
