@@ -3,7 +3,7 @@
 use exosend::advice::{Check, Condition, Explanation, condition, conditions, diagnose, explain};
 use exosend::{Error, Message, send_mail};
 
-use crate::exchange::{Answer, Certificate, Exchange, Fault, Step};
+use crate::exchange::{Answer, Certificate, Exchange};
 
 /// What an error means, as it says itself and as its line in a log does.
 #[track_caller]
@@ -58,44 +58,34 @@ fn every_number_of_entra() {
 
 #[test]
 fn replies_up_to_the_recipient() {
-    for (step, reply, expected) in [
+    for (reply, expected) in [
         (
-            Step::AuthBlob,
-            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+            "AuthBlob 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
             Condition::SmtpAuthOff,
         ),
         (
-            Step::AuthBlob,
-            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+            "AuthBlob 535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
             Condition::PasswordLogin,
         ),
         (
-            Step::Mail,
-            "530 5.7.57 Client not authenticated to send mail.",
+            "Mail 530 5.7.57 Client not authenticated to send mail.",
             Condition::NotLoggedIn,
         ),
+        ("Mail 501 5.1.7 Invalid address", Condition::BadAddress),
         (
-            Step::Mail,
-            "501 5.1.7 Invalid address",
-            Condition::BadAddress,
-        ),
-        (
-            Step::Mail,
-            "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+            "Mail 421 4.4.2 Message submission rate for this client has exceeded the configured limit",
             Condition::TooFast,
         ),
         (
-            Step::Mail,
-            "432 4.3.2 Concurrent connections limit exceeded.",
+            "Mail 432 4.3.2 Concurrent connections limit exceeded.",
             Condition::TooManyConnections,
         ),
         (
-            Step::Rcpt,
-            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found",
+            "Rcpt 550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found",
             Condition::RecipientUnknown,
         ),
     ] {
-        let exchange = Exchange::builder().on(step, Fault::reply(reply)).start();
+        let exchange = Exchange::builder().says(reply).start();
         let checks = diagnose(&exchange.account(), Some("ann@example.com"));
         let failed = checks.iter().find(|check| check.error().is_some());
         same_of(failed.unwrap(), expected);
@@ -104,34 +94,29 @@ fn replies_up_to_the_recipient() {
 
 #[test]
 fn replies_to_a_message() {
-    for (step, reply, expected) in [
+    for (reply, expected) in [
         (
-            Step::AuthBlob,
-            "535 5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM]",
+            "AuthBlob 535 5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM]",
             Condition::LoginRefused,
         ),
         (
-            Step::Accept,
-            "430 4.2.0 STOREDRV; mailbox logon failure; MapiExceptionLogonFailed",
+            "Accept 430 4.2.0 STOREDRV; mailbox logon failure; MapiExceptionLogonFailed",
             Condition::NoMailboxAccess,
         ),
         (
-            Step::Accept,
-            "554 5.2.252 SendAsDenied; a@contoso.com not allowed to send as b@contoso.com",
+            "Accept 554 5.2.252 SendAsDenied; a@contoso.com not allowed to send as b@contoso.com",
             Condition::SendAsDenied,
         ),
         (
-            Step::Accept,
-            "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
+            "Accept 554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
             Condition::DailyQuota,
         ),
         (
-            Step::Accept,
-            "550 5.2.251 Sender throttled due to continuous mailbox full errors.",
+            "Accept 550 5.2.251 Sender throttled due to continuous mailbox full errors.",
             Condition::RepeatedFailure,
         ),
     ] {
-        let exchange = Exchange::builder().on(step, Fault::reply(reply)).start();
+        let exchange = Exchange::builder().says(reply).start();
         let message = Message::new().to("ann@example.com").text("x\n");
         let error = send_mail(&exchange.account(), &message).unwrap_err();
         assert_eq!(told(&error), Some(expected), "{error}");
@@ -177,8 +162,7 @@ fn answers_of_graph() {
 /// What no other program says, or not in these words.
 #[test]
 fn the_network_and_tls() {
-    let silent = Fault::disconnect();
-    let exchange = Exchange::builder().on(Step::Accept, silent).start();
+    let exchange = Exchange::builder().says("Accept hangs up").start();
     let message = Message::new().to("ann@example.com").text("x\n");
     let error = send_mail(&exchange.account(), &message).unwrap_err();
     assert_eq!(told(&error), Some(Condition::InDoubt), "{error}");

@@ -17,7 +17,7 @@ mod secrets;
 
 use crate::exchange;
 
-use exchange::{Answer, Exchange, Fault, Step};
+use exchange::{Answer, Exchange};
 use exosend::{Account, Cloud, Error, ErrorKind, Message, Receipt, Session, Token, send_mail};
 
 fn note() -> Message {
@@ -98,10 +98,7 @@ fn a_young_token_that_is_refused_is_refused_for_good() {
     let exchange = Exchange::start();
     let account = exchange.account();
     Session::open(&account).unwrap();
-    exchange.on(
-        Step::AuthBlob,
-        Fault::reply("535 5.7.3 Authentication unsuccessful"),
-    );
+    exchange.says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     let error = send(&account).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert_eq!(exchange.token_requests().len(), 1);

@@ -8,7 +8,7 @@ use crate::exchange;
 
 use std::time::Duration;
 
-use exchange::{Exchange, Fault, Step};
+use exchange::Exchange;
 use exosend::{Account, Attachment, InitialResponse, Message, Session, Timeouts, send_mail};
 
 /// EHLO, STARTTLS, `ClientHello`, Finished with EHLO.
@@ -102,7 +102,7 @@ fn a_large_message_takes_no_more_than_a_short_one() {
 fn the_token_is_fetched_beside_the_handshakes() {
     let exchange = Exchange::builder()
         .entra_is_deaf()
-        .on(Step::EhloTls, Fault::reply("550 5.7.1 Go away"))
+        .says("EhloTls 550 5.7.1 Go away")
         .start();
     let account = exchange
         .account()

@@ -211,7 +211,7 @@ fn no_debug_shows_a_secret() {
     const KEY: &str = include_str!("exchange/keys/ec.pem");
     let key = KEY.lines().nth(1).unwrap();
     let exchange = Exchange::builder().client_secret(SECRET).start();
-    exchange.on_nth(Step::Rcpt, 1, Fault::reply("550 5.1.1 no"));
+    exchange.says_nth(1, "Rcpt 550 5.1.1 no");
     let account = exchange.account();
     let token = Token::fetch(&account).unwrap();
     let mut session = Session::open(&account).unwrap();
@@ -261,10 +261,7 @@ fn no_advice_shows_a_secret() {
     let exchange = Exchange::builder().client_secret(SECRET).start();
     let account = exchange.account();
     let token = Token::fetch(&account).unwrap();
-    exchange.on(
-        Step::AuthBlob,
-        Fault::reply("535 5.7.3 Authentication unsuccessful"),
-    );
+    exchange.says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     let shown = format!(
         "{:?}{:?}{:?}",
         diagnose(&account, None),

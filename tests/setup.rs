@@ -205,6 +205,6 @@ fn both_ways_and_back() {
         json["script"].as_str().unwrap().trim_end(),
         script(&[]).trim_end()
     );
-    assert_eq!(machine.run(&["setup", "--set", "mailbox="], "").code, 78);
-    assert_eq!(machine.run(&["setup", "--nonsense"], "").code, 64);
+    assert_eq!(machine.run("setup --set mailbox=", "").code, 78);
+    assert_eq!(machine.run("setup --nonsense", "").code, 64);
 }

@@ -151,10 +151,8 @@ fn an_address_that_the_certificate_does_not_name() {
 /// STARTTLS is offered once more within TLS: it is not said again, and the mail goes out.
 #[test]
 fn a_second_starttls_is_not_taken_up() {
-    let offer = "250-hello\n250-STARTTLS\n250-PIPELINING\n250 AUTH XOAUTH2";
-    let exchange = Exchange::builder()
-        .on(Step::EhloTls, Fault::reply(offer))
-        .start();
+    let offer = "EhloTls 250-hello\n250-STARTTLS\n250-PIPELINING\n250 AUTH XOAUTH2";
+    let exchange = Exchange::builder().says(offer).start();
     send_mail(
         &exchange.account(),
         &Message::new().to("ann@example.com").text("x"),
@@ -168,11 +166,8 @@ fn a_second_starttls_is_not_taken_up() {
 /// What was offered in the clear may be anybody's word: neither its login nor its limits count.
 #[test]
 fn ehlo_in_the_clear_is_believed_in_nothing_but_starttls() {
-    let lure = "250-hello\n250-STARTTLS\n250-AUTH PLAIN XOAUTH2\n250-SMTPUTF8\n250 SIZE 1";
-    let exchange = Exchange::builder()
-        .on(Step::Ehlo, Fault::reply(lure))
-        .without("SMTPUTF8")
-        .start();
+    let lure = "Ehlo 250-hello\n250-STARTTLS\n250-AUTH PLAIN XOAUTH2\n250-SMTPUTF8\n250 SIZE 1";
+    let exchange = Exchange::builder().says(lure).without("SMTPUTF8").start();
     let message = Message::new()
         .to("ann@example.com")
         .text("more than one byte");
@@ -181,9 +176,6 @@ fn ehlo_in_the_clear_is_believed_in_nothing_but_starttls() {
     assert_eq!(foreign.unwrap_err().kind(), ErrorKind::Input);
 
     // And a login that is offered in the clear alone is none.
-    let exchange = Exchange::builder()
-        .on(Step::Ehlo, Fault::reply(lure))
-        .auth("LOGIN")
-        .start();
+    let exchange = Exchange::builder().says(lure).auth("LOGIN").start();
     assert_eq!(refused(&exchange).kind(), ErrorKind::Protocol);
 }

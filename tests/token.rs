@@ -270,10 +270,7 @@ fn a_refused_connection_does_not_wait_for_a_slow_token() {
 #[test]
 fn a_refused_login_is_not_tried_again() {
     let exchange = Exchange::start();
-    exchange.on(
-        Step::AuthBlob,
-        Fault::reply("535 5.7.3 Authentication unsuccessful"),
-    );
+    exchange.says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     let error = send(&exchange).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -38,7 +38,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn machine() -> (Machine, Exchange) {
     let machine = Machine::new();
     machine.configure("local_recipient = ops@example.com");
-    machine.sendmail(&["ann@example.com"], NOTE);
+    machine.sendmail("ann@example.com", NOTE);
     (machine, Exchange::start())
 }
 

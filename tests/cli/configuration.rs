@@ -2,61 +2,38 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::machine::{Machine, Run, finish};
+use crate::machine::{Machine, Run, finish, words};
 
-fn send(machine: &Machine, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+fn send(machine: &Machine, variables: &[(&str, &str)], more: &str) -> Run {
     let mut command = machine.command("exosend");
-    command
-        .envs(variables.iter().copied())
-        .args(["send", "--to", "ann@example.com", "--subject", "x"])
-        .args(arguments);
+    let line = format!("send --to ann@example.com --subject x {more}");
+    command.envs(variables.iter().copied()).args(words(&line));
     finish(&mut command, "hello\n")
 }
 
 #[test]
 fn each_layer_is_stronger_than_the_one_before() {
     let machine = Machine::new();
-    let from = |variables: &[(&str, &str)], arguments: &[&str]| {
-        let run = send(&machine, variables, arguments);
-        (run.code, run.stderr)
-    };
+    let from = |variables: &[(&str, &str)], more: &str| send(&machine, variables, more).code;
     // Each wrong mailbox would be refused at the login.
     machine.configure("");
-    assert_eq!(
-        from(
-            &[
-                ("AZURE_TENANT_ID", "wrong"),
-                ("AZURE_CLIENT_SECRET", "wrong")
-            ],
-            &[]
-        )
-        .0,
-        0
-    );
-    assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "wrong")], &[]).0, 77);
-    let tenant = format!("tenant={}", machine.exchange.tenant());
-    assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], &[]).0, 78);
-    assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], &["--set", &tenant]).0, 0);
+    let of_azure = ["AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"].map(|name| (name, "wrong"));
+    assert_eq!(from(&of_azure, ""), 0);
+    assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "wrong")], ""), 77);
+    let tenant = format!("--set tenant={}", machine.exchange.tenant());
+    assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], ""), 78);
+    assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], &tenant), 0);
     // A variable that is set and empty counts as not set.
-    assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "")], &[]).0, 0);
+    assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "")], ""), 0);
     // The command's own keys are variables too.
-    let (code, stderr) = from(&[("EXOSEND_LOG", "sylog")], &[]);
-    assert_eq!(
-        (code, stderr.as_str()),
-        (
-            78,
-            "exosend: EXOSEND_LOG: takes syslog, none, or a file with its whole path\nexosend: more: exosend doctor\n"
-        )
+    send(&machine, &[("EXOSEND_LOG", "sylog")], "").exits(78).err(
+        "exosend: EXOSEND_LOG: takes syslog, none, or a file with its whole path\nexosend: more: exosend doctor\n",
     );
     // Somebody else's variables are somebody else's.
-    let (code, stderr) = from(&[("EXOSEND_TENNANT", "x")], &[]);
-    assert_eq!(
-        (code, stderr.as_str()),
-        (
-            0,
-            "exosend: warning: EXOSEND_TENNANT: unknown key, did you mean `tenant`?\n"
-        )
-    );
+    let said = "exosend: warning: EXOSEND_TENNANT: unknown key, did you mean `tenant`?\n";
+    send(&machine, &[("EXOSEND_TENNANT", "x")], "")
+        .exits(0)
+        .err(said);
 }
 
 #[test]
@@ -70,7 +47,7 @@ fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
         .collect();
     machine.write("environment", &variables);
     machine.write("home/.config/exosend.conf", "nonsense");
-    assert_eq!(send(&machine, &[], &["--config", "environment"]).code, 0);
+    assert_eq!(send(&machine, &[], "--config environment").code, 0);
     let mut sendmail = machine.command("sendmail");
     sendmail
         .env("EXOSEND_CONFIG", "environment")
@@ -78,13 +55,15 @@ fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
     let run = finish(&mut sendmail, "Subject: x\n\nhello\n");
     run.exits(0).err("");
     let stronger = [("EXOSEND_CONFIG", "nowhere")];
-    let run = send(&machine, &stronger, &["--config", "environment"]);
+    let run = send(&machine, &stronger, "--config environment");
     run.exits(0);
     for run in [
-        send(&machine, &[], &["--config", "nowhere"]),
-        send(&machine, &stronger, &[]),
+        send(&machine, &[], "--config nowhere"),
+        send(&machine, &stronger, ""),
     ] {
-        run.exits(78).err("exosend: nowhere: cannot be read: No such file or directory (os error 2)\nexosend: more: exosend doctor\n");
+        let said = "exosend: nowhere: cannot be read: No such file or directory (os error 2)\n\
+                    exosend: more: exosend doctor\n";
+        run.exits(78).err(said);
     }
 }
 
@@ -92,60 +71,32 @@ fn another_file_replaces_the_usual_ones_and_may_be_an_environment_file() {
 fn a_mistake_is_named_with_its_line() {
     let machine = Machine::new();
     let file = machine.path("home/.config/exosend.conf");
-    for (line, error) in [
-        (
-            "tiemout = 3",
-            "tiemout: unknown key, did you mean `timeout`?",
-        ),
-        (
-            "rewrite_form = no",
-            "rewrite_form: unknown key, did you mean `rewrite_from`?",
-        ),
-        ("rewrite_from = maybe", "rewrite_from: takes true or false"),
-        (
-            "client_secret_expires = 1.5.2027",
-            "client_secret_expires: takes a day, such as 2027-05-01",
-        ),
-        (
-            "ehlo_name = a # b",
-            "ehlo_name: a comment stands on a line of its own, and a value with ` #` in it in 'single quotes'",
-        ),
-        ("logfile = x", "logfile: unknown key, did you mean `log`?"),
-        (
-            "zzyzx = x",
-            "zzyzx: unknown key; man exosend.conf has them all",
-        ),
-        ("in_doubt = always", "in_doubt: takes fail or retry"),
-        (
-            "local_domains = office.example *.example.com",
-            "local_domains: `*.example.com` is no domain",
-        ),
-        (
-            "initial_response = perhaps",
-            "initial_response: takes auto, always or never",
-        ),
-        (
-            "mailbox robot@contoso.com",
-            "neither `key = value` nor a comment",
-        ),
-        ("mailbox = a@b", "mailbox: set already on line 1"),
-        ("ehlo_name = \"a", "ehlo_name: the quote is not closed"),
+    for row in [
+        "tiemout = 3 => tiemout: unknown key, did you mean `timeout`?",
+        "rewrite_form = no => rewrite_form: unknown key, did you mean `rewrite_from`?",
+        "rewrite_from = maybe => rewrite_from: takes true or false",
+        "client_secret_expires = 1.5.2027 => client_secret_expires: takes a day, such as 2027-05-01",
+        "ehlo_name = a # b => ehlo_name: a comment stands on a line of its own, and a value with ` #` in it in \
+         'single quotes'",
+        "logfile = x => logfile: unknown key, did you mean `log`?",
+        "zzyzx = x => zzyzx: unknown key; man exosend.conf has them all",
+        "in_doubt = always => in_doubt: takes fail or retry",
+        "local_domains = office.example *.example.com => local_domains: `*.example.com` is no domain",
+        "initial_response = perhaps => initial_response: takes auto, always or never",
+        "mailbox robot@contoso.com => neither `key = value` nor a comment",
+        "mailbox = a@b => mailbox: set already on line 1",
+        "ehlo_name = \"a => ehlo_name: the quote is not closed",
     ] {
+        let (line, error) = row.split_once(" => ").unwrap();
         machine.configure(&format!("# eight\n{line}"));
-        let run = send(&machine, &[], &[]);
-        let first = run.stderr.lines().next().unwrap();
-        assert_eq!(
-            (run.code, first),
-            (
-                78,
-                format!("exosend: {}:9: {error}", file.display()).as_str()
-            )
-        );
+        let run = send(&machine, &[], "");
+        run.exits(78);
+        run.err_begins(&format!("exosend: {}:9: {error}\n", file.display()));
     }
     // What only the whole account can tell.
     let text = "mailbox = robot@contoso.com\ntenant = a/b\nclient_id = x\nclient_secret = y\n";
     machine.write("home/.config/exosend.conf", text);
-    let run = send(&machine, &[], &[]);
+    let run = send(&machine, &[], "");
     run.exits(78).err(&format!(
         "exosend: {}:2: tenant: neither an id nor a domain\nexosend: more: exosend doctor\n",
         file.display()
@@ -154,7 +105,7 @@ fn a_mistake_is_named_with_its_line() {
         "home/.config/exosend.conf",
         &format!("{text}access_token = z\n"),
     );
-    let run = send(&machine, &[], &[]);
+    let run = send(&machine, &[], "");
     run.exits(78);
     run.err_has(":4: ");
     run.err_has("access_token");
@@ -165,7 +116,7 @@ fn a_mistake_is_named_with_its_line() {
 fn what_is_missing_is_named_with_where_to_put_it() {
     let machine = Machine::new();
     machine.write("home/.config/exosend.conf", "");
-    let run = send(&machine, &[], &[]);
+    let run = send(&machine, &[], "");
     let lines: Vec<_> = run.stderr.lines().collect();
     run.exits(78);
     assert!(
@@ -183,14 +134,14 @@ fn a_secret_that_everybody_can_read_is_warned_about() {
     let machine = Machine::new();
     let file = machine.path("home/.config/exosend.conf");
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
-    let run = send(&machine, &[], &[]);
+    let run = send(&machine, &[], "");
     let expected = format!(
         "exosend: warning: {}: holds the client_secret and everybody can read it (mode 0644): chmod 0640\n",
         file.display()
     );
     run.exits(0).err(&expected);
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
-    assert_eq!(send(&machine, &[], &[]).stderr, "");
+    assert_eq!(send(&machine, &[], "").stderr, "");
 }
 
 #[test]
@@ -200,7 +151,7 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
     // Not by its mode, which root does not mind.
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    let run = send(&machine, &[], &[]);
+    let run = send(&machine, &[], "");
     run.exits(78).err(&format!(
         "exosend: {}: cannot be read: not a regular file\nexosend: more: exosend doctor\n",
         file.display()
@@ -211,7 +162,7 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
 #[test]
 fn a_proxy_that_cannot_be_used_is_told_with_what_can() {
     let machine = Machine::new();
-    let run = send(&machine, &[("HTTPS_PROXY", "socks5://tor:9050")], &[]);
+    let run = send(&machine, &[("HTTPS_PROXY", "socks5://tor:9050")], "");
     let told = run.stderr.lines().collect::<Vec<_>>();
     run.exits(78);
     assert!(told[0].starts_with("exosend: account HTTPS_PROXY: socks5://tor:9050 cannot be used"));
@@ -239,7 +190,7 @@ fn a_clock_before_1970_is_an_error_and_no_panic() {
         .status();
     assert!(built.unwrap().success());
     let clock = &[("LD_PRELOAD", library.to_str().unwrap())];
-    let run = send(&machine, clock, &[]);
+    let run = send(&machine, clock, "");
     let said = "exosend: account clock: this machine's clock is before 1970\nexosend: more: exosend doctor\n";
     run.exits(78).err(said);
     let mut doctor = machine.command("exosend");
@@ -265,13 +216,10 @@ fn systemds_credentials() {
             "home/.config/exosend.conf",
             &format!("{text}client_secret_file = {name}/secret\n"),
         );
-        let run = send(
-            &machine,
-            &[("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())],
-            &[],
-        );
+        let set = [("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())];
+        let run = send(&machine, &set, "");
         run.exits(0);
-        let run = send(&machine, &[], &[]);
+        let run = send(&machine, &[], "");
         run.exits(78);
         run.err_has("exosend.conf:10: client_secret_file: CREDENTIALS_DIRECTORY is not set");
     }
@@ -281,42 +229,24 @@ fn systemds_credentials() {
 fn the_token_is_kept_between_runs_unless_told_otherwise() {
     let machine = Machine::new();
     let requests = || machine.exchange.token_requests().len();
-    assert_eq!(
-        (
-            send(&machine, &[], &[]).code,
-            send(&machine, &[], &[]).code,
-            requests()
-        ),
-        (0, 0, 1)
-    );
+    let sends = |more: &str, asked: usize| {
+        assert_eq!((send(&machine, &[], more).code, requests()), (0, asked));
+    };
+    sends("", 1);
+    sends("", 1);
     let kept = machine.path("home/.cache/exosend/tokens");
     assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(
-        (
-            send(&machine, &[], &["--set", "token_cache=none"]).code,
-            requests()
-        ),
-        (0, 2)
-    );
-    assert_eq!(
-        (
-            send(&machine, &[], &["--set", "token_cache=none"]).code,
-            requests()
-        ),
-        (0, 3)
-    );
+    sends("--set token_cache=none", 2);
+    sends("--set token_cache=none", 3);
     assert!(!machine.path("none").exists());
-    let elsewhere = format!("token_cache={}", machine.path("kept").display());
-    assert_eq!(
-        (send(&machine, &[], &["--set", &elsewhere]).code, requests()),
-        (0, 4)
-    );
-    assert!(machine.path("kept").exists());
+    let elsewhere = machine.path("kept");
+    sends(&format!("--set token_cache={}", elsewhere.display()), 4);
+    assert!(elsewhere.exists());
     // A home that cannot be written is no reason not to send.
-    let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], &[]);
+    let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], "");
     assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 5));
     // Not into whatever folder a job runs in.
-    let run = send(&machine, &[("XDG_CACHE_HOME", "relative")], &[]);
+    let run = send(&machine, &[("XDG_CACHE_HOME", "relative")], "");
     assert_eq!((run.code, machine.path("relative").exists()), (0, false));
 }
 
@@ -344,7 +274,7 @@ fn what_is_no_regular_file_is_not_waited_for() {
     machine.ends("", &rows.each_ref().map(String::as_str));
     // After delivery: whoever is held up there would send again.
     machine.configure(&format!("log = {fifo}"));
-    let run = machine.run(&["ann@example.com"], "x: y\n\nz\n");
+    let run = machine.run("ann@example.com", "x: y\n\nz\n");
     run.exits(0);
     let warning = format!("exosend: warning: log: {fifo}: ");
     run.err_begins(&warning);
@@ -380,7 +310,7 @@ fn a_file_that_others_may_write_is_not_believed() {
         })
         .collect();
     let variables: Vec<_> = variables.iter().map(|(k, v)| (k.as_str(), *v)).collect();
-    let run = send(&machine, &variables, &[]);
+    let run = send(&machine, &variables, "");
     run.exits(0);
     run.err_has("warning: ");
     run.err_has("not believed");
@@ -404,7 +334,7 @@ fn a_file_that_anybody_may_replace_is_not_believed() {
     machine.ends("", &[&row(&file), &row(&link)]);
     for right in [0o1777, 0o775] {
         mode(right);
-        assert_eq!(send(&machine, &[], &[]).code, 0, "{right:o}");
+        assert_eq!(send(&machine, &[], "").code, 0, "{right:o}");
     }
 }
 
@@ -425,7 +355,7 @@ fn values_are_taken_as_people_copy_and_write_them() {
         "partial=True",
         "managed_identity=No",
     ] {
-        let run = send(&machine, &[], &["--set", pair]);
+        let run = send(&machine, &[], &format!("--set {pair}"));
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{pair}");
     }
 }
@@ -437,10 +367,10 @@ fn a_token_for_something_else_is_for_a_file_to_ask_for() {
     let error = "scope: only a file may name what is not Exchange's";
     let row = format!("token --set scope={scope} => 78 --set {error}");
     machine.ends("", &[&row]);
-    let run = send(&machine, &[("EXOSEND_SCOPE", scope)], &[]);
+    let run = send(&machine, &[("EXOSEND_SCOPE", scope)], "");
     run.err_has("EXOSEND_SCOPE: only a file may");
     machine.configure(&format!("scope = {scope}"));
-    assert_eq!(send(&machine, &[], &[]).code, 77, "Entra's to judge");
+    assert_eq!(send(&machine, &[], "").code, 77, "Entra's to judge");
 }
 
 /// Entra does not tell an application when its secret ends.
@@ -468,7 +398,7 @@ fn the_secrets_end() {
         let note = format!(
             "the client secret ends on {day}, in {days} days: make a new one; its Value goes to {place}"
         );
-        let run = send(&machine, &[], &[]);
+        let run = send(&machine, &[], "");
         let expected = if warned {
             format!("exosend: warning: {note}\n")
         } else {
@@ -477,12 +407,12 @@ fn the_secrets_end() {
         run.exits(0).err(&expected);
         let logged = std::fs::read_to_string(&log).unwrap();
         assert_eq!(logged.contains(&format!("hint=\"{note}\"")), warned);
-        assert_eq!(machine.run(&["doctor"], "").stderr.contains(&note), warned);
+        assert_eq!(machine.run("doctor", "").stderr.contains(&note), warned);
     }
     let refused = crate::exchange::Answer::aadsts(401, "invalid_client", 7_000_222, "expired");
     machine.exchange.token(refused);
     machine.configure("client_secret_expires = 2026-01-31");
-    let run = send(&machine, &[], &["--set", "token_cache=none"]);
+    let run = send(&machine, &[], "--set token_cache=none");
     run.exits(77);
     let ended = "exosend: the client secret ended on 2026-01-31 (client_secret_expires)";
     let lines: Vec<_> = run.stderr.lines().collect();
@@ -500,7 +430,7 @@ fn the_secrets_end() {
     );
     // Who has not said when is told where all the same.
     machine.configure("");
-    let run = send(&machine, &[], &["--set", "token_cache=none"]);
+    let run = send(&machine, &[], "--set token_cache=none");
     run.err_has(&format!("; its Value goes to {place}"));
 }
 
@@ -510,12 +440,12 @@ fn one_broken_certificate_spoils_no_bundle() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let ca = machine.exchange.ca_pem();
     machine.write("bundle.pem", &format!("{broken}{ca}"));
-    let run = send(&machine, &[], &["--set", "ca_file=bundle.pem"]);
+    let run = send(&machine, &[], "--set ca_file=bundle.pem");
     let warning = "exosend: warning: ca_file: a certificate that cannot be a root: ";
     run.exits(0);
     run.err_begins(warning);
     machine.write("bundle.pem", broken);
-    let run = send(&machine, &[], &["--set", "ca_file=bundle.pem"]);
+    let run = send(&machine, &[], "--set ca_file=bundle.pem");
     let error = "\nexosend: --set ca_file: bundle.pem: no certificate in it that can be a root\n";
     run.exits(78);
     run.err_has(error);

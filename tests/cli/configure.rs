@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
-use crate::exchange::{Exchange, Fault, Step};
+use crate::exchange::Exchange;
 use crate::machine::{Machine, Run, finish};
 
 /// The file that is written, which is not there at first.
@@ -184,10 +184,7 @@ fn what_cannot_work_is_not_written() {
 #[test]
 fn a_login_that_is_refused_is_followed_by_what_allows_it() {
     let exchange = Exchange::builder()
-        .on(
-            Step::AuthBlob,
-            Fault::reply("535 5.7.3 Authentication unsuccessful"),
-        )
+        .says("AuthBlob 535 5.7.3 Authentication unsuccessful")
         .start();
     let machine = Machine::with(exchange);
     let run = with_answers(&machine, &["--test", "ann@example.com"]);

@@ -13,7 +13,7 @@ const NOTE: &str = "Subject: x\n\nhello\n";
 fn outcome(exchange: Exchange, more: &str) -> String {
     let machine = Machine::with(exchange);
     machine.configure(more);
-    let run = machine.run(&["ann@example.com"], NOTE);
+    let run = machine.run("ann@example.com", NOTE);
     let doctor = run.stderr.ends_with("exosend: more: exosend doctor\n");
     assert_eq!(
         doctor,
@@ -33,37 +33,35 @@ fn outcome(exchange: Exchange, more: &str) -> String {
 
 #[test]
 fn every_exit_code() {
-    let on = |step, fault| Exchange::builder().on(step, fault);
-    let says = |step, reply: &str| on(step, Fault::reply(reply));
+    let says = |row: &str| Exchange::builder().says(row);
+    let raw = |step, text: &str| Exchange::builder().on(step, Fault::raw(text));
     let refuses = |reply: &str| Exchange::builder().refuse("ann@example.com", reply);
     let secret = Answer::aadsts(401, "invalid_client", 7_000_215, "Invalid client secret");
     let mistaken = Exchange::builder().smtp_certificate(Certificate::WrongName);
+    let (recipient, unsuccessful) = ("recipient <ann@example.com>", "Authentication unsuccessful");
     for (exchange, expected) in [
         (Exchange::builder(), "0 "),
-        (on(Step::Accept, Fault::disconnect()), "74 accept: "),
-        (says(Step::Accept, "451 4.7.0 x"), "75 accept: 451 4.7.0 x"),
-        (on(Step::Greeting, Fault::disconnect()), "75 greeting: "),
+        (says("Accept hangs up"), "74 accept: "),
+        (says("Accept 451 4.7.0 x"), "75 accept: 451 4.7.0 x"),
+        (says("Greeting hangs up"), "75 greeting: "),
         (
             refuses("451 4.2.1 busy"),
-            "75 recipient <ann@example.com>: 451 4.2.1 busy",
+            &format!("75 {recipient}: 451 4.2.1 busy"),
         ),
         (
             refuses("550 5.1.10 no"),
-            "67 recipient <ann@example.com>: 550 5.1.10 no",
+            &format!("67 {recipient}: 550 5.1.10 no"),
         ),
-        (says(Step::Mail, "550 5.7.60 x"), "69 sender: 550 5.7.60 x"),
-        (says(Step::Accept, "554 5.2.0 x"), "69 accept: 554 5.2.0 x"),
-        (says(Step::Ehlo, "250 hello"), "76 starttls: "),
-        (
-            on(Step::Greeting, Fault::raw("SSH-2.0\r\n")),
-            "76 greeting: ",
-        ),
+        (says("Mail 550 5.7.60 x"), "69 sender: 550 5.7.60 x"),
+        (says("Accept 554 5.2.0 x"), "69 accept: 554 5.2.0 x"),
+        (says("Ehlo 250 hello"), "76 starttls: "),
+        (raw(Step::Greeting, "SSH-2.0\r\n"), "76 greeting: "),
         (Exchange::builder().auth("LOGIN"), "76 auth: "),
         // Nobody's address is wrong there.
-        (on(Step::Rcpt, Fault::raw("what?\r\n")), "76 recipient <"),
+        (raw(Step::Rcpt, "what?\r\n"), "76 recipient <"),
         (mistaken, "76 "),
         (
-            says(Step::AuthBlob, "535 5.7.3 Authentication unsuccessful"),
+            says(&format!("AuthBlob 535 5.7.3 {unsuccessful}")),
             "77 auth robot@contoso.com: 535 5.7.3",
         ),
         (
@@ -74,10 +72,10 @@ fn every_exit_code() {
         let got = outcome(exchange.start(), "");
         assert!(got.starts_with(expected), "{expected}: {got}");
     }
-    let lost = || on(Step::Accept, Fault::disconnect()).start();
+    let lost = || says("Accept hangs up").start();
     assert!(outcome(lost(), "in_doubt = retry").starts_with("75 accept: "));
     assert!(outcome(lost(), "in_doubt = fail").starts_with("74 accept: "));
-    let deaf = on(Step::Ehlo, Fault::silent()).start();
+    let deaf = Exchange::builder().on(Step::Ehlo, Fault::silent()).start();
     assert!(outcome(deaf, "timeout = 3").starts_with("75 ehlo: "));
 }
 
@@ -95,7 +93,8 @@ fn nothing_and_nonsense_have_codes_of_their_own() {
             "send --to a@b.c --set timeout=soon => 78 --set timeout: takes seconds, more than 0",
             "send --to a@b.c --set log=sylog => 78 --set log: takes syslog, none, or a file with its whole path",
             "send --to a@b.c --set log=./x => 78 --set log: takes syslog, none, or a file with its whole path",
-            "send --to a@b.c --set token_cache=tokens => 78 --set token_cache: takes none, or a file with its whole path",
+            "send --to a@b.c --set token_cache=tokens => \
+             78 --set token_cache: takes none, or a file with its whole path",
             "send --to a@b.c --set aliases=aliases => 78 --set aliases: takes a file with its whole path",
             "send --to a@b.c --set send_us=x => 78 --set send_us: unknown key, did you mean `send_as`?",
         ],
@@ -214,19 +213,16 @@ fn a_disk_that_takes_no_long_message_is_a_passing_trouble() {
 /// There is no queue that would try again.
 #[test]
 fn what_exchange_wants_waited_for_is_waited_for_once() {
-    let busy = "432 4.3.2 Concurrent connections limit exceeded.";
+    let busy = "Accept 432 4.3.2 Concurrent connections limit exceeded.";
     let fast =
-        "421 4.4.2 Message submission rate for this client has exceeded the configured limit";
+        "Mail 421 4.4.2 Message submission rate for this client has exceeded the configured limit";
     let long = format!("{NOTE}{}", "x\n".repeat(600_000));
-    for (step, reply, message) in [
-        (Step::Accept, busy, NOTE),
-        (Step::Accept, busy, &long),
-        (Step::Mail, fast, NOTE),
-    ] {
-        let busy = Exchange::builder().on_nth(step, 1, Fault::reply(reply));
-        let machine = Machine::with(busy.start());
+    for (reply, message) in [(busy, NOTE), (busy, &long), (fast, NOTE)] {
+        let busy = Exchange::start();
+        busy.says_nth(1, reply);
+        let machine = Machine::with(busy);
         machine.configure("timeout = 6");
-        let arrived = machine.sendmail(&["ann@example.com"], message);
+        let arrived = machine.sendmail("ann@example.com", message);
         assert!(arrived.text().ends_with("\n"));
         let length = arrived.text().split_once("\r\n\r\n").unwrap().1.len();
         assert_eq!(
@@ -234,10 +230,6 @@ fn what_exchange_wants_waited_for_is_waited_for_once() {
             message.replace('\n', "\r\n").len() - "Subject: x\r\n\r\n".len()
         );
     }
-    let always = || {
-        Exchange::builder()
-            .on(Step::Mail, Fault::reply(busy))
-            .start()
-    };
-    assert!(outcome(always(), "timeout = 2").starts_with("75 sender: 432 "));
+    let always = Exchange::builder().says(&busy.replace("Accept", "Mail"));
+    assert!(outcome(always.start(), "timeout = 2").starts_with("75 sender: 432 "));
 }

@@ -20,14 +20,14 @@ fn a_cron_jobs_report() {
         machine.exchange.graph_endpoint()
     ));
     let text = "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@web1> backup\n\n212 GiB\n";
-    let arrived = machine.sendmail(&["-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root"], text);
+    let arrived = machine.sendmail("-i -FCronDaemon -B8BITMIME -oem root", text);
     assert_eq!(arrived.to, ["ops@example.com"]);
     assert_eq!(
         arrived.header("To").as_deref(),
         Some("root <ops@example.com>")
     );
     let arrived = machine.sendmail(
-        &["-t"],
+        "-t",
         "To: Ann <ann@example.com>\nBcc: eve@example.com\nSubject: x\n\nx\n",
     );
     assert_eq!(arrived.to, ["ann@example.com", "eve@example.com"]);
@@ -83,7 +83,7 @@ fn what_is_known_beforehand_costs_no_token() {
         "To: ann@example.com\nSubject: x\n\n{}\n",
         "x".repeat(3_100_000)
     );
-    let run = machine.run(&["-t"], &text);
+    let run = machine.run("-t", &text);
     run.exits(65);
     run.err_begins("exosend: message size: 3100");
     run.err_has("hint: a message by Microsoft Graph has 3,000,000 bytes");
@@ -102,17 +102,7 @@ fn what_is_known_beforehand_costs_no_token() {
         "",
     );
     run.exits(65);
-    let run = machine.run(
-        &[
-            "send",
-            "--dry-run",
-            "--to",
-            "ann@example.com",
-            "--text",
-            "x",
-        ],
-        "",
-    );
+    let run = machine.run("send --dry-run --to ann@example.com --text x", "");
     run.exits(78);
     run.err_has("graph takes a message or none");
     assert!(machine.exchange.graph_requests().is_empty());
@@ -147,5 +137,5 @@ fn setup_gives_one_mailbox_the_permission_and_takes_it_back() {
             "{back}"
         );
     }
-    assert_eq!(machine.run(&["setup", "--graph", "--classic"], "").code, 64);
+    assert_eq!(machine.run("setup --graph --classic", "").code, 64);
 }

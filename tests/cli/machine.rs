@@ -156,8 +156,8 @@ impl Machine {
     }
 
     /// `exosend` with arguments and a message.
-    pub fn run(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
-        finish(self.command("exosend").args(arguments), input)
+    pub fn run(&self, arguments: impl Arguments, input: impl AsRef<[u8]>) -> Run {
+        finish(self.command("exosend").args(arguments.words()), input)
     }
 
     /// One row a run, `arguments => code error`: how each ends, with the same on stdin. `error` is how the first line
@@ -165,7 +165,7 @@ impl Machine {
     pub fn ends(&self, input: &str, rows: &[&str]) {
         for row in rows {
             let (arguments, end) = row.split_once(" => ").expect("arguments => code error");
-            let run = finish(self.command("exosend").args(words(arguments)), input);
+            let run = self.run(arguments, input);
             let error = run.stderr.strip_prefix("exosend: ").unwrap_or(&run.stderr);
             let said = format!("{} {error}", run.code);
             assert!(said.starts_with(end), "{row}\n{said}");
@@ -174,13 +174,10 @@ impl Machine {
     }
 
     /// `sendmail` with arguments and a message. All must be well.
-    pub fn sendmail(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Delivered {
-        let run = finish(self.command("sendmail").args(arguments), input);
-        assert_eq!(
-            (run.code, run.stdout.as_str(), run.stderr.as_str()),
-            (0, "", ""),
-            "{arguments:?}"
-        );
+    #[track_caller]
+    pub fn sendmail(&self, arguments: impl Arguments, input: impl AsRef<[u8]>) -> Delivered {
+        let run = finish(self.command("sendmail").args(arguments.words()), input);
+        run.exits(0).out("").err("");
         self.last()
     }
 
@@ -199,6 +196,41 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Arguments: a line as a shell takes it, or one by one.
+pub trait Arguments {
+    fn words(self) -> Vec<String>;
+}
+
+impl Arguments for &str {
+    fn words(self) -> Vec<String> {
+        words(self)
+    }
+}
+
+impl Arguments for &String {
+    fn words(self) -> Vec<String> {
+        words(self)
+    }
+}
+
+impl Arguments for &[&str] {
+    fn words(self) -> Vec<String> {
+        self.iter().map(|&word| word.to_owned()).collect()
+    }
+}
+
+impl<const N: usize> Arguments for &[&str; N] {
+    fn words(self) -> Vec<String> {
+        self.as_slice().words()
+    }
+}
+
+impl Arguments for &Vec<&str> {
+    fn words(self) -> Vec<String> {
+        self.as_slice().words()
     }
 }
 

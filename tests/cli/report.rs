@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, Fault, Step};
-use crate::machine::{Machine, finish, words};
+use crate::machine::{Machine, finish};
 
 const NOTE: &str = "Subject: x\n\nhello\n";
 
@@ -19,8 +19,7 @@ fn machine() -> Machine {
 fn the_result_object() {
     let machine = machine();
     let object = |arguments: &str| {
-        let arguments = format!("send --json {arguments}");
-        let run = finish(machine.command("exosend").args(words(&arguments)), "hello");
+        let run = machine.run(&format!("send --json {arguments}"), "hello");
         assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
         let object: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(object["exit"], run.code);
@@ -79,12 +78,12 @@ fn the_result_object() {
 #[test]
 fn a_dry_run_ends_before_data() {
     let machine = machine();
-    let run = |more: &[&str]| machine.run(&[&["send", "--dry-run"], more].concat(), "hello");
-    let accepted = run(&["--to", "ann@example.com"]);
+    let run = |more: &str| machine.run(&format!("send --dry-run --to {more}"), "hello");
+    let accepted = run("ann@example.com");
     let said = "dry run: accepted up to DATA, nothing sent\n";
     accepted.exits(0).out(said);
-    assert_eq!(run(&["--to", "bob@example.com"]).code, 67);
-    let object = run(&["--to", "ann@example.com", "--json"]).stdout;
+    assert_eq!(run("bob@example.com").code, 67);
+    let object = run("ann@example.com --json").stdout;
     let object: Value = serde_json::from_str(&object).unwrap();
     assert_eq!(
         (&object["sent"], &object["exit"]),
@@ -103,11 +102,11 @@ fn a_line_in_the_log_for_each_message() {
     let machine = machine();
     let log = machine.path("mail.log");
     machine.configure(&format!("log = {}", log.display()));
-    machine.sendmail(&["ann@example.com", "cid@example.com"], NOTE);
+    machine.sendmail("ann@example.com cid@example.com", NOTE);
     let strange = format!("From: ann@shop.example\n{NOTE}");
-    machine.run(&["bob@example.com"], strange);
-    machine.run(&["-t"], NOTE);
-    machine.run(&["send", "--to", "ann@example.com"], "hello");
+    machine.run("bob@example.com", strange);
+    machine.run("-t", NOTE);
+    machine.run("send --to ann@example.com", "hello");
     let text = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<_> = text
         .lines()
@@ -159,10 +158,7 @@ fn a_log_that_cannot_be_written_stops_no_mail() {
         run.err_has(expected);
     }
     run.exits(0);
-    assert_eq!(
-        machine.run(&["--quiet", "ann@example.com"], NOTE).stderr,
-        ""
-    );
+    assert_eq!(machine.run("--quiet ann@example.com", NOTE).stderr, "");
 }
 
 /// Where nobody reads what cron's mail would say, syslog is where somebody looks.
@@ -196,7 +192,7 @@ fn the_transcript_shows_no_secret() {
     run.exits(0);
     run.err_has("C: RCPT TO:<ann@example.com>\n");
     run.err_has("S: 235 2.7.0");
-    let token = machine.run(&["token"], "").stdout;
+    let token = machine.run("token", "").stdout;
     // A few letters of it are enough: at trace, ureq_proto dumps what it reads sixteen bytes a line.
     for secret in [
         token.trim(),
@@ -230,44 +226,25 @@ fn what_others_write_acts_on_nothing() {
     let log = machine.path("mail.log");
     machine.configure(&format!("log = {}", log.display()));
     let hostile = "\u{1b}c\u{9b}31m\u{202e}\u{2028}\u{85}\u{ad}\u{e0041}";
-    let hostile_mailbox = format!("mailbox=a{hostile}@x.example");
     let id = format!("<1{}@x>", "\n 2\u{2028}3".repeat(300));
     let message = format!("Message-ID: {id}\nTo: a{hostile}b\nSubject: x\n\nx\n");
-    let rows = [
-        (vec!["-t"], message.as_str()),
-        (vec!["bob@example.com"], message.as_str()),
+    for (arguments, input) in [
+        ("-t".to_owned(), message.as_str()),
+        ("bob@example.com".into(), &message),
         (
-            vec![
-                "send",
-                "--to",
-                "ann@example.com",
-                "--attach",
-                hostile,
-                "--text",
-                "x",
-            ],
+            format!("send --to ann@example.com --attach {hostile} --text x"),
             "",
         ),
-        (vec!["send", "--to", hostile, "--text", "x", "--json"], ""),
+        (format!("send --to {hostile} --text x --json"), ""),
         (
-            vec![
-                "send",
-                "--to",
-                "ann@example.com",
-                "--subject",
-                hostile,
-                "--text",
-                "x",
-                "--json",
-            ],
+            format!("send --to ann@example.com --subject {hostile} --text x --json"),
             "",
         ),
-        (vec!["explain", hostile], ""),
-        (vec!["doctor", "--to", hostile], ""),
-        (vec!["doctor", "--set", hostile_mailbox.as_str()], ""),
-        (vec!["explain", "--json", hostile], ""),
-    ];
-    for (arguments, input) in rows {
+        (format!("explain {hostile}"), ""),
+        (format!("doctor --to {hostile}"), ""),
+        (format!("doctor --set mailbox=a{hostile}@x.example"), ""),
+        (format!("explain --json {hostile}"), ""),
+    ] {
         let run = machine.run(&arguments, input);
         for text in [&run.stdout, &run.stderr] {
             let acts =
@@ -293,8 +270,8 @@ fn in_doubt_the_message_to_look_for_is_named() {
     let machine = Machine::with(lost.start());
     let log = machine.path("mail.log");
     machine.configure(&format!("log = {}", log.display()));
-    let send = ["send", "--to", "ann@example.com", "--text", "x", "--json"];
-    let object: Value = serde_json::from_str(&machine.run(&send, "").stdout).unwrap();
+    let run = machine.run("send --to ann@example.com --text x --json", "");
+    let object: Value = serde_json::from_str(&run.stdout).unwrap();
     let of_send = object["message_id"].as_str().unwrap().to_owned();
     assert!(
         object["hint"]
@@ -303,7 +280,7 @@ fn in_doubt_the_message_to_look_for_is_named() {
             .ends_with(&format!("; it is {of_send}"))
     );
     let note = format!("Message-ID: <1@x.example>\n{NOTE}");
-    let run = machine.run(&["ann@example.com"], note);
+    let run = machine.run("ann@example.com", note);
     run.exits(74);
     run.err_has("; it is <1@x.example>\n");
     let log = std::fs::read_to_string(log).unwrap();

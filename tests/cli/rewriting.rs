@@ -31,7 +31,7 @@ fn what_the_mailbox_may_send_as_stays() {
     let machine = Machine::with(Exchange::builder().send_as("ops@contoso.com").start());
     machine.configure("send_as = it@contoso.com, OPS@contoso.com");
     let arrived = machine.sendmail(
-        &["ann@example.com"],
+        "ann@example.com",
         "From: Ops <ops@contoso.com>\nDKIM-Signature: x\n\nhello\n",
     );
     assert_eq!(arrived.header("From").unwrap(), "Ops <ops@contoso.com>");
@@ -43,7 +43,7 @@ fn what_the_mailbox_may_send_as_stays() {
 fn whoever_turns_it_off_is_refused_by_exchange() {
     let machine = Machine::new();
     machine.configure("rewrite_from = no");
-    let run = machine.run(&["ann@example.com"], "From: ops@contoso.com\n\nhello\n");
+    let run = machine.run("ann@example.com", "From: ops@contoso.com\n\nhello\n");
     run.exits(69);
     run.err_begins("exosend: accept: 554 5.2.252 SendAsDenied;");
     assert!(
@@ -89,7 +89,7 @@ fn the_machines_own_addresses_are_nobodys_reply_to() {
         "root@web1.local".into(),
     ] {
         let message = format!("From: Web <{address}>\n\nhello\n");
-        let arrived = machine.sendmail(&["ann@example.com"], message);
+        let arrived = machine.sendmail("ann@example.com", message);
         assert_eq!(arrived.header("From").unwrap(), "Web <robot@contoso.com>");
         assert_eq!(arrived.header("Reply-To"), None, "{address}");
     }
@@ -105,12 +105,12 @@ fn one_sees_who_wrote_where_from_had_no_name() {
         ("from_name = %u: ops", "root", "\"root: ops\"".into()),
     ] {
         machine.configure(more);
-        let arrived = machine.sendmail(&["ann@example.com"], format!("From: {from}\n\nhello\n"));
+        let arrived = machine.sendmail("ann@example.com", format!("From: {from}\n\nhello\n"));
         let expected = format!("{name} <robot@contoso.com>");
         assert_eq!(arrived.header("From").unwrap(), expected, "{from}");
     }
     machine.configure("from_name = none");
-    let arrived = machine.sendmail(&["ann@example.com"], "From: root\n\nhello\n");
+    let arrived = machine.sendmail("ann@example.com", "From: root\n\nhello\n");
     assert_eq!(arrived.header("From").unwrap(), "robot@contoso.com");
 }
 
@@ -118,7 +118,7 @@ fn one_sees_who_wrote_where_from_had_no_name() {
 fn raw_bytes_become_what_every_reader_shows() {
     let machine = Machine::new();
     let message = b"From: J\xf6rg <root@box>\nTo: ann@example.com\nSubject: Gr\xc3\xbc\xc3\x9fe\n\nSch\xc3\xb6n\n";
-    let arrived = machine.sendmail(&["-t"], message);
+    let arrived = machine.sendmail("-t", message);
     let head = "From: =?utf-8?b?SsO2cmc=?= <robot@contoso.com>\r\nTo: ann@example.com\r\n\
                 Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\n";
     assert!(arrived.text().starts_with(head), "{}", arrived.text());
@@ -126,7 +126,7 @@ fn raw_bytes_become_what_every_reader_shows() {
                 Sch\u{f6}n\r\n";
     assert!(arrived.text().ends_with(tail), "{}", arrived.text());
     assert_eq!(arrived.parameters[0], format!("SIZE={}", arrived.length));
-    let arrived = machine.sendmail(&["ann@example.com"], b"Subject: x\n\nSch\xf6n\n");
+    let arrived = machine.sendmail("ann@example.com", b"Subject: x\n\nSch\xf6n\n");
     assert_eq!(
         arrived.header("Content-Type").unwrap(),
         "text/plain; charset=windows-1252"
@@ -148,14 +148,14 @@ fn raw_bytes_become_what_every_reader_shows() {
 fn a_bcc_gets_its_copy_or_nobody_gets_one() {
     let machine = Machine::new();
     let arrived = machine.sendmail(
-        &["-t"],
+        "-t",
         "\u{feff}To: a@example.com\r\r\nSubject: s\r\r\nBcc: hidden@example.com\r\r\n\r\r\nbody",
     );
     assert_eq!(arrived.to, ["a@example.com", "hidden@example.com"]);
     assert!(!arrived.text().contains("hidden"));
     assert!(arrived.text().ends_with("\r\n\r\nbody\r\n"));
     let run = machine.run(
-        &["a@example.com"],
+        "a@example.com",
         "Subject: s\nhello\nBcc: hidden@example.com\n",
     );
     run.exits(65);
@@ -166,7 +166,7 @@ fn a_bcc_gets_its_copy_or_nobody_gets_one() {
 fn a_user_in_to_can_become_who_gets_the_mail() {
     let machine = Machine::new();
     machine.configure("local_recipient = Ops <ops@example.com>, it@example.com\nrewrite_to = yes");
-    let arrived = machine.sendmail(&["-t"], "To: root, \"Ann O.\" <ann@example.com>\n\nhello\n");
+    let arrived = machine.sendmail("-t", "To: root, \"Ann O.\" <ann@example.com>\n\nhello\n");
     assert_eq!(
         arrived.to,
         ["ops@example.com", "it@example.com", "ann@example.com"]

@@ -12,7 +12,7 @@ const NOTE: &str = "To: Ann <ann@example.com>\nSubject: hello\n\nhello\n.\n..\nb
 #[test]
 fn a_message_arrives_with_what_was_missing() {
     let machine = Machine::new();
-    let arrived = machine.sendmail(&["bob@example.com"], NOTE);
+    let arrived = machine.sendmail("bob@example.com", NOTE);
     assert_eq!(arrived.from, "robot@contoso.com");
     assert_eq!(arrived.to, ["bob@example.com"]);
     let size = format!("SIZE={}", arrived.length);
@@ -42,7 +42,7 @@ fn what_is_there_stays_as_it_is() {
     let machine = Machine::new();
     let message = b"Return-Path: <x@example.org>\r\nReceived: from a\r\n\tby b\r\nFrom: robot@contoso.com\r\n\
                    Date: Tue, 24 Nov 2026 12:00:00 +0100\r\nMessage-ID: <1@x>\r\nSubject: =?utf-8?q?=C3=A9?=\r\nContent-Type: text/plain\r\n\r\n\xff\r\n";
-    let arrived = machine.sendmail(&["bob@example.com"], message);
+    let arrived = machine.sendmail("bob@example.com", message);
     assert_eq!(arrived.data, message);
 }
 
@@ -51,7 +51,7 @@ fn recipients_from_the_message() {
     let machine = Machine::new();
     let message = "From: robot@contoso.com\nTo: \"Other, Ann\" <ann@example.com>,\n  bob@example.com (Bob)\n\
                    Cc: Friends: cid@example.com, dan@example.com;\nBcc: eve@example.com\nSubject: x\n\nhello\n";
-    let arrived = machine.sendmail(&["-t", "-i", "fay@example.com", "ann@example.com"], message);
+    let arrived = machine.sendmail("-t -i fay@example.com ann@example.com", message);
     let expected =
         ["fay", "ann", "bob", "cid", "dan", "eve"].map(|name| format!("{name}@example.com"));
     assert_eq!(arrived.to, expected);
@@ -62,7 +62,7 @@ fn recipients_from_the_message() {
 fn a_blind_copy_stays_blind_without_t_too() {
     let machine = Machine::new();
     let arrived = machine.sendmail(
-        &["ann@example.com"],
+        "ann@example.com",
         "Bcc: eve@example.com\nbcc: eve@example.com\n\nx\n",
     );
     assert!(!arrived.text().contains("eve"));
@@ -202,7 +202,7 @@ fn f_and_capital_f_make_the_from_of_a_message_that_has_none() {
     }
     // A From that is there is not replaced, and one line at debug says so.
     let run = machine.run(
-        &["-v", "-f", "ann@example.org", "bob@example.com"],
+        "-v -f ann@example.org bob@example.com",
         "From: robot@contoso.com\n\nx\n",
     );
     assert_eq!(
@@ -258,10 +258,10 @@ fn under_the_name_sendmail_there_are_no_subcommands() {
     let machine = Machine::new();
     machine.configure("local_recipient = ops@example.com");
     assert_eq!(
-        machine.sendmail(&["send"], "x: y\n\nz\n").to,
+        machine.sendmail("send", "x: y\n\nz\n").to,
         ["ops@example.com"]
     );
-    assert_eq!(machine.run(&["--", "token"], "x: y\n\nz\n").code, 0);
+    assert_eq!(machine.run("-- token", "x: y\n\nz\n").code, 0);
     assert_eq!(machine.last().to, ["ops@example.com"]);
 }
 
@@ -272,7 +272,7 @@ fn nothing_connects_before_the_message_has_been_read() {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"To: ann@example.com\n\nfirst\n").unwrap();
     // Another message overtakes it, and finds nothing that was asked for in the meantime.
-    machine.sendmail(&["bob@example.com"], NOTE);
+    machine.sendmail("bob@example.com", NOTE);
     let exchange = machine.exchange.settle();
     let tokens = exchange.token_requests().len();
     assert_eq!((exchange.said("S: 220 AM0"), tokens), (1, 1));
@@ -333,7 +333,7 @@ fn without_a_descriptor_it_may_be_tried_again() {
 fn a_message_the_server_would_not_take_is_not_sent() {
     let machine = Machine::with(Exchange::builder().extension("SIZE 2000000").start());
     let run = machine.run(
-        &["ann@example.com"],
+        "ann@example.com",
         format!("Subject: x\n\n{}", "x\n".repeat(1_000_000)),
     );
     run.exits(65);
@@ -344,23 +344,18 @@ fn a_message_the_server_would_not_take_is_not_sent() {
 #[test]
 fn mending() {
     let machine = Machine::new();
-    for (input, expected) in [
-        (
-            "From root Tue Nov 24 12:00:00 2026\nSubject: x\n\nhello\n",
-            "Subject: x\r\n|hello\r\n",
-        ),
-        ("Subject: x\nhello\n", "Subject: x\r\n|hello\r\n"),
-        ("Subject : x\n   \nhello\n", "Subject: x\r\n|hello\r\n"),
-        ("hello\nthere", "|hello\r\nthere\r\n"),
-        ("\nhello", "|hello\r\n"),
+    for row in [
+        "From root Tue Nov 24 12:00:00 2026\nSubject: x\n\nhello\n => Subject: x\r\n|hello\r\n",
+        "Subject: x\nhello\n => Subject: x\r\n|hello\r\n",
+        "Subject : x\n   \nhello\n => Subject: x\r\n|hello\r\n",
+        "hello\nthere => |hello\r\nthere\r\n",
+        "\nhello => |hello\r\n",
         // What is mended stands in the manual, and nothing else is.
-        (
-            "Subject: x\nSubject: y\n\nhello\n",
-            "Subject: x\r\nSubject: y\r\n|hello\r\n",
-        ),
-        ("Subject: x\r\rhello\r", "Subject: x\r\n|hello\r\n"),
+        "Subject: x\nSubject: y\n\nhello\n => Subject: x\r\nSubject: y\r\n|hello\r\n",
+        "Subject: x\r\rhello\r => Subject: x\r\n|hello\r\n",
     ] {
-        let text = machine.sendmail(&["ann@example.com"], input).text();
+        let (input, expected) = row.split_once(" => ").unwrap();
+        let text = machine.sendmail("ann@example.com", input).text();
         let made = |line: &&str| {
             !["From:", "Date:", "Message-ID:"]
                 .iter()
@@ -445,7 +440,7 @@ fn recipients_may_stand_in_one_argument() {
 #[test]
 fn an_empty_stdin_is_an_empty_message_where_it_is_known_for_whom() {
     let machine = Machine::new();
-    let run = machine.run(&["ann@example.com"], "");
+    let run = machine.run("ann@example.com", "");
     let warning = "exosend: warning: stdin: empty, so the message is\n";
     run.exits(0).err(warning);
     let arrived = machine.last();

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use exosend::{Account, Error, ErrorKind, Receipt, Token};
 
 use super::child::{Scratch, command, everything, outcome};
-use super::exchange::{Answer, Exchange, Fault, Step};
+use super::exchange::{Answer, Exchange};
 use super::send;
 
 /// A stand-in, and a file that is not there yet.
@@ -218,8 +218,8 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
 fn a_login_that_is_refused_again_is_refused_and_keeps_no_token() {
     let kept = Kept::new();
     kept.send().unwrap();
-    let no = Fault::reply("535 5.7.3 Authentication unsuccessful");
-    kept.exchange.on(Step::AuthBlob, no);
+    kept.exchange
+        .says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     let logins = || kept.exchange.settle().said("C: AUTH");
     for (asked, tried) in [(2, 3), (3, 4), (4, 5)] {
         kept.age(11 * MINUTE);
@@ -234,8 +234,8 @@ fn a_login_that_is_put_off_is_not_repeated() {
     let kept = Kept::new();
     kept.send().unwrap();
     kept.age(11 * MINUTE);
-    let later = Fault::reply("454 4.7.0 Temporary authentication failure");
-    kept.exchange.on(Step::AuthBlob, later);
+    kept.exchange
+        .says("AuthBlob 454 4.7.0 Temporary authentication failure");
     assert!(kept.send().unwrap_err().is_transient());
     assert_eq!(kept.requests(), 1);
 }

@@ -42,22 +42,22 @@ fn it_looks_and_sends_nothing() {
 #[test]
 fn it_sends_where_that_is_wanted() {
     let machine = machine("");
-    let run = machine.run(&["doctor", "--send", "--to", "ann@example.com"], "");
+    let run = machine.run("doctor --send --to ann@example.com", "");
     run.exits(0);
     run.out_has("202 accepted for\n");
     assert_eq!(machine.last().to, ["ann@example.com"]);
-    assert_eq!(machine.run(&["doctor", "--send"], "").code, 64);
+    assert_eq!(machine.run("doctor --send", "").code, 64);
     // By SMTP as well.
     let smtp = Machine::new();
-    let run = smtp.run(&["doctor", "--to", "ann@example.com"], "");
+    let run = smtp.run("doctor --to ann@example.com", "");
     assert_eq!((run.code, smtp.exchange.settle().delivered().len()), (0, 0));
-    let run = smtp.run(&["doctor", "--send", "--to", "ann@example.com"], "");
+    let run = smtp.run("doctor --send --to ann@example.com", "");
     run.exits(0);
     assert_eq!(smtp.last().to, ["ann@example.com"]);
     // What is not well sends nothing.
     smtp.exchange.revoke_tokens();
     smtp.configure("client_secret_file = /nowhere");
-    let run = smtp.run(&["doctor", "--send", "--to", "ann@example.com"], "");
+    let run = smtp.run("doctor --send --to ann@example.com", "");
     assert_ne!(run.code, 0);
     assert_eq!(smtp.exchange.settle().delivered().len(), 1);
 }
@@ -68,7 +68,7 @@ fn a_permission_that_is_missing_comes_with_its_commands() {
     machine
         .exchange
         .on_graph(Answer::graph(403, "ErrorAccessDenied", "Access is denied."));
-    let run = machine.run(&["doctor", "-v", "--send", "--to", "ann@example.com"], "");
+    let run = machine.run("doctor -v --send --to ann@example.com", "");
     run.exits(77);
     let role = "New-ManagementRoleAssignment -Name 'exosend graph robot@contoso.com' -Role 'Application Mail.Send'";
     run.out_has(role);
@@ -78,7 +78,7 @@ fn a_permission_that_is_missing_comes_with_its_commands() {
 #[test]
 fn a_token_for_exchange_and_a_closed_port_are_found_without_a_message() {
     let machine = machine("scope = https://outlook.office365.com/.default");
-    let run = machine.run(&["doctor"], "");
+    let run = machine.run("doctor", "");
     run.exits(77);
     let says = "the token is for https://outlook.office365.com, not for Microsoft Graph";
     assert!(
@@ -89,7 +89,7 @@ fn a_token_for_exchange_and_a_closed_port_are_found_without_a_message() {
         run.stdout
     );
     machine.configure("transport = graph\ngraph_endpoint = https://localhost:9");
-    let run = machine.run(&["doctor"], "");
+    let run = machine.run("doctor", "");
     run.exits(75);
     run.out_has("curl -sS");
 }

@@ -11,7 +11,7 @@ use crate::exchange::{Exchange, Fault, Step};
 const ID: &str = "6731de76-14a6-49ae-97bc-6eba6914391e";
 /// Of the stand-in's service principal.
 const OBJECT_ID: &str = "8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55";
-const UNSUCCESSFUL: &str = "535 5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T09:00:00.000Z 08DE2B]";
+const UNSUCCESSFUL: &str = "AuthBlob 535 5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T09:00:00.000Z 08DE2B]";
 const ALLOW_SMTP: &str =
     "Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $false";
 
@@ -76,21 +76,19 @@ fn a_reply_is_told_with_its_commands() {
 
 #[test]
 fn a_refused_sender_leaves_the_recipient_unasked_and_is_taken_back() {
-    let unknown = Fault::reply("550 5.7.1 words that nobody knows");
-    let diagnosis = examine(&Exchange::builder().on(Step::Mail, unknown.clone()).start());
+    let says = |row: &str| examine(&Exchange::builder().says(row).start());
+    let diagnosis = says("Mail 550 5.7.1 words that nobody knows");
     diagnosis.fails("sender", &[], &[]);
     assert!(diagnosis.check("sender").advice().is_none());
     diagnosis.is(Skipped, &["recipient"]).is(Ok, &["end"]);
-    let diagnosis = examine(&Exchange::builder().on(Step::Rcpt, unknown).start());
+    let diagnosis = says("Rcpt 550 5.7.1 words that nobody knows");
     diagnosis.fails("recipient", &[], &[]);
     diagnosis.is(Ok, &["sender", "end"]);
 }
 
 #[test]
 fn unsuccessful_in_both_paths_leaves_out_what_the_claims_rule_out() {
-    for (path, exchange) in
-        both_paths(&Exchange::builder().on(Step::AuthBlob, Fault::reply(UNSUCCESSFUL)))
-    {
+    for (path, exchange) in both_paths(&Exchange::builder().says(UNSUCCESSFUL)) {
         let diagnosis = examine(&exchange);
         let create = format!(
             "New-ServicePrincipal -AppId '{ID}' -ObjectId '{OBJECT_ID}' -DisplayName 'exosend'"

@@ -221,8 +221,8 @@ fn no_starttls() {
         "openssl s_client -starttls smtp",
     ];
     diagnosis.fails("starttls", &says, &["New-ServicePrincipal"]);
-    let later = Fault::reply("454 4.7.0 TLS not available");
-    let diagnosis = examine(&Exchange::builder().on(Step::StartTls, later).start());
+    let later = Exchange::builder().says("StartTls 454 4.7.0 TLS not available");
+    let diagnosis = examine(&later.start());
     diagnosis.fails("starttls", &["454 4.7.0"], &[]);
     diagnosis.is(Skipped, &["certificate", "login"]);
 }

@@ -4,7 +4,7 @@ use exosend::advice::CheckState::{Ok, Skipped};
 use exosend::advice::send_test;
 
 use super::{examine, examine_with};
-use crate::exchange::{Answer, Certificate, Exchange, Fault, Step};
+use crate::exchange::{Answer, Certificate, Exchange};
 
 #[test]
 fn a_refusal_is_told_and_stops_what_needs_the_token() {
@@ -85,11 +85,11 @@ fn entra_behind_somebody_elses_certificate() {
 fn a_wrong_clock_is_named_before_what_it_does() {
     let text = "Client assertion is not within its valid time range.";
     for certificate in [Certificate::Expired, Certificate::NotYetValid] {
-        let greeting = "220 AM0.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2020 09:00:00 +0000";
+        let greeting = "Greeting 220 AM0.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2020 09:00:00 +0000";
         let old = Answer::aadsts(401, "invalid_client", 700_024, text)
             .header("Date", "Tue, 24 Nov 2020 09:00:00 GMT");
         let exchange = Exchange::builder()
-            .on(Step::Greeting, Fault::reply(greeting))
+            .says(greeting)
             .smtp_certificate(certificate)
             .token(old)
             .start();
@@ -115,7 +115,7 @@ fn entras_date_is_a_witness_too() {
     )
     .header("Date", "Tue, 24 Nov 2099 09:00:00 GMT");
     let exchange = Exchange::builder()
-        .on(Step::Greeting, Fault::reply("220 relay ESMTP"))
+        .says("Greeting 220 relay ESMTP")
         .token(ahead)
         .start();
     let clock = examine(&exchange);

@@ -158,6 +158,12 @@ impl Builder {
         self
     }
 
+    /// The same for a reply, as a line: `Accept 451 4.7.500 Server busy`.
+    pub fn says(self, row: &str) -> Self {
+        let (step, fault) = Step::says(row);
+        self.on(step, fault)
+    }
+
     /// At the `n`th occurrence of this step, counted from 1 over the stand-in's life.
     pub fn on_nth(mut self, step: Step, n: usize, fault: Fault) -> Self {
         self.orders.faults.tell(step, n..=n, fault);

@@ -62,6 +62,20 @@ impl Step {
     ];
 }
 
+impl Step {
+    /// A line of a table: `Accept 451 4.7.500 Server busy`, or `Accept hangs up`.
+    pub(super) fn says(row: &str) -> (Self, Fault) {
+        let (name, reply) = row.split_once(' ').expect("a step and its reply");
+        let mut steps = Self::DIALOGUE.into_iter().chain([Self::Noop, Self::Quit]);
+        let step = steps.find(|step| format!("{step:?}") == name);
+        let fault = match reply {
+            "hangs up" => Fault::disconnect(),
+            reply => Fault::reply(reply),
+        };
+        (step.expect("a step"), fault)
+    }
+}
+
 /// What happens at a [`Step`] instead of the usual reply.
 ///
 /// If the reply has the first digit of the usual one the dialogue goes on as if it were that one, else

@@ -186,6 +186,18 @@ impl Exchange {
             .tell(step, 1..=usize::MAX, fault);
     }
 
+    /// The same for a reply, as a line: `Accept 451 4.7.500 Server busy`.
+    pub fn says(&self, row: &str) {
+        let (step, fault) = Step::says(row);
+        self.on(step, fault);
+    }
+
+    /// A reply at the `n`th occurrence of its step.
+    pub fn says_nth(&self, n: usize, row: &str) {
+        let (step, fault) = Step::says(row);
+        self.on_nth(step, n, fault);
+    }
+
     /// At the `n`th occurrence of this step, counted from the start.
     pub fn on_nth(&self, step: Step, n: usize, fault: Fault) {
         self.shared.orders().faults.tell(step, n..=n, fault);

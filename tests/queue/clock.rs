@@ -1,7 +1,6 @@
 //! A machine whose clock is wrong.
 
 use super::office::{NOTE, Office, minutes};
-use crate::exchange::{Fault, Step};
 
 const YEAR_2026: u64 = 1_796_000_000;
 
@@ -9,10 +8,8 @@ const YEAR_2026: u64 = 1_796_000_000;
 fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
     let office = Office::new();
     office.set_clock("first", 100, 5);
-    office.submit(&["ann@example.com"], NOTE);
-    office
-        .exchange
-        .on(Step::Rcpt, Fault::reply("450 4.2.1 later"));
+    office.submit("ann@example.com", NOTE);
+    office.exchange.says("Rcpt 450 4.2.1 later");
     assert_eq!(office.run(), 0);
     // NTP, within the same boot: the first pause is a minute.
     office.set_clock("first", 130, YEAR_2026);
@@ -33,7 +30,7 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
         (1, 0),
         "not 30 years old"
     );
-    office.exchange.on(Step::Rcpt, Fault::reply("250 2.1.5 ok"));
+    office.exchange.says("Rcpt 250 2.1.5 ok");
     assert_eq!(office.run_now(), 0);
     assert_eq!(office.arrived().len(), 1);
 }
@@ -42,8 +39,9 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
 fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
     let office = Office::new();
     office.set_clock("first", 100, YEAR_2026);
-    let corrupt = Fault::reply("554 5.6.0 Corrupt message content");
-    office.machine.exchange.on_nth(Step::Accept, 1, corrupt);
+    office
+        .exchange
+        .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
     office.submit(&["ann@example.com"], NOTE);
     assert_eq!(office.run(), 0);
     for (days, wall, kept) in [
@@ -62,8 +60,8 @@ fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
 #[test]
 fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
     let office = Office::new();
-    office.submit(&["ann@example.com"], NOTE);
-    office.exchange.on(Step::Greeting, Fault::disconnect());
+    office.submit("ann@example.com", NOTE);
+    office.exchange.says("Greeting hangs up");
     office.run();
     let state = office.path("state/mailbox");
     for damage in [
@@ -77,8 +75,8 @@ fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
         assert_eq!(office.waiting(), 1);
     }
     assert_eq!(office.log("held").len(), 5, "{:?}", office.log("held"));
-    office.exchange.on(Step::Greeting, Fault::reply("220 well"));
-    office.submit(&["bob@example.com"], NOTE);
+    office.exchange.says("Greeting 220 well");
+    office.submit("bob@example.com", NOTE);
     assert_eq!(office.run_now(), 0);
     assert_eq!(office.arrived().len(), 2);
 }

@@ -61,8 +61,8 @@ fn a_throttle_holds_them_all() {
 #[test]
 fn one_messages_refusal_is_not_the_mailboxes() {
     let office = office();
-    office.submit(&["ann@example.com"], NOTE);
-    office.submit(&["bob@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
+    office.submit("bob@example.com", NOTE);
     let no = Answer::graph(403, "ErrorSendAsDenied", "x");
     office.exchange.on_nth_graph(1, no);
     office.run();
@@ -73,8 +73,8 @@ fn one_messages_refusal_is_not_the_mailboxes() {
 #[test]
 fn a_permission_that_is_missing_holds_them_all() {
     let office = office();
-    office.submit(&["ann@example.com"], NOTE);
-    office.submit(&["bob@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
+    office.submit("bob@example.com", NOTE);
     office
         .exchange
         .on_graph(Answer::graph(403, "ErrorAccessDenied", "x"));
@@ -88,7 +88,7 @@ fn a_permission_that_is_missing_holds_them_all() {
 #[test]
 fn what_may_have_been_taken_is_sent_again_twice_at_most() {
     let office = office();
-    office.submit(&["ann@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
     office.exchange.on_graph(Answer::status(504));
     for _ in 0..5 {
         office.run();
@@ -111,7 +111,7 @@ fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_been_taken() {
         ("after unlink", 1),
     ] {
         let office = office();
-        office.submit(&["ann@example.com"], NOTE);
+        office.submit("ann@example.com", NOTE);
         office.run_dying_at(place);
         office.run();
         office.pass(minutes(15));
@@ -128,10 +128,10 @@ fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_been_taken() {
 fn what_is_too_large_or_names_nobody_is_told_of_and_not_sent() {
     let office = office();
     office.submit(
-        &["ann@example.com"],
+        "ann@example.com",
         format!("{NOTE}{}\n", "x".repeat(3_100_000)),
     );
-    office.submit(&["ann@example.com"], format!("Cc: Ann Other\n{NOTE}"));
+    office.submit("ann@example.com", format!("Cc: Ann Other\n{NOTE}"));
     office.run();
     assert_eq!((office.waiting(), office.count("failed")), (0, 2));
     assert_eq!(office.exchange.graph_requests().len(), 0);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::exchange::{Delivered, Exchange};
-use crate::machine::{Machine, Run, finish};
+use crate::machine::{Arguments, Machine, Run, finish};
 
 pub(crate) struct Office {
     pub(crate) machine: Machine,
@@ -57,13 +57,14 @@ impl Office {
         command
     }
 
-    pub(crate) fn exosend(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
-        finish(self.command("exosend").args(arguments), input)
+    pub(crate) fn exosend(&self, arguments: impl Arguments, input: impl AsRef<[u8]>) -> Run {
+        finish(self.command("exosend").args(arguments.words()), input)
     }
 
     /// Puts a message into the queue. Exit code 0, and not a word.
-    pub(crate) fn submit(&self, to: &[&str], input: impl AsRef<[u8]>) {
-        let run = finish(self.command("sendmail").args(to), input);
+    #[track_caller]
+    pub(crate) fn submit(&self, to: impl Arguments, input: impl AsRef<[u8]>) {
+        let run = finish(self.command("sendmail").args(to.words()), input);
         run.exits(0).out("").err("");
     }
 

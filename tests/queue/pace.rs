@@ -81,7 +81,7 @@ fn connections(port: u16) -> usize {
 fn never_more_than_thirty_messages_in_any_minute() {
     let office = Office::new();
     for _ in 0..70 {
-        office.submit(&["ann@example.com"], NOTE);
+        office.submit("ann@example.com", NOTE);
     }
     let began = Instant::now();
     let (arrivals, _) = watch(&office, &mut [run(&office)]);
@@ -93,8 +93,8 @@ fn never_more_than_thirty_messages_in_any_minute() {
 fn it_sleeps_while_it_waits() {
     let office = Office::new();
     office.configure("rate = 1");
-    office.submit(&["ann@example.com"], NOTE);
-    office.submit(&["ann@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
+    office.submit("ann@example.com", NOTE);
     let child = start(&mut run(&office));
     let stat = format!("/proc/{}/stat", child.id());
     let ticks = || {
@@ -126,7 +126,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
     );
     office.configure("rate = 0");
     for _ in 0..60 {
-        office.submit(&["ann@example.com"], NOTE);
+        office.submit("ann@example.com", NOTE);
     }
     let logins = || office.exchange.settle().said("C: AUTH");
     let (arrivals, most) = watch(&office, &mut [(); 8].map(|()| run(&office)));
@@ -136,7 +136,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
     for (messages, connections) in [(60, 3), (5, 1)] {
         let before = logins();
         for _ in 0..messages {
-            office.submit(&["ann@example.com"], NOTE);
+            office.submit("ann@example.com", NOTE);
         }
         let (arrivals, most) = watch(&office, &mut [run(&office)]);
         assert_eq!((arrivals.len(), logins() - before), (messages, connections));
@@ -149,7 +149,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
 fn what_goes_straight_waits_for_its_turn() {
     let office = Office::new();
     // The queue makes the folders that count.
-    office.submit(&["ann@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
     office.configure("connections = 1\nrate = 2");
     let send = ["send", "--to", "ann@example.com", "--text", "x"];
@@ -171,7 +171,7 @@ fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
     office.configure("rate = 0");
     // As another user would have put them there: the last word on whose they are is the file's.
     for n in 0..20 {
-        office.submit(&["ann@example.com"], format!("Subject: {n}\n\nx\n"));
+        office.submit("ann@example.com", format!("Subject: {n}\n\nx\n"));
     }
     if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(office.path("drop")).unwrap()) != 0 {
         return; // Only root can give files away.
@@ -182,7 +182,7 @@ fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
         std::os::unix::fs::chown(&path, Some(33), None).unwrap();
         std::fs::rename(&path, office.path("queue").join(path.file_name().unwrap())).unwrap();
     }
-    office.submit(&["ann@example.com"], "Subject: other\n\nx\n");
+    office.submit("ann@example.com", "Subject: other\n\nx\n");
     let run = in_real_time(&office, &["queue", "run", "--set", "connections=1"]);
     watch(&office, &mut [run]);
     let subjects: Vec<_> = office
@@ -203,10 +203,10 @@ fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
     let office = Office::new();
     let slow = Fault::delay(Duration::from_secs(4));
     office.exchange.on_nth(Step::Accept, 1, slow);
-    office.submit(&["ann@example.com"], "Subject: long\n\nx\n");
+    office.submit("ann@example.com", "Subject: long\n\nx\n");
     let child = start(&mut run(&office));
     office.exchange.hear("C: DATA");
-    office.submit(&["bob@example.com"], "Subject: short\n\nx\n");
+    office.submit("bob@example.com", "Subject: short\n\nx\n");
     end(child).exits(0);
     assert_eq!(office.arrived().len(), 2);
     let sent = office.log("sent");
@@ -223,8 +223,8 @@ fn what_another_run_has_put_off_is_not_tried_at_once() {
     );
     let exchange = &office.exchange;
     exchange.on_nth(Step::Accept, 1, Fault::delay(Duration::from_secs(2)));
-    office.submit(&["ann@example.com"], NOTE);
-    office.submit(&["bob@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
+    office.submit("bob@example.com", NOTE);
     let run = || start(office.command("exosend").args(["queue", "run"]));
     let mut first = run();
     exchange.hear("C: DATA");

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::office::{NOTE, Office, minutes};
-use crate::exchange::{Fault, Step};
 use crate::machine::finish;
 
 fn id(office: &Office, folder: &str) -> String {
@@ -12,7 +11,7 @@ fn id(office: &Office, folder: &str) -> String {
 }
 
 fn json(office: &Office) -> Value {
-    let run = office.exosend(&["queue", "--json"], "");
+    let run = office.exosend("queue --json", "");
     run.exits(0).err("");
     serde_json::from_str(&run.stdout).unwrap()
 }
@@ -20,21 +19,16 @@ fn json(office: &Office) -> Value {
 #[test]
 fn the_queue_says_what_waits_and_why() {
     let office = Office::new();
-    assert_eq!(
-        office.exosend(&["queue"], "").stdout,
-        "Mail queue is empty\n"
-    );
-    office.submit(&["ann@example.com", "bob@example.com"], NOTE);
+    assert_eq!(office.exosend("queue", "").stdout, "Mail queue is empty\n");
+    office.submit("ann@example.com bob@example.com", NOTE);
     let id = id(&office, "drop");
     assert_eq!(json(&office)["messages"][0]["state"], "new");
-    office
-        .exchange
-        .on(Step::Rcpt, Fault::reply("450 4.2.1 later"));
+    office.exchange.says("Rcpt 450 4.2.1 later");
     office.run();
     office.pass(minutes(2));
     office.run();
     office.pass(std::time::Duration::from_secs(20));
-    let text = office.exosend(&["queue"], "").stdout;
+    let text = office.exosend("queue", "").stdout;
     for expected in [
         &id[..],
         "  waiting  2 min  ",
@@ -62,13 +56,12 @@ fn the_queue_says_what_waits_and_why() {
 #[test]
 fn the_queue_says_why_all_wait() {
     let office = Office::new();
-    office.submit(&["ann@example.com"], NOTE);
-    office.exchange.on(
-        Step::AuthBlob,
-        Fault::reply("535 5.7.3 Authentication unsuccessful"),
-    );
+    office.submit("ann@example.com", NOTE);
+    office
+        .exchange
+        .says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     office.run();
-    let text = office.exosend(&["queue"], "").stdout;
+    let text = office.exosend("queue", "").stdout;
     assert!(
         text.contains("all wait for 60 s (sudo exosend queue run --now), login: ")
             && text.contains("535 5.7.3"),
@@ -80,10 +73,8 @@ fn the_queue_says_why_all_wait() {
 #[test]
 fn a_message_is_held_released_shown_and_removed() {
     let office = Office::new();
-    office
-        .exchange
-        .on_nth(Step::Greeting, 1, Fault::disconnect());
-    office.submit(&["ann@example.com"], NOTE);
+    office.exchange.says_nth(1, "Greeting hangs up");
+    office.submit("ann@example.com", NOTE);
     office.run();
     let id = id(&office, "queue");
     let steer = |word: &str, id: &str, code: i32| {
@@ -104,9 +95,9 @@ fn a_message_is_held_released_shown_and_removed() {
     steer("release", &id, 0);
     assert_eq!((office.run_now(), office.arrived().len()), (0, 1));
     steer("show", &id, 66);
-    office.submit(&["ann@example.com"], NOTE);
-    office.submit(&["ann@example.com"], NOTE);
-    office.exchange.on(Step::Greeting, Fault::disconnect());
+    office.submit("ann@example.com", NOTE);
+    office.submit("ann@example.com", NOTE);
+    office.exchange.says("Greeting hangs up");
     office.run();
     steer("remove", "", 64);
     let ids = json(&office);
@@ -120,18 +111,16 @@ fn a_message_is_held_released_shown_and_removed() {
         0
     );
     assert_eq!((office.waiting(), office.count("failed")), (0, 0));
-    assert_eq!(office.exosend(&["queue", "burn"], "").code, 64);
+    assert_eq!(office.exosend("queue burn", "").code, 64);
 }
 
 #[test]
 fn what_was_given_up_can_be_released() {
     let office = Office::new();
-    office.exchange.on_nth(
-        Step::Accept,
-        1,
-        Fault::reply("554 5.6.0 Corrupt message content"),
-    );
-    office.submit(&["ann@example.com"], NOTE);
+    office
+        .exchange
+        .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
+    office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
     assert_eq!(office.count("failed"), 1);
     let id = id(&office, "failed");
@@ -152,13 +141,11 @@ fn what_is_released_goes_to_those_who_have_not_got_it() {
     let office = Office::new();
     let to = ["ann@example.com", "bob@example.com"];
     office.submit(&to, NOTE);
-    let rcpt = |nth, reply: &str| {
-        let fault = Fault::reply(reply);
-        office.exchange.on_nth(Step::Rcpt, nth, fault);
-    };
-    rcpt(2, "450 4.2.1 later");
+    office.exchange.says_nth(2, "Rcpt 450 4.2.1 later");
     assert_eq!(office.run(), 0);
-    rcpt(3, "550 5.1.10 Recipient not found");
+    office
+        .exchange
+        .says_nth(3, "Rcpt 550 5.1.10 Recipient not found");
     office.pass(minutes(1));
     assert_eq!(office.run(), 0);
     assert_eq!((office.waiting(), office.count("failed")), (0, 1));
@@ -168,7 +155,7 @@ fn what_is_released_goes_to_those_who_have_not_got_it() {
         (&to[1].into(), &0.into())
     );
     office.pass(minutes(60 * 24 * 3));
-    office.submit(&["cid@example.com"], NOTE);
+    office.submit("cid@example.com", NOTE);
     assert_eq!(office.run(), 0, "it sweeps");
     let id = id(&office, "failed");
     assert_eq!(office.exosend(&["queue", "release", &id], "").code, 0);
@@ -185,7 +172,7 @@ fn what_is_released_goes_to_those_who_have_not_got_it() {
 #[test]
 fn what_no_run_has_taken_over_can_be_removed_and_not_moved() {
     let office = Office::new();
-    office.submit(&["ann@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
     let id = id(&office, "drop");
     for word in ["hold", "release"] {
         let run = office.exosend(&["queue", word, &id], "");
@@ -199,7 +186,7 @@ fn what_no_run_has_taken_over_can_be_removed_and_not_moved() {
 #[test]
 fn monitoring_asks_for_the_oldest() {
     let office = Office::new();
-    office.submit(&["ann@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
     let ask = |age: &str| office.exosend(&["queue", "--max-age", age], "").code;
     office.pass(minutes(30));
     assert_eq!(
@@ -214,7 +201,7 @@ fn monitoring_asks_for_the_oldest() {
 #[test]
 fn ten_thousand_messages_are_listed() {
     let office = Office::new();
-    office.submit(&["ann@example.com"], NOTE);
+    office.submit("ann@example.com", NOTE);
     let one = std::fs::read(office.only("drop")).unwrap();
     use std::os::unix::fs::PermissionsExt;
     for n in 0..10_000 {
@@ -223,7 +210,7 @@ fn ten_thousand_messages_are_listed() {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o740)).unwrap();
     }
     let began = std::time::Instant::now();
-    let list = office.exosend(&["queue"], "");
+    let list = office.exosend("queue", "");
     println!("listed in {:?}", began.elapsed());
     assert_eq!(list.stdout.lines().count(), 2 * 10_001);
 }

@@ -8,10 +8,7 @@ use crate::machine::finish;
 #[test]
 fn a_message_is_taken_without_the_network_and_arrives_as_it_was_put_in() {
     let office = Office::new();
-    office.submit(
-        &["-f", "ops@example.org", "-F", "Robot", "bob@example.com"],
-        NOTE,
-    );
+    office.submit("-f ops@example.org -F Robot bob@example.com", NOTE);
     office.nobody_called();
     let file = office.only("drop");
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o740);
@@ -52,7 +49,7 @@ fn a_message_is_taken_without_the_network_and_arrives_as_it_was_put_in() {
 fn many_messages_go_over_one_session() {
     let office = Office::new();
     for n in 0..5 {
-        office.submit(&["ann@example.com"], format!("Subject: {n}\n\nx\n"));
+        office.submit("ann@example.com", format!("Subject: {n}\n\nx\n"));
     }
     assert_eq!(office.run(), 0);
     let subjects: Vec<_> = office
@@ -73,7 +70,7 @@ fn many_messages_go_over_one_session() {
 fn recipients_come_from_the_message_and_lead_where_the_configuration_says_when_it_is_sent() {
     let office = Office::new();
     office.submit(
-        &["-t"],
+        "-t",
         "To: root, Ann <ann@example.com>\nBcc: eve@example.com\nSubject: x\n\nx\n",
     );
     // Nobody has said where root's mail goes: the others do not wait for that.
@@ -122,7 +119,7 @@ fn a_long_message_streams_through() {
             .start(),
     );
     let body = format!("{}\n", "x".repeat(76)).repeat(100_000);
-    office.submit(&["ann@example.com"], format!("Subject: long\n\n{body}"));
+    office.submit("ann@example.com", format!("Subject: long\n\n{body}"));
     assert_eq!(office.run(), 0);
     let arrived = office.arrived();
     assert_eq!(
@@ -181,9 +178,7 @@ fn a_umask_takes_nothing_from_the_mode() {
 #[test]
 fn in_a_queue_of_his_own_each_submit_of_a_user_starts_a_run() {
     let office = Office::new();
-    let run = office
-        .machine
-        .run(&["ann@example.com"], "Subject: x\n\nx\n");
+    let run = office.machine.run("ann@example.com", "Subject: x\n\nx\n");
     run.exits(0).err("");
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while office.waiting() > 0 && std::time::Instant::now() < patience {
