@@ -71,7 +71,7 @@ fn a_virtual_machine_with_the_users_identity() {
 #[test]
 fn a_machine_that_has_just_started_is_asked_again() {
     let exchange = Exchange::builder()
-        .first_identities(1, Answer::status(404))
+        .identity(1..=1, Answer::status(404))
         .start();
     let sent = on_vm(&exchange, &[]);
     assert!(sent.starts_with("sent: 250"), "{sent}");
@@ -130,7 +130,7 @@ fn nobody_is_asked_in_the_clear_elsewhere() {
 #[test]
 fn a_redirect_is_not_followed() {
     let exchange = Exchange::builder()
-        .identity(Answer::redirect("http://127.0.0.1:1/elsewhere"))
+        .identity(1..=9, Answer::redirect("http://127.0.0.1:1/elsewhere"))
         .start();
     let failed = with(&exchange, exchange.app_service_env());
     assert!(failed.contains("which is not followed"), "{failed}");
@@ -139,14 +139,8 @@ fn a_redirect_is_not_followed() {
 
 #[test]
 fn azure_arc_is_answered_by_its_own_key_files_only() {
-    let scratch = Scratch::new();
-    let exchange = Exchange::builder()
-        .arc_tokens(scratch.root())
-        .nth_identity(
-            1,
-            Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd"),
-        )
-        .start();
+    let challenge = Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd");
+    let exchange = Exchange::builder().identity(1..=9, challenge).start();
     let failed = with(&exchange, exchange.arc_env());
     assert!(
         failed.starts_with(

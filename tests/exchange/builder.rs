@@ -1,6 +1,6 @@
 //! How a stand-in is set up before it starts.
 
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
 
 use super::Exchange;
 use super::certificates::Certificate;
@@ -46,12 +46,6 @@ impl Builder {
     /// The machine has this user-assigned identity too.
     pub fn user_assigned(self, client_id: &str) -> Self {
         self.with(|config| config.user_assigned.push(client_id.into()))
-    }
-
-    /// Where the agent of Azure Arc writes its key files: a directory of the test's.
-    pub fn arc_tokens(self, directory: impl Into<PathBuf>) -> Self {
-        let directory = directory.into();
-        self.with(|config| config.arc_tokens = Some(directory))
     }
 
     /// Another address that the mailbox has `SendAs` rights for. Without them Exchange refuses a message
@@ -188,23 +182,9 @@ impl Builder {
         self
     }
 
-    /// The answer of the managed identity's endpoint, whichever is asked, to every request.
-    ///
-    /// Arc's challenge is one, too: `Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd")`.
-    pub fn identity(mut self, answer: Answer) -> Self {
-        self.orders.identity_answers.tell(1..=usize::MAX, answer);
-        self
-    }
-
-    /// Its answer to each of the first `n` requests.
-    pub fn first_identities(mut self, n: usize, answer: Answer) -> Self {
-        self.orders.identity_answers.tell(1..=n, answer);
-        self
-    }
-
-    /// Its answer to the `n`th request, counted from 1.
-    pub fn nth_identity(mut self, n: usize, answer: Answer) -> Self {
-        self.orders.identity_answers.tell(n..=n, answer);
+    /// The answer of the managed identity's endpoint, whichever is asked, to these requests, counted from 1.
+    pub fn identity(mut self, requests: RangeInclusive<usize>, answer: Answer) -> Self {
+        self.orders.identity_answers.tell(requests, answer);
         self
     }
 

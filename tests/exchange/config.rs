@@ -1,7 +1,5 @@
 //! What does not change while a stand-in runs.
 
-use std::path::PathBuf;
-
 use rustls::SupportedProtocolVersion;
 
 use super::certificates::Certificate;
@@ -16,7 +14,6 @@ pub(super) struct Config {
     pub(super) client_secret: String,
     pub(super) certificates: Vec<ClientCertificate>,
     pub(super) user_assigned: Vec<String>,
-    pub(super) arc_tokens: Option<PathBuf>,
     pub(super) resource: String,
     pub(super) send_as: Vec<String>,
     pub(super) roles: bool,
@@ -49,7 +46,6 @@ impl Default for Config {
             client_secret: "Stand8Q~in&secret+value=with%odd~letters".into(),
             certificates: Vec::new(),
             user_assigned: Vec::new(),
-            arc_tokens: None,
             resource: "https://outlook.office365.com".into(),
             send_as: Vec::new(),
             roles: true,

@@ -13,10 +13,7 @@ use super::server::Server;
 use super::shared::Shared;
 use super::{clock, loopback};
 
-pub(super) use arc::Key as ArcKey;
-
 mod app_service;
-mod arc;
 mod imds;
 
 /// Where they are: one server, which starts when it is asked for.
@@ -40,8 +37,7 @@ impl Exchange {
         ]
     }
 
-    /// `IDENTITY_ENDPOINT` and `IMDS_ENDPOINT` as the agent of Arc sets them. The test has to name a directory with
-    /// [`Builder::arc_tokens`](super::Builder::arc_tokens).
+    /// `IDENTITY_ENDPOINT` and `IMDS_ENDPOINT` as the agent of Arc sets them. What it answers a test has to say.
     pub fn arc_env(&self) -> [(&'static str, String); 2] {
         [
             ("IDENTITY_ENDPOINT", self.imds_url() + imds::PATH),
@@ -49,7 +45,7 @@ impl Exchange {
         ]
     }
 
-    /// The requests for a managed identity's token without their secrets, the challenged ones of Arc included.
+    /// The requests for a managed identity's token without their secrets.
     pub fn identity_requests(&self) -> Vec<Request> {
         self.shared.record().identity_requests.clone()
     }
@@ -68,9 +64,8 @@ fn serve(channel: Channel, shared: &Shared) {
         if request.header("X-Forwarded-For").is_some() {
             shared.violation("identity: asked through a proxy");
         }
-        let usual = match (request.path(), request.field("api-version")) {
-            (app_service::PATH, _) => app_service::answer(&request, shared),
-            (_, Some(arc::VERSION)) => arc::answer(&request, shared),
+        let usual = match request.path() {
+            app_service::PATH => app_service::answer(&request, shared),
             _ => imds::answer(&request, shared),
         };
         let answer = shared.orders().identity_answers.next();
@@ -82,7 +77,7 @@ fn serve(channel: Channel, shared: &Shared) {
     requests.channel.close();
 }
 
-/// A token as the three give it, with every member that one of them has. All are strings.
+/// A token as both give it, with every member that one of them has. All are strings.
 fn token(resource: &str, client_id: &str, shared: &Shared) -> Value {
     let expires_in = i64::try_from(shared.config.expires_in).expect("a sensible time");
     let now = clock::unix();

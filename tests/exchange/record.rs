@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::Exchange;
 use super::entra::Logins;
 use super::http::Request;
-use super::identity::ArcKey;
 
 /// What it has seen.
 impl Exchange {
@@ -173,7 +172,6 @@ pub(super) struct Record {
     pub(super) assertion_ids: HashSet<String>,
     pub(super) identity_requests: Vec<Request>,
     pub(super) graph_requests: Vec<Request>,
-    pub(super) arc_keys: Vec<ArcKey>,
     pub(super) issued: Vec<Issued>,
     pub(super) logins: Logins,
 }

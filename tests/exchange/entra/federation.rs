@@ -31,37 +31,25 @@ pub(super) fn check(token: &str, shared: &Shared) -> Result<(), Refusal> {
 
 /// Entra names the first of the three that is wrong.
 fn no_match(claims: &Value) -> Refusal {
-    let text = |claim: &Value| {
-        match claim {
-            Value::Array(several) => several.first().and_then(Value::as_str).unwrap_or_default(),
-            one => one.as_str().unwrap_or_default(),
+    let text = |claim: &Value| match claim {
+        Value::Array(several) => several.first().and_then(Value::as_str).map(str::to_owned),
+        one => one.as_str().map(str::to_owned),
+    };
+    for (code, what, claim, right) in [
+        (700_211, "issuer", "iss", ISSUER),
+        (700_212, "audience", "aud", AUDIENCE),
+        (700_213, "subject", "sub", SUBJECT),
+    ] {
+        let value = text(&claims[claim]).unwrap_or_default();
+        if value != right {
+            let text = format!(
+                "No matching federated identity record found for presented assertion {what} '{value}'. Check your \
+                 federated identity credential Subject, Audience and Issuer against the presented assertion. \
+                 https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+            );
+            return Refusal::new(code, text);
         }
-        .to_owned()
-    };
-    let (issuer, subject, audience) = (
-        text(&claims["iss"]),
-        text(&claims["sub"]),
-        text(&claims["aud"]),
-    );
-    let refusal = |code, what: &str, value: &str| {
-        let text = format!(
-            "No matching federated identity record found for presented assertion {what} '{value}'. Check your \
-             federated identity credential Subject, Audience and Issuer against the presented assertion. \
-             https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
-        );
-        Refusal::new(code, text)
-    };
-    if issuer != ISSUER {
-        refusal(700_211, "issuer", &issuer)
-    } else if audience != AUDIENCE {
-        refusal(700_212, "audience", &audience)
-    } else if subject != SUBJECT {
-        refusal(700_213, "subject", &subject)
-    } else {
-        let text = format!(
-            "No matching federated identity record found for presented assertion. Assertion Issuer: '{issuer}'. \
-             Assertion Subject: '{subject}'. Assertion Audience: '{audience}'."
-        );
-        Refusal::new(70_021, text)
     }
+    let text = "No matching federated identity record found for presented assertion.";
+    Refusal::new(70_021, text)
 }

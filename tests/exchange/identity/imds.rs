@@ -10,11 +10,10 @@ use super::{identity, resource, token};
 pub(super) const PATH: &str = "/metadata/identity/oauth2/token";
 
 pub(super) fn answer(request: &Request, shared: &Shared) -> Answer {
-    checked(request, "2018-02-01", shared).unwrap_or_else(|refusal| refusal)
+    checked(request, shared).unwrap_or_else(|refusal| refusal)
 }
 
-/// What Arc's agent has in common with it.
-pub(super) fn checked(request: &Request, version: &str, shared: &Shared) -> Result<Answer, Answer> {
+fn checked(request: &Request, shared: &Shared) -> Result<Answer, Answer> {
     if request.path() != PATH {
         return Err(Answer::status(404));
     }
@@ -30,7 +29,7 @@ pub(super) fn checked(request: &Request, version: &str, shared: &Shared) -> Resu
             "Required metadata header not specified",
         ));
     }
-    if request.field("api-version") != Some(version) {
+    if request.field("api-version") != Some("2018-02-01") {
         let text = "api-version is invalid or was not specified in the request";
         return Err(refusal("invalid_request", text));
     }
@@ -44,6 +43,6 @@ pub(super) fn checked(request: &Request, version: &str, shared: &Shared) -> Resu
     Ok(Answer::json(&token(resource, client_id, shared)))
 }
 
-pub(super) fn refusal(error: &str, text: &str) -> Answer {
+fn refusal(error: &str, text: &str) -> Answer {
     Answer::json(&json!({ "error": error, "error_description": text })).with_status(400)
 }
