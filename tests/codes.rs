@@ -1,9 +1,9 @@
 //! One table, read in three places: an error's hint, a line of a log, and the doctor say the same of the same code.
 
 use exosend::advice::{Check, Condition, Explanation, condition, conditions, diagnose, explain};
-use exosend::{Error, Message, send_mail};
+use exosend::{Error, send_mail};
 
-use crate::exchange::{Answer, Certificate, Exchange};
+use crate::exchange::{Answer, Certificate, Exchange, note};
 
 /// What an error means, as it says itself and as its line in a log does.
 #[track_caller]
@@ -117,8 +117,7 @@ fn replies_to_a_message() {
         ),
     ] {
         let exchange = Exchange::builder().says(reply).start();
-        let message = Message::new().to("ann@example.com").text("x\n");
-        let error = send_mail(&exchange.account(), &message).unwrap_err();
+        let error = send_mail(&exchange.account(), &note()).unwrap_err();
         assert_eq!(told(&error), Some(expected), "{error}");
     }
 }
@@ -128,7 +127,6 @@ fn replies_to_a_message() {
 #[cfg(feature = "graph")]
 fn answers_of_graph() {
     let exchange = Exchange::start();
-    let message = Message::new().to("ann@example.com").text("x\n");
     for (n, (status, code, expected)) in [
         (403, "ErrorAccessDenied", Condition::GraphAccess),
         (403, "NoPermissionsInAccessToken", Condition::GraphAccess),
@@ -143,7 +141,7 @@ fn answers_of_graph() {
     .enumerate()
     {
         exchange.on_nth_graph(n + 1, Answer::graph(status, code, "x"));
-        let error = send_mail(&exchange.graph_account(), &message).unwrap_err();
+        let error = send_mail(&exchange.graph_account(), &note()).unwrap_err();
         assert_eq!(told(&error), Some(expected), "{error}");
         let curl = format!(r#"{{"error":{{"code":"{code}","message":"x"}}}}"#);
         let found = explain(&curl);
@@ -155,7 +153,7 @@ fn answers_of_graph() {
     }
     // Where nothing but the status says it.
     exchange.on_nth_graph(9, Answer::status(413));
-    let error = send_mail(&exchange.graph_account(), &message).unwrap_err();
+    let error = send_mail(&exchange.graph_account(), &note()).unwrap_err();
     assert_eq!(condition(&error), Some(Condition::GraphTooLarge), "{error}");
 }
 
@@ -163,15 +161,14 @@ fn answers_of_graph() {
 #[test]
 fn the_network_and_tls() {
     let exchange = Exchange::builder().says("Accept hangs up").start();
-    let message = Message::new().to("ann@example.com").text("x\n");
-    let error = send_mail(&exchange.account(), &message).unwrap_err();
+    let error = send_mail(&exchange.account(), &note()).unwrap_err();
     assert_eq!(told(&error), Some(Condition::InDoubt), "{error}");
     for (server, expected) in [
         (("127.0.0.1", 1), Condition::NobodyListens),
         (("no-such-host.invalid", 587), Condition::NameUnknown),
     ] {
         let account = exchange.account().server(server.0, server.1);
-        let error = send_mail(&account, &message).unwrap_err();
+        let error = send_mail(&account, &note()).unwrap_err();
         assert_eq!(condition(&error), Some(expected), "{error}");
     }
     for (certificate, expected) in [
@@ -180,7 +177,7 @@ fn the_network_and_tls() {
         (Certificate::WrongName, Condition::OtherName),
     ] {
         let exchange = Exchange::builder().smtp_certificate(certificate).start();
-        let error = send_mail(&exchange.account(), &message).unwrap_err();
+        let error = send_mail(&exchange.account(), &note()).unwrap_err();
         assert_eq!(told(&error), Some(expected), "{error}");
     }
 }

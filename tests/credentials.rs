@@ -17,12 +17,8 @@ mod secrets;
 
 use crate::exchange;
 
-use exchange::{Answer, Exchange};
-use exosend::{Account, Cloud, Error, ErrorKind, Message, Receipt, Session, Token, send_mail};
-
-fn note() -> Message {
-    Message::new().to("ann@example.com").text("x")
-}
+use exchange::{Answer, Exchange, note};
+use exosend::{Account, Cloud, Error, ErrorKind, Receipt, Session, Token, send_mail};
 
 fn send(account: &Account) -> Result<Receipt, Error> {
     send_mail(account, &note())

@@ -8,10 +8,8 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use exchange::{Answer, Builder, Exchange, Fault, Step};
-use exosend::{
-    Account, Envelope, Error, ErrorKind, Message, Session, Stage, Timeouts, Token, send_mail,
-};
+use exchange::{Answer, Builder, Exchange, Fault, Step, note};
+use exosend::{Account, Envelope, Error, ErrorKind, Session, Stage, Timeouts, Token, send_mail};
 
 /// Long enough for a slow machine to get through all that is not slow on purpose.
 const BOUND: Duration = Duration::from_secs(1);
@@ -24,17 +22,13 @@ fn timeouts() -> Timeouts {
     Timeouts::default()
 }
 
-fn error(account: &Account, timeouts: Timeouts, message: &Message) -> Error {
+fn error(account: &Account, timeouts: Timeouts) -> Error {
     let begun = Instant::now();
-    let error = send_mail(&account.clone().timeouts(timeouts), message).unwrap_err();
+    let error = send_mail(&account.clone().timeouts(timeouts), &note()).unwrap_err();
     let time = begun.elapsed();
     assert!((BOUND..HANG).contains(&time), "{time:?}: {error}");
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     error
-}
-
-fn note() -> Message {
-    Message::new().to("ann@example.com").text("x")
 }
 
 /// Where the server speaks, and by which of the bounds it has to.
@@ -79,7 +73,7 @@ fn each_step(check: impl Fn(&Exchange, Stage, &'static str) + Sync) {
 fn a_step_ends_at_its_own_bound() {
     each_step(|exchange, stage, name| {
         let timeouts = timeouts().command(BOUND).accept(BOUND);
-        let error = error(&exchange.account(), timeouts, &note());
+        let error = error(&exchange.account(), timeouts);
         assert!(
             error.to_string().contains(&format!("(timeout `{name}`)")),
             "{error}"
@@ -95,7 +89,7 @@ fn no_step_outlives_the_total() {
         // The token first: it may take its time, the steps of the server may not.
         let account = exchange.account();
         Token::fetch(&account).unwrap();
-        let error = error(&account, timeouts().total(BOUND), &note());
+        let error = error(&account, timeouts().total(BOUND));
         assert!(error.to_string().contains("(timeout `total`)"), "{error}");
     });
 }
@@ -123,7 +117,7 @@ fn the_handshake_is_one_step() {
         (timeouts().command(BOUND), "command"),
         (timeouts().total(BOUND), "total"),
     ] {
-        let error = error(&exchange.account(), change, &note());
+        let error = error(&exchange.account(), change);
         assert_eq!(error.stage(), Stage::StartTls);
         assert!(
             error.to_string().ends_with(&format!("(timeout `{name}`)")),
@@ -177,7 +171,7 @@ fn the_token_has_its_bound_and_the_total_too() {
             (timeouts().token(BOUND), "token"),
             (timeouts().total(BOUND), "total"),
         ] {
-            let error = error(&exchange.account(), change, &note());
+            let error = error(&exchange.account(), change);
             assert_eq!(error.stage(), Stage::Token, "{error}");
             let said = format!("{place}: timed out after 1s (timeout `{name}`)");
             assert_eq!(error.to_string(), said);
@@ -205,7 +199,7 @@ fn a_dead_only_address_costs_the_bound_of_connecting() {
     let _queued = TcpStream::connect(dead).unwrap();
     for host in ["127.0.0.1", "localhost"] {
         let account = exchange.account().server(host, dead.port());
-        let error = error(&account, timeouts().connect(BOUND), &note());
+        let error = error(&account, timeouts().connect(BOUND));
         assert_eq!(
             error.to_string(),
             format!(

@@ -414,7 +414,7 @@ fn the_owner_stays() {
         error.contains("belongs to the user with the id 4321"),
         "{error}"
     );
-    chown(desk.scratch.root(), Some(4321), Some(4321)).unwrap();
+    chown(desk.scratch.path(""), Some(4321), Some(4321)).unwrap();
     desk.send().unwrap();
     desk.log_in().unwrap();
     let found = fs::metadata(desk.file()).unwrap();

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exchange::Exchange;
+use exchange::{Exchange, note};
 use exosend::{Account, Envelope, ErrorKind, Message, Session, Stage, send_mail};
 
 /// Postfix, and Dovecot's submission service in front of it. Both ask the stand-in about tokens.
@@ -239,7 +239,6 @@ fn several_recipients_and_messages(real: &Real, account: &Account, server: &str)
 
 fn refusals(account: &Account) {
     let mut session = Session::open(account).unwrap();
-    let note = || Message::new().to("ann@example.com").text("x");
     let refused = session.send(&note().cc("refused@example.com")).unwrap_err();
     assert_eq!(
         (refused.kind(), refused.reply().unwrap().code()),
@@ -264,7 +263,7 @@ fn refusals(account: &Account) {
 fn a_wrong_token(account: &Account) {
     let stranger = Exchange::start();
     let account = account.clone().authority(stranger.authority());
-    let error = send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap_err();
+    let error = send_mail(&account, &note()).unwrap_err();
     assert_eq!(
         (error.kind(), error.stage()),
         (ErrorKind::Auth, Stage::Auth)

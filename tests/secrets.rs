@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use exchange::{ClientCertificate, Exchange, Fault, Step};
+use exchange::{ClientCertificate, Exchange, Fault, Step, note};
 use exosend::{
     Account, Attachment, Cloud, Envelope, InitialResponse, Message, Session, Timeouts, Token,
     send_mail,
@@ -215,7 +215,7 @@ fn no_debug_shows_a_secret() {
     let account = exchange.account();
     let token = Token::fetch(&account).unwrap();
     let mut session = Session::open(&account).unwrap();
-    let message = Message::new().to("ann@example.com").text("x");
+    let message = note();
     let refused = session.send(&message).unwrap_err();
     let receipt = session.send(&message).unwrap();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
@@ -339,7 +339,7 @@ fn forgetful() {
     let login_piece = hide(&login[500..560]);
     assert_eq!(in_memory(&login_piece), 1);
     drop((token, text, login));
-    send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap();
+    send_mail(&account, &note()).unwrap();
     let kept = in_memory(&token_piece);
     drop(account);
     assert_eq!((in_memory(&secret_end), in_memory(&login_piece)), (0, 0));

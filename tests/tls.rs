@@ -2,7 +2,7 @@
 
 use crate::exchange;
 
-use exchange::{Certificate, Exchange, Fault, Step};
+use exchange::{Certificate, Exchange, Fault, Step, note};
 use exosend::{Account, Error, ErrorKind, Message, Stage, send_mail};
 
 const BAD: [Certificate; 7] = [
@@ -20,7 +20,7 @@ fn refused(exchange: &Exchange) -> Error {
 }
 
 fn refused_by(exchange: &Exchange, account: &Account) -> Error {
-    let error = send_mail(account, &Message::new().to("ann@example.com").text("x")).unwrap_err();
+    let error = send_mail(account, &note()).unwrap_err();
     assert!(!error.in_doubt(), "{error}");
     assert_eq!(exchange.settle().said("C: AUTH"), 0, "{error}");
     assert!(exchange.delivered().is_empty());
@@ -75,7 +75,7 @@ fn the_built_in_roots_do_not_trust_the_stand_in() {
         .client_secret(exchange.client_secret())
         .authority(exchange.authority())
         .server("localhost", exchange.port());
-    let error = send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap_err();
+    let error = send_mail(&account, &note()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls);
     assert!(exchange.token_requests().is_empty());
 }
@@ -83,14 +83,10 @@ fn the_built_in_roots_do_not_trust_the_stand_in() {
 #[test]
 fn tls_12_and_an_address_as_server() {
     let exchange = Exchange::builder().only_tls12().start();
-    send_mail(
-        &exchange.account(),
-        &Message::new().to("ann@example.com").text("x"),
-    )
-    .unwrap();
+    send_mail(&exchange.account(), &note()).unwrap();
     let exchange = Exchange::start();
     let account = exchange.account().server("127.0.0.1", exchange.port());
-    send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap();
+    send_mail(&account, &note()).unwrap();
 }
 
 /// What a server says that would rather speak TLS 1.1, SSL 3, or an even older tongue: the version of its ServerHello, an
@@ -153,11 +149,7 @@ fn an_address_that_the_certificate_does_not_name() {
 fn a_second_starttls_is_not_taken_up() {
     let offer = "EhloTls 250-hello\n250-STARTTLS\n250-PIPELINING\n250 AUTH XOAUTH2";
     let exchange = Exchange::builder().says(offer).start();
-    send_mail(
-        &exchange.account(),
-        &Message::new().to("ann@example.com").text("x"),
-    )
-    .unwrap();
+    send_mail(&exchange.account(), &note()).unwrap();
     let asked = exchange.settle().said("C: STARTTLS");
     assert_eq!((asked, exchange.delivered().len()), (1, 1));
     assert_eq!(exchange.violations(), [""; 0]);

@@ -4,14 +4,11 @@ use crate::exchange;
 
 use std::net::TcpListener;
 
-use exchange::{Answer, Exchange, Fault, Step};
-use exosend::{Error, ErrorKind, Message, Stage, Token, send_mail};
+use exchange::{Answer, Exchange, Fault, Step, note};
+use exosend::{Error, ErrorKind, Stage, Token, send_mail};
 
 fn send(exchange: &Exchange) -> Result<exosend::Receipt, Error> {
-    send_mail(
-        &exchange.account(),
-        &Message::new().to("ann@example.com").text("x"),
-    )
+    send_mail(&exchange.account(), &note())
 }
 
 #[test]
@@ -238,8 +235,7 @@ fn a_refused_token_does_not_wait_for_a_slow_server() {
     ] {
         let exchange = Exchange::builder().on(step, Fault::silent()).start();
         let account = exchange.account().client_secret("wrong");
-        let error =
-            send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap_err();
+        let error = send_mail(&account, &note()).unwrap_err();
         assert!(
             error.to_string().contains("AADSTS7000215"),
             "{step:?}: {error}"
@@ -256,7 +252,7 @@ fn a_refused_connection_does_not_wait_for_a_slow_token() {
         .unwrap()
         .port();
     let account = exchange.account().server("127.0.0.1", closed);
-    let error = send_mail(&account, &Message::new().to("ann@example.com").text("x")).unwrap_err();
+    let error = send_mail(&account, &note()).unwrap_err();
     assert_eq!(
         (error.kind(), error.stage(), error.is_transient()),
         (ErrorKind::Network, Stage::Connect, true)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::cli::manual::subcommands;
-use crate::machine::{Machine, finish};
+use crate::machine::Machine;
 
 /// `$1` is the file, `$2` the subcommand. Each prints what is offered behind it, a line each.
 const SHELLS: [(&str, &str); 3] = [
@@ -50,7 +50,7 @@ fn option(text: &str) -> &str {
 fn every_shell_offers_what_the_help_tells() {
     let machine = Machine::new();
     for command in subcommands() {
-        let help = finish(machine.command("exosend").args([command, "--help"]), "").stdout;
+        let help = machine.run(&format!("{command} --help"), "").stdout;
         let mut told: BTreeSet<_> = help
             .split([' ', '\n', '[', ']', '\''])
             .filter(|word| word.starts_with("--") || *word == "-v")

@@ -1,7 +1,7 @@
 //! The command by Microsoft Graph, with no SMTP server at all.
 
 use crate::exchange::{Answer, Exchange};
-use crate::machine::{Machine, finish};
+use crate::machine::Machine;
 
 fn machine() -> Machine {
     let machine = Machine::with(Exchange::start());
@@ -39,18 +39,7 @@ fn every_end_and_its_exit_code() {
     let machine = machine();
     let send = |n: usize, answer: Answer| {
         machine.exchange.on_nth_graph(n, answer);
-        let run = finish(
-            machine.command("exosend").args([
-                "send",
-                "--to",
-                "ann@example.com",
-                "--subject",
-                "x",
-                "--text",
-                "x",
-            ]),
-            "",
-        );
+        let run = machine.run("send --to ann@example.com --subject x --text x", "");
         assert_eq!(machine.exchange.graph_requests().len(), n, "{}", run.stderr);
         (run.code, run.stdout + &run.stderr)
     };
@@ -90,15 +79,7 @@ fn what_is_known_beforehand_costs_no_token() {
     let file = machine.write("large.txt", &"x".repeat(2_300_000));
     let file = file.to_str().unwrap();
     let run = machine.run(
-        &[
-            "send",
-            "--to",
-            "ann@example.com",
-            "--attach",
-            file,
-            "--text",
-            "x",
-        ],
+        &format!("send --to ann@example.com --attach {file} --text x"),
         "",
     );
     run.exits(65);

@@ -160,6 +160,12 @@ impl Machine {
         finish(self.command("exosend").args(arguments.words()), input)
     }
 
+    /// The command under one of its names, as the first word says.
+    pub fn call(&self, line: &str, input: impl AsRef<[u8]>) -> Run {
+        let words = words(line);
+        finish(self.command(&words[0]).args(&words[1..]), input)
+    }
+
     /// One row a run, `arguments => code error`: how each ends, with the same on stdin. `error` is how the first line
     /// goes on. Nobody is called.
     pub fn ends(&self, input: &str, rows: &[&str]) {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::machine::{Machine, finish, words};
+use crate::machine::Machine;
 
 fn page(name: &str) -> String {
     let root = env!("CARGO_MANIFEST_DIR");
@@ -35,8 +35,7 @@ fn the_manual_is_rendered_without_a_complaint() {
     // Every option that --help names.
     let machine = Machine::new();
     for name in subcommands().chain([""]) {
-        let help = words(&format!("{name} --help"));
-        let run = finish(machine.command("exosend").args(help), "");
+        let run = machine.run(&format!("{name} --help"), "");
         let options = run.stdout.split([' ', '\n', '[', ']', ',', '\'']);
         for option in options.filter(|word| word.starts_with("--") && word.len() > 2) {
             let told = command.contains(option) || name.is_empty() && sendmail.contains(option);

@@ -2,7 +2,7 @@
 
 use mail_parser::{MessageParser, MimeHeaders};
 
-use crate::machine::{Machine, finish, words};
+use crate::machine::Machine;
 
 #[test]
 fn everything_at_once() {
@@ -15,7 +15,7 @@ fn everything_at_once() {
         --cc cid@example.com --bcc eve@example.com --from 'Night Job <robot@contoso.com>' \
         --reply-to help@contoso.com --subject b\u{e4}ckup --text 'hello\n' --html page.html \
         --attach a.csv --attach b.txt --header 'Importance: high'";
-    let run = finish(machine.command("exosend").args(words(arguments)), "");
+    let run = machine.run(arguments, "");
     run.exits(0).err("");
     assert!(
         run.stdout.starts_with("250 2.0.0 OK ") && run.stdout.lines().count() == 1,
@@ -152,6 +152,6 @@ fn help_and_version() {
         run.exits(0).err("");
         run.out_begins(begin);
     }
-    let run = finish(machine.command("sendmail").arg("--help"), "");
+    let run = machine.call("sendmail --help", "");
     run.out_begins("exosend [flags]");
 }

@@ -1,12 +1,12 @@
 //! Another process: what depends on the environment, or outlives a process.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use exosend::{Account, send_mail};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, note};
 
 /// What the other process does: sends a note through the account of its environment, and logs all that it may.
 #[test]
@@ -17,7 +17,7 @@ fn child() {
         .filter_level(log::LevelFilter::Debug)
         .filter_module("exosend", log::LevelFilter::Trace)
         .init();
-    match Account::from_env().and_then(|account| send_mail(&account, &super::note())) {
+    match Account::from_env().and_then(|account| send_mail(&account, &note())) {
         Ok(receipt) => println!("sent: {receipt}"),
         Err(error) => println!("failed: {error:?}"),
     }
@@ -104,10 +104,6 @@ impl Scratch {
             .collect();
         names.sort();
         names
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        &self.0
     }
 }
 

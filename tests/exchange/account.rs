@@ -1,8 +1,13 @@
 //! The one place that knows the crate under test.
 
-use exosend::Account;
+use exosend::{Account, Message};
 
 use super::Exchange;
+
+/// A note to Ann.
+pub fn note() -> Message {
+    Message::new().to("ann@example.com").text("x")
+}
 
 impl Exchange {
     /// An account that is known here.

@@ -30,6 +30,7 @@ use fault::Ends;
 use server::{Server, Tap};
 use shared::Shared;
 
+pub use account::note;
 pub use builder::Builder;
 pub use certificates::Certificate;
 pub use client_certificate::ClientCertificate;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::exchange::{Delivered, Exchange};
-use crate::machine::{Arguments, Machine, Run, finish};
+use crate::machine::{Arguments, Machine, Run, finish, words};
 
 pub(crate) struct Office {
     pub(crate) machine: Machine,
@@ -59,6 +59,11 @@ impl Office {
 
     pub(crate) fn exosend(&self, arguments: impl Arguments, input: impl AsRef<[u8]>) -> Run {
         finish(self.command("exosend").args(arguments.words()), input)
+    }
+
+    pub(crate) fn call(&self, line: &str, input: impl AsRef<[u8]>) -> Run {
+        let words = words(line);
+        finish(self.command(&words[0]).args(&words[1..]), input)
     }
 
     /// Puts a message into the queue. Exit code 0, and not a word.

@@ -20,12 +20,7 @@ fn codes(output: &str) -> Vec<&str> {
 }
 
 fn speak(office: &Office, client: &str) -> String {
-    let run = finish(
-        office
-            .command("sendmail")
-            .args(["-bs", "-odb", "-oem", "-i"]),
-        client,
-    );
+    let run = office.call("sendmail -bs -odb -oem -i", client);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{client}");
     run.stdout
 }
@@ -137,7 +132,7 @@ fn only_crlf_dot_crlf_ends_a_message() {
     );
     // A message without an end is none.
     let client = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\nbody\n.\n";
-    let run = finish(office.command("sendmail").arg("-bs"), client);
+    let run = office.call("sendmail -bs", client);
     assert_eq!(codes(&run.stdout), ["220", "250", "250", "250", "354"]);
     assert_eq!((run.code, office.waiting()), (75, 0));
 }
@@ -171,7 +166,7 @@ fn without_a_queue_it_goes_straight_and_the_client_hears_how_it_went() {
         let machine = Machine::with(Exchange::builder().says(fault).start());
         machine.configure(&format!("log = {}", machine.path("log").display()));
         let client = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n";
-        let run = finish(machine.command("sendmail").arg("-bs"), client);
+        let run = machine.call("sendmail -bs", client);
         let reply = run.stdout.lines().rev().nth(1).unwrap();
         assert!(reply.starts_with(expected), "{reply}");
         run.exits(0);

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::office::{NOTE, Office, minutes};
-use crate::machine::finish;
 
 fn id(office: &Office, folder: &str) -> String {
     let path = office.only(folder);
@@ -49,7 +48,7 @@ fn the_queue_says_what_waits_and_why() {
         (&id.into(), &140.into(), &100.into(), &2.into())
     );
     for name in ["sendmail", "exosend"] {
-        assert_eq!(finish(office.command(name).arg("-bp"), "").stdout, text);
+        assert_eq!(office.call(&format!("{name} -bp"), "").stdout, text);
     }
 }
 

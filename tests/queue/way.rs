@@ -2,15 +2,11 @@
 
 use super::office::{NOTE, Office};
 use crate::exchange::Exchange;
-use crate::machine::finish;
 
 #[test]
 fn off_and_watched_go_straight() {
     let office = Office::new();
-    let run = finish(
-        office.command("sendmail").args(["-v", "ann@example.com"]),
-        NOTE,
-    );
+    let run = office.call("sendmail -v ann@example.com", NOTE);
     assert_eq!(
         (run.code, office.arrived().len(), office.waiting()),
         (0, 1, 0)
@@ -20,16 +16,7 @@ fn off_and_watched_go_straight() {
     assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
     // Unless it is asked for, `send` goes straight, and says how it went.
     office.configure("");
-    let send = [
-        "send",
-        "--to",
-        "ann@example.com",
-        "--subject",
-        "x",
-        "--text",
-        "x",
-    ];
-    let run = office.exosend(&send, "");
+    let run = office.exosend("send --to ann@example.com --subject x --text x", "");
     run.out_begins("250 ");
     assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
 }
@@ -38,9 +25,9 @@ fn off_and_watched_go_straight() {
 fn without_a_queue_all_is_as_it_was() {
     let machine = crate::machine::Machine::new();
     for name in ["exosend", "sendmail"] {
-        let run = finish(machine.command(name).arg("-bp"), "");
+        let run = machine.call(&format!("{name} -bp"), "");
         run.exits(0).out("Mail queue is empty\n");
-        assert_eq!(finish(machine.command(name).arg("-q"), "").code, 0);
+        machine.call(&format!("{name} -q"), "").exits(0);
     }
     assert_eq!(machine.run("queue run", "").code, 0);
     let run = machine.run("send --queue --to ann@example.com --subject x --text x", "");
@@ -66,7 +53,7 @@ fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
         let office = Office::new();
         office.configure("queue = fallback");
         office.exchange.says(fault);
-        let run = finish(office.command("sendmail").arg("ann@example.com"), NOTE);
+        let run = office.call("sendmail ann@example.com", NOTE);
         let ended = format!("{} {}", run.code, office.waiting());
         assert_eq!(ended, end, "{row}: {}", run.stderr);
         assert_eq!(
@@ -116,13 +103,10 @@ fn keys_that_cannot_be_right() {
     ] {
         let (line, what) = row.split_once(" => ").unwrap();
         office.configure(line);
-        let run = finish(office.command("sendmail").arg("ann@example.com"), NOTE);
+        let run = office.call("sendmail ann@example.com", NOTE);
         assert_eq!(run.code, 78, "{line}");
         run.err_has(what);
     }
     office.machine.configure("spool = relative");
-    assert_eq!(
-        finish(office.command("sendmail").arg("ann@example.com"), NOTE).code,
-        78
-    );
+    assert_eq!(office.call("sendmail ann@example.com", NOTE).code, 78);
 }
