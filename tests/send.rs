@@ -231,11 +231,9 @@ fn foreign_addresses_go_out_where_the_server_takes_them() {
     let message = note().to("j\u{f6}rg@example.com");
     let exchange = Exchange::start();
     send_mail(&exchange.account(), &message).unwrap();
-    assert!(
-        exchange.settle().delivered()[0]
-            .parameters
-            .contains(&"SMTPUTF8".to_owned())
-    );
+    let delivered = exchange.settle().delivered();
+    assert_eq!(delivered[0].parameters[1..], ["BODY=8BITMIME", "SMTPUTF8"]);
+    assert_eq!(exchange.violations(), [""; 0]);
 
     let exchange = Exchange::builder().without("SMTPUTF8").start();
     let error = send_mail(&exchange.account(), &message).unwrap_err();

@@ -106,16 +106,17 @@ impl Dialogue {
             }
             command.push_str(&format!(" SIZE={size}"));
         }
-        // Bytes over 127 go out even where 8BITMIME is not offered, against RFC 6152 3: every server in use takes them, and
-        // to refuse or to re-encode somebody's ready text would be worse.
-        if content.maybe_8bit && self.offers.eight_bit_mime {
-            command.push_str(" BODY=8BITMIME");
-        }
         let mut addresses = std::iter::once(&route.from)
             .chain(&route.to)
             .map(String::as_str)
             .chain(content.international);
-        if let Some(address) = addresses.find(|address| !address.is_ascii()) {
+        let foreign = addresses.find(|address| !address.is_ascii());
+        // Bytes over 127 go out even where 8BITMIME is not offered, against RFC 6152 3: every server in use takes them, and
+        // to refuse or to re-encode somebody's ready text would be worse. A header that names a foreign address has such.
+        if (content.maybe_8bit || foreign.is_some()) && self.offers.eight_bit_mime {
+            command.push_str(" BODY=8BITMIME");
+        }
+        if let Some(address) = foreign {
             if !self.offers.smtp_utf8 {
                 let what = "the server takes ASCII addresses only (no SMTPUTF8); a domain can be written in its xn-- form";
                 return Err(Error::input(Stage::Message, &format!("<{address}>"), what));
