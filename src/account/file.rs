@@ -35,6 +35,10 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
             line: line_number,
             what,
         };
+        // A comment may be in any character set.
+        if line.trim_ascii_start().starts_with(b"#") {
+            continue;
+        }
         let line = std::str::from_utf8(line).map_err(|_| wrong("not UTF-8".into()))?;
         let Some((key, value)) = assignment(line).map_err(wrong)? else {
             continue;
@@ -177,5 +181,6 @@ mod tests {
             );
         }
         assert_eq!(parse(b"a = 1\nb = \xff").unwrap_err().line, 2);
+        assert_eq!(parse(b" # \xfc\na = 1").unwrap().len(), 1);
     }
 }
