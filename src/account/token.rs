@@ -366,6 +366,17 @@ mod tests {
         fn forget(&self, _: &str, _: &Token) {}
     }
 
+    /// By a clock that has gone back, a token of an hour ago is of the time to come.
+    #[test]
+    fn a_token_is_young_for_ten_minutes_and_not_before_its_time() {
+        let now = SystemTime::now();
+        let worn = |issued| Token::new(Secret::new("t".into()), issued, now + 3 * YOUNG).is_worn();
+        assert_eq!(
+            [now - 2 * YOUNG, now, now + YOUNG].map(worn),
+            [true, false, true]
+        );
+    }
+
     #[test]
     fn a_token_is_kept_for_who_asked_for_it() {
         let names = Arc::new(Names::default());
