@@ -2,148 +2,71 @@
 
 use crate::hint::table::Condition;
 
-type Words = &'static [&'static str];
+/// Any of them, parted by ` | `.
+type Words = &'static str;
 
 /// A certificate that does not hold: OpenSSL (curl, Postfix, Python, PHP), GnuTLS (msmtp), Node, Java, Go, rustls.
 const CERTIFICATE: &[(Condition, Words)] = &[
     (
         Condition::CertificateTime,
-        &[
-            "certificate has expired",
-            "certificate is expired",
-            "certificate expired",
-            "cert_has_expired",
-            "certificate is not yet valid",
-            "cert_not_yet_valid",
-            "peer certificate: expired",
-            "peer certificate: notvalidyet",
-            "certificate not valid yet",
-            "certificateexpiredexception",
-        ],
+        "certificate has expired | certificate is expired | certificate expired | cert_has_expired | \
+         certificate is not yet valid | cert_not_yet_valid | peer certificate: expired | \
+         peer certificate: notvalidyet | certificate not valid yet | certificateexpiredexception",
     ),
     (
         Condition::UnknownIssuer,
-        &[
-            "unable to get local issuer certificate",
-            "unable to get issuer certificate",
-            "self-signed certificate",
-            "self signed certificate",
-            "self_signed_cert",
-            "unable to verify the first certificate",
-            "unable_to_verify_leaf_signature",
-            "unable_to_get_issuer_cert",
-            "hasn't got a known issuer",
-            "certificate signed by unknown authority",
-            "pkix path building failed",
-            "unable to find valid certification path",
-            "unknownissuer",
-            "untrustedroot",
-            "partialchain",
-        ],
+        "unable to get local issuer certificate | unable to get issuer certificate | self-signed certificate | \
+         self signed certificate | self_signed_cert | unable to verify the first certificate | \
+         unable_to_verify_leaf_signature | unable_to_get_issuer_cert | hasn't got a known issuer | \
+         certificate signed by unknown authority | pkix path building failed | \
+         unable to find valid certification path | unknownissuer | untrustedroot | partialchain",
     ),
     (
         Condition::OtherName,
-        &[
-            "hostname mismatch",
-            "doesn't match certificate's altnames",
-            "does not match certificate's altnames",
-            "err_tls_cert_altname_invalid",
-            "no alternative certificate subject name matches",
-            "owner does not match host",
-            "certificate is valid for",
-            "certificate not valid for name",
-            "notvalidforname",
-            "remotecertificatenamemismatch",
-            "no subject alternative dns name matching",
-            "did not match expected cn",
-        ],
+        "hostname mismatch | doesn't match certificate's altnames | does not match certificate's altnames | \
+         err_tls_cert_altname_invalid | no alternative certificate subject name matches | \
+         owner does not match host | certificate is valid for | certificate not valid for name | notvalidforname | \
+         remotecertificatenamemismatch | no subject alternative dns name matching | did not match expected cn",
     ),
 ];
 
 /// The certificate failed, and nobody says why; the likeliest reason first.
-const UNSAID: Words = &[
-    "certificate verify failed",
-    "certificate verification failed",
-    "remote certificate is invalid",
-    "certificate_verify_failed",
-];
+const UNSAID: Words = "\
+    certificate verify failed | certificate verification failed | remote certificate is invalid | \
+    certificate_verify_failed";
 
 /// TLS without a common version or cipher.
-const NO_COMMON_TLS: Words = &[
-    "tlsv1 alert protocol version",
-    "alert protocol version",
-    "unsupported protocol",
-    "no protocols available",
-    "no appropriate protocol",
-    "no shared cipher",
-    "handshake failure",
-    "handshake_failure",
-];
+const NO_COMMON_TLS: Words = "\
+    tlsv1 alert protocol version | alert protocol version | unsupported protocol | no protocols available | \
+    no appropriate protocol | no shared cipher | handshake failure | handshake_failure";
 
 /// TLS where the other side speaks plain text, or the other way round.
-const WRONG_MOMENT: Words = &[
-    "wrong version number",
-    "wrong_version_number",
-    "first record does not look like a tls handshake",
-    "unrecognized ssl message, plaintext connection",
-    "an unexpected tls packet was received",
-    "unexpected tls packet",
-    "greeting never received",
-    "receiving the initial server greeting",
-];
+const WRONG_MOMENT: Words = "\
+    wrong version number | wrong_version_number | first record does not look like a tls handshake | \
+    unrecognized ssl message, plaintext connection | an unexpected tls packet was received | unexpected tls packet | \
+    greeting never received | receiving the initial server greeting";
 
 /// Programs that ask for AUTH before STARTTLS (facts.md, "Server and ports").
-const BEFORE_TLS: Words = &[
-    "smtp auth extension not supported by server",
-    "starttls is required to send mail",
-];
+const BEFORE_TLS: Words =
+    "smtp auth extension not supported by server | starttls is required to send mail";
 
-const UNRESOLVED: Words = &[
-    "could not resolve host",
-    "couldn't resolve host",
-    "cannot locate host",
-    "enotfound",
-    "eai_noname",
-    "name or service not known",
-    "nodename nor servname",
-    "no such host",
-    "host or domain name not found",
-    "getaddrinfo failed",
-    "getaddresses",
-    "unknownhostexception",
-    "failed to lookup address",
-];
+const UNRESOLVED: Words = "\
+    could not resolve host | couldn't resolve host | cannot locate host | enotfound | eai_noname | \
+    name or service not known | nodename nor servname | no such host | host or domain name not found | \
+    getaddrinfo failed | getaddresses | unknownhostexception | failed to lookup address";
 
-const NO_NAME_SERVER: Words = &["temporary failure in name resolution", "eai_again"];
+const NO_NAME_SERVER: Words = "temporary failure in name resolution | eai_again";
 
-const REFUSED: Words = &["connection refused", "econnrefused", "actively refused"];
+const REFUSED: Words = "connection refused | econnrefused | actively refused";
 
-const UNREACHABLE: Words = &[
-    "network is unreachable",
-    "no route to host",
-    "enetunreach",
-    "ehostunreach",
-];
+const UNREACHABLE: Words = "network is unreachable | no route to host | enetunreach | ehostunreach";
 
-const UNANSWERED: Words = &[
-    "timed out",
-    "etimedout",
-    "connection timeout",
-    "timeout was reached",
-    "i/o timeout",
-    "could not connect to smtp host",
-    "couldn't connect to server",
-    "the proxy says http",
-    "the proxy does not speak http",
-];
+const UNANSWERED: Words = "\
+    timed out | etimedout | connection timeout | timeout was reached | i/o timeout | could not connect to smtp host | \
+    couldn't connect to server | the proxy says http | the proxy does not speak http";
 
 /// Timeouts of a connection that stood: no firewall, and no reason that could be named.
-const LATER: Words = &[
-    "conversation with",
-    "unexpectedly closed",
-    "read timed out",
-    "read timeout",
-];
+const LATER: Words = "conversation with | unexpectedly closed | read timed out | read timeout";
 
 /// For a text in lower case.
 pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
@@ -187,16 +110,11 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
 }
 
 /// Where our own lines tell of the network.
-const STAGES: Words = &["token ", "resolve ", "connect ", "greeting", "starttls "];
+const STAGES: [&str; 5] = ["token ", "resolve ", "connect ", "greeting", "starttls "];
 
 /// What answers a token request, in our own words, when it is not Entra.
-const NOT_ENTRA: Words = &[
-    "instead of json",
-    "of broken json",
-    "that are not json",
-    "with an empty body",
-    "a redirect to",
-];
+const NOT_ENTRA: Words =
+    "instead of json | of broken json | that are not json | with an empty body | a redirect to";
 
 /// What ends a user's login, where no number says so: OAuth's words, which others have for logins of their own.
 const LOGIN: &[(&str, Condition)] = &[
@@ -267,30 +185,16 @@ fn end_lost(text: &str) -> Option<&'static str> {
 /// A database's log has timeouts too. Python tells neither host nor port: its bare exception counts unless it names
 /// another service.
 fn about_mail(text: &str) -> bool {
-    const MARKS: Words = &[
-        "smtp",
-        "javax.mail",
-        "jakarta.mail",
-        "mailkit",
-        "phpmailer",
-        "nodemailer",
-        "command: 'conn'", // nodemailer again, which names nothing else
-        "greeting never received",
-        "office365",
-        "outlook",
-        "onmicrosoft",
-        "microsoftonline",
-        ":587",
-        ":465",
-        "port 587",
-        "port 465",
-    ];
+    // Nodemailer's `command: 'CONN'` stands alone.
+    const MARKS: Words = "\
+    smtp | javax.mail | jakarta.mail | mailkit | phpmailer | nodemailer | command: 'conn' | greeting never received | \
+    office365 | outlook | onmicrosoft | microsoftonline | :587 | :465 | port 587 | port 465";
     // Mail all right, but read, not sent.
-    const READERS: Words = &["imap", "pop3", "dovecot"];
-    let bare = first(&["[errno", "[ssl"], text).is_some() && !text.contains(['/', '@']);
+    const READERS: Words = "imap | pop3 | dovecot";
+    let bare = first("[errno | [ssl", text).is_some() && !text.contains(['/', '@']);
     (first(MARKS, text).is_some() || bare) && first(READERS, text).is_none()
 }
 
-fn first(words: &[&'static str], text: &str) -> Option<&'static str> {
-    words.iter().find(|w| text.contains(**w)).copied()
+fn first(words: Words, text: &str) -> Option<&'static str> {
+    words.split(" | ").find(|words| text.contains(words))
 }
