@@ -69,11 +69,7 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     let account = &hurried(account);
     let total = Deadline::total(&account.timeouts);
     let mut checks = Checks::new();
-    let mut context = Context {
-        account,
-        claims: None,
-        clock_is_wrong: false,
-    };
+    let mut context = Context::new(account, None);
 
     configuration::check(&mut checks, &context);
     // The token comes first and is told later: its answer's date is the second witness of the clock, and a server that
@@ -149,11 +145,7 @@ pub fn send_test(account: &Account, recipient: &str) -> Check {
             let token = token.and_then(|account| Token::get(account).ok());
             let claims = token.and_then(|token| token.claims());
             let known = known_as(account, claims.as_ref());
-            let context = Context {
-                account: &known,
-                claims: claims.as_ref(),
-                clock_is_wrong: false,
-            };
+            let context = Context::new(&known, claims.as_ref());
             causes::fail(&mut checks, &context, MESSAGE, error);
         }
     }

@@ -300,11 +300,7 @@ mod tests {
     use super::*;
 
     fn advice(account: &Account, condition: Condition) -> Vec<(String, Vec<String>)> {
-        let context = Context {
-            account,
-            claims: None,
-            clock_is_wrong: false,
-        };
+        let context = Context::new(account, None);
         let error = Error::new(ErrorKind::Network, Stage::Connect, "x").with_condition(condition);
         let advice = of(&error, &context).unwrap();
         let all = |cause: &Cause| {
@@ -331,11 +327,7 @@ mod tests {
     #[test]
     fn a_machine_without_an_identity() {
         let account = Account::new("a@b.c").managed_identity();
-        let context = Context {
-            account: &account,
-            claims: None,
-            clock_is_wrong: false,
-        };
+        let context = Context::new(&account, None);
         let error = Error::new(ErrorKind::Network, Stage::Token, "connection refused");
         let error = error.with_condition(Condition::NotOnAzure);
         let (meaning, _) = table::parts(Condition::NotOnAzure);
@@ -376,11 +368,7 @@ mod tests {
         let account = Account::new("o'brien@b.c")
             .client_id("id;rm -rf")
             .server("a;b", 587);
-        let context = Context {
-            account: &account,
-            claims: None,
-            clock_is_wrong: false,
-        };
+        let context = Context::new(&account, None);
         for &(condition, _) in table::ALL {
             let advice = known(condition, &context);
             let all = |cause: &Cause| {

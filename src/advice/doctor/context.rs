@@ -31,7 +31,16 @@ pub(super) const SHOW_PRINCIPAL: &str = "Get-ServicePrincipal -Identity {client}
 pub(super) const SHOW_SMTP_AUTH: &str =
     "Get-CASMailbox -Identity {mailbox} | Format-List SmtpClientAuthenticationDisabled";
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(super) fn new(account: &'a Account, claims: Option<&'a Claims>) -> Self {
+        let clock_is_wrong = false;
+        Self {
+            account,
+            claims,
+            clock_is_wrong,
+        }
+    }
+
     /// The same account with the mailbox that logs in, where it is a user who does: its own settings count then.
     pub(super) fn users_own(&self) -> Option<Account> {
         #[cfg(feature = "login")]
