@@ -98,13 +98,18 @@ pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
     field(out, "Content-Disposition", |writer| {
         writer.write_str(disposition)?;
         writer.write_char(';')?;
-        // Many readers decode what looks like an encoded word, in quotes too.
-        if name.is_ascii() && name.contains("=?") {
+        if name.is_ascii() && !is_read_as_it_is(name) {
             return percent_encoded(name, writer);
         }
         writer.space();
         rfc2231::encode("filename", name, writer)
     });
+}
+
+/// Whether every reader makes the same of a name in quotes. Many decode what looks like an encoded word there; Python's
+/// takes a quote behind two backslashes for a part of the name, and quotes and brackets around it for none.
+fn is_read_as_it_is(name: &str) -> bool {
+    !name.contains("=?") && !name.contains(['"', '\\', '<', '>'])
 }
 
 /// RFC 2231 for a name that its encoder would leave as it is.
@@ -215,6 +220,25 @@ mod tests {
         let mut out = String::new();
         content_type(&mut out, "text/csv; charset=utf-8; Name=x.csv", "y.csv");
         assert_eq!(out, "Content-Type: text/csv; charset=utf-8; Name=x.csv\r\n");
+    }
+
+    #[test]
+    fn a_file_name_that_readers_take_apart_is_encoded() {
+        for (name, is_plain) in [
+            ("a b;c'(1).txt", true),
+            ("a\\", false),
+            ("a\"b\".txt", false),
+            ("<a>", false),
+        ] {
+            let mut out = String::new();
+            disposition(&mut out, "attachment", name);
+            assert_eq!(
+                out.contains(&format!("filename=\"{name}\"")),
+                is_plain,
+                "{out}"
+            );
+            assert_eq!(out.contains("filename*0*=utf-8''"), !is_plain, "{out}");
+        }
     }
 
     #[test]
