@@ -185,46 +185,13 @@ mod tests {
         ] {
             assert_eq!(own(Stage::Accept, reply), None, "{reply}");
         }
-        use Condition::*;
-        let of_no_reply = [
-            InDoubt,
-            Unanswered,
-            NobodyListens,
-            Unreachable,
-            NameUnknown,
-            NoNameServer,
-            NotEntra,
-            EntraUnreachable,
-            ImplicitTls,
-            NoCommonTls,
-            CertificateTime,
-            UnknownIssuer,
-            OtherName,
-            NotOnAzure,
-            #[cfg(feature = "graph")]
-            GraphAccess,
-            #[cfg(feature = "graph")]
-            GraphMailbox,
-            #[cfg(feature = "graph")]
-            GraphToken,
-            #[cfg(feature = "graph")]
-            GraphTooLarge,
-            #[cfg(feature = "graph")]
-            GraphThrottled,
-            #[cfg(feature = "graph")]
-            NotGraph,
-            #[cfg(feature = "graph")]
-            GraphUnreachable,
-            #[cfg(any(feature = "login", feature = "advice"))]
-            LoginNotAllowed,
-            #[cfg(any(feature = "login", feature = "advice"))]
-            LoginBlocked,
-            #[cfg(any(feature = "login", feature = "advice"))]
-            LoginConsent,
-        ];
+        let of_no_reply = "InDoubt Unanswered NobodyListens Unreachable NameUnknown NoNameServer NotEntra EntraUnreachable \
+            ImplicitTls NoCommonTls CertificateTime UnknownIssuer OtherName NotOnAzure GraphAccess GraphMailbox GraphToken \
+            GraphTooLarge GraphThrottled NotGraph GraphUnreachable LoginNotAllowed LoginBlocked LoginConsent";
         for (condition, codes) in ALL {
             let told = rows().any(|(of, ..)| of == *condition);
-            let others = !codes.is_empty() || of_no_reply.contains(condition);
+            let name = format!("{condition:?}");
+            let others = !codes.is_empty() || of_no_reply.split(' ').any(|of| of == name);
             assert!(told != others, "{condition:?}");
         }
     }

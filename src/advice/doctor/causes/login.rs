@@ -118,26 +118,15 @@ pub(crate) fn is_for_graph(claims: &Claims) -> bool {
 
 /// facts.md, "Clouds" and "Tokens"; the GUIDs are the two services' own application ids.
 fn audience(aud: &str) -> Audience {
-    const EXCHANGE: [&str; 6] = [
-        "https://outlook.office365.com",
-        "https://outlook.office.com",
-        "https://outlook.office365.us",
-        "https://partner.outlook.cn",
-        "https://outlook-dod.office365.us",
-        "00000002-0000-0ff1-ce00-000000000000",
-    ];
-    const GRAPH: [&str; 5] = [
-        "https://graph.microsoft.com",
-        "https://graph.microsoft.us",
-        "https://dod-graph.microsoft.us",
-        "https://microsoftgraph.chinacloudapi.cn",
-        "00000003-0000-0000-c000-000000000000",
-    ];
+    const EXCHANGE: &str = "https://outlook.office365.com https://outlook.office.com https://outlook.office365.us \
+        https://partner.outlook.cn https://outlook-dod.office365.us 00000002-0000-0ff1-ce00-000000000000";
+    const GRAPH: &str = "https://graph.microsoft.com https://graph.microsoft.us https://dod-graph.microsoft.us \
+        https://microsoftgraph.chinacloudapi.cn 00000003-0000-0000-c000-000000000000";
     let aud = aud.trim_end_matches('/');
-    let among = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(aud));
-    if among(&EXCHANGE) {
+    let among = |list: &str| list.split(' ').any(|known| known.eq_ignore_ascii_case(aud));
+    if among(EXCHANGE) {
         Audience::Exchange
-    } else if among(&GRAPH) {
+    } else if among(GRAPH) {
         Audience::Graph
     } else {
         Audience::Other
