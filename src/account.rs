@@ -2,7 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod cloud;
-#[cfg(feature = "capi")]
+#[cfg(any(feature = "capi", feature = "cli"))]
 pub(crate) mod file;
 mod keys;
 mod layers;

@@ -1,5 +1,8 @@
 //! What TLS computes with; and random names and SHA-256, by the code that it brings along.
 
+// The command, too, has some of this room from here (`command.rs`).
+#![allow(unreachable_pub)]
+
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
@@ -31,7 +34,7 @@ impl KeyProvider for NoKeys {
 }
 
 /// `N` random bytes in lower-case hexadecimal.
-pub(crate) fn random<const N: usize>() -> String {
+pub fn random<const N: usize>() -> String {
     let mut bytes = [0; N];
     // Where the kernel has no random bytes to give, TLS fails too, and says so.
     let _ = SystemRandom::new().fill(&mut bytes);
@@ -39,12 +42,12 @@ pub(crate) fn random<const N: usize>() -> String {
 }
 
 /// The 32 bytes.
-pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest(&SHA256, bytes).as_ref().to_vec()
 }
 
 /// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Moments as people and protocols write them, both ways: mail, HTTP, logs and certificates. Pure.
 
-// The library and the command both have this file, and neither needs all of it.
-#![allow(dead_code)]
+// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+#![allow(dead_code, unreachable_pub)]
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 /// `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3). UTC: the local zone would need a crate, and tells a stranger more.
-pub(crate) fn rfc5322(time: SystemTime) -> String {
+pub fn rfc5322(time: SystemTime) -> String {
     let (days, second) = days_and_seconds(time);
     let (year, month, day) = civil(days);
     let weekday = WEEKDAYS.get(days.rem_euclid(7) as usize);
@@ -26,7 +26,7 @@ pub(crate) fn rfc5322(time: SystemTime) -> String {
 }
 
 /// `2026-11-24T12:01:57Z` (RFC 3339).
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let (days, second) = days_and_seconds(time);
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02}T{}Z", clock(second))
@@ -78,7 +78,7 @@ pub(crate) fn utc_time(text: &[u8]) -> Option<SystemTime> {
 }
 
 /// `YYYYMMDDHHMMSSZ`, the only form that DER has of a `GeneralizedTime` (RFC 5280 4.1.2.5.2).
-pub(crate) fn generalized_time(text: &[u8]) -> Option<SystemTime> {
+pub fn generalized_time(text: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
     let digits = text.strip_suffix('Z').filter(|text| text.len() == 14)?;
     let field = |at, length| number(digits.get(at..at + length)?);

@@ -23,6 +23,9 @@ pub mod advice;
 mod background;
 #[cfg(feature = "capi")]
 mod c;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod command;
 mod crypto;
 mod date;
 mod der;

@@ -1,7 +1,7 @@
 //! Text that somebody else wrote, on its way to a reader. Pure.
 
-// The library and the command both have this file, and neither needs all of it.
-#![allow(dead_code)]
+// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+#![allow(dead_code, unreachable_pub)]
 
 /// The beginning of something that is not what it should be, for an error text.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 }
 
 /// The same text, safe for a terminal and a line of a log: what [is unprintable](is_unprintable) becomes `?`.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let shown = |c| if is_unprintable(c) { '?' } else { c };
     text.chars().map(shown).collect()
 }
@@ -39,7 +39,7 @@ pub(crate) fn is_word(text: &str) -> bool {
 }
 
 /// What begins another line, moves a cursor, or reorders and hides text: Unicode's categories Cc, Cf, Zl and Zp.
-pub(crate) fn is_unprintable(c: char) -> bool {
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
             | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -48,14 +48,14 @@ pub(crate) fn is_unprintable(c: char) -> bool {
 }
 
 /// The word that a misspelt one is most like. One that is a part of the other comes first: `log` for `logfile`.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
     let apart = |known: &str| !(word.contains(known) || known.contains(word));
     let nearest = known.min_by_key(|known| (apart(known), distance(word, known)));
     nearest.unwrap_or_default()
 }
 
 /// The least letters to change, by Levenshtein.
-pub(crate) fn distance(word: &str, known: &str) -> usize {
+pub fn distance(word: &str, known: &str) -> usize {
     let mut row: Vec<usize> = (0..=known.len()).collect();
     for (i, a) in word.bytes().enumerate() {
         let mut diagonal = i;

@@ -3,30 +3,35 @@
 //! `key = value` lines and `#` comments. What systemd reads as an `EnvironmentFile` means the same here: an `EXOSEND_`
 //! prefix and upper case, `;` comments, quotes. A value that the two would read differently is an error.
 
-// The library and the command both have this file, and neither needs all of it.
-#![allow(dead_code)]
+// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+#![allow(dead_code, unreachable_pub)]
 
 use zeroize::Zeroizing;
 
 const PREFIX: &str = "exosend_";
 
-/// A key in lower case and without prefix, its value, and where it stands.
+/// A line that sets something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
+pub struct Entry {
+    /// In lower case and without prefix.
+    pub key: String,
     /// It may be a secret.
-    pub(crate) value: Zeroizing<String>,
-    pub(crate) line: usize,
+    pub value: Zeroizing<String>,
+    /// From 1 on.
+    pub line: usize,
 }
 
 /// A line that cannot be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) line: usize,
-    pub(crate) what: String,
+pub struct Wrong {
+    /// From 1 on.
+    pub line: usize,
+    /// Why, and nothing of a secret.
+    pub what: String,
 }
 
-pub(crate) fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
+/// The entries in order, but for those without a value.
+pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut entries: Vec<Entry> = Vec::new();
     for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -61,7 +66,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
 }
 
 /// `client_id` for `EXOSEND_CLIENT_ID` and for `client_id`.
-pub(crate) fn key(written: &str) -> String {
+pub fn key(written: &str) -> String {
     let key = written.to_ascii_lowercase();
     key.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(key)
 }

@@ -12,8 +12,8 @@
 //! Whoever names a Bcc wants nobody to see it. So a line that names one and is no field of its own is an error as far as
 //! the header may reach: taken for text it would be shown to everybody, taken for a field it might send to somebody.
 
-// The library and the command both have this file, and neither needs all of it.
-#![allow(dead_code)]
+// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+#![allow(dead_code, unreachable_pub)]
 
 use std::borrow::Cow;
 
@@ -21,12 +21,12 @@ use super::list::{self, Mailbox};
 
 /// The fields, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     fields: Vec<Field>,
 }
 
 /// Takes the header off a text, and says where the body begins. `whole` says that there is no more of the text.
-pub(crate) fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
+pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
     let mut fields: Vec<Field> = Vec::new();
     let mut lines = Lines::of(text);
     let (begin, mut begins_as_mbox) = (lines.at, false);
@@ -390,14 +390,16 @@ fn windows_1252(byte: u8) -> char {
 
 /// Who may stand in From.
 #[derive(Clone, Copy)]
-pub(crate) struct Author<'a> {
-    pub(crate) mailbox: &'a str,
+#[allow(missing_debug_implementations)] // of closures
+pub struct Author<'a> {
+    /// Whose login it is.
+    pub mailbox: &'a str,
     /// The addresses that the mailbox has the right to send as.
-    pub(crate) send_as: &'a [String],
+    pub send_as: &'a [String],
     /// Whether no answer reaches a domain: it is this machine, or known to its network only.
-    pub(crate) is_unreachable: &'a dyn Fn(&str) -> bool,
+    pub is_unreachable: &'a dyn Fn(&str) -> bool,
     /// What stands as the name where there was none, for the local part that stood there.
-    pub(crate) name: &'a dyn Fn(&str) -> String,
+    pub name: &'a dyn Fn(&str) -> String,
 }
 
 impl Author<'_> {
@@ -416,26 +418,27 @@ impl Author<'_> {
 
 impl Head {
     /// Adds a field at the end, where it is below what servers on the way have added.
-    pub(crate) fn add(&mut self, name: &str, value: &str) {
+    pub fn add(&mut self, name: &str, value: &str) {
         self.fields.push(Field {
             name: name.to_owned(),
             value: format!(" {value}").into_bytes(),
         });
     }
 
-    pub(crate) fn remove(&mut self, name: &str) {
+    /// Takes out every field of that name.
+    pub fn remove(&mut self, name: &str) {
         self.fields.retain(|field| !field.is(name));
     }
 
     /// The first field's value, if it has one.
-    pub(crate) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let field = self.fields.iter().find(|field| field.is(name))?;
         Some(field.text()).filter(|text| !text.trim().is_empty())
     }
 
     /// The mailboxes in To, Cc and Bcc; of a message that somebody passed on, those in the Resent fields instead (RFC
     /// 5322 3.6.6). `<>` is nobody. And what is none.
-    pub(crate) fn recipients(&self) -> (Vec<Mailbox>, Vec<String>) {
+    pub fn recipients(&self) -> (Vec<Mailbox>, Vec<String>) {
         let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
         let names = match resent.iter().any(|name| self.get(name).is_some()) {
             true => resent,
@@ -455,7 +458,7 @@ impl Head {
     }
 
     /// Puts others into To and Cc for those that `others` knows.
-    pub(crate) fn rewrite_recipients(
+    pub fn rewrite_recipients(
         &mut self,
         others: &mut dyn FnMut(&Mailbox) -> Option<Vec<Mailbox>>,
     ) {
@@ -475,7 +478,7 @@ impl Head {
     }
 
     /// Takes out what no recipient is to see.
-    pub(crate) fn remove_bcc(&mut self) {
+    pub fn remove_bcc(&mut self) {
         self.fields.retain(|field| !field.is_bcc());
     }
 
@@ -545,7 +548,7 @@ impl Head {
     }
 
     /// Says what a body of more than ASCII is, if nothing was said.
-    pub(crate) fn declare(&mut self, charset: &str) {
+    pub fn declare(&mut self, charset: &str) {
         let says = |field: &Field| {
             let name = field.name.to_ascii_lowercase();
             name == "mime-version" || name.starts_with("content-")
@@ -562,7 +565,7 @@ impl Head {
     ///
     /// The name stays, the address goes into Reply-To if there is none and if it can be answered. Signatures over the old
     /// From go with it, and so does a Sender that Exchange would refuse.
-    pub(crate) fn rewrite_from(&mut self, author: &Author<'_>) -> Option<String> {
+    pub fn rewrite_from(&mut self, author: &Author<'_>) -> Option<String> {
         let sender = self.get("Sender").map(|text| list::author(&text).spec);
         if sender.is_none_or(|sender| !author.may_send_as(&sender)) {
             self.remove("Sender");
@@ -602,7 +605,7 @@ impl Head {
     }
 
     /// The header and the blank line, lines ending in CRLF.
-    pub(crate) fn text(&self) -> Vec<u8> {
+    pub fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for field in &self.fields {
             text.extend(field.name.bytes());

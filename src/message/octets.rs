@@ -1,13 +1,13 @@
 //! What a text comes to: its length as it is sent, and its character set, found piece by piece. Pure.
 
-// The library and the command both have this file, and neither needs all of it.
-#![allow(dead_code)]
+// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+#![allow(dead_code, unreachable_pub)]
 
 use memchr::memchr2_iter;
 
 /// What the bytes of a text are, the least first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Bytes {
+pub enum Bytes {
     #[default]
     Ascii,
     Utf8,
@@ -16,7 +16,7 @@ pub(crate) enum Bytes {
 
 impl Bytes {
     /// What is no UTF-8 counts as Windows-1252. `None` for ASCII, which needs no name.
-    pub(crate) fn charset(self) -> Option<&'static str> {
+    pub fn charset(self) -> Option<&'static str> {
         match self {
             Self::Ascii => None,
             Self::Utf8 => Some("utf-8"),
@@ -27,14 +27,15 @@ impl Bytes {
 
 /// Finds out, piece by piece.
 #[derive(Debug, Default)]
-pub(crate) struct Charset {
+pub struct Charset {
     bytes: Bytes,
     /// A character whose end is to come.
     begun: Vec<u8>,
 }
 
 impl Charset {
-    pub(crate) fn feed(&mut self, text: &[u8]) {
+    /// Takes note of the next piece.
+    pub fn feed(&mut self, text: &[u8]) {
         if self.begun.is_empty() && text.is_ascii() || self.bytes == Bytes::Others {
             return;
         }
@@ -51,7 +52,8 @@ impl Charset {
         }
     }
 
-    pub(crate) fn end(&self) -> Bytes {
+    /// What all of them are.
+    pub fn end(&self) -> Bytes {
         if self.begun.is_empty() {
             self.bytes
         } else {
@@ -62,21 +64,22 @@ impl Charset {
 
 /// Counts a text as it will be sent: CRLF for any line end, and one at the end of the last line.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Length {
+pub struct Length {
     bytes: u64,
     last: Option<u8>,
 }
 
 impl Length {
     /// A counter for what comes after a text, that text not counted.
-    pub(crate) fn behind(text: &[u8]) -> Self {
+    pub fn behind(text: &[u8]) -> Self {
         Self {
             bytes: 0,
             last: text.last().copied(),
         }
     }
 
-    pub(crate) fn feed(&mut self, text: &[u8]) {
+    /// Counts the next piece.
+    pub fn feed(&mut self, text: &[u8]) {
         let Some(&last) = text.last() else { return };
         let (mut marks, mut ends) = (0, 0);
         for at in memchr2_iter(b'\r', b'\n', text) {
@@ -93,7 +96,7 @@ impl Length {
     }
 
     /// With that of what comes behind it, if anything does.
-    pub(crate) fn with(&self, rest: Option<&Self>) -> u64 {
+    pub fn with(&self, rest: Option<&Self>) -> u64 {
         match rest {
             Some(rest) => self.bytes + rest.finish(),
             None => self.finish(),

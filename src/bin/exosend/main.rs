@@ -10,34 +10,21 @@ mod common;
 mod complete;
 mod config;
 mod configure;
-#[allow(dead_code)] // the library's, of which the command needs a part
-#[path = "../../crypto.rs"]
-mod crypto;
-#[path = "../../date.rs"]
-mod date;
 mod deliver;
 mod doctor;
 mod exit;
 mod explain;
-#[path = "../../account/file.rs"]
-mod file;
 mod files;
 mod finding;
-#[path = "../../message/head.rs"]
-mod head;
 mod help;
 mod input;
 #[cfg(test)]
 #[path = "../../../tests/invariants/command.rs"]
 mod invariants;
-#[path = "../../message/list.rs"]
-mod list;
 mod local;
 mod logger;
 mod login;
 mod maillog;
-#[path = "../../message/octets.rs"]
-mod octets;
 mod out;
 mod process;
 mod queue;
@@ -46,8 +33,6 @@ mod report;
 mod send;
 mod sendmail;
 mod setup;
-#[path = "../../text.rs"]
-mod text;
 mod token;
 mod wishes;
 mod wrap;
@@ -59,6 +44,7 @@ use std::process::ExitCode;
 
 use common::Common;
 use exit::Failure;
+use exosend::command::{crypto, date, file, head, list, octets, text};
 use lexopt::Parser;
 use report::Facts;
 use text::printable;

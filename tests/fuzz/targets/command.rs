@@ -1,19 +1,11 @@
 // The files of the command that targets take, where the command has them.
 
-#[path = "../../../src/crypto.rs"]
-mod crypto;
+use exosend::command::{crypto, file, head, list, octets};
+
 #[path = "../../../src/bin/exosend/exit.rs"]
 mod exit;
-#[path = "../../../src/account/file.rs"]
-mod file;
-#[path = "../../../src/message/head.rs"]
-mod head;
 #[path = "../../invariants/command.rs"]
 mod invariants;
-#[path = "../../../src/message/list.rs"]
-mod list;
-#[path = "../../../src/message/octets.rs"]
-mod octets;
 #[path = "../../../src/bin/exosend/process.rs"]
 mod process;
 #[path = "../../../src/bin/exosend/wishes.rs"]
