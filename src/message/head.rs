@@ -458,10 +458,7 @@ impl Head {
     }
 
     /// Puts others into To and Cc for those that `others` knows.
-    pub fn rewrite_recipients(
-        &mut self,
-        others: &mut dyn FnMut(&Mailbox) -> Option<Vec<Mailbox>>,
-    ) {
+    pub fn rewrite_recipients(&mut self, others: &mut dyn FnMut(&Mailbox) -> Option<Vec<Mailbox>>) {
         let names = ["To", "Cc", "Resent-To", "Resent-Cc"];
         for field in &mut self.fields {
             let (mailboxes, wrong) = field.mailboxes();
@@ -504,9 +501,9 @@ impl Head {
             let mut named = Vec::new();
             for mailbox in mailboxes.concat() {
                 match recipients.iter().find(|to| is_same(to, &mailbox.spec)) {
-                    Some(to) => named.push(mailbox.without_at(to)),
+                    Some(to) => named.push(mailbox.unmistakable(to)),
                     None if mailbox.spec.is_empty() => {}
-                    None => gone.push(mailbox.without_at(&mailbox.spec)),
+                    None => gone.push(mailbox.unmistakable(&mailbox.spec)),
                 }
             }
             unnamed.retain(|to| named.iter().all(|mailbox| mailbox.spec != *to));
@@ -516,11 +513,14 @@ impl Head {
         self.put("Bcc", &unnamed);
         self.put("X-Exosend-To", &gone);
         let from = self.get("From").map(|text| list::author(&text));
-        if let Some(from) = from.filter(|from| from.name.contains('@')) {
-            self.put("From", &[from.without_at(&from.spec)]);
+        let becomes = from.as_ref().map(|from| from.unmistakable(&from.spec));
+        if from != becomes {
+            self.put("From", becomes.as_slice());
         }
         let (found, _) = self.recipients();
-        let is_named = |to: &String| found.iter().any(|mailbox| mailbox.spec == *to);
+        // Decoded by a reader who looks for words too early, `"=?"` may begin another address.
+        let is_named =
+            |to: &String| !to.contains("=?") && found.iter().any(|mailbox| mailbox.spec == *to);
         if let Some(to) = recipients.iter().find(|to| !is_named(to)) {
             return Err(format!("`{to}`: no header field can name it"));
         }

@@ -20,7 +20,7 @@ mod phrase;
 #[path = "list/token.rs"]
 mod token;
 
-use phrase::{Piece, comment, phrase, pieces, pieces_of};
+use phrase::{Piece, comment, phrase, pieces, pieces_of, unmistakable};
 use token::{Kind, Token, closing, elements, is_atext, is_phrase, text_of, tokens};
 
 pub(crate) use phrase::{encoded_list, encoded_text};
@@ -43,11 +43,12 @@ impl Mailbox {
         }
     }
 
-    /// The same name for an address, without the `@` that a reader could take for another address, and for which Graph
-    /// refuses an author (facts.md, "Graph").
-    pub(crate) fn without_at(&self, spec: &str) -> Self {
+    /// The same name for an address, of which no reader takes a piece for another address, not even one that decodes the
+    /// words first and takes the list apart then; and without the `@` for which Graph refuses an author (facts.md, "Graph").
+    pub(crate) fn unmistakable(&self, spec: &str) -> Self {
+        let tokens = tokens(&self.name).unwrap_or_default();
         Self {
-            name: self.name.replace('@', " at "),
+            name: phrase(&unmistakable(pieces_of(&tokens))),
             spec: spec.to_owned(),
         }
     }

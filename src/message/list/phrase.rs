@@ -1,7 +1,10 @@
 //! Names as they are written: atoms, quoted strings and encoded words.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use email_encoding::headers::rfc2047;
 use email_encoding::headers::writer::EmailWriter;
+use percent_encoding::percent_decode_str;
 
 use super::token::{Kind, Token, encoded_word, is_atext, text_of, tokens};
 
@@ -62,11 +65,71 @@ impl Pieces {
     }
 }
 
+/// A name without what has a meaning in a list: in quotes it has none, in an encoded word it gets one where somebody decodes
+/// too early, and so does what looks like an encoded word in quotes.
+pub(super) fn unmistakable(pieces: Vec<Piece>) -> Vec<Piece> {
+    let pieces = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Plain(text) => {
+            let text = text.replace('@', " at ").replace("=?", "= ?");
+            // Else it becomes encoded words.
+            let is_quoted = text.is_ascii() && text.len() <= LONGEST_NAME;
+            Some(Piece::Plain(match is_quoted {
+                true => text,
+                false => String::from_utf8_lossy(&without_specials(text.as_bytes())).into_owned(),
+            }))
+        }
+        Piece::Encoded(word) => unmistakable_word(&word).map(Piece::Encoded),
+    });
+    pieces.collect()
+}
+
+/// The same word where there is nothing such in it. `None` where that cannot be known.
+fn unmistakable_word(word: &str) -> Option<String> {
+    /// Of these character sets a byte below 0x80 is ASCII's, or the second one of a letter.
+    const READABLE: &str =
+        "utf-8 us-ascii iso-8859- windows-125 koi8- euc- gb big5 shift_jis ks_c_5601";
+    let (charset, encoding, text) = parts(word)?;
+    let name = charset.to_ascii_lowercase();
+    if !READABLE.split(' ').any(|known| name.starts_with(known)) {
+        return None;
+    }
+    let bytes = match encoding {
+        "b" | "B" => STANDARD.decode(text).ok()?,
+        // `=40` becomes `%40`.
+        _ => percent_decode_str(&text.replace('%', "%25").replace('=', "%").replace('_', " "))
+            .collect(),
+    };
+    let plain = without_specials(&bytes);
+    if plain == bytes {
+        return Some(word.to_owned());
+    }
+    let word = format!("=?{charset}?B?{}?=", STANDARD.encode(plain));
+    Some(word).filter(|word| word.len() <= LONGEST_NAME)
+}
+
+/// Without RFC 5322's specials, and without control characters.
+fn without_specials(text: &[u8]) -> Vec<u8> {
+    let becomes = |byte: &u8| match byte {
+        b'@' => b" at ".to_vec(),
+        b'(' | b')' | b'<' | b'>' | b'[' | b']' | b':' | b';' | b'\\' | b',' | b'"' => {
+            b" ".to_vec()
+        }
+        byte if byte.is_ascii_control() => b" ".to_vec(),
+        byte => vec![*byte],
+    };
+    text.iter().flat_map(becomes).collect()
+}
+
+/// Character set, encoding and text of an encoded word.
+fn parts(word: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = word.strip_prefix("=?")?.strip_suffix("?=")?.splitn(3, '?');
+    Some((parts.next()?, parts.next()?, parts.next()?))
+}
+
 /// An encoded word with its text as it has to be written: `Q` has no space in it and, in a phrase, no character that could end
 /// it (RFC 2047 5). `None` where nobody could decode it.
 fn mended(word: &str) -> Option<String> {
-    let mut parts = word.strip_prefix("=?")?.strip_suffix("?=")?.splitn(3, '?');
-    let (charset, encoding, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let (charset, encoding, text) = parts(word)?;
     let mut mended = String::new();
     for c in text.chars() {
         match c {
