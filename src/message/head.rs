@@ -15,9 +15,14 @@
 // The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
 #![allow(dead_code, unreachable_pub)]
 
+// By name: the tests have this file in another folder of their own.
+#[path = "head/lines.rs"]
+mod lines;
+
 use std::borrow::Cow;
 
 use super::list::{self, Mailbox};
+use lines::{Lines, Name, is_blank, names_somebody, spaced};
 
 /// The fields, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,147 +110,6 @@ pub(crate) fn own(text: &str) -> Head {
     Head { fields }
 }
 
-/// The lines of a text, without their ends.
-#[derive(Clone, Copy)]
-struct Lines<'t> {
-    text: &'t [u8],
-    at: usize,
-    /// Of the line that came last, from 1 on.
-    number: usize,
-    end_in_cr: bool,
-}
-
-impl<'t> Lines<'t> {
-    fn of(text: &'t [u8]) -> Self {
-        let mark = b"\xef\xbb\xbf";
-        let first = text.split(|&byte| byte == b'\n').next();
-        let first = first.unwrap_or_default();
-        let ends_in_cr = || {
-            let begin = first.iter().position(u8::is_ascii_alphanumeric)?;
-            let rest = first.get(begin..)?;
-            let end = rest.windows(2).position(|pair| pair == b"\r\r")?;
-            rest.iter().skip(end).find(|&&byte| byte != b'\r')
-        };
-        Self {
-            text,
-            at: if text.starts_with(mark) {
-                mark.len()
-            } else {
-                0
-            },
-            number: 0,
-            end_in_cr: first.len() == text.len() || ends_in_cr().is_some(),
-        }
-    }
-
-    fn next(&mut self) -> Option<&'t [u8]> {
-        let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let end = |&byte: &u8| byte == b'\n' || byte == b'\r' && self.end_in_cr;
-        let (mut line, rest) = rest.split_at(rest.iter().position(end).unwrap_or(rest.len()));
-        self.at += line.len()
-            + match rest {
-                [b'\r', b'\n', ..] => 2,
-                [] => 0,
-                _ => 1,
-            };
-        while let (Some((b'\r', before)), false) = (line.split_last(), self.end_in_cr) {
-            line = before;
-        }
-        self.number += 1;
-        Some(line)
-    }
-
-    /// Whether the last line is empty to whom only LF ends lines.
-    fn are_behind_an_empty_one(&self) -> bool {
-        let read = self.text.get(..self.at).unwrap_or_default();
-        let mut ends = read.iter().rev().filter(|&&byte| byte != b'\r');
-        read.ends_with(b"\n") && ends.nth(1) == Some(&b'\n')
-    }
-
-    fn in_doubt(&self) -> String {
-        let what = "begin each field in the first column, and end the header with an empty line";
-        format!("line {}: a Bcc, or not? {what}", self.number)
-    }
-}
-
-const BCC: [&[u8]; 2] = [b"bcc", b"resentbcc"];
-
-/// The beginning of a name that was cut in two.
-#[derive(Default)]
-struct Name(Vec<u8>);
-
-impl Name {
-    /// Whether the next line names a Bcc, whatever damage was done to it: cuts, a CR instead of its end or of the one
-    /// before, characters that are no letters, no colon.
-    fn is_bcc(&mut self, line: &[u8]) -> bool {
-        // As it would be written, too.
-        let written = match Field::of(line) {
-            Some(field) => [field.name.as_bytes(), b":", &field.value].concat(),
-            None => spaced(line).collect(),
-        };
-        let mut is_bcc = names_bcc(&written) || names_bcc(&[&self.0, &*written].concat());
-        for piece in line.split(|&byte| byte == b'\r') {
-            let whole = [&self.0, piece].concat();
-            let begins = |text: &&[u8]| {
-                let letters = letters(text);
-                text.len() < 64
-                    && !letters.is_empty()
-                    && !text.contains(&b':')
-                    && BCC.iter().any(|name| name.starts_with(&letters))
-            };
-            is_bcc |= names_bcc(&whole) || names_bcc(piece);
-            self.0 = [&whole, piece]
-                .into_iter()
-                .find(begins)
-                .unwrap_or_default()
-                .to_vec();
-        }
-        is_bcc
-    }
-}
-
-fn names_bcc(line: &[u8]) -> bool {
-    // What stands before a colon, or before another one within.
-    let mut name = Vec::new();
-    for byte in line.iter().map(u8::to_ascii_lowercase) {
-        match byte {
-            b':' if BCC.contains(&&*name) => return true,
-            b'a'..=b'z' if name.len() < 16 => name.push(byte),
-            b'a'..=b'z' => break,
-            _ => {}
-        }
-    }
-    // Without a colon, or with one from another keyboard: `Bcc ann@example.com`, `Bcc=ann@example.com`.
-    let line = line.trim_ascii_start();
-    let word = line.split(u8::is_ascii_whitespace).next();
-    // Not `bcc@example.com`, as which some programs that keep copies are reached.
-    let begin = line.split(|byte| !byte.is_ascii_alphabetic() && *byte != b'-');
-    let begin = begin
-        .take(1)
-        .find(|begin| line.get(begin.len()) != Some(&b'@'));
-    let mut first = [word, begin].into_iter().flatten();
-    line.contains(&b'@') && first.any(|word| BCC.contains(&&*letters(word)))
-}
-
-/// `BCC Research <info@bcc.example>`: amid a list, the name of somebody.
-fn names_somebody(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    let before = line.split(|&byte| byte == b'<').next().unwrap_or_default();
-    let mut words = before.split(u8::is_ascii_whitespace);
-    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic);
-    before.len() < line.len()
-        && words.next().is_some_and(is_word)
-        && words.next().is_some_and(is_word)
-        && !line.contains(&b':')
-        && !before.contains(&b'@')
-}
-
-/// The letters in lower case, no more of them than matter.
-fn letters(text: &[u8]) -> Vec<u8> {
-    let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic());
-    letters.take(16).map(u8::to_ascii_lowercase).collect()
-}
-
 /// Whether two spell the same address: in whichever case, with the root's dot, with quotes that may be left out.
 fn is_same(one: &str, other: &str) -> bool {
     let bare = |spec: &str| {
@@ -253,16 +117,6 @@ fn is_same(one: &str, other: &str) -> bool {
         spec.replace(['"', '\\'], "").to_ascii_lowercase()
     };
     bare(one) == bare(other)
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    line.iter().all(u8::is_ascii_whitespace)
-}
-
-/// A line in which no CR is left.
-fn spaced(line: &[u8]) -> impl Iterator<Item = u8> {
-    line.iter()
-        .map(|&byte| if byte == b'\r' { b' ' } else { byte })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@
 // The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
 #![allow(dead_code, unreachable_pub)]
 
-// By name: the command has this file in another folder of its own.
+// By name: the tests have this file in another folder of their own.
 #[path = "list/phrase.rs"]
 mod phrase;
 #[path = "list/token.rs"]
