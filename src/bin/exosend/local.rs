@@ -1,9 +1,11 @@
 //! What this machine calls its own. Mail for it can go nowhere but where the configuration says.
 
+use std::net::IpAddr;
+
 use crate::config::Config;
 use crate::process;
 
-/// Names of every machine for itself: RFC 6761 6.3, what distributions write into /etc/hosts, and the addresses.
+/// Names of every machine for itself: RFC 6761 6.3, and what distributions write into /etc/hosts.
 const OF_ALL: &[&str] = &[
     "localhost",
     "localhost.localdomain",
@@ -13,9 +15,6 @@ const OF_ALL: &[&str] = &[
     "localhost6.localdomain6",
     "ip6-localhost",
     "ip6-loopback",
-    "127.0.0.1",
-    "[127.0.0.1]",
-    "[ipv6:::1]",
 ];
 
 /// The domains of this machine.
@@ -78,7 +77,10 @@ impl Here {
 
     fn is_local(&self, domain: &str) -> bool {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-        OF_ALL.contains(&&*domain)
+        let address = domain.trim_matches(['[', ']']);
+        let address = address.strip_prefix("ipv6:").unwrap_or(address);
+        address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            || OF_ALL.contains(&&*domain)
             || domain.ends_with(".localhost")
             || self.domains.contains(&domain)
     }
@@ -137,7 +139,9 @@ mod tests {
             "ip6-localhost",
             "x.localhost",
             "[127.0.0.1]",
+            "127.0.1.1",
             "[IPv6:::1]",
+            "[::1]",
             "web1",
             "Web1.localdomain",
             "web1.contoso.com",
@@ -155,6 +159,8 @@ mod tests {
             "example.org",
             "nas.contoso.com",
             "nas",
+            "127.example.com",
+            "[192.0.2.1]",
             "web10",
             "xweb1.contoso.com",
         ] {
