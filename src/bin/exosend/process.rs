@@ -77,8 +77,12 @@ fn name_in<'u>(users: &'u str, uid: &str) -> Option<&'u str> {
 /// Whether nobody logs in as this user: www-data and its like, whose home may be what a web server shows or what a
 /// visitor may upload to.
 pub(crate) fn is_system_user() -> bool {
-    let defs = std::fs::read_to_string("/etc/login.defs").unwrap_or_default();
-    uid() == NOBODY || (1..least_login(&defs)).contains(&uid())
+    let defs = || std::fs::read_to_string("/etc/login.defs").unwrap_or_default();
+    match uid() {
+        0 => false,
+        NOBODY => true,
+        uid => uid < least_login(&defs()),
+    }
 }
 
 /// No small number, and nobody logs in as this one either: the kernel's own (overflowuid in proc_sys_kernel(5)).

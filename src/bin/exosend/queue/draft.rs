@@ -27,6 +27,8 @@ const SPARE: u64 = 8 * 1024 * 1024;
 pub(crate) struct Draft<'s> {
     spool: &'s Spool,
     path: PathBuf,
+    /// Of all that is written.
+    hash: Context,
     out: BufWriter<Bounded>,
     committed: bool,
 }
@@ -46,12 +48,12 @@ impl<'s> Draft<'s> {
             limit: process::longest_file(),
             spare: if process::uid() == 0 { 0 } else { SPARE },
             file,
-            hash: Context::new(&SHA256),
             written: 0,
         };
         let mut draft = Self {
             spool,
             path,
+            hash: Context::new(&SHA256),
             out: BufWriter::with_capacity(64 * 1024, bounded),
             committed: false,
         };
@@ -65,23 +67,28 @@ impl<'s> Draft<'s> {
         // A umask may have taken from the mode.
         file.set_permissions(Permissions::from_mode(BEGUN))?;
         rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?;
-        write!(self.out, "exosend 1\ntime {}\n", Moment::now())?;
+        let mut text = format!("exosend 1\ntime {}\n", Moment::now());
         let to = wishes.to.iter().map(|to| ("to", to));
         let from = wishes.sender.iter().map(|from| ("from", from));
         let name = wishes.full_name.iter().map(|name| ("name", name));
         for (key, value) in to.chain(from).chain(name) {
             // A line of its own is what it must not begin.
             let value = value.replace(char::is_control, " ");
-            writeln!(self.out, "{key} {value}")?;
+            text.push_str(&format!("{key} {value}\n"));
         }
-        self.out.write_all(b"\n")
+        text.push('\n');
+        self.put(text.as_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.out.write_all(bytes)
     }
 
     /// Adds to the message.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.out
-            .write_all(bytes)
-            .map_err(|error| refusal(self.spool, &error))
+        let put = self.put(bytes);
+        put.map_err(|error| refusal(self.spool, &error))
     }
 
     /// From here on it is ours to deliver.
@@ -109,9 +116,8 @@ impl<'s> Draft<'s> {
     }
 
     fn complete(&mut self) -> io::Result<()> {
-        self.out.flush()?;
         fault::point("mid write");
-        let sum = self.out.get_ref().hash.clone().finish();
+        let sum = self.hash.clone().finish();
         writeln!(self.out, "end {}", crypto::hex(sum.as_ref()))?;
         self.out.flush()?;
         fault::point("after write");
@@ -131,7 +137,6 @@ impl Drop for Draft<'_> {
 /// say why.
 struct Bounded {
     file: File,
-    hash: Context,
     written: u64,
     limit: u64,
     spare: u64,
@@ -162,7 +167,6 @@ impl Write for Bounded {
             self.check_space()?;
         }
         let length = self.file.write(bytes)?;
-        self.hash.update(bytes.get(..length).unwrap_or_default());
         self.written += length as u64;
         Ok(length)
     }

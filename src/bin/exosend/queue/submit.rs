@@ -24,7 +24,8 @@ pub(crate) fn submit(
     mut head: Head,
     mut text: impl Read,
 ) -> Result<String, Failure> {
-    if spool.own {
+    // The first time. What is missing later, a run makes.
+    if spool.own && !spool.is_there() {
         let failed = |error| Failure::disk(spool.root(), error);
         spool.make().map_err(failed)?;
     }
