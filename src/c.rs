@@ -169,8 +169,8 @@ impl<'c> Given<'c> {
         #[cfg(feature = "graph")]
         account.check_envelope(&envelope)?;
         let mut session = Session::connect(&account, total)?;
-        let text = head.as_slice().chain(body);
-        let sent = session.send_raw_by(&envelope, text, total);
+        let mut text = head.as_slice().chain(body);
+        let sent = session.send_raw_by(&envelope, &mut text, total);
         session.quit_by(total);
         sent.map_err(|error| error.of_message(&id))
     }

@@ -127,7 +127,7 @@ impl Graph {
         text: Text<'_>,
         total: Deadline,
     ) -> Result<Receipt, Error> {
-        /// What a path has no other meaning for (RFC 3986 3.3), and nothing that Graph's own syntax has one for.
+        /// Characters that mean themselves in a path (RFC 3986 3.3) and in Graph's own syntax.
         const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
             .remove(b'-')
             .remove(b'.')
@@ -206,7 +206,7 @@ impl<'t> Text<'t> {
     pub(crate) fn read(
         to: &[String],
         size: Option<u64>,
-        message: impl Read + 't,
+        message: &'t mut dyn Read,
         total: Deadline,
     ) -> Result<Self, Error> {
         let mut message = Timed(message, total);
@@ -229,7 +229,7 @@ impl<'t> Text<'t> {
         let (mut head, body) = head::split(&start, is_whole).map_err(unnamed)?;
         let mut was = Length::default();
         was.feed(start.get(..body).unwrap_or_default());
-        // A byte order mark ends no line.
+        // With nothing behind it the header's last line gets an end. A byte order mark alone is no line.
         let more = (body < start.len()).then(Length::default);
         let was = was.with(more.as_ref());
         head.name_only(to).map_err(unnamed)?;
@@ -257,9 +257,9 @@ impl<'t> Text<'t> {
 }
 
 /// A reader that may be slow: the clock is looked at before each piece.
-struct Timed<R>(R, Deadline);
+struct Timed<'r>(&'r mut dyn Read, Deadline);
 
-impl<R: Read> Read for Timed<R> {
+impl Read for Timed<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.1.remaining()?;
         self.0.read(into)
@@ -267,7 +267,7 @@ impl<R: Read> Read for Timed<R> {
 }
 
 /// As much of a message as its header may take, and whether it is all of it.
-fn read_head(message: &mut impl Read) -> io::Result<(Vec<u8>, bool)> {
+fn read_head(message: &mut Timed<'_>) -> io::Result<(Vec<u8>, bool)> {
     const LONGEST: u64 = 1024 * 1024;
     let mut start = Vec::new();
     let mut piece = 32 * 1024;
@@ -306,7 +306,8 @@ mod tests {
         ] {
             let total = Deadline::total(&Timeouts::default());
             for size in [None, Some(size)] {
-                let text = Text::read(&to, size, text.as_bytes(), total).unwrap();
+                let mut text = text.as_bytes();
+                let text = Text::read(&to, size, &mut text, total).unwrap();
                 assert_eq!(text.rest, rest);
             }
         }

@@ -178,15 +178,20 @@ impl Session {
     /// session.send_raw(&envelope, text.as_bytes())?;
     /// # Ok::<(), exosend::Error>(())
     /// ```
-    pub fn send_raw(&mut self, envelope: &Envelope, message: impl Read) -> Result<Receipt, Error> {
+    pub fn send_raw(
+        &mut self,
+        envelope: &Envelope,
+        mut message: impl Read,
+    ) -> Result<Receipt, Error> {
         let total = self.total();
-        self.send_raw_by(envelope, message, total)
+        self.send_raw_by(envelope, &mut message, total)
     }
 
+    /// Not for every reader: the command has several, and would have all of this for each.
     pub(crate) fn send_raw_by(
         &mut self,
         envelope: &Envelope,
-        message: impl Read,
+        message: &mut dyn Read,
         total: Deadline,
     ) -> Result<Receipt, Error> {
         let route = envelope.route()?;
