@@ -192,7 +192,7 @@ conditions! {
 
     HighVolumeAccount
     "the application may not use this High Volume Email account: Add-HVEAppAccess <account> -AppIds \
-     <its Object ID of Enterprise applications> (10 at most), then wait 5 minutes"
+     <its Object ID of Enterprise apps> (10 at most), then wait 5 minutes"
 
     HighVolumeLogin
     "High Volume Email cannot read the login: check that the mailbox is a bare address (5.5.124)"
