@@ -285,19 +285,12 @@ fn path<'l>(rest: &'l str, word: &str) -> Result<(String, &'l str), String> {
         Some(start) if start.eq_ignore_ascii_case(word) => rest.get(word.len()..),
         _ => None,
     };
-    let behind = behind
-        .map(str::trim_start)
-        .filter(|path| path.starts_with('<'))
-        .ok_or_else(syntax)?;
-    let mut quoted = false;
-    let end = behind.char_indices().find(|(at, c)| {
-        let escaped = behind
-            .get(..*at)
-            .is_some_and(|before| before.ends_with('\\'));
-        quoted ^= *c == '"' && !escaped;
-        *c == '>' && !quoted
-    });
-    let end = end.map(|(at, _)| at + 1).ok_or_else(syntax)?;
+    let behind = behind.map(str::trim_start).ok_or_else(syntax)?;
+    let end = match behind.starts_with('<') {
+        true => end_of_brackets(behind).ok_or_else(syntax)?,
+        // No path by RFC 5321, and what Postfix takes from scripts all the same.
+        false => behind.find(' ').unwrap_or(behind.len()),
+    };
     let (path, parameters) = behind.split_at_checked(end).ok_or_else(syntax)?;
     if path.contains(char::is_control) {
         return Err(syntax());
@@ -310,6 +303,17 @@ fn path<'l>(rest: &'l str, word: &str) -> Result<(String, &'l str), String> {
         (Some(mailbox), true) => Ok((mailbox.spec, parameters)),
         _ => Err(syntax()),
     }
+}
+
+fn end_of_brackets(text: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut chars = text.char_indices();
+    let last = chars.find(|(at, c)| {
+        let escaped = text.get(..*at).is_some_and(|before| before.ends_with('\\'));
+        quoted ^= *c == '"' && !escaped;
+        *c == '>' && !quoted
+    });
+    last.map(|(at, _)| at + 1)
 }
 
 /// One line of printable ASCII.
@@ -338,7 +342,11 @@ mod tests {
             ("TO:<>", Some(("", ""))),
             ("TO:<\"a>b\"@x.org> Y", Some(("\"a>b\"@x.org", " Y"))),
             ("TO:<@a,@b:ann@x.org>", Some(("ann@x.org", ""))),
-            ("TO:ann@example.com", None),
+            ("TO: ann@example.com X=1", Some(("ann@example.com", " X=1"))),
+            ("TO:root", Some(("root", ""))),
+            ("TO:ann@example.com,bob@example.com", None),
+            ("TO:ann@example.com>", None),
+            ("TO:", None),
             ("TO:<ann@example.com", None),
             ("TO:<a\tb@x>", None),
             ("FROM:<a@x>", None),
