@@ -56,16 +56,12 @@ fn slow() -> [Fault; 4] {
 }
 
 fn each_step(check: impl Fn(&Exchange, Stage, &'static str) + Sync) {
-    std::thread::scope(|scope| {
-        for (step, stage, name) in STEPS {
-            for fault in slow() {
-                let check = &check;
-                scope.spawn(move || {
-                    let builder = Exchange::builder().on(step, fault);
-                    check(&builder.start(), stage, name);
-                });
-            }
-        }
+    let cases = STEPS
+        .into_iter()
+        .flat_map(|step| slow().map(|fault| (step, fault)));
+    at_once(cases, |((step, stage, name), fault)| {
+        let builder = Exchange::builder().on(step, fault);
+        check(&builder.start(), stage, name);
     });
 }
 
@@ -107,23 +103,31 @@ fn a_session_that_is_dropped_behind_the_total_says_quit() {
     assert_eq!(exchange.settle().said("C: QUIT"), 1);
 }
 
+/// Each case at the same time: they wait, and do not compute.
+fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            let check = &check;
+            scope.spawn(move || check(case));
+        }
+    });
+}
+
 /// A record that is announced and comes byte by byte, in place of the handshake.
 #[test]
 fn the_handshake_is_one_step() {
     let record = [&[22, 3, 3, 0x20, 0, 2, 0, 0x1f, 0xfc][..], &[0; 2000]].concat();
     let fault = Fault::raw(record).paced(1, TRICKLE);
     let exchange = Exchange::builder().on(Step::Handshake, fault).start();
-    for (change, name) in [
-        (timeouts().command(BOUND), "command"),
-        (timeouts().total(BOUND), "total"),
-    ] {
+    let cases = [
+        (timeouts().command(BOUND), "(timeout `command`)"),
+        (timeouts().total(BOUND), "(timeout `total`)"),
+    ];
+    at_once(cases, |(change, name)| {
         let error = error(&exchange.account(), change);
         assert_eq!(error.stage(), Stage::StartTls);
-        assert!(
-            error.to_string().ends_with(&format!("(timeout `{name}`)")),
-            "{error}"
-        );
-    }
+        assert!(error.to_string().ends_with(name), "{error}");
+    });
 }
 
 /// The server takes no more of a message that never ends.
@@ -131,58 +135,51 @@ fn the_handshake_is_one_step() {
 fn a_block_that_is_not_taken() {
     let builder = Exchange::builder().on(Step::Body(1), Fault::stop_reading());
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
-    for (change, name) in [
-        (timeouts().block(BOUND), "block"),
-        (timeouts().total(BOUND * 2), "total"),
-    ] {
+    let cases = [
+        (timeouts().block(BOUND), "(timeout `block`)"),
+        (timeouts().total(BOUND * 2), "(timeout `total`)"),
+    ];
+    at_once(cases, |(change, name)| {
         let exchange = builder.clone().start();
         let mut session = Session::open(&exchange.account().timeouts(change)).unwrap();
         let begun = Instant::now();
         let error = session.send_raw(&envelope, io::repeat(b'x')).unwrap_err();
         assert!((BOUND..HANG).contains(&begun.elapsed()));
-        assert_eq!(
-            (error.stage(), error.in_doubt()),
-            (Stage::Body, false),
-            "{error}"
-        );
-        assert!(
-            error.to_string().ends_with(&format!("(timeout `{name}`)")),
-            "{error}"
-        );
+        let found = (error.stage(), error.in_doubt());
+        assert_eq!(found, (Stage::Body, false), "{error}");
+        assert!(error.to_string().ends_with(name), "{error}");
         assert!(exchange.delivered().is_empty());
-    }
+    });
 }
 
 /// The token's answer byte by byte, late, or not at all; not even TLS. By its own bound it is asked for twice, by the total
-/// once more, and each error names who was asked.
+/// once, and each error names who was asked.
 #[test]
 fn the_token_has_its_bound_and_the_total_too() {
     let token = |answer| Exchange::builder().token(answer);
-    let slow: [(Builder, usize); 4] = [
-        (token(Answer::silent()), 3),
-        (token(Answer::trickle(TRICKLE)), 3),
-        (token(Answer::delay(HANG)), 3),
-        (Exchange::builder().entra_is_deaf(), 0),
+    let slow: [(Builder, bool); 4] = [
+        (token(Answer::silent()), true),
+        (token(Answer::trickle(TRICKLE)), true),
+        (token(Answer::delay(HANG)), true),
+        (Exchange::builder().entra_is_deaf(), false),
     ];
-    let check = |builder: Builder, requests: usize| {
-        let exchange = builder.start();
+    let bounds = [
+        (timeouts().token(BOUND), "token", 2),
+        (timeouts().total(BOUND), "total", 1),
+    ];
+    let cases = slow
+        .iter()
+        .flat_map(|slow| bounds.iter().map(move |bound| (slow, bound)));
+    at_once(cases, |((builder, hears), (change, name, requests))| {
+        let exchange = builder.clone().start();
         let place = exchange.authority().replace("https://", "token ");
-        for (change, name) in [
-            (timeouts().token(BOUND), "token"),
-            (timeouts().total(BOUND), "total"),
-        ] {
-            let error = error(&exchange.account(), change);
-            assert_eq!(error.stage(), Stage::Token, "{error}");
-            let said = format!("{place}: timed out after 1s (timeout `{name}`)");
-            assert_eq!(error.to_string(), said);
-            assert!(error.is_transient());
-        }
-        assert_eq!(exchange.token_requests().len(), requests);
-    };
-    std::thread::scope(|scope| {
-        for (builder, requests) in slow {
-            scope.spawn(move || check(builder, requests));
-        }
+        let error = error(&exchange.account(), change.clone());
+        assert_eq!(error.stage(), Stage::Token, "{error}");
+        let said = format!("{place}: timed out after 1s (timeout `{name}`)");
+        assert_eq!(error.to_string(), said);
+        assert!(error.is_transient());
+        let heard = if *hears { *requests } else { 0 };
+        assert_eq!(exchange.token_requests().len(), heard);
     });
 }
 
@@ -197,16 +194,12 @@ fn a_dead_only_address_costs_the_bound_of_connecting() {
     let dead = listener.local_addr().unwrap().as_socket().unwrap();
     // A queue for none holds one; what comes after it is not answered.
     let _queued = TcpStream::connect(dead).unwrap();
-    for host in ["127.0.0.1", "localhost"] {
+    at_once(["127.0.0.1", "localhost"], |host| {
         let account = exchange.account().server(host, dead.port());
         let error = error(&account, timeouts().connect(BOUND));
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "connect {host}:{}: timed out after 1s (timeout `connect`)",
-                dead.port()
-            )
-        );
+        let place = format!("connect {host}:{}", dead.port());
+        let said = format!("{place}: timed out after 1s (timeout `connect`)");
+        assert_eq!(error.to_string(), said);
         assert!(error.is_transient());
-    }
+    });
 }

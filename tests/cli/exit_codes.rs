@@ -33,6 +33,11 @@ fn outcome(exchange: Exchange, more: &str) -> String {
 
 #[test]
 fn every_exit_code() {
+    // It waits while the others are tried.
+    let deaf = std::thread::spawn(|| {
+        let deaf = Exchange::builder().on(Step::Ehlo, Fault::silent());
+        outcome(deaf.start(), "timeout = 3")
+    });
     let says = |row: &str| Exchange::builder().says(row);
     let raw = |step, text: &str| Exchange::builder().on(step, Fault::raw(text));
     let refuses = |reply: &str| Exchange::builder().refuse("ann@example.com", reply);
@@ -75,8 +80,7 @@ fn every_exit_code() {
     let lost = || says("Accept hangs up").start();
     assert!(outcome(lost(), "in_doubt = retry").starts_with("75 accept: "));
     assert!(outcome(lost(), "in_doubt = fail").starts_with("74 accept: "));
-    let deaf = Exchange::builder().on(Step::Ehlo, Fault::silent()).start();
-    assert!(outcome(deaf, "timeout = 3").starts_with("75 ehlo: "));
+    assert!(deaf.join().unwrap().starts_with("75 ehlo: "));
 }
 
 #[test]
@@ -217,19 +221,23 @@ fn what_exchange_wants_waited_for_is_waited_for_once() {
     let fast =
         "Mail 421 4.4.2 Message submission rate for this client has exceeded the configured limit";
     let long = format!("{NOTE}{}", "x\n".repeat(600_000));
-    for (reply, message) in [(busy, NOTE), (busy, &long), (fast, NOTE)] {
+    let waits = |(reply, message): (&str, &str)| {
         let busy = Exchange::start();
         busy.says_nth(1, reply);
         let machine = Machine::with(busy);
         machine.configure("timeout = 6");
-        let arrived = machine.sendmail("ann@example.com", message);
-        assert!(arrived.text().ends_with("\n"));
-        let length = arrived.text().split_once("\r\n\r\n").unwrap().1.len();
-        assert_eq!(
-            length,
-            message.replace('\n', "\r\n").len() - "Subject: x\r\n\r\n".len()
-        );
-    }
-    let always = Exchange::builder().says(&busy.replace("Accept", "Mail"));
-    assert!(outcome(always.start(), "timeout = 2").starts_with("75 sender: 432 "));
+        let text = machine.sendmail("ann@example.com", message).text();
+        let length = text.split_once("\r\n\r\n").unwrap().1.len();
+        let head = "Subject: x\r\n\r\n".len();
+        assert_eq!(length, message.replace('\n', "\r\n").len() - head);
+        assert!(text.ends_with('\n'));
+    };
+    // All wait at the same time.
+    std::thread::scope(|scope| {
+        for case in [(busy, NOTE), (busy, &long), (fast, NOTE)] {
+            scope.spawn(move || waits(case));
+        }
+        let always = Exchange::builder().says(&busy.replace("Accept", "Mail"));
+        assert!(outcome(always.start(), "timeout = 2").starts_with("75 sender: 432 "));
+    });
 }

@@ -204,6 +204,11 @@ impl Exchange {
         self.shared.orders().faults.tell(step, n..=n, fault);
     }
 
+    /// What the SMTP side was told to be late with comes now, and nothing is late any more.
+    pub fn hurry(&self) {
+        self.smtp.hurry();
+    }
+
     /// Connections that begin from now on end in this way behind the first `n` octets of SMTP that the server says, in
     /// plaintext and within TLS: `n` may be any below the `server_bytes` of an undisturbed run.
     pub fn end_server_at(&self, n: u64, how: End) {

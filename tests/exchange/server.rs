@@ -58,6 +58,12 @@ impl Server {
         std::mem::take(&mut *tap.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Ends every pause, now and from now on.
+    pub(super) fn hurry(&self) {
+        self.lifetime.lock().hurried = true;
+        self.lifetime.changed.notify_all();
+    }
+
     /// Waits until every connection that was accepted has ended.
     pub(super) fn settle(&self) {
         // The bound is not a measure of anything: it turns a hang into a failure.
@@ -128,6 +134,7 @@ pub(super) struct Lifetime {
 #[derive(Default)]
 struct Life {
     over: bool,
+    hurried: bool,
     /// Connections that are served right now.
     open: usize,
     // Weak, so that the connection's own drop closes the socket at once.
@@ -154,12 +161,11 @@ impl Lifetime {
         self.changed.notify_all();
     }
 
-    /// Waits for `time` to pass; `false` if the server ended meanwhile.
+    /// Waits for `time` to pass, or for a word that it is enough; `false` if the server ended meanwhile.
     pub(super) fn pause(&self, time: Duration) -> bool {
-        let wait = self
-            .changed
-            .wait_timeout_while(self.lock(), time, |life| !life.over);
-        wait.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let goes_on = |life: &mut Life| !life.over && !life.hurried;
+        let wait = self.changed.wait_timeout_while(self.lock(), time, goes_on);
+        !wait.unwrap_or_else(PoisonError::into_inner).0.over
     }
 
     pub(super) fn count_sent(&self, octets: usize) {
