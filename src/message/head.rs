@@ -22,7 +22,7 @@ mod lines;
 use std::borrow::Cow;
 
 use super::list::{self, Mailbox};
-use lines::{Lines, Name, is_blank, names_somebody, spaced};
+use lines::{Lines, Name, is_blank, name_and_value, names_somebody, spaced};
 
 /// The fields, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,16 +127,11 @@ struct Field {
 }
 
 impl Field {
-    /// RFC 5322 2.2 and 4.5: a name of printable characters, perhaps a space, a colon.
     fn of(line: &[u8]) -> Option<Self> {
-        let colon = line.iter().position(|&byte| byte == b':')?;
-        let name = line.get(..colon)?.trim_ascii_end();
-        if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
-            return None;
-        }
+        let (name, value) = name_and_value(line)?;
         Some(Self {
             name: String::from_utf8_lossy(name).into_owned(),
-            value: spaced(line.get(colon + 1..)?).collect(),
+            value: spaced(value).collect(),
         })
     }
 

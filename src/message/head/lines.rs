@@ -1,7 +1,5 @@
 //! The lines of a header, and which of them may name a Bcc.
 
-use super::Field;
-
 /// The lines of a text, without their ends.
 #[derive(Clone, Copy)]
 pub(super) struct Lines<'t> {
@@ -76,8 +74,13 @@ impl Name {
     /// before, characters that are no letters, no colon.
     pub(super) fn is_bcc(&mut self, line: &[u8]) -> bool {
         // As it would be written, too.
-        let written = match Field::of(line) {
-            Some(field) => [field.name.as_bytes(), b":", &field.value].concat(),
+        let written: Vec<u8> = match name_and_value(line) {
+            Some((name, value)) => name
+                .iter()
+                .copied()
+                .chain([b':'])
+                .chain(spaced(value))
+                .collect(),
             None => spaced(line).collect(),
         };
         let mut is_bcc = names_bcc(&written) || names_bcc(&[&self.0, &*written].concat());
@@ -141,6 +144,14 @@ pub(super) fn names_somebody(line: &[u8]) -> bool {
 fn letters(text: &[u8]) -> Vec<u8> {
     let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic());
     letters.take(16).map(u8::to_ascii_lowercase).collect()
+}
+
+/// RFC 5322 2.2 and 4.5: a name of printable characters, perhaps a space, a colon; and what stands behind that.
+pub(super) fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let name = line.get(..colon)?.trim_ascii_end();
+    let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+    Some((name, line.get(colon + 1..)?)).filter(|_| is_name)
 }
 
 pub(super) fn is_blank(line: &[u8]) -> bool {
