@@ -23,6 +23,7 @@ mv "$HOME/.config/exosend.conf" "$BOX/etc/exosend.conf"
 mount --bind "$BOX/etc" /etc
 mount --bind "$BOX/cache" /var/cache
 mount --bind "$EXOSEND" /usr/sbin/sendmail
+[ ! -d /var/spool/exosend ] || mount -t tmpfs tmpfs /var/spool/exosend
 cd "$BOX"
 "#;
 
