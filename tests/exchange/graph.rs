@@ -54,7 +54,7 @@ impl Exchange {
         self.end(|ends| ends.graph = Some((n, how)));
     }
 
-    /// The next connection ends once TLS is there, without a request.
+    /// The next connection ends once TLS is there and its tickets are written, without a request.
     pub fn graph_leaves(&self) {
         self.shared.orders().graph_leaves = true;
     }
@@ -97,14 +97,19 @@ impl Answer {
 
 fn serve(mut channel: Channel, shared: &Shared) {
     channel.tcp.end_at(shared.orders().ends.graph);
-    if let Err(failure) = channel.handshake(&shared.entra_tls) {
+    let leaves = std::mem::take(&mut shared.orders().graph_leaves);
+    let mut tls = Arc::clone(&shared.entra_tls);
+    if leaves {
+        Arc::make_mut(&mut tls).send_tls13_tickets = 2;
+    }
+    if let Err(failure) = channel.handshake(&tls) {
         shared.handshake_failure("graph", &failure);
         return channel.tcp.end(End::Disconnect);
     }
-    let mut requests = Requests::new(channel);
-    if std::mem::take(&mut shared.orders().graph_leaves) {
+    if leaves {
         return;
     }
+    let mut requests = Requests::new(channel);
     while let Some(request) = requests.next() {
         let turns = requests.channel.tcp.take_turns();
         shared.graph_flights.fetch_add(turns, Relaxed);
