@@ -601,3 +601,22 @@ fn a_home_decides_for_people_only() {
     }
     assert_eq!(evil.token_requests().len(), 0);
 }
+
+/// Of mode 0777, and nobody can write there: kubernetes/kubernetes#133641.
+#[test]
+#[ignore = "needs root and Debian's packages"]
+fn a_configmap_of_kubernetes_is_believed() {
+    let machine = machine();
+    let script = r#"
+        mkdir "$BOX/config"
+        mount -t tmpfs -o mode=0777 tmpfs "$BOX/config"
+        cp /etc/exosend.conf "$BOX/config"
+        export EXOSEND_CONFIG=$BOX/config/exosend.conf
+        code=0; echo | sendmail ann@example.com || code=$?; echo $code
+        mount -o remount,ro "$BOX/config"
+        echo | sendmail ann@example.com"#;
+    let run = run(&machine, script, "");
+    assert_eq!(run.stdout, "78\n", "{run:?}");
+    assert!(run.stderr.contains("anybody may replace it"), "{run:?}");
+    assert_eq!(arrived(&machine).len(), 1);
+}

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
 use zeroize::Zeroizing;
 
 use crate::process;
@@ -84,14 +84,17 @@ fn distrust(owner: u32, mode: u32, me: u32) -> Option<String> {
 }
 
 /// Who may write the folder can put a link in the file's place, to something that he had this user write. A group may: it
-/// is the user's own (umask 002), or root's in a container.
+/// is the user's own (umask 002), or root's in a container. Where nobody can write, anybody may: a ConfigMap of Kubernetes
+/// lies in such a folder, mounted read-only.
 fn replaceable(path: &Path) -> Option<String> {
     let places = [std::path::absolute(path), path.canonicalize()];
     let mut folders = places.iter().flatten().filter_map(|place| place.parent());
     // In a sticky one, such as /tmp, each has only what is his.
     let anybodys = |folder: &&Path| {
         let found = folder.metadata();
+        let disk = statvfs(*folder).map(|disk| disk.f_flag);
         found.is_ok_and(|found| found.mode() & 0o1002 == 0o002)
+            && !disk.is_ok_and(|flags| flags.contains(StatVfsMountFlags::RDONLY))
     };
     folders.find(anybodys).map(|folder| {
         let folder = folder.display();
