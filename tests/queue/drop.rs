@@ -261,3 +261,15 @@ fn what_changes_while_it_is_sent_does_not_arrive() {
     assert_eq!(office.count("failed"), 1);
     assert!(office.log("failed")[0].contains("changed while it was sent"));
 }
+
+/// Each is looked up among the others.
+#[test]
+fn more_recipients_than_a_mailbox_may_have_in_a_day_are_not_tried() {
+    let office = Office::new();
+    let to = (0..10_001).map(|n| format!("a{n}@example.com"));
+    let to = to.collect::<Vec<_>>().join(",\n ");
+    office.submit("-t", format!("To: {to}\nSubject: x\n\nhello\n"));
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.arrived().len(), office.count("failed")), (0, 1));
+    assert!(office.log("failed")[0].contains("more recipients than a mailbox"));
+}

@@ -23,6 +23,10 @@ use crate::report::{Facts, Outcome};
 use crate::wishes::could_be_right;
 use crate::{head, input};
 
+/// What a mailbox may have in a day (facts.md, "Limits"). Each is looked up among all before it: who writes a million of
+/// them into `drop` would keep a connection busy for hours.
+const MOST_RECIPIENTS: usize = 10_000;
+
 /// A message in hand.
 pub(super) struct Attempt {
     /// As it was when it was claimed.
@@ -126,6 +130,10 @@ impl Attempt {
             true => &stored.wishes.to,
             false => &self.state.left,
         };
+        if to.len() > MOST_RECIPIENTS {
+            let what = "more recipients than a mailbox may have in a day";
+            return Err(Fate::Never(Failure::data(what)));
+        }
         let mut recipients = Recipients::new(line.config, &line.here);
         let reached = Reached::by(to, &mut recipients)
             .map_err(|failure| Fate::Mailbox(Trouble::Configuration, failure))?;
