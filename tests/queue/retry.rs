@@ -1,5 +1,6 @@
 //! Whose fault a failure is, and when it is tried again.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::office::{NOTE, Office, minutes};
@@ -473,18 +474,45 @@ fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
         .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
     office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
-    let orphan = office.path("state").join("a".repeat(32));
-    std::fs::write(&orphan, "attempts 1\n").unwrap();
+    // One of them by a run that was killed.
+    let orphans = ["", ".new"].map(|end| office.path("state").join("a".repeat(32) + end));
+    for orphan in &orphans {
+        std::fs::write(orphan, "attempts 1\n").unwrap();
+    }
     for (days, given_up) in [(1, 1), (28, 1), (2, 0)] {
         office.pass(minutes(60 * 24 * days));
         office.submit("ann@example.com", NOTE);
         assert_eq!(office.run(), 0);
         assert_eq!(office.count("failed"), given_up, "{days} days later");
     }
-    assert!(!orphan.exists());
+    assert!(orphans.iter().all(|orphan| !orphan.exists()));
     let log = std::fs::read_to_string(office.machine.path("log")).unwrap();
     assert_eq!(log.matches("event=removed id=").count(), 1);
     assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
+}
+
+#[test]
+fn a_pipe_among_the_queues_own_files_is_not_waited_for() {
+    let office = Office::new();
+    office.submit("ann@example.com", NOTE);
+    assert_eq!(office.run(), 0);
+    let id = "a".repeat(32);
+    for (name, code) in [
+        ("state/swept", 0),
+        (&*format!("state/{id}"), 0),
+        ("run", 75),
+    ] {
+        office.submit("ann@example.com", NOTE);
+        std::fs::rename(office.only("drop"), office.path("drop").join(&id)).unwrap();
+        let pipe = office.path(name);
+        let _ = std::fs::remove_file(&pipe);
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(office.run(), code, "{name}");
+        std::fs::remove_file(&pipe).unwrap_or_default();
+    }
+    assert_eq!(office.run(), 0);
+    assert_eq!(office.arrived().len(), 4);
 }
 
 /// The crontab line for machines without systemd, and a job that says something each minute. What a line prints, cron

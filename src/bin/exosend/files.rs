@@ -32,6 +32,18 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     }
 }
 
+/// The text of such a file.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    open(path).and_then(|(file, _)| io::read_to_string(file))
+}
+
+/// A file to be written anew.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true);
+    options.custom_flags(without_waiting()).open(path)
+}
+
 /// Why a file is left out.
 #[derive(Debug)]
 pub(crate) struct Unread {

@@ -85,7 +85,8 @@ impl Wait {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (seconds, since) = text.split_once(' ')?;
         Some(Self {
-            length: Duration::from_secs(seconds.parse().ok()?),
+            // No longer than can be added to any time.
+            length: Duration::from_secs(seconds.parse::<u32>().ok()?.into()),
             since: Moment::parse(since)?,
         })
     }

@@ -1,5 +1,6 @@
 //! What a run finds when it begins: messages that wait, what a dead run had in hand, and what nobody needs any more.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -159,9 +160,14 @@ pub(super) fn sweep(spool: &Spool, log: &Log) -> io::Result<()> {
             ));
         }
     }
-    for name in spool.names(&spool.path(STATE))? {
-        let path = spool.path(STATE).join(name.to_string());
-        if !is_known(spool, &name.id) && is_past(changed(&path), FORGOTTEN) {
+    for entry in std::fs::read_dir(spool.path(STATE))?.flatten() {
+        let path = entry.path();
+        // What a run that was killed has written beside it, too.
+        let id = path.file_stem().and_then(OsStr::to_str);
+        let gone = id
+            .and_then(Name::parse)
+            .filter(|name| !is_known(spool, &name.id));
+        if gone.is_some() && is_past(changed(&path), FORGOTTEN) {
             let _ = std::fs::remove_file(path);
         }
     }

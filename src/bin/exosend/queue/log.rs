@@ -5,6 +5,7 @@
 //! `foreign`, `digest`, `login`.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::told;
 use super::trouble::Trouble;
 use crate::date::rfc3339;
 use crate::exit::Failure;
+use crate::files;
 use crate::maillog::{self, LogTo};
 use crate::report::{self, Facts, Outcome};
 
@@ -138,7 +140,8 @@ impl Log {
     pub(crate) fn once_a_day(&self, what: &str) -> bool {
         let due = told::is_a_day_ago(&self.spool, what);
         if due {
-            let _ = std::fs::write(self.spool.path(STATE).join(what), Moment::now().to_string());
+            let mark = files::create(&self.spool.path(STATE).join(what));
+            let _ = mark.and_then(|mut mark| write!(mark, "{}", Moment::now()));
         }
         due
     }

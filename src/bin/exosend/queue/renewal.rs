@@ -2,7 +2,6 @@
 //!
 //! Each day one run looks whether it is a week old; so an idle run reads no configuration the rest of the day.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -13,6 +12,7 @@ use super::log::Log;
 use super::spool::Spool;
 use crate::config::{Config, LOGIN};
 use crate::exit::Failure;
+use crate::files;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -27,7 +27,7 @@ pub(super) fn is_due(spool: &Spool) -> bool {
         Err(_) => return false,
     };
     if due || !mark.exists() {
-        let _ = File::create(&mark).and_then(|mark| mark.set_modified(SystemTime::now()));
+        let _ = files::create(&mark).and_then(|mark| mark.set_modified(SystemTime::now()));
     }
     due
 }

@@ -12,7 +12,7 @@
 //!
 //! A user's own spool is the same, 0700 throughout.
 
-use std::fs::{DirBuilder, File, Metadata};
+use std::fs::{DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use crate::{crypto, process};
+use crate::{crypto, files, process};
 
 pub(crate) const DROP: &str = "drop";
 pub(crate) const QUEUE: &str = "queue";
@@ -149,7 +149,7 @@ impl Spool {
 
     /// Marks that a run has been here; submitters warn where none has for long.
     pub(crate) fn mark_run(&self) -> io::Result<()> {
-        let file = File::create(self.path("run"))?;
+        let file = files::create(&self.path("run"))?;
         file.set_permissions(PermissionsExt::from_mode(0o644))?;
         file.set_modified(std::time::SystemTime::now())
     }
@@ -240,6 +240,7 @@ pub(crate) fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::time::{Duration, SystemTime};
 
     #[test]

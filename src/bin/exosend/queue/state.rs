@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::clock::{Moment, Wait};
 use super::spool::{STATE, Spool};
+use crate::files;
 
 /// Minutes between attempts; the last one for good.
 const STEPS: [u64; 6] = [1, 2, 5, 15, 30, 60];
@@ -40,7 +41,7 @@ impl State {
 
     /// A state that cannot be read is none.
     pub(crate) fn of(spool: &Spool, id: &str) -> Self {
-        let text = std::fs::read_to_string(Self::path(spool, id)).unwrap_or_default();
+        let text = files::read(&Self::path(spool, id)).unwrap_or_default();
         let mut state = Self::default();
         for line in text.lines() {
             match line.split_once(' ') {
@@ -71,7 +72,7 @@ impl State {
         text.push_str(&format!("words {words}\n"));
         let path = Self::path(spool, id);
         let beside = path.with_extension("new");
-        let mut file = std::fs::File::create(&beside)?;
+        let mut file = files::create(&beside)?;
         file.write_all(text.as_bytes())?;
         if !self.left.is_empty() {
             // Without it, those who have the message would get it again.

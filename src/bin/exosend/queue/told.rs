@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::clock::Moment;
 use super::spool::{STATE, Spool};
+use crate::files;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Nobody reads more in a day, and one user's nonsense is not to fill the disk.
@@ -69,7 +70,7 @@ pub(super) fn is_due(spool: &Spool) -> bool {
 
 /// Whether what is told once a day has not been for as long. Its time is in `state`.
 pub(super) fn is_a_day_ago(spool: &Spool, what: &str) -> bool {
-    let last = std::fs::read_to_string(spool.path(STATE).join(what)).ok();
+    let last = files::read(&spool.path(STATE).join(what)).ok();
     let last = last.and_then(|last| Moment::parse(&last));
     let passed = last.and_then(|last| Moment::now().since(&last));
     passed.is_none_or(|passed| passed >= DAY)
