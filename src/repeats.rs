@@ -25,8 +25,8 @@ impl Secrets {
         found
     }
 
-    /// Looks for pieces that overlap by half, in which any 35 characters have one whole: the work grows with the length of
-    /// the text, whatever is in it.
+    /// Looks for pieces of the text that overlap by half, so that any 35 characters in a row hold a whole one: the work
+    /// grows with the length of the text, whatever is in it.
     fn have(&self, text: &[u8]) -> bool {
         const PIECE: usize = 24;
         text.windows(PIECE).step_by(PIECE / 2).any(|piece| {

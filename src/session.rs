@@ -187,7 +187,7 @@ impl Session {
         self.send_raw_by(envelope, &mut message, total)
     }
 
-    /// Not for every reader: the command has several, and would have all of this for each.
+    /// Not generic: who has several kinds of readers would have all of this once for each.
     pub(crate) fn send_raw_by(
         &mut self,
         envelope: &Envelope,

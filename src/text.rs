@@ -33,7 +33,7 @@ pub(crate) fn lower_case(text: &str) -> String {
     text
 }
 
-/// Printable ASCII without a space, at least one character: nothing in it acts in a header, a command or a form.
+/// Printable ASCII without a space, at least one character: nothing in it ends a word, a line or a command.
 pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }

@@ -41,7 +41,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
             what,
         };
         // A comment may be in any character set.
-        if line.trim_ascii_start().starts_with(b"#") {
+        if matches!(line.trim_ascii_start().first(), Some(b'#' | b';')) {
             continue;
         }
         let line = std::str::from_utf8(line).map_err(|_| wrong("not UTF-8".into()))?;
@@ -73,7 +73,7 @@ pub fn key(written: &str) -> String {
 
 fn assignment(line: &str) -> Result<Option<(String, Zeroizing<String>)>, String> {
     let line = line.trim();
-    if line.is_empty() || line.starts_with(['#', ';']) {
+    if line.is_empty() {
         return Ok(None);
     }
     let (written, rest) = line
@@ -186,6 +186,6 @@ mod tests {
             );
         }
         assert_eq!(parse(b"a = 1\nb = \xff").unwrap_err().line, 2);
-        assert_eq!(parse(b" # \xfc\na = 1").unwrap().len(), 1);
+        assert_eq!(parse(b" # \xfc\n;\xfc\na = 1").unwrap().len(), 1);
     }
 }
