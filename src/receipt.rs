@@ -11,6 +11,17 @@ use crate::reply::Reply;
 /// recipient. It does not promise that the message arrives: what happens behind the server is told by bounces.
 ///
 /// `Display` is the server's reply, which support asks for when a message is missing.
+///
+/// ```no_run
+/// # use exosend::{Account, Message, send_mail};
+/// # let (account, message) = (Account::from_env()?, Message::new());
+/// let receipt = send_mail(&account, &message.partial(true))?;
+/// println!("{receipt}");
+/// for refusal in receipt.refused() {
+///     println!("not to {refusal}");
+/// }
+/// # Ok::<(), exosend::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub(crate) reply: Reply,

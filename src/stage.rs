@@ -4,6 +4,14 @@ use std::fmt;
 
 /// Who has to act. `Display` is the word that programs write into logs: `input`, `token`, `network`. The numbers are stable
 /// and shared with C callers; none is ever used again for something else.
+///
+/// ```
+/// use exosend::{Account, ErrorKind};
+///
+/// let error = Account::new("robot@contoso.com").check().unwrap_err(); // it has no tenant
+/// assert_eq!(error.kind(), ErrorKind::Input);
+/// assert_eq!(error.kind().to_string(), "input");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
