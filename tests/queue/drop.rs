@@ -173,6 +173,8 @@ fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
         (1, &["ann@example.com".to_owned()][..])
     );
     assert_eq!(office.count("failed"), 10, "kept, for somebody to look at");
+    let shown = office.exosend(format!("queue show {}", "a".repeat(32)).as_str(), "");
+    assert!(shown.code == 75 && shown.stdout.is_empty(), "{shown:?}");
     assert_eq!(office.log("failed").len(), 10);
     assert_eq!(office.log("foreign").len(), 3);
     assert_eq!(office.only("drop"), drop.join("folder"));

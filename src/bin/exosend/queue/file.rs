@@ -37,6 +37,9 @@ pub(crate) const CHANGED: &str = "changed while it was sent";
 pub(crate) const LARGEST: u64 = 157_286_400;
 /// What is read of a file at once: recipients and header, each of which has its bound, fit in.
 const IN_MEMORY: u64 = 4 * 1024 * 1024;
+/// What is longer is nothing that Exchange takes, such as a file that is mostly a hole, which a run would read for hours.
+const LONGEST: u64 = LARGEST + IN_MEMORY;
+const TOO_LONG: &str = "longer than Exchange takes";
 
 pub(crate) fn is_committed(mode: u32) -> bool {
     mode & 0o100 != 0
@@ -75,9 +78,8 @@ impl Stored {
             .len()
             .checked_sub(TRAILER)
             .ok_or(Unreadable::Damaged("cut off"))?;
-        // Such as one that is mostly a hole, which a run would read for hours.
-        if length > LARGEST + IN_MEMORY {
-            return Err(Unreadable::Damaged("longer than Exchange takes"));
+        if length > LONGEST {
+            return Err(Unreadable::Damaged(TOO_LONG));
         }
         let mut start = Vec::new();
         (&file)
@@ -121,6 +123,15 @@ impl Stored {
             start,
             rest: rest.map(|counted| (verified, counted)),
         })
+    }
+}
+
+/// A file as it is.
+pub(crate) fn raw(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    match read_only(path)?.take(LONGEST).read_to_end(&mut text)? as u64 {
+        LONGEST => Err(io::Error::other(TOO_LONG)),
+        _ => Ok(text),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `exosend queue show|hold|release|remove`: by root or the owner of the spool, on one message.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -64,9 +64,7 @@ fn taken_over(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), 
 /// The file as it is, which is readable.
 pub(super) fn show(spool: &Spool, id: &str) -> Result<(), Failure> {
     let (_, _, path) = find(spool, id)?;
-    let mut text = Vec::new();
-    let read = file::read_only(&path).and_then(|mut file| file.read_to_end(&mut text));
-    read.map_err(|error| Failure::disk(spool.root(), error))?;
+    let text = file::raw(&path).map_err(|error| Failure::disk(&path, error))?;
     if !std::io::stdout().is_terminal() {
         let mut out = std::io::stdout().lock();
         return std::io::Write::write_all(&mut out, &text)
