@@ -1,10 +1,10 @@
 //! When it last worked, as far as the log goes: a login that is refused after months has other reasons than one that never
 //! succeeded. Nothing is kept for this: who asks is often another user than who sends.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::files;
 use crate::maillog::LogTo;
 
 /// A line for people; `None` where the log says nothing, or there is none.
@@ -31,11 +31,7 @@ pub(super) fn worked_until(log: &LogTo) -> Option<String> {
 /// The time of the last message that was accepted, out of the end of the log.
 fn last_success(path: &Path) -> std::io::Result<Option<String>> {
     const TAIL: u64 = 1024 * 1024;
-    let found = std::fs::metadata(path)?;
-    if !found.is_file() {
-        return Ok(None);
-    }
-    let mut file = File::open(path)?;
+    let (mut file, found) = files::open(path)?;
     let length = found.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut tail = Vec::new();

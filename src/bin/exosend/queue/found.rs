@@ -29,6 +29,8 @@ pub(super) fn is_idle(spool: &Spool) -> io::Result<bool> {
     let is_empty = |path: PathBuf| match std::fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        // No connection's folder, such as what an editor has left beside them.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
         Err(error) => Err(error),
     };
     if !is_empty(spool.path(DROP))? || !is_empty(spool.path(QUEUE))? {
