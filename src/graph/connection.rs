@@ -41,8 +41,8 @@ impl Connection {
         let stream = client.connect(deadline, interrupt).map_err(|error| {
             let error = error.at(Stage::Graph).about(client.way());
             match error.condition() {
-                Some(Condition::NameUnknown | Condition::NoNameServer) => error,
-                // What is said of a mail server's port is not true of this one.
+                Some(Condition::NoNameServer) => error,
+                // What is said of a mail server's name and port is not true of this one.
                 _ if error.kind() == ErrorKind::Network => {
                     error.with_condition(Condition::GraphUnreachable)
                 }

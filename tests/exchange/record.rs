@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Exchange;
 use super::entra::Logins;
@@ -45,7 +45,10 @@ impl Exchange {
 
     /// Waits until a line has begun so.
     pub fn hear(&self, line: &str) {
+        let begun = Instant::now();
         while self.said(line) == 0 {
+            // The bound is not a measure of anything: it turns a hang into a failure.
+            assert!(begun.elapsed().as_secs() < 60, "nobody says {line}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }

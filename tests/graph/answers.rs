@@ -249,17 +249,17 @@ fn a_silent_server() {
 #[test]
 fn nobody_there() {
     let exchange = Exchange::start();
-    let account = account(&exchange).graph_endpoint("https://127.0.0.1:9");
-    let error = send_mail(&account, &note()).unwrap_err();
-    assert!(
-        error.is_transient() && error.kind() == ErrorKind::Network,
-        "{error}"
-    );
-    assert!(
-        error.hint().unwrap().contains("port 443"),
-        "{:?}",
-        error.hint()
-    );
+    for endpoint in ["127.0.0.1:9", "no-such-host.invalid"] {
+        let account = account(&exchange).graph_endpoint(endpoint);
+        let error = send_mail(&account, &note()).unwrap_err();
+        let found = (error.kind(), error.is_transient());
+        assert_eq!(found, (ErrorKind::Network, true), "{error}");
+        let hint = error.hint().unwrap();
+        assert!(
+            hint.contains("port 443, or set HTTPS_PROXY, and check `graph_endpoint`"),
+            "{hint}"
+        );
+    }
     let exchange = Exchange::builder()
         .entra_certificate(Certificate::WrongName)
         .start();

@@ -60,8 +60,6 @@ pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
 fn seen(error: &Error, account: &Account) -> Option<Condition> {
     let microsofts = match error.stage() {
         Stage::Token => account.authority.is_none(),
-        #[cfg(feature = "graph")]
-        Stage::Graph => account.graph_endpoint.is_none(),
         _ => account.host() == account.cloud.host(),
     };
     match error.condition() {
