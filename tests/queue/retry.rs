@@ -492,6 +492,27 @@ fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
 }
 
 #[test]
+fn what_is_thrown_away_shortens_no_pause() {
+    let office = Office::new();
+    let aliases = office.machine.path("aliases");
+    std::fs::write(&aliases, "none: /dev/null\n").unwrap();
+    office.configure(&format!("aliases = {}", aliases.display()));
+    office.exchange.says("Greeting hangs up");
+    office.submit("ann@example.com", NOTE);
+    assert_eq!(office.run(), 0);
+    office.pass(minutes(1));
+    office.submit("none", NOTE);
+    // The other is tried after it.
+    let thrown = std::fs::File::open(office.only("drop")).unwrap();
+    thrown.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(office.run(), 0);
+    assert_eq!((office.waiting(), office.log("sent").len()), (1, 1));
+    let waits = office.log("held").into_iter();
+    let waits: Vec<_> = waits.map(|line| line.contains(" wait=120 ")).collect();
+    assert_eq!(waits, [false, true]);
+}
+
+#[test]
 fn a_pipe_among_the_queues_own_files_is_not_waited_for() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);

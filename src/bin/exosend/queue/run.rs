@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::local::Here;
 use crate::maillog::LogTo;
+use crate::report::Outcome;
 
 /// What is due later is left to the next run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -258,8 +259,11 @@ impl Run<'_> {
         let log = &self.line.log;
         match fate {
             Fate::Sent(outcome, left) => {
-                self.trouble = None;
-                self.line.governor.well();
+                // What is thrown away says nothing of the mailbox.
+                if matches!(outcome, Outcome::Sent(_)) {
+                    self.trouble = None;
+                    self.line.governor.well();
+                }
                 attempt.log(log, "sent", Some(&outcome), None);
                 if left.is_empty() {
                     std::fs::remove_file(path)?;
