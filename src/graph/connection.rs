@@ -3,7 +3,7 @@
 //! ureq asks for a body, and ours comes by itself; so what speaks HTTP here is what ureq speaks it with.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::{Request, Response};
 use ureq_proto::client::state::{RecvBody, RecvResponse};
@@ -22,6 +22,9 @@ use crate::token::http::{Answer, Client};
 const MOST: usize = 64 * 1024;
 /// How long the rest of an answer may take once its status is known: what a server has to say about its no is short.
 const LONGEST: Duration = Duration::from_secs(10);
+/// How long a connection may rest. Firewalls and address translators forget one that is idle for some minutes and say nothing,
+/// and a message that goes into it is in doubt.
+const REST: Duration = Duration::from_secs(60);
 
 /// A connection that may serve more than one request.
 pub(super) struct Connection {
@@ -30,6 +33,8 @@ pub(super) struct Connection {
     input: Vec<u8>,
     /// Waits for an answer.
     call: Option<Box<Call<RecvResponse>>>,
+    /// When something came last.
+    used: Instant,
 }
 
 impl Connection {
@@ -58,6 +63,7 @@ impl Connection {
             stream,
             input: Vec::new(),
             call: None,
+            used: Instant::now(),
         }
     }
 
@@ -71,7 +77,7 @@ impl Connection {
         };
         // The first look takes in the tickets that TLS 1.3 sends behind its handshake, and sees no end behind them.
         let is_idle = waits() && waits();
-        (is_idle && self.input.is_empty()).then_some(self)
+        (is_idle && self.input.is_empty() && self.used.elapsed() < REST).then_some(self)
     }
 
     /// The header of a request whose body has so many bytes, and nothing else in it that could be wrong.
@@ -134,6 +140,7 @@ impl Connection {
             Some(RecvResponseResult::Cleanup(call)) => (Vec::new(), !call.must_close_connection()),
             _ => (Vec::new(), false),
         };
+        self.used = Instant::now();
         Ok((answer(&response, body), is_idle))
     }
 
@@ -179,4 +186,22 @@ fn answer(response: &Response<()>, body: Vec<u8>) -> Answer {
     log::debug!("graph answer: HTTP {status}, {length} bytes");
     let header = |name: &str| response.headers().get(name)?.to_str().ok();
     Answer::of(status, header, Zeroizing::new(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::tls::Socket;
+
+    #[test]
+    fn a_connection_that_has_rested_for_long_is_not_used() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Socket::new(tcp, Deadline::after(REST, "connect")).unwrap();
+        let mut idle = Connection::over(Box::new(socket)).if_idle().unwrap();
+        idle.used -= REST;
+        assert!(idle.if_idle().is_none());
+    }
 }
