@@ -160,7 +160,7 @@ impl Graph {
     }
 }
 
-/// Whether there is a way to Graph: how errors call it. Nothing is asked.
+/// Whether there is a way to Graph, and what errors call it. Nothing is asked.
 #[cfg(feature = "advice")]
 pub(crate) fn reach(account: &Account, total: Deadline) -> Result<String, Error> {
     let client = http::secure(&account.graph(), account.roots())?;

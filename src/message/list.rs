@@ -14,7 +14,7 @@
 // The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
 #![allow(dead_code, unreachable_pub)]
 
-// By name: the tests have this file in another folder of their own.
+// By path: the tests take this file into a folder of their own.
 #[path = "list/phrase.rs"]
 mod phrase;
 #[path = "list/token.rs"]

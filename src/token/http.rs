@@ -301,7 +301,7 @@ pub(crate) fn secure(
     })
 }
 
-/// How errors call the proxy on the way there.
+/// What errors call the proxy on the way there.
 #[cfg(feature = "advice")]
 pub(crate) fn proxy_to(endpoint: &str) -> Option<String> {
     let (host, _) = place(endpoint, 443)?;
