@@ -81,7 +81,7 @@ exosend configure: writes the configuration, and finds out whether it works
 Root writes /etc/exosend.conf, which who owns the queue may read; any other user
 ~/.config/exosend.conf. A value that is set already, and is another, stays, and
 is an error. A second run with the same answers changes nothing. Then it does
-what exosend doctor does; if the login is refused, it prints what exosend setup
+what exosend doctor does; if token or login is refused, also what exosend setup
 prints.";
 
 pub(crate) const DOCTOR: &str = "\
