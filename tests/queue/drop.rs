@@ -228,6 +228,28 @@ fn a_writer_at_work_is_left_alone_for_as_long_as_it_takes() {
     assert!(!begun.exists());
 }
 
+#[test]
+fn who_writes_for_ever_keeps_no_run_from_its_end() {
+    let office = Office::new();
+    office.submit("ann@example.com", NOTE);
+    assert_eq!(office.run(), 0);
+    let begun = office.path("drop").join("a".repeat(32));
+    let write = || fs::write(&begun, "exosend 1\n").unwrap();
+    write();
+    let mut command = office.machine.command("exosend");
+    let mut run = start(
+        command
+            .args(["queue", "run"])
+            .env("QUEUE_TEST_MINUTE", "500"),
+    );
+    let since = std::time::Instant::now();
+    while run.try_wait().unwrap().is_none() {
+        assert!(since.elapsed().as_secs() < 30, "without an end");
+        write();
+        std::thread::yield_now();
+    }
+}
+
 /// Its owner may hold a descriptor from before: what is sent is what was promised, or nothing.
 #[test]
 fn what_changes_while_it_is_sent_does_not_arrive() {

@@ -161,6 +161,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn work(&mut self) -> io::Result<()> {
+        let mut worked = Instant::now();
         loop {
             let look = takeover::look(self.spool, &self.line.log)?;
             let now = Instant::now();
@@ -181,7 +182,9 @@ impl Run<'_> {
             match self.next() {
                 Some(entry) if held.is_zero() => {
                     self.call_for_help();
-                    match self.deliver(entry) {
+                    let delivered = self.deliver(entry);
+                    worked = Instant::now();
+                    match delivered {
                         Ok(true) => {}
                         Ok(false) => return Ok(()),
                         Err(error) => {
@@ -195,7 +198,9 @@ impl Run<'_> {
                 }
                 _ => {
                     let soon = self.waiting.iter().any(|(_, due)| *due <= now + PATIENCE);
-                    if !(soon || look.writing) || !clock::sleep(Duration::from_millis(500)) {
+                    // Who begins one after the other and ends none keeps no run from its end.
+                    let writing = look.writing && worked.elapsed() < fault::minute();
+                    if !(soon || writing) || !clock::sleep(Duration::from_millis(500)) {
                         return Ok(());
                     }
                 }
