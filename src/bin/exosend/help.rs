@@ -81,8 +81,8 @@ exosend configure: writes the configuration, and finds out whether it works
 Root writes /etc/exosend.conf, which who owns the queue may read; any other user
 ~/.config/exosend.conf. A value that is set already, and is another, stays, and
 is an error. A second run with the same answers changes nothing. Then it does
-what exosend doctor does; if token or login is refused, also what exosend setup
-prints.";
+what exosend doctor does, and prints what exosend setup does if token or login
+is refused.";
 
 pub(crate) const DOCTOR: &str = "\
 exosend doctor: all that sending needs, step by step, and no message is sent
