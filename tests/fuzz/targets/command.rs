@@ -4,6 +4,8 @@ use exosend::command::{crypto, file, head, list, octets};
 
 #[path = "../../../src/bin/exosend/exit.rs"]
 mod exit;
+#[path = "../../../src/bin/exosend/files.rs"]
+mod files;
 #[path = "../../invariants/command.rs"]
 mod invariants;
 #[path = "../../../src/bin/exosend/process.rs"]
