@@ -101,6 +101,64 @@ fn every_line_of_our_own() {
         assert_eq!(told.code, 0, "{arguments}: {line}\n{}", told.stderr);
         codes.push(run.code);
     }
+    // Those of the queue, and what only root can bring about.
+    for (line, words) in [
+        (
+            "exosend: not queued: /var/spool/exosend/drop: Permission denied (os error 13)",
+            "not queued",
+        ),
+        (
+            "exosend: the queue is exosend's: sudo exosend queue",
+            "the queue is exosend's",
+        ),
+        (
+            "exosend: warning: queued, but nobody has sent from /x for a day: exosend doctor",
+            "nobody has sent from",
+        ),
+        (
+            "exosend: /x: root does not send what others may write here",
+            "others may write here",
+        ),
+        (
+            "exosend: --queue: no queue takes this account's mail here",
+            "no queue takes",
+        ),
+        (
+            "exosend: robot@contoso.com: not before 5 s from now: rate",
+            "s from now",
+        ),
+        (
+            "exosend: capabilities of its own: refused",
+            "capabilities of its own",
+        ),
+        (
+            "event=failed text=\"more recipients than a mailbox may have in a day\"",
+            "more recipients than a mailbox",
+        ),
+        (
+            "event=failed text=\"longer than Exchange takes\"",
+            "longer than exchange takes",
+        ),
+        (
+            "event=failed text=\"damaged: its check sum is another\"",
+            "its check sum is another",
+        ),
+        (
+            "event=failed text=\"not a file that exosend made for the service\"",
+            "not a file that exosend made",
+        ),
+        (
+            "event=failed text=\"may have been delivered: each attempt ended without an answer to its last dot\"",
+            "without an answer to its last dot",
+        ),
+        (
+            "event=failed text=\"its time is over; last: body: gone\"",
+            "its time is over",
+        ),
+    ] {
+        let told = well().run(&["explain", line], "");
+        assert!(told.stdout.starts_with(words), "{line}: {told:?}");
+    }
     codes.sort_unstable();
     codes.dedup();
     // 68 where the machine has a name server to ask, else 75.

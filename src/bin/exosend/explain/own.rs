@@ -6,6 +6,66 @@ type Found = (String, (&'static str, &'static str));
 /// Words that say enough in a line of ours, in lower case.
 const WORDS: &[(&str, &str, &str)] = &[
     (
+        "not queued",
+        "the queue took nothing, and who called has the message yet",
+        "make room on its disk, or mend its folder: exosend doctor",
+    ),
+    (
+        "the queue is exosend's",
+        "only root and the queue's owner look into it",
+        "sudo exosend queue",
+    ),
+    (
+        "nobody has sent from",
+        "messages wait, and no run has come for them for a day",
+        "systemctl enable --now exosend.path exosend.timer",
+    ),
+    (
+        "others may write here",
+        "the queue's folders are root's, who sends nothing that others put there",
+        "give them to the user exosend: exosend doctor",
+    ),
+    (
+        "no queue takes",
+        "this account has no queue",
+        "install the machine's, or set `spool`",
+    ),
+    (
+        "s from now: ",
+        "the mailbox has sent what Exchange takes of it for the moment",
+        "wait, or leave it to the queue",
+    ),
+    (
+        "more recipients than a mailbox",
+        "the message was given up untried",
+        "send it to fewer at once",
+    ),
+    (
+        "longer than exchange takes",
+        "the message was given up untried",
+        "send less of it, or a link to it",
+    ),
+    (
+        "its check sum is another",
+        "the message's file is not what was put into the queue",
+        "look after the disk, and send the message anew",
+    ),
+    (
+        "not a file that exosend made",
+        "somebody has put into the queue what is no message",
+        "exosend queue show, and remove",
+    ),
+    (
+        "without an answer to its last dot",
+        "the connection was lost three times when all was said",
+        "look for its Message-ID in the mailbox's Sent Items before you release it",
+    ),
+    (
+        "its time is over",
+        "it was tried for as long as `queue_lifetime` says",
+        "mend what its last words name, then exosend queue release",
+    ),
+    (
         "permission denied",
         "the user who sends mail may not read this file",
         "give it to a group that this user is in (chgrp, chmod 0640), and start what sends anew after adding the group",
@@ -23,7 +83,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     (
         "not believed",
         "somebody else than root and the user who sends could have written this file",
-        "chown it to one of them, and chmod go-w",
+        "chown it to one of them, and chmod go-w; its folder, chmod o-w",
     ),
     (
         "not a regular file",
@@ -34,6 +94,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "set-user-id or set-group-id",
         "installed so, the program would hand the secret to every user of the machine",
         "chmod u-s,g-s on the program",
+    ),
+    (
+        "capabilities of its own",
+        "installed so, the program would hand the secret to every user of the machine",
+        "setcap -r on the program",
     ),
     (
         "others can read arguments",
