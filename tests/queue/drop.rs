@@ -4,9 +4,11 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
+use ring::digest::{SHA256, digest};
+
 use super::office::{NOTE, Office, minutes};
 use crate::exchange::{Exchange, Fault, Step};
-use crate::machine::start;
+use crate::machine::{finish, start};
 
 #[test]
 fn a_submitter_that_dies_has_promised_nothing_or_is_kept_to_it() {
@@ -286,13 +288,30 @@ fn what_changes_while_it_is_sent_does_not_arrive() {
     assert!(office.log("failed")[0].contains("changed while it was sent"));
 }
 
-/// Each is looked up among the others.
+/// Each is looked up among the others. Nobody submits them, but anybody can write such a file.
 #[test]
 fn more_recipients_than_a_mailbox_may_have_in_a_day_are_not_tried() {
     let office = Office::new();
     let to = (0..10_001).map(|n| format!("a{n}@example.com"));
-    let to = to.collect::<Vec<_>>().join(",\n ");
-    office.submit("-t", format!("To: {to}\nSubject: x\n\nhello\n"));
+    let to = to.collect::<Vec<_>>();
+    let all = format!("To: {}\nSubject: x\n\nhello\n", to.join(",\n "));
+    finish(office.command("sendmail").arg("-t"), all)
+        .exits(65)
+        .err("exosend: more recipients than a mailbox may have in a day\n");
+    assert_eq!(office.waiting(), 0);
+    assert_eq!(office.waiting(), 0);
+
+    let text = format!(
+        "exosend 1\nto {}\n\nSubject: x\n\nhello\n",
+        to.join("\nto ")
+    );
+    let sum = digest(&SHA256, text.as_bytes());
+    let sum: String = sum.as_ref().iter().map(|n| format!("{n:02x}")).collect();
+    let drop = office.path("drop");
+    fs::create_dir_all(&drop).unwrap();
+    let file = drop.join("b".repeat(32));
+    fs::write(&file, format!("{text}end {sum}\n")).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o740)).unwrap();
     assert_eq!(office.run(), 0);
     assert_eq!((office.arrived().len(), office.count("failed")), (0, 1));
     assert!(office.log("failed")[0].contains("more recipients than a mailbox"));

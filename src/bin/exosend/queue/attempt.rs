@@ -10,7 +10,7 @@ use exosend::{Envelope, Error, ErrorKind, Refusal, Stage};
 
 use super::drop::Entry;
 use super::fault;
-use super::file::{Stored, Unreadable};
+use super::file::{MOST_RECIPIENTS, Stored, TOO_MANY, Unreadable};
 use super::line::Line;
 use super::log::Log;
 use super::spool::{Name, Spool};
@@ -22,10 +22,6 @@ use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
 use crate::wishes::could_be_right;
 use crate::{head, input};
-
-/// What a mailbox may have in a day (facts.md, "Limits"). Each is looked up among all before it: who writes a million of
-/// them into `drop` would keep a connection busy for hours.
-const MOST_RECIPIENTS: usize = 10_000;
 
 /// A message in hand.
 pub(super) struct Attempt {
@@ -131,8 +127,7 @@ impl Attempt {
             false => &self.state.left,
         };
         if to.len() > MOST_RECIPIENTS {
-            let what = "more recipients than a mailbox may have in a day";
-            return Err(Fate::Never(Failure::data(what)));
+            return Err(Fate::Never(Failure::data(TOO_MANY)));
         }
         let mut recipients = Recipients::new(line.config, &line.here);
         let reached = Reached::by(to, &mut recipients)

@@ -39,7 +39,11 @@ pub(crate) const LARGEST: u64 = 157_286_400;
 const IN_MEMORY: u64 = 4 * 1024 * 1024;
 /// What is longer is nothing that Exchange takes, such as a file that is mostly a hole, which a run would read for hours.
 const LONGEST: u64 = LARGEST + IN_MEMORY;
-const TOO_LONG: &str = "longer than Exchange takes";
+pub(super) const TOO_LONG: &str = "longer than Exchange takes";
+/// What a mailbox may have in a day (facts.md, "Limits"). Each is looked up among all before it: who writes a million of
+/// them into `drop` would keep a connection busy for hours.
+pub(super) const MOST_RECIPIENTS: usize = 10_000;
+pub(super) const TOO_MANY: &str = "more recipients than a mailbox may have in a day";
 
 pub(crate) fn is_committed(mode: u32) -> bool {
     mode & 0o100 != 0

@@ -9,6 +9,7 @@ use rustix::process::{WaitOptions, wait};
 
 use super::draft::Draft;
 use super::fault;
+use super::file::{LARGEST, MOST_RECIPIENTS, TOO_LONG, TOO_MANY};
 use super::helper::another;
 use super::spool::{self, Spool};
 use crate::complete::identify;
@@ -24,6 +25,9 @@ pub(crate) fn submit(
     mut head: Head,
     mut text: impl Read,
 ) -> Result<String, Failure> {
+    if wishes.to.len() > MOST_RECIPIENTS {
+        return Err(Failure::data(TOO_MANY));
+    }
     // The first time. What is missing later, a run makes.
     if spool.own && !spool.is_there() {
         let failed = |error| Failure::disk(spool.root(), error);
@@ -34,11 +38,17 @@ pub(crate) fn submit(
     identify(&mut head, &format!("{id}@{}", spool::host()));
     let mut draft = Draft::begin(spool, &id, wishes)?;
     draft.write(&head.text())?;
-    let mut block = vec![0; 64 * 1024];
+    let (mut block, mut length) = (vec![0; 64 * 1024], 0);
     loop {
         match text.read(&mut block) {
             Ok(0) => break,
-            Ok(n) => draft.write(block.get(..n).unwrap_or_default())?,
+            Ok(n) => {
+                length += n as u64;
+                if length > LARGEST {
+                    return Err(Failure::data(format!("the message is {TOO_LONG}")));
+                }
+                draft.write(block.get(..n).unwrap_or_default())?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Failure::new(exit::NO_INPUT, format!("stdin: {error}"))),
         }
