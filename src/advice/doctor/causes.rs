@@ -9,8 +9,8 @@ use crate::account::Account;
 use crate::account::cloud::Cloud;
 use crate::advice::doctor::check::{Advice, Cause, Checks, Place};
 use crate::advice::doctor::context::{
-    AGAIN, CURL, Context, MAILBOX, OPENSSL, REGISTER, SCOPE, SECRET, SERVER, SHOW_MAILBOX,
-    SHOW_PRINCIPAL, SHOW_SMTP_AUTH, TRY,
+    AGAIN, CURL, Commands, Context, MAILBOX, OPENSSL, REGISTER, SCOPE, SECRET, SERVER,
+    SHOW_MAILBOX, SHOW_PRINCIPAL, SHOW_SMTP_AUTH, TRY, az, browse, exchange, run, set,
 };
 use crate::advice::doctor::{clock, configuration};
 use crate::advice::explain::page_of_code;
@@ -178,14 +178,8 @@ fn is_of_clock(error: &Error) -> bool {
 }
 
 /// Where to do what, in place of a hint's `<...>`.
-fn commands(condition: Condition) -> (Place, &'static [&'static str]) {
-    type Commands = &'static [&'static str];
+fn commands(condition: Condition) -> Commands {
     use Condition::*;
-    let set = |settings: Commands| (Place::Configuration, settings);
-    let run = |commands: Commands| (Place::Shell, commands);
-    let az = |commands: Commands| (Place::AzureCli, commands);
-    let exchange = |commands: Commands| (Place::ExchangePowerShell, commands);
-    let browse = |addresses: Commands| (Place::Portal, addresses);
     match condition {
         SecretWrong | SecretExpired => {
             az(&["az ad app credential reset --id {shell_client} --append"])

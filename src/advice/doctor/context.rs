@@ -106,3 +106,26 @@ impl<'a> Context<'a> {
         }
     }
 }
+
+/// Where to do what, in a table of causes.
+pub(super) type Commands = (Place, &'static [&'static str]);
+
+pub(super) const fn set(settings: &'static [&'static str]) -> Commands {
+    (Place::Configuration, settings)
+}
+
+pub(super) const fn run(commands: &'static [&'static str]) -> Commands {
+    (Place::Shell, commands)
+}
+
+pub(super) const fn az(commands: &'static [&'static str]) -> Commands {
+    (Place::AzureCli, commands)
+}
+
+pub(super) const fn exchange(commands: &'static [&'static str]) -> Commands {
+    (Place::ExchangePowerShell, commands)
+}
+
+pub(super) const fn browse(addresses: &'static [&'static str]) -> Commands {
+    (Place::Portal, addresses)
+}

@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use crate::account::Account;
 use crate::account::cloud::Cloud;
-use crate::advice::doctor::check::{Advice, Cause, Place};
+use crate::advice::doctor::check::{Advice, Cause};
 use crate::advice::doctor::configuration::is_guid;
 use crate::advice::doctor::context::{
-    Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_PRINCIPAL, SHOW_SMTP_AUTH,
+    Commands, Context, SCOPE, SECRET, SHOW_MAILBOX, SHOW_PRINCIPAL, SHOW_SMTP_AUTH, az, browse,
+    exchange, run, set,
 };
 use crate::token::claims::Claims;
 
@@ -221,13 +222,7 @@ fn cause(reason: Reason, context: &Context<'_>) -> Cause {
 }
 
 /// Its words, in which a claim's name in braces stands for the claim; where to do what.
-fn row(reason: Reason) -> (&'static str, (Place, &'static [&'static str])) {
-    type Commands = &'static [&'static str];
-    let set = |settings: Commands| (Place::Configuration, settings);
-    let run = |commands: Commands| (Place::Shell, commands);
-    let az = |commands: Commands| (Place::AzureCli, commands);
-    let exchange = |commands: Commands| (Place::ExchangePowerShell, commands);
-    let browse = |addresses: Commands| (Place::Portal, addresses);
+fn row(reason: Reason) -> (&'static str, Commands) {
     match reason {
         Reason::Expired => (
             "the token has expired: it was not fetched afresh, or this machine's clock is wrong",
