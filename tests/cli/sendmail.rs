@@ -499,7 +499,8 @@ fn a_process_leaves_no_core() {
 fn at_a_terminal_it_says_what_it_reads() {
     let machine = Machine::new();
     let at_a_terminal = |arguments: &str, typed: &str| {
-        let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_exosend"));
+        // Without an echo amid what is said.
+        let line = format!("stty -echo; {} {arguments}", env!("CARGO_BIN_EXE_exosend"));
         let script = r#"PATH=/usr/bin:/bin exec script -qec "$0" /dev/null"#;
         finish(machine.command("sh").args(["-c", script, &line]), typed)
     };
