@@ -77,6 +77,13 @@ pub struct Account {
 pub(crate) type Roots = Result<Vec<CertificateDer<'static>>, String>;
 
 /// Whether the token travels on the `AUTH` line itself or in a line of its own.
+///
+/// ```
+/// use exosend::{Account, InitialResponse};
+///
+/// // To Exchange Online, over a slow line: nine round trips instead of ten.
+/// let account = Account::new("robot@contoso.com").initial_response(InitialResponse::Always);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InitialResponse {
@@ -89,7 +96,16 @@ pub enum InitialResponse {
     Never,
 }
 
-/// How a message leaves. `Account::transport` chooses; nothing else does, for each promises something else.
+/// How a message leaves. [`Account::transport`] chooses; nothing else does, for each promises something else.
+///
+/// ```
+/// use exosend::{Account, Attachment, Message, Transport};
+///
+/// let account = Account::new("robot@contoso.com").transport(Transport::Graph);
+/// let message = Message::new().to("ops@example.com").attach(Attachment::bytes("all.log", [0; 3_000_000]));
+/// // Before anything is asked for.
+/// assert_eq!(account.check_message(&message).unwrap_err().field(), Some("size"));
+/// ```
 #[cfg(feature = "graph")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

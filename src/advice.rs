@@ -45,6 +45,15 @@ pub fn conditions() -> impl Iterator<Item = (Condition, &'static [u64])> {
 
 /// What a token says of itself, its claims, as JSON in several lines; `None` for one that is no JWT. Nothing is verified:
 /// that is for the server.
+///
+/// ```
+/// use exosend::{Account, Token, advice};
+///
+/// # let account = Account::new("robot@contoso.com").access_token("e30.eyJyb2xlcyI6WyJTTVRQLlNlbmRBc0FwcCJdfQ.c2ln");
+/// let claims = advice::claims(&Token::get(&account)?).unwrap_or_default();
+/// assert!(claims.contains("SMTP.SendAsApp"));
+/// # Ok::<(), exosend::Error>(())
+/// ```
 pub fn claims(token: &Token) -> Option<String> {
     claims::pretty(token)
 }

@@ -61,7 +61,7 @@ pub fn start(account: &Account) -> Result<Prompt, Error> {
     })
 }
 
-/// A login that has begun: what to show to the user. You get one from [`start`].
+/// A login that has begun: what to show to the user. You get one from [`start`], whose example shows it.
 pub struct Prompt {
     account: Account,
     code: DeviceCode,
@@ -149,7 +149,7 @@ impl Clock for Instant {
     }
 }
 
-/// A login that is kept: who, since when, and when it was renewed last.
+/// A login that is kept: who, since when, and when it was renewed last. You get one from [`Prompt::wait`] and from [`kept`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     user: String,
@@ -190,6 +190,17 @@ impl Login {
 }
 
 /// The login that the account's file keeps; `None` if nobody is logged in. Whether Entra still takes it shows when it is used.
+///
+/// ```
+/// use exosend::{Account, login};
+///
+/// let account = Account::new("ann@contoso.com").login_file("/nonexistent/login");
+/// match login::kept(&account)? {
+///     Some(login) => println!("{}, {} s ago", login.user(), login.renewed().elapsed().unwrap_or_default().as_secs()),
+///     None => println!("nobody is logged in"),
+/// }
+/// # Ok::<(), exosend::Error>(())
+/// ```
 ///
 /// # Errors
 ///

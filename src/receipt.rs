@@ -64,6 +64,17 @@ impl fmt::Display for Receipt {
 /// A recipient the server did not take, and its words.
 ///
 /// `Display` is `<bob@example.com>: 550 5.1.10 Recipient not found`.
+///
+/// ```no_run
+/// # use exosend::{Account, Message, send_mail};
+/// # fn strike_off(address: &str) {}
+/// # let (account, message) = (Account::from_env()?, Message::new());
+/// let receipt = send_mail(&account, &message.partial(true))?;
+/// for refusal in receipt.refused().iter().filter(|refusal| refusal.reply().is_permanent()) {
+///     strike_off(refusal.address());
+/// }
+/// # Ok::<(), exosend::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub(crate) address: String,

@@ -54,6 +54,17 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Where in the conversation. `Display` is the word that begins an error's text.
+///
+/// ```
+/// use exosend::{Error, Message, Stage};
+///
+/// // What the visitor of a web page has mistyped, he is told; all else is for whoever runs it.
+/// fn is_the_visitors(error: &Error) -> bool {
+///     matches!(error.stage(), Stage::Message | Stage::Recipient)
+/// }
+/// let error = Message::new().to("ann@").text("hello").check().unwrap_err();
+/// assert!(is_the_visitors(&error));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {

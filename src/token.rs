@@ -29,6 +29,15 @@ use crate::timeouts::Deadline;
 ///
 /// [`send_mail`](crate::send_mail) gets its own; this is for programs that need the token for something else, IMAP for
 /// example: [`get`](Self::get) one. It is wiped when dropped, and `Debug` does not show it.
+///
+/// ```
+/// use exosend::{Account, Token};
+///
+/// # let account = Account::new("robot@contoso.com").access_token("eyJ0...");
+/// let token = Token::get(&account)?;
+/// let login = format!("user={}\x01auth=Bearer {}\x01\x01", account.mailbox(), token.secret()); // XOAUTH2, in base64
+/// # Ok::<(), exosend::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Token {
     pub(crate) secret: Secret,

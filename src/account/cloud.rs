@@ -1,6 +1,13 @@
 //! Microsoft's clouds, and what is where in each.
 
 /// One of Microsoft's clouds: its submission server, its authority, and the scope of its Exchange Online.
+///
+/// ```
+/// use exosend::{Account, Cloud};
+///
+/// let account = Account::new("robot@contoso.us").cloud(Cloud::GccHigh);
+/// assert_eq!(account.host(), "smtp.office365.us");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cloud {

@@ -13,12 +13,6 @@ pub(crate) const MAX_MESSAGE: u64 = 3_000_000;
 
 impl Account {
     /// How messages leave. [`Smtp`](Transport::Smtp).
-    ///
-    /// ```
-    /// use exosend::{Account, Transport};
-    ///
-    /// let account = Account::new("robot@contoso.com").transport(Transport::Graph);
-    /// ```
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self.forget_token()

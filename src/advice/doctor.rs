@@ -59,7 +59,8 @@ const MESSAGE: &str = "message";
 ///     println!("{:?} {}: {}", check.state(), check.name(), check.detail());
 ///     if check.state() == CheckState::Failed {
 ///         for cause in check.advice().map(|advice| advice.causes()).unwrap_or_default() {
-///             println!("{}: {}", cause.text(), cause.commands().collect::<Vec<_>>().join("; "));
+///             println!("{} ({:?})", cause.text(), cause.place());
+///             cause.commands().for_each(|command| println!("    {command}"));
 ///         }
 ///     }
 /// }

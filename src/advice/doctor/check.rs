@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
-/// One step of a [diagnosis](crate::advice::diagnose): what was looked at, and what was found.
+/// One step of a [diagnosis](crate::advice::diagnose), whose example shows it: what was looked at, and what was found.
 #[derive(Debug)]
 pub struct Check {
     name: &'static str,
@@ -79,7 +79,7 @@ pub struct Advice {
     pub(super) causes: Vec<Cause>,
 }
 
-/// One thing that may be wrong.
+/// One thing that may be wrong, of an [`Advice`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     text: String,
@@ -88,7 +88,7 @@ pub struct Cause {
     commands: Vec<String>,
 }
 
-/// Where commands are to be run, or settings to be made.
+/// Where the commands of a [`Cause`] are to be run, or settings to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Place {
