@@ -441,6 +441,9 @@ mod tests {
         let mailbox = "robot@x\r\nDATA".into();
         let account = complete();
         refuses("mailbox", Account { mailbox, ..account });
+        let mailbox = "robot@contoso.com.".into();
+        let account = complete();
+        refuses("mailbox", Account { mailbox, ..account });
         for tenant in [
             "a/../b",
             "a?b",

@@ -41,6 +41,10 @@ impl Account {
         needed.extend(self.needed_by_credential());
         self.check_present(&needed)?;
         address::checked_spec(&self.mailbox).map_err(|what| wrong("mailbox", what))?;
+        // Of another's address it goes. This one is a name to log in with, too, and used as it is.
+        if self.mailbox.ends_with('.') {
+            return Err(wrong("mailbox", "a dot at its end"));
+        }
         host(self.host()).map_err(|what| wrong("server", what))?;
         if let Some(name) = &self.ehlo_name {
             ehlo_name(name).map_err(|what| wrong("ehlo_name", what))?;

@@ -199,7 +199,9 @@ fn log(value: &str) -> Result<LogTo, String> {
 
 fn specs(value: &str) -> Result<Vec<String>, String> {
     let all = addresses(&words(value).collect::<Vec<_>>().join(","))?;
-    Ok(all.into_iter().map(|mailbox| mailbox.spec).collect())
+    // As a From names it, without the root's dot.
+    let spec = |mailbox: Mailbox| mailbox.spec.trim_end_matches('.').to_owned();
+    Ok(all.into_iter().map(spec).collect())
 }
 
 fn domains(value: &str) -> Result<Vec<String>, String> {
@@ -285,5 +287,10 @@ mod tests {
         told.sort_unstable();
         keys.sort_unstable();
         assert_eq!(told, keys);
+    }
+
+    #[test]
+    fn send_as_is_compared_without_the_roots_dot() {
+        assert_eq!(specs("a@x.org., b@x.org").unwrap(), ["a@x.org", "b@x.org"]);
     }
 }
