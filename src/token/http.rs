@@ -286,7 +286,7 @@ pub(crate) fn secure(
     let (host, port) = place(endpoint, 443)
         .ok_or_else(|| Error::input(Stage::Account, "authority", "not a URL"))?;
     let mut way = authority(&host, port);
-    let proxy = proxy::to(&host, &|name| std::env::var(name).ok())?;
+    let proxy = proxy::to(&host, port, &|name| std::env::var(name).ok())?;
     let proxy = proxy.map(|(proxy, shown)| {
         way.extend([" via ", &shown]);
         proxy
@@ -304,8 +304,8 @@ pub(crate) fn secure(
 /// What errors call the proxy on the way there.
 #[cfg(feature = "advice")]
 pub(crate) fn proxy_to(endpoint: &str) -> Option<String> {
-    let (host, _) = place(endpoint, 443)?;
-    let proxy = proxy::to(&host, &|name| std::env::var(name).ok());
+    let (host, port) = place(endpoint, 443)?;
+    let proxy = proxy::to(&host, port, &|name| std::env::var(name).ok());
     proxy.ok()?.map(|(_, shown)| shown)
 }
 

@@ -18,14 +18,15 @@ use crate::tls::Stream;
 /// The weakest last. Never `HTTP_PROXY`: it is for http, and in a CGI program it is whatever a visitor has sent as `Proxy:`.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// The proxy to this host, and what errors call it.
+/// The proxy to this host and port, and what errors call it.
 pub(super) fn to(
     host: &str,
+    port: u16,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<(Proxy, String)>, Error> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let exceptions = set("no_proxy").or_else(|| set("NO_PROXY"));
-    if exceptions.is_some_and(|exceptions| is_excepted(host, &exceptions)) {
+    if exceptions.is_some_and(|exceptions| is_excepted(host, port, &exceptions)) {
         return Ok(None);
     }
     let found = VARIABLES.iter().find_map(|name| Some((*name, set(name)?)));
@@ -110,12 +111,21 @@ pub(super) fn tunnel(stream: &mut dyn Stream, proxy: &Proxy, to: &str) -> Result
     }
 }
 
-/// By a list of names and addresses, parted by commas or spaces; a name stands for what is below it too, and
-/// `10.0.0.0/8` for a network.
-fn is_excepted(host: &str, exceptions: &str) -> bool {
+/// By a list of names and addresses, parted by commas or spaces; a name stands for what is below it too, `10.0.0.0/8` for a
+/// network, and `host:443` or `[::1]:443` for that port alone, which Go knows and curl does not.
+fn is_excepted(host: &str, port: u16, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
     let address = host.parse::<IpAddr>().ok();
     exceptions.split([',', ' ']).any(|exception| {
+        let exception = match exception.rsplit_once(':') {
+            Some((host, only)) if host.ends_with(']') || !host.contains(':') => {
+                match only.parse() == Ok(port) {
+                    true => host,
+                    false => return false,
+                }
+            }
+            _ => exception,
+        };
         let name = exception.trim_start_matches("*.").trim_start_matches('.');
         let name = name.trim_matches(['[', ']']).to_ascii_lowercase();
         let above = host.strip_suffix(name.as_str());
@@ -150,7 +160,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        match to("login.example.com", &get) {
+        match to("login.example.com", 443, &get) {
             Ok(proxy) => Ok(proxy.map(|(_, shown)| shown)),
             Err(error) => Err(error.to_string()),
         }
@@ -208,18 +218,32 @@ mod tests {
             "LOGIN.example.com",
             "a, login.example.com",
             "a example.com",
+            "example.com:443",
         ] {
             let variables = [("https_proxy", "p:1"), ("NO_PROXY", all)];
             assert_eq!(to_login(&variables), Ok(None), "{all}");
         }
-        for none in ["", "ample.com", "com.example", "in.login.example.com", ","] {
+        for none in [
+            "",
+            "ample.com",
+            "com.example",
+            "in.login.example.com",
+            ",",
+            "login.example.com:80",
+            "login.example.com:",
+            ":443",
+        ] {
             let variables = [("https_proxy", "p:1"), ("no_proxy", none)];
             assert!(to_login(&variables).unwrap().is_some(), "{none}");
         }
-        assert!(is_excepted("[::1]", "::1"));
-        assert!(is_excepted("192.0.2.7", "192.0.2.7"));
-        assert!(!is_excepted("192.0.2.7", "2.7"));
         for (address, network, within) in [
+            ("[::1]", "::1", true),
+            ("[::1]", "[::1]:443", true),
+            ("[::1]", "[::1]:80", false),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.7:443", true),
+            ("192.0.2.7", "192.0.2.7:80", false),
+            ("192.0.2.7", "2.7", false),
             ("192.0.2.7", "192.0.2.0/24", true),
             ("192.0.3.7", "192.0.2.0/24", false),
             ("192.0.2.7", "0.0.0.0/0", true),
@@ -231,7 +255,8 @@ mod tests {
             ("[2001:db9::1]", "2001:db8::/32", false),
             ("example.com", "0.0.0.0/0", false),
         ] {
-            assert_eq!(is_excepted(address, network), within, "{address} {network}");
+            let found = is_excepted(address, 443, network);
+            assert_eq!(found, within, "{address} {network}");
         }
     }
 }
