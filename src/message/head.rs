@@ -78,20 +78,22 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         true => begin,
         false => lines.at,
     };
-    // Up to the next empty line it may be the header all the same; where CR ends lines and LF does too, up to one that is
-    // empty without the CRs.
-    let is_mixed = lines.end_in_cr && text.contains(&b'\n');
+    // Up to the next empty line it may be the header all the same; where CR ends lines, up to one that is empty without the
+    // CRs, for others read these as space.
+    let may_go_on = fields.last().filter(|_| lines.end_in_cr);
+    let may_go_on = may_go_on.is_some_and(|last| last.is_bcc() && last.awaits_more());
     let mut begun = false;
     while let Some(line) = lines.next() {
-        let is_empty = match is_mixed {
+        let is_empty = match lines.end_in_cr {
             true => lines.are_behind_an_empty_one(),
             false => line.is_empty(),
         };
-        if is_certain && !is_mixed || is_empty && begun {
+        if is_certain && !lines.end_in_cr || is_empty && begun {
             break;
         }
+        let is_more = may_go_on && !begun && line.contains(&b'@');
         begun |= line.iter().any(u8::is_ascii_alphanumeric);
-        if name.is_bcc(line) {
+        if name.is_bcc(line) || is_more {
             return Err(lines.in_doubt());
         }
     }
@@ -148,6 +150,12 @@ impl Field {
 
     fn is_bcc(&self) -> bool {
         self.is("Bcc") || self.is("Resent-Bcc")
+    }
+
+    /// Whether it is a list that names nobody yet, or ends in a comma.
+    fn awaits_more(&self) -> bool {
+        let value = self.value.trim_ascii();
+        value.is_empty() || value.ends_with(b",")
     }
 
     /// What is no UTF-8 counts as Windows-1252, as it does to every browser.
