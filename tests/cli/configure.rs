@@ -190,6 +190,7 @@ fn a_login_that_is_refused_is_followed_by_what_allows_it() {
     let run = with_answers(&machine, &["--test", "ann@example.com"]);
     run.exits(77);
     run.out_has("\nNew-ManagementRoleAssignment ");
+    run.out_has("another secret: the same with --force.\n");
     assert_eq!(machine.exchange.delivered().len(), 0);
 }
 

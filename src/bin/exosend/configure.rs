@@ -70,6 +70,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
                 let config = Config::load(common)?;
                 let script = setup::script(&config, Setup::new(&config.account), None)?;
                 say(script.trim_end())?;
+                say("\nTo answer otherwise, such as with another secret: the same with --force.")?;
             }
             // All has been said: no line on stderr as for a message that failed.
             std::process::exit(code.into());
