@@ -52,13 +52,13 @@ pub struct Account {
     pub(crate) client_id: String,
     pub(crate) credential: Option<Arc<dyn Credential>>,
     pub(crate) cloud: Cloud,
-    /// These three where they differ from the cloud's.
+    /// Set where they differ from the cloud's: server, authority, scope.
     pub(crate) server: Option<(String, u16)>,
     pub(crate) authority: Option<String>,
     pub(crate) scope: Option<String>,
     #[cfg(feature = "graph")]
     pub(crate) transport: Transport,
-    /// Where it differs from the cloud's, as the three above.
+    /// Set where it differs from the cloud's.
     #[cfg(feature = "graph")]
     pub(crate) graph_endpoint: Option<String>,
     pub(crate) roots: Option<Arc<Roots>>,
@@ -72,8 +72,8 @@ pub struct Account {
     pub(crate) token: Arc<Slot>,
 }
 
-/// Roots that are trusted instead of the built-in ones. Read once, when they are given: they serve SMTP and the token
-/// request of every message. What is wrong with them is said when the account is checked; until then none is trusted.
+/// Root certificates that are trusted instead of the built-in ones, read once, when they are given. An error is kept until
+/// the account is checked; no root is trusted then.
 pub(crate) type Roots = Result<Vec<CertificateDer<'static>>, String>;
 
 /// Whether the token travels on the `AUTH` line itself or in a line of its own.
@@ -164,37 +164,37 @@ impl Account {
 
     /// The client secret: its *Value* in the portal, not its Secret ID.
     pub fn client_secret(self, secret: impl Into<String>) -> Self {
-        self.proven_by(ClientSecret::value(secret.into()))
+        self.with_credential(ClientSecret::value(secret.into()))
     }
 
     /// A file with the client secret and nothing else, read anew for every token request: systemd credentials, Docker
     /// secrets.
     pub fn client_secret_file(self, path: impl Into<PathBuf>) -> Self {
-        self.proven_by(ClientSecret::file(path.into()))
+        self.with_credential(ClientSecret::file(path.into()))
     }
 
     /// A certificate that is registered with the application, and its private key (RSA), PEM, in either order. Better
     /// than a secret: the key never leaves this machine.
     pub fn client_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
-        self.proven_by(Certificate::pem(pem.into()))
+        self.with_credential(Certificate::pem(pem.into()))
     }
 
     /// A file with both, read anew for every token request, so that a renewed one is taken up.
     pub fn client_certificate_file(self, path: impl Into<PathBuf>) -> Self {
-        self.proven_by(Certificate::file(path.into()))
+        self.with_credential(Certificate::file(path.into()))
     }
 
     /// A file with a token of another identity provider that the application trusts: workload identity federation. It is
     /// read anew for every token request, since its owner replaces it about once an hour.
     pub fn federated_token_file(self, path: impl Into<PathBuf>) -> Self {
-        self.proven_by(FederatedToken::file(path.into()))
+        self.with_credential(FederatedToken::file(path.into()))
     }
 
     /// The identity that Azure gives this machine: a virtual machine, App Service, Container Apps, or a server connected
     /// by Azure Arc. The one assigned by the system, or with a [`client_id`](Self::client_id) that one of the user's.
     /// There is nothing to keep secret, and no tenant to name.
     pub fn managed_identity(self) -> Self {
-        self.proven_by(ManagedIdentity)
+        self.with_credential(ManagedIdentity)
     }
 
     /// The file that keeps a user's [login](crate::login), which [`start`](crate::login::start) makes: mail goes out as the
@@ -205,12 +205,12 @@ impl Account {
     /// else's or if others may read it.
     #[cfg(feature = "login")]
     pub fn login_file(self, path: impl Into<PathBuf>) -> Self {
-        self.proven_by(Login::file(path.into()))
+        self.with_credential(Login::file(path.into()))
     }
 
     /// An access token for Exchange Online that you got elsewhere. It is used as it is and never renewed.
     pub fn access_token(self, token: impl Into<String>) -> Self {
-        self.proven_by(AccessToken::new(token.into()))
+        self.with_credential(AccessToken::new(token.into()))
     }
 
     /// The cloud: where the servers are, and what the token is for. [`Worldwide`](Cloud::Worldwide).
@@ -285,7 +285,7 @@ impl Account {
         }
     }
 
-    fn proven_by(mut self, credential: impl Credential + 'static) -> Self {
+    fn with_credential(mut self, credential: impl Credential + 'static) -> Self {
         self.credential = Some(Arc::new(credential));
         self.forget_token()
     }
@@ -296,7 +296,7 @@ impl Account {
     }
 }
 
-/// What an account comes to, where something is not set.
+/// The settings, with their defaults where nothing is set.
 impl Account {
     /// The mailbox that sends.
     pub fn mailbox(&self) -> &str {
@@ -316,7 +316,7 @@ impl Account {
         self.server.as_ref().map_or(587, |(_, port)| *port)
     }
 
-    /// The tenant, which a user who logs in need not name.
+    /// The tenant; a user who logs in need not name it.
     fn tenant_or_any(&self) -> &str {
         #[cfg(feature = "login")]
         if self.tenant.is_empty() && self.is_users() {
@@ -325,7 +325,7 @@ impl Account {
         &self.tenant
     }
 
-    /// Whether it is a user who sends, and not an application.
+    /// Whether a user sends, and not an application.
     pub(crate) fn is_users(&self) -> bool {
         #[cfg(feature = "login")]
         return self.users_login().is_some();
@@ -349,14 +349,14 @@ impl Account {
             authority,
             tenant,
             client_id: &self.client_id,
-            scope: self.scope.as_deref().unwrap_or(self.usual_scope()),
+            scope: self.scope.as_deref().unwrap_or(self.default_scope()),
             roots: self.roots(),
             timeout: self.timeouts.token,
         }
     }
 
-    /// What a token is for: for an application all that it may do, for a user to send.
-    fn usual_scope(&self) -> &'static str {
+    /// An application's scope is all that it may do, a user's is to send.
+    fn default_scope(&self) -> &'static str {
         #[cfg(all(feature = "graph", feature = "login"))]
         if self.is_graph() && self.is_users() {
             return self.cloud.users_graph_scope();
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_reaches_a_url_or_a_command_can_act() {
+    fn what_becomes_part_of_a_url_or_a_command_is_checked() {
         let mailbox = "robot@x\r\nDATA".into();
         let account = complete();
         refuses("mailbox", Account { mailbox, ..account });

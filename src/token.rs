@@ -43,7 +43,7 @@ pub struct Token {
     pub(crate) secret: Secret,
     pub(crate) issued: SystemTime,
     pub(crate) expires: SystemTime,
-    /// What time it was where it was issued, in the words of who issued it: read only by those who compare clocks.
+    /// The `Date` of the answer that issued it, for the doctor to compare clocks.
     pub(crate) answered_at: Option<String>,
     /// Who logged in, if it is a user's.
     #[cfg(feature = "login")]
@@ -67,7 +67,7 @@ impl Token {
         self.secret.expose()
     }
 
-    /// Whom it lets in: the user who logged in, or for an application this mailbox.
+    /// The user of XOAUTH2: the one who logged in, or for an application this mailbox.
     pub(crate) fn user_or<'a>(&'a self, mailbox: &'a str) -> &'a str {
         #[cfg(feature = "login")]
         if let Some(user) = &self.user {
@@ -94,9 +94,9 @@ pub(crate) struct Slot {
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) token: Option<Token>,
-    /// One of the clones' threads asks for a new one.
+    /// A thread is asking for a new one.
     pub(crate) asked: bool,
-    /// How many of them are done, with a token or without.
+    /// How many times a thread has asked and is done, with a token or without.
     pub(crate) answers: u64,
 }
 
@@ -118,31 +118,32 @@ pub(crate) struct Application<'a> {
 }
 
 impl Application<'_> {
-    /// What tells its tokens from others where they are kept: a changed credential does not live on a kept token.
+    /// Its tokens are kept under this name. It changes with the credential, so that a new one does not use an old one's token.
     pub(crate) fn name(&self, fingerprint: &str) -> String {
         [&self.endpoint, self.client_id, self.scope, fingerprint].join("\n")
     }
 }
 
-/// One try at a token request.
+/// One attempt at a token request.
 pub(crate) struct Attempt<'a> {
     pub(crate) app: &'a Application<'a>,
-    /// How many went before it.
+    /// How many attempts went before it.
     pub(crate) number: u32,
-    /// The end of all of them.
+    /// The deadline of all attempts.
     pub(crate) total: Deadline,
 }
 
-/// Where tokens outlive the process. Behind a pointer, as credentials are: a program that keeps none carries no code for it.
+/// Keeps tokens beyond the process. Used as a trait object, as credentials are, so that a program without it carries no code
+/// for it.
 pub(crate) trait Keep: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The token of the application with this [name](Application::name).
     fn load(&self, name: &str) -> Option<Token>;
     fn store(&self, name: &str, token: &Token);
-    /// A token that was refused, unless another has taken its place.
+    /// Forgets a token that was refused, unless another has taken its place.
     fn forget(&self, name: &str, refused: &Token);
 }
 
-/// An error, and after which pause asking again may help.
+/// An error, and the pause after which asking again may help.
 pub(crate) struct Failure {
     pub(crate) error: Error,
     pub(crate) pause: Option<Duration>,

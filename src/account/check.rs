@@ -7,7 +7,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::account::{Account, Roots, cloud, variable};
+use crate::account::cloud::with_scheme;
+use crate::account::{Account, Roots, variable};
 use crate::error::Error;
 use crate::message::address;
 use crate::secret::read_file;
@@ -23,8 +24,8 @@ impl Account {
         self.forget_token()
     }
 
-    /// What every call that uses the account finds wrong with it before it connects to anything: something is missing,
-    /// cannot be right, or cannot be read. The call to make when a configuration has been read.
+    /// Finds what is missing, cannot be right, or cannot be read, without connecting to anything. Every call that uses the
+    /// account does this first; call it after reading a configuration.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Account {
         }
         #[cfg(feature = "graph")]
         if let Some(url) = &self.graph_endpoint {
-            where_graph_is(url).map_err(|what| wrong("graph_endpoint", what))?;
+            graph_endpoint(url).map_err(|what| wrong("graph_endpoint", what))?;
         }
         self.check_application()
     }
@@ -59,14 +60,14 @@ impl Account {
     /// The same for what a token request needs.
     pub(crate) fn check_application(&self) -> Result<(), Error> {
         self.check_request()?;
-        // While a token is in memory its credential is not needed, and may be out of reach: a daemon gives up its rights.
+        // While a token is in memory the credential is not needed, and may be unreadable: a daemon gives up its rights.
         match &self.credential {
             Some(credential) if !Token::is_in_memory(self) => credential.check(),
             _ => Ok(()),
         }
     }
 
-    /// The same but for the credential, which a login is yet to give.
+    /// The same without the credential: a user's login has yet to make it.
     pub(crate) fn check_request(&self) -> Result<(), Error> {
         self.check_present(self.needed_by_credential())?;
         tenant(&self.tenant, self.is_users()).map_err(|what| wrong("tenant", what))?;
@@ -79,9 +80,9 @@ impl Account {
             return Err(wrong("scope", what));
         }
         if let Some(url) = &self.authority {
-            where_to(url).map_err(|what| wrong("authority", what))?;
+            endpoint(url).map_err(|what| wrong("authority", what))?;
         }
-        tls::can_judge()?;
+        tls::check_clock()?;
         match self.roots.as_deref() {
             Some(Err(what)) => Err(wrong("ca_file", what)),
             _ => Ok(()),
@@ -117,14 +118,14 @@ impl Account {
     }
 }
 
-/// It is a segment of the endpoint's path: an id or a domain, nothing that could lead elsewhere.
+/// The tenant is a segment of the endpoint's path, so it may hold nothing that leads elsewhere.
 fn tenant(tenant: &str, users: bool) -> Result<(), &'static str> {
     let segment = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     // No domain is longer than 253 octets (RFC 1035 2.3.4).
     if !tenant.bytes().all(segment) || tenant.starts_with('.') || tenant.len() > 253 {
         return Err("neither an id nor a domain");
     }
-    // For the flows of users; an application speaks for one tenant (facts.md, "Token endpoint").
+    // These names are for users; an application belongs to one tenant (facts.md, "Token endpoint").
     if !users && ["common", "organizations", "consumers"].contains(&tenant) {
         return Err("an application needs the tenant's own id or domain");
     }
@@ -138,19 +139,31 @@ pub(crate) fn host(host: &str) -> Result<(), &'static str> {
     }
 }
 
-/// A URL that a request can go to: what is wrong with it is not to be found when the server is connected already.
-fn where_to(url: &str) -> Result<(), &'static str> {
-    cloud::url(url)?;
-    let place = http::place(&cloud::with_scheme(url), 443);
-    let (name, _) = place.ok_or("not a URL with host and path only")?;
+/// An https URL of host and path only: a user, a query or a fragment would change where the appended path leads.
+fn endpoint(url: &str) -> Result<(), &'static str> {
+    const WHAT: &str = "not a URL with host and path only";
+    let rest = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+        Some(_) => return Err("must begin with https://"),
+        None => url,
+    };
+    let rest = rest.trim_end_matches('/');
+    if rest.is_empty() || rest.starts_with('/') {
+        return Err("no host in it");
+    }
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b);
+    if !rest.bytes().all(allowed) {
+        return Err(WHAT);
+    }
+    let (name, _) = http::place(&with_scheme(url), 443).ok_or(WHAT)?;
     host(&name)
 }
 
-/// Without a path, most of all `/v1.0`, which is put behind it.
+/// `/v1.0` is appended to it, so it has no path of its own.
 #[cfg(feature = "graph")]
-fn where_graph_is(url: &str) -> Result<(), &'static str> {
-    where_to(url)?;
-    match cloud::with_scheme(url).matches('/').count() {
+fn graph_endpoint(url: &str) -> Result<(), &'static str> {
+    endpoint(url)?;
+    match with_scheme(url).matches('/').count() {
         2 => Ok(()),
         _ => Err("a path in it: it ends before `/v1.0`"),
     }
@@ -165,7 +178,7 @@ fn ehlo_name(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A system's bundle has some 220 KB.
+/// A Linux distribution's bundle has some 220 KB.
 const MAX_ROOTS: u64 = 4 * 1024 * 1024;
 
 pub(super) fn roots_from_file(path: &Path) -> Roots {
@@ -180,7 +193,7 @@ fn roots_from_pem(pem: &[u8]) -> Roots {
         let root = root.map_err(|e| format!("not PEM: {e}"))?;
         match store.add(root.clone()) {
             Ok(()) => roots.push(root),
-            // One in a machine's bundle stops no mail; without a word it would be missed where it mattered.
+            // One bad certificate in a system's bundle must not stop all mail. It is logged, in case it was needed.
             Err(e) => log::warn!("ca_file: a certificate that cannot be a root: {e}"),
         }
     }

@@ -24,7 +24,7 @@ pub enum Cloud {
 
 /// facts.md, "Clouds".
 impl Cloud {
-    /// The word for it, in the order of the variants.
+    /// The values of the key `cloud`.
     pub(super) const NAMES: [(&'static str, Cloud); 4] = [
         ("worldwide", Cloud::Worldwide),
         ("gcc-high", Cloud::GccHigh),
@@ -49,7 +49,7 @@ impl Cloud {
         }
     }
 
-    /// To send as the user who logs in (facts.md, "A user's login").
+    /// The scope for a user (facts.md, "A user's login").
     #[cfg(feature = "login")]
     pub(super) fn users_scope(self) -> &'static str {
         match self {
@@ -95,28 +95,7 @@ impl Cloud {
     }
 }
 
-/// Where a request may go: by TLS, to a host and a path.
-pub(super) fn url(url: &str) -> Result<(), &'static str> {
-    let rest = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-        Some(_) => return Err("must begin with https://"),
-        None => url,
-    };
-    let host = rest.trim_end_matches('/');
-    if host.is_empty() || host.starts_with('/') {
-        return Err("no host in it");
-    }
-    // A user, a query or a fragment has no place in it and would change where the rest leads.
-    if !host
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
-    {
-        return Err("not a URL with host and path only");
-    }
-    Ok(())
-}
-
-/// Trailing slashes do not matter, and a missing scheme means https.
+/// The URL with its scheme, https where none is written, and without trailing slashes.
 pub(super) fn with_scheme(url: &str) -> String {
     let url = url.trim_end_matches('/');
     let scheme = match url.contains("://") {

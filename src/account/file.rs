@@ -3,7 +3,7 @@
 //! `key = value` lines and `#` comments. What systemd reads as an `EnvironmentFile` means the same here: an `EXOSEND_`
 //! prefix and upper case, `;` comments, quotes. A value that the two would read differently is an error.
 
-// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+// The command uses this module, too (`command.rs`): without feature `cli` a part of it is unused.
 #![allow(dead_code, unreachable_pub)]
 
 use zeroize::Zeroizing;
@@ -26,11 +26,11 @@ pub struct Entry {
 pub struct Wrong {
     /// From 1 on.
     pub line: usize,
-    /// Why, and nothing of a secret.
+    /// Why; never the value, which may be a secret.
     pub what: String,
 }
 
-/// The entries in order, but for those without a value.
+/// The entries in order, without those whose value is empty.
 pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut entries: Vec<Entry> = Vec::new();
@@ -60,7 +60,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<Entry>, Wrong> {
             line: line_number,
         });
     }
-    // As a variable that is set and empty counts as not set.
+    // An empty variable counts as not set, and so does an empty value.
     entries.retain(|entry| !entry.value.is_empty());
     Ok(entries)
 }
@@ -81,7 +81,7 @@ fn assignment(line: &str) -> Result<Option<(String, Zeroizing<String>)>, String>
         .ok_or("neither `key = value` nor a comment")?;
     let key = key(written.trim_end());
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    // `EXOSEND_EXOSEND_X` would be another key each time it is read and written.
+    // `EXOSEND_EXOSEND_X` would lose a prefix each time it is read and written.
     if key.is_empty() || key.starts_with(PREFIX) || !key.bytes().all(allowed) {
         return Err("what stands before the `=` is no key".into());
     }
@@ -105,7 +105,7 @@ fn value(text: &str) -> Result<Zeroizing<String>, String> {
         }
         return Ok(text.to_owned().into());
     };
-    // Room for all of it: a text that grows leaves copies behind.
+    // Allocated at its full length: a string that grows leaves copies of a secret behind.
     let mut value = Zeroizing::new(String::with_capacity(text.len()));
     while let Some(c) = chars.next() {
         match c {

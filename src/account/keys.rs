@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
     .or("AZURE_FEDERATED_TOKEN_FILE"),
     Key::credential(MANAGED_IDENTITY, |a, v| match v {
         "true" => proof(a, ManagedIdentity),
-        // As if it were not there: what a stronger layer wants instead it has to name.
+        // As if the key were absent: a stronger layer that wants another credential has to name it.
         "false" => Ok(()),
         _ => Err("takes true or false".into()),
     }),
@@ -101,7 +101,7 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) const MANAGED_IDENTITY: &str = "managed_identity";
 pub(super) const CLOUD: &str = "cloud";
 
-/// Keys of features that this program was built without, and those.
+/// Keys of the features that this build is without, each with its feature.
 pub(super) const UNBUILT: &[(&str, &str)] = &[
     #[cfg(not(feature = "graph"))]
     ("transport", "graph"),
@@ -124,9 +124,9 @@ pub(super) type Set = fn(&mut Account, &str) -> Result<(), String>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Part of who the application is, and of where that is known.
+    /// Names the application, and the tenant or cloud that knows it.
     Identity,
-    /// Proves it; there can be one.
+    /// Proves which application it is. An account has one.
     Credential,
     Plain,
 }

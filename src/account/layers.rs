@@ -83,7 +83,7 @@ impl Setting<'_> {
 }
 
 fn from_env(environment: Environment<'_>) -> Result<Account, Error> {
-    // Left out, it would be somebody else's mail, or another way.
+    // Ignoring it could send by another transport, or with another credential.
     for (key, feature) in UNBUILT {
         let name = variable(key);
         if environment(&name).is_some_and(|value| !value.is_empty()) {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_and_its_older_cousins() {
+    fn azure_variables_count_only_without_another_credential() {
         let azure = [
             ("AZURE_TENANT_ID", "at"),
             ("AZURE_CLIENT_ID", "ac"),

@@ -12,14 +12,14 @@ use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::token::{Attempt, Failure, Keep, Memory, Token};
 
-/// A token this close to its end is not used: MSAL's figure (facts.md, "Token endpoint"), and time enough for a slow send.
+/// A token this close to its end is not used, as with MSAL (facts.md, "Token endpoint"): it has to last for a slow send.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 /// High Volume Email refuses a token that has less than ten minutes left (facts.md, "High Volume Email").
 const MARGIN_HIGH_VOLUME: Duration = Duration::from_secs(10 * 60);
 /// A kept token that is refused and older than this may have been revoked since; a younger one is refused for good.
 const YOUNG: Duration = Duration::from_secs(10 * 60);
 
-/// How an account gets one.
+/// How an account gets its token.
 impl Token {
     /// Asks for a new token: Entra, by the client credentials flow (RFC 6749 4.4), or the machine's own identity.
     ///
@@ -78,7 +78,7 @@ impl Token {
         })
     }
 
-    /// Whether the one that was fetched last is good for a while.
+    /// Whether a token in memory is good for a while.
     pub(crate) fn is_in_memory(account: &Account) -> bool {
         let memory = memory(account);
         let token = memory.token.as_ref();
@@ -87,7 +87,7 @@ impl Token {
 
     /// Old enough that a refusal may be about the token and not about the account.
     pub(crate) fn is_worn(&self) -> bool {
-        // A time of issue that is still to come is no reason to believe it.
+        // A token issued in the future, by a clock that was set back since, counts as old.
         let age = SystemTime::now().duration_since(self.issued);
         age.map_or(true, |age| age > YOUNG)
     }
@@ -116,7 +116,7 @@ impl Token {
         }
     }
 
-    /// It was refused: it is not offered again, not even where no new one can be had.
+    /// Forgets a token that was refused: it is not offered again, not even when no new one can be had.
     pub(crate) fn forget(account: &Account, refused: &Self) {
         let in_memory = &mut memory(account).token;
         in_memory.take_if(|kept| kept.secret == refused.secret);
@@ -176,8 +176,8 @@ enum Pending {
 }
 
 impl Pending {
-    /// Starts the request. `failed` is called if it ends without a token. Where no thread can be had, the token comes first
-    /// and the connection then.
+    /// Starts the request. `failed` is called if it ends without a token. Without a thread the request is made here, before
+    /// the connection.
     fn start(
         account: &Account,
         total: Deadline,
@@ -186,7 +186,7 @@ impl Pending {
         let inbox = Inbox::default();
         let (fetched_for, answered) = (account.clone(), inbox.clone());
         let request = move || {
-            // A panic must not leave anybody waiting until the total time is over.
+            // After a panic nobody must wait until the total time is over.
             let result = catch_unwind(AssertUnwindSafe(|| renew(&fetched_for, total)))
                 .unwrap_or_else(|_| {
                     Err(Error::protocol(
@@ -195,7 +195,7 @@ impl Pending {
                     ))
                 });
             let none = result.is_err();
-            // Nobody reads it if the connection failed first; a token is then in memory for the next call.
+            // Nobody reads it if the connection failed first; the token is in memory for the next call then.
             answered.put(result);
             if none {
                 failed();
@@ -228,7 +228,7 @@ impl Pending {
     }
 }
 
-/// Whom a token is asked of, for errors.
+/// Who is asked for a token, for errors.
 fn asked_of(account: &Account) -> String {
     let endpoint = account.application().endpoint;
     match account.credential.as_deref() {
@@ -237,11 +237,11 @@ fn asked_of(account: &Account) -> String {
     }
 }
 
-/// The one that asks for all clones.
+/// Held by the one thread that asks for a token on behalf of all clones.
 struct Asking<'a>(&'a Account);
 
 impl<'a> Asking<'a> {
-    /// While another one asks, waits for that answer: once, and no longer than for one of its own.
+    /// While another thread asks, waits for its answer: once, and no longer than a request of its own may take.
     fn begin(account: &'a Account, total: Deadline) -> Self {
         let deadline = total.step(account.timeouts.token, "token");
         let patience = deadline.remaining().unwrap_or_default();
@@ -267,7 +267,7 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// A new token; where none can be had for now, the old one as long as it lasts, as MSAL does (facts.md, "Token endpoint").
+/// A new token; after a transient failure the old one, as long as it lasts. MSAL does the same (facts.md, "Token endpoint").
 fn renew(account: &Account, total: Deadline) -> Result<Token, Error> {
     let _asking = Asking::begin(account, total);
     let (token, margin) = (memory(account).token.clone(), margin(account));
@@ -287,13 +287,13 @@ fn renew(account: &Account, total: Deadline) -> Result<Token, Error> {
     })
 }
 
-/// Asks, and asks again where that may help.
+/// Requests a token, and repeats the request where that may help.
 fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     let Some(credential) = account.credential.as_deref() else {
         return Err(Error::input(Stage::Account, "client_secret", "missing"));
     };
     let application = account.application();
-    // While Entra is asked another user may log in: the token is kept under the login that it was asked for with.
+    // Named before the request: another user may log in meanwhile, and the token belongs to the login that asked.
     let file = file(account);
     let mut attempt = Attempt {
         app: &application,
@@ -326,11 +326,11 @@ mod tests {
     use crate::secret::Secret;
     use crate::token::credential::Credential;
 
-    /// Bob logs in while a token is asked for by Ann's login.
+    /// Ann's login asks for a token, and Bob logs in meanwhile.
     #[derive(Debug, Default)]
-    struct Desk(AtomicBool);
+    struct ChangingLogin(AtomicBool);
 
-    impl Credential for Desk {
+    impl Credential for ChangingLogin {
         fn key(&self) -> &'static str {
             "login_file"
         }
@@ -366,9 +366,8 @@ mod tests {
         fn forget(&self, _: &str, _: &Token) {}
     }
 
-    /// By a clock that has gone back, a token of an hour ago is of the time to come.
     #[test]
-    fn a_token_is_young_for_ten_minutes_and_not_before_its_time() {
+    fn a_token_is_worn_after_ten_minutes_and_if_issued_in_the_future() {
         let now = SystemTime::now();
         let worn = |issued| Token::new(Secret::new("t".into()), issued, now + 3 * YOUNG).is_worn();
         assert_eq!(
@@ -378,10 +377,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_kept_for_who_asked_for_it() {
+    fn a_token_is_kept_for_the_login_that_asked_for_it() {
         let names = Arc::new(Names::default());
         let mut account = Account::new("robot@contoso.com").client_id("6731de76");
-        account.credential = Some(Arc::new(Desk::default()));
+        account.credential = Some(Arc::new(ChangingLogin::default()));
         account.cache = Some(Arc::clone(&names) as Arc<dyn Keep>);
         fetch(&account, Deadline::total(&account.timeouts)).unwrap();
         let names = names.0.lock().unwrap();

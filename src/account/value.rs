@@ -13,7 +13,7 @@ pub(super) fn path(value: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Whole or decimal seconds. Not by way of `f64`: its parser and its tables would be the largest part of a key.
+/// Whole or decimal seconds. Not parsed as `f64`: its parser and its tables are large.
 pub(super) fn seconds(value: &str) -> Result<Duration, String> {
     let parsed = || {
         let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));

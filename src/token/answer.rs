@@ -18,7 +18,7 @@ use crate::token::http::{Answer, form};
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Answer {
-    /// The pause after which this answer may be another one.
+    /// The pause after which the same request may be answered otherwise.
     pub(super) fn pause(&self) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(10);
         let pause = match self.status {
@@ -36,7 +36,7 @@ impl Answer {
         self.take_token(&mut json, asked)
     }
 
-    /// What it says, if that is no error.
+    /// The JSON object of the body, unless it tells an error.
     pub(super) fn json(&self, withheld: &Withheld<'_>) -> Result<Value, Error> {
         let json: Value = match serde_json::from_slice(&self.body) {
             Ok(json @ Value::Object(_)) => json,
@@ -76,7 +76,7 @@ impl Answer {
         Ok(Token::new(secret, asked, asked + lifetime(json, asked)))
     }
 
-    /// Whether it is JSON in which this field has this value, in whichever case.
+    /// Whether it is JSON in which this field has this value, in any case.
     pub(super) fn says(&self, field: &str, value: &str) -> bool {
         let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let found = json.get(field).and_then(Value::as_str);
@@ -100,7 +100,7 @@ impl Answer {
         if !description.is_empty() {
             what = format!("{what}: {description}");
         }
-        // Entra's descriptions name both ids, those of its relatives do not. Support asks for them.
+        // Support asks for both ids. Entra's descriptions name them, those of other endpoints do not.
         for (field, name) in [
             ("trace_id", "Trace ID"),
             ("correlation_id", "Correlation ID"),
@@ -126,14 +126,14 @@ impl Answer {
         }
     }
 
-    /// Whether it says that it is JSON, as all of Microsoft's do.
+    /// Whether it is declared as JSON, as all answers of Microsoft are.
     #[cfg(feature = "graph")]
     pub(crate) fn is_json(&self) -> bool {
         self.content_type.starts_with("application/json")
     }
 
-    /// A portal, a proxy or a broken server answered. Its text is not quoted beyond an HTML title: a truncated answer
-    /// holds most of a token.
+    /// Describes the answer of a portal, a proxy or a broken server. Only an HTML title is quoted: a truncated answer holds
+    /// most of a token.
     pub(crate) fn what_instead_of_json(&self) -> String {
         let Self {
             status,
@@ -167,7 +167,7 @@ impl Answer {
     }
 }
 
-/// A text that is to be wiped.
+/// Takes a text out of the JSON, to be wiped.
 pub(super) fn take(json: &mut Value, field: &str) -> Option<Secret> {
     match json.get_mut(field).map(Value::take) {
         Some(Value::String(text)) => Some(Secret::new(text)),
@@ -175,15 +175,15 @@ pub(super) fn take(json: &mut Value, field: &str) -> Option<Secret> {
     }
 }
 
-/// A secret that was part of the request, and what it is called. What a server says verbatim may be what it was told.
+/// A secret that was part of the request, and its name in errors. The server may repeat it.
 pub(crate) struct Withheld<'s> {
     pub(crate) name: &'static str,
     pub(crate) secret: &'s Secret,
 }
 
 impl Withheld<'_> {
-    /// As it is, and as the form carried it: a proxy's page may show the request. Of a text that has it in another dress
-    /// nothing is left.
+    /// Replaces the secret by its name, as it is and as the form encoded it: a proxy's page may show the request. A text that
+    /// has it in any other form is replaced as a whole.
     pub(crate) fn cut_from(&self, text: &str) -> String {
         let encoded = form(&[("", self.secret.expose())]);
         let cut = match self.secret.expose() {
@@ -206,11 +206,10 @@ impl Withheld<'_> {
     }
 }
 
-/// How long a token lives. What is missing or makes no sense counts as no time at all: such a token is used once and not
-/// kept.
+/// How long a token lives; zero if that is missing or makes no sense: such a token is used once and not kept.
 fn lifetime(json: &Value, asked: SystemTime) -> Duration {
     let lifetime = match json.get("expires_in") {
-        // A moment in seconds since 1970, which is all that App Service says.
+        // App Service says only this: a moment in seconds since 1970.
         None => seconds(json.get("expires_on"))
             .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(seconds))
             .and_then(|end| end.duration_since(asked).ok()),
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_comes_back_in_another_dress_is_not_shown() {
+    fn a_secret_that_comes_back_in_another_form_is_not_shown() {
         let secret = Secret::new("Ab8Q~in&secret+value=with%odd~letters-40".into());
         let percent = |text: &str| {
             text.replace('%', "%25")
@@ -332,19 +331,19 @@ mod tests {
                 .replace('&', "%26")
         };
         let split = secret.expose().replace("value", "va lu\r\ne");
-        for dress in [
+        for form in [
             percent(secret.expose()),
             percent(&percent(secret.expose())),
             split,
         ] {
-            let cut = withheld(&secret).cut_from(&format!("you sent {dress}, which"));
-            assert_eq!(cut, "[client secret]", "{dress}");
+            let cut = withheld(&secret).cut_from(&format!("you sent {form}, which"));
+            assert_eq!(cut, "[client secret]", "{form}");
         }
         assert_eq!(withheld(&secret).cut_from("nothing of it"), "nothing of it");
     }
 
     #[test]
-    fn a_token_of_another_kind_is_none() {
+    fn a_token_of_another_type_is_refused() {
         let answer = |kind: &str| {
             token(
                 200,
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_could_act_is_none() {
+    fn a_token_with_characters_that_could_end_it_is_refused() {
         for text in ["", "a b", "a\\r\\nb", "a\\u0001b", "\u{fc}"] {
             let error = token(200, &format!(r#"{{"access_token":"{text}"}}"#)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Token, "{text:?}");

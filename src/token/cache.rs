@@ -1,8 +1,8 @@
 //! Tokens kept between calls and between processes.
 //!
 //! A text file, one line a token: a check sum, which account it is for, when it was issued and when it ends, the token.
-//! Whoever has a new token makes a draft beside the file, and renames it over the file. Who finds a draft there already
-//! keeps its token to itself, which costs one request later.
+//! A process with a new token writes a draft beside the file, and renames it over the file. If another process has a draft
+//! there, the token is not stored, which costs one request later.
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -20,20 +20,20 @@ use crate::secret::{self, Secret};
 use crate::token::answer::MAX_LIFETIME;
 use crate::token::{Keep, Token};
 
-/// How the first line begins, whatever wrote it. A file that begins otherwise is not a cache.
+/// How the first line begins in every version. A file that begins otherwise is not a cache.
 const KIND: &str = "exosend tokens ";
-/// The first line. Another version of this crate may write another one, and then starts afresh.
+/// The first line of this version. A cache of another version counts as empty.
 const TITLE: &str = "exosend tokens 1";
-/// A hundred accounts' worth. A file that is longer is not ours.
+/// Room for a hundred accounts. A longer file is not a cache.
 const MAX_FILE: u64 = 256 * 1024;
-/// A draft of this age is of a process that was killed while it wrote.
+/// A draft of this age was left by a process that was killed while it wrote.
 const ABANDONED: Duration = Duration::from_secs(60);
 
 /// The file, and nothing of what is in it.
 #[derive(Debug)]
 pub(crate) struct CacheFile {
     path: PathBuf,
-    /// A second warning says nothing new: each message meets the same trouble, when it reads and when it stores.
+    /// Whether the log has been warned. Each message meets the same trouble twice, when it reads and when it stores.
     warned: AtomicBool,
 }
 
@@ -49,13 +49,13 @@ impl CacheFile {
         Self { path, warned }
     }
 
-    /// What the file holds; nothing if it is not there, empty or damaged. An error is a reason to leave it alone.
+    /// The file's entries; none if it is missing, empty or damaged. An error is a reason to leave the file alone.
     fn read(&self) -> io::Result<Vec<Entry>> {
         let (file, found) = match open_private(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
         };
-        // Its owner alone can have opened it, or root.
+        // Of mode 0600, so its owner can open it, or root.
         if user().is_some_and(|me| me != found.uid()) {
             let what = format!(
                 "it belongs to the user with the id {}: every user needs a file of his own",
@@ -72,8 +72,8 @@ impl CacheFile {
         Ok(parse(std::str::from_utf8(&bytes).unwrap_or_default()))
     }
 
-    /// Puts what `change` makes of the file in its place, if it says that it has changed something.
-    /// `false` while another process is at it.
+    /// Replaces the file's entries by what `change` makes of them, if that returns `true`. `false` while another process
+    /// changes the file.
     fn change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> bool {
         self.try_change(change).unwrap_or_else(|why| {
             self.leave_alone(&why);
@@ -82,13 +82,13 @@ impl CacheFile {
     }
 
     fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<bool> {
-        // Left alone, if there is a reason to, before anything is made beside it.
+        // A file that is to be left alone is found before anything is made beside it.
         self.read()?;
         let Some(mut draft) = Draft::beside(&self.path)? else {
             log::debug!("token_cache {}: another writes it", self.path.display());
             return Ok(false);
         };
-        // Whoever has the draft has the file.
+        // Read again: nobody else can change the file while this draft is there.
         let mut entries = self.read()?;
         if !change(&mut entries) {
             return Ok(true);
@@ -146,7 +146,7 @@ impl Keep for CacheFile {
             entries.retain(|e| e.account != account || e.token.secret != refused.secret);
             entries.len() < before
         };
-        // A token that stays is offered again: worth a second, where one that is not stored costs a request.
+        // Waits a second for other processes, as `store` does not: a refused token that stays would be used again.
         for _ in 0..20 {
             if self.change(&mut forget) {
                 return;
@@ -156,7 +156,7 @@ impl Keep for CacheFile {
     }
 }
 
-/// A file that nobody but its owner may use. Not through a link: what it leads to is not ours to replace.
+/// Opens a file that only its owner may use. Not through a link, whose target is not ours to replace.
 pub(super) fn open_private(path: &Path) -> io::Result<(File, Metadata)> {
     let (file, found) = secret::open(path, libc::O_NOFOLLOW)?;
     if found.mode() & 0o077 != 0 {
@@ -167,7 +167,7 @@ pub(super) fn open_private(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, found))
 }
 
-/// What a name becomes in the file, which shows nobody whose tokens it keeps.
+/// A name as the file has it: hashed, so that the file does not show whose tokens it keeps.
 fn account(name: &str) -> String {
     hex(&sha256(name.as_bytes()))
 }
@@ -190,7 +190,7 @@ fn entry(text: &str) -> Option<Entry> {
     let mut time = || UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?));
     let (issued, expires) = (time()?, time()?);
     let secret = Secret::new(words.next()?.to_owned());
-    // Issued in the time to come: the clock was wrong, and so is the end.
+    // Issued in the future: the clock was wrong, and so is the token's end.
     let early = issued > SystemTime::now() + Duration::from_secs(60);
     if early || expires.duration_since(issued).ok()? > MAX_LIFETIME {
         return None;
@@ -222,12 +222,12 @@ fn line(entry: &Entry) -> Zeroizing<String> {
     line
 }
 
-/// More than the entry's line takes, and the title: a string that grows leaves copies behind.
+/// More bytes than the entry's line and the title take: a string that grows leaves copies of a secret behind.
 fn room(entry: &Entry) -> usize {
     256 + entry.token.secret().len() + entry.token.user_or("").len()
 }
 
-/// So that a line that was cut off does not pass for one with a shorter token.
+/// Tells a line that was cut off from one with a shorter token.
 fn check_sum(line: &str) -> String {
     let mut sum = hex(&sha256(line.as_bytes()));
     sum.truncate(16);
@@ -242,7 +242,7 @@ pub(super) fn user() -> Option<u32> {
     ids.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// What the file is to be, of mode 0600; removed when dropped unless it was renamed.
+/// The next content of a file, of mode 0600; removed when dropped unless it was renamed.
 pub(super) struct Draft {
     path: PathBuf,
     pub(super) file: File,
@@ -250,12 +250,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// `None` while another process has one.
+    /// Makes the draft of a file; `None` while another process has one.
     pub(super) fn beside(path: &Path) -> io::Result<Option<Self>> {
         make_folder(path.parent().unwrap_or(path))?;
         let path = draft_of(path);
         let changed = fs::symlink_metadata(&path).and_then(|of| of.modified());
-        // A time to come is of a clock that was wrong, and would keep it for ever.
+        // A draft from the future was made by a wrong clock, and would never grow old.
         if changed.is_ok_and(|then| then.elapsed().map_or(true, |age| age > ABANDONED)) {
             let _ = fs::remove_file(&path);
         }
@@ -285,8 +285,8 @@ impl Draft {
         self.in_place
     }
 
-    /// Of two processes that find an abandoned draft at once, the later one clears away what the first has just begun; and
-    /// who ends a login clears away what renews it.
+    /// Whether the draft is still this one. Of two processes that find an abandoned draft, the later one may remove what the
+    /// first has just begun; and the end of a login removes the draft of its renewal.
     fn is_there(&self) -> bool {
         let id = |found: Metadata| (found.dev(), found.ino());
         let there = fs::symlink_metadata(&self.path).map(id);
@@ -319,7 +319,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Once it is in place, what has the draft's name is another process's.
+        // Once it is in place, a file with the draft's name is another process's.
         if !self.in_place && self.is_there() {
             let _ = fs::remove_file(&self.path);
         }
@@ -341,7 +341,7 @@ mod tests {
         let second = draft().unwrap();
         drop(first);
         assert!(second.path.exists());
-        // Another process has taken it for an abandoned one, and writes its own.
+        // Another process has taken the draft for an abandoned one, and writes its own.
         fs::remove_file(&second.path).unwrap();
         let third = draft().unwrap();
         let mut second = second;

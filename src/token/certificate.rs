@@ -59,7 +59,7 @@ impl Certificate {
         read.map_err(|what| wrong(self.key(), what))
     }
 
-    /// One that can be used today.
+    /// The certificate and its key, if it is valid now.
     fn valid(&self) -> Result<Identity, Error> {
         let identity = self.read()?;
         let Validity {
@@ -103,9 +103,9 @@ impl Credential for Certificate {
         self.valid().map(drop)
     }
 
-    /// Asked for at every send with a token file: it takes the certificate, and leaves the key alone.
+    /// Each send with a token file asks for this, so only the certificate is read, not its key.
     fn fingerprint(&self) -> Result<String, Error> {
-        // The first is enough to tell one file from another.
+        // The first certificate tells one file from another.
         let thumbprint = self.read_as(|pem| {
             let first = certificates(pem).next().ok_or(NO_CERTIFICATE)?;
             Ok(sha256(&first))
@@ -148,15 +148,15 @@ struct Identity {
 }
 
 impl Identity {
-    /// In how many days, if they are few.
+    /// In how many days it ends, if they are few.
     fn ends_soon(&self) -> Option<u64> {
         let left = self.validity.not_after.duration_since(SystemTime::now());
         left.ok().filter(|left| *left < NEAR).map(days)
     }
 
     fn from_pem(pem: &[u8]) -> Result<Self, String> {
-        // Looked for first: the header of the older form keeps the certificate behind it from being found. PKCS#8's label,
-        // and that header (RFC 7468 11, RFC 1421 4.6.1.1).
+        // The two forms of an encrypted key (RFC 7468 11, RFC 1421 4.6.1.1). Looked for first, since the header of the older
+        // one hides a certificate that follows it from the parser.
         let text = String::from_utf8_lossy(pem);
         if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
             return Err(
@@ -170,8 +170,8 @@ impl Identity {
             return Err("the certificate cannot be read".into());
         }
         let mut wrong = "no private key in it (PEM, BEGIN PRIVATE KEY)";
-        // The two that fit, wherever they stand: Key Vault writes the issuers first, a file of several keys is used by
-        // several. What else is in it is Entra's to judge.
+        // A key and the certificate that fits it may stand anywhere: Key Vault writes the issuers first, and a file may have
+        // several keys. Entra judges everything else.
         for key in PrivateKeyDer::pem_slice_iter(pem).filter_map(Result::ok) {
             let key = Zeroizing::new(key);
             let pair = match &*key {
@@ -211,7 +211,7 @@ impl Identity {
             r#"{{"alg":"PS256","typ":"JWT","x5t#S256":"{}"}}"#,
             URL_SAFE_NO_PAD.encode(&self.thumbprint)
         );
-        // Checked, both are graphic ASCII: Debug escapes the same two characters of that as JSON does.
+        // Both have been checked to be graphic ASCII, of which Debug escapes the same two characters as JSON.
         let (audience, client) = (&app.endpoint, app.client_id);
         let claims = format!(
             r#"{{"aud":{audience:?},"iss":{client:?},"sub":{client:?},"jti":"{}","nbf":{now},"iat":{now},"exp":{}}}"#,
@@ -223,13 +223,13 @@ impl Identity {
             URL_SAFE_NO_PAD.encode(header),
             URL_SAFE_NO_PAD.encode(claims)
         );
-        // What is secret in it is the signature; the parts above prove nothing.
+        // Only the signature is secret: the parts above prove nothing.
         let mut signature = Zeroizing::new(vec![0; self.key.public().modulus_len()]);
         let (random, text) = (SystemRandom::new(), assertion.as_bytes());
         self.key
             .sign(&RSA_PSS_SHA256, &random, text, &mut signature)
             .map_err(|_| "signing failed")?;
-        // Room for it: a string that grows leaves copies behind.
+        // A string that grows leaves copies of a secret behind.
         assertion.reserve(1 + 2 * signature.len());
         assertion.push('.');
         URL_SAFE_NO_PAD.encode_string(&*signature, &mut assertion);
@@ -239,7 +239,8 @@ impl Identity {
 
 const NO_CERTIFICATE: &str = "no certificate in it (PEM, BEGIN CERTIFICATE)";
 
-/// Those that can be read. Of a file's other sections one is the key, which pki-types would decode and leave in memory.
+/// The certificates that can be read. Not by `CertificateDer::pem_slice_iter`, which would decode the key, too, and leave it
+/// in memory.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).filter_map(Result::ok);
     sections.filter_map(|(kind, der)| {

@@ -17,9 +17,9 @@ use crate::token::login::file::LoginFile;
 use crate::token::request::{Proof, request};
 use crate::token::{Attempt, Failure, Token};
 
-/// One way to prove it, and to get a token with that.
+/// One way to prove it, and to get a token by that.
 ///
-/// Behind a pointer, not an enum, so that a small program carries the code of the way that it uses, and no other.
+/// Used as a trait object, not an enum, so that a small program carries the code of no other way than its own.
 pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The key it is set by.
     fn key(&self) -> &'static str;
@@ -27,13 +27,13 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
     /// What can be known to be wrong with it before it is used.
     fn check(&self) -> Result<(), Error>;
 
-    /// It needs neither a tenant nor a client id.
+    /// Whether it needs neither a tenant nor a client id.
     fn stands_alone(&self) -> bool {
         false
     }
 
-    /// What tells it from others where tokens are kept. A guess can be confirmed by it: what protects a secret there is the
-    /// mode of the file, and that Entra makes secrets which nobody guesses.
+    /// Tells it from other credentials where tokens are kept. It could confirm a guessed secret, but the file is private, and
+    /// nobody guesses the secrets that Entra makes.
     fn fingerprint(&self) -> Result<String, Error>;
 
     /// A token that needs no request.
@@ -49,7 +49,7 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
         Ok(None)
     }
 
-    /// The file that holds it, if that is our user's to protect.
+    /// The file that holds it, if the user has to protect that.
     #[cfg(feature = "advice")]
     fn file(&self) -> Option<&Path> {
         None
@@ -61,14 +61,14 @@ pub(crate) trait Credential: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
         None
     }
 
-    /// The client secret, for those who look at its form.
+    /// The client secret, for the doctor to look at its form.
     #[cfg(feature = "advice")]
     fn secret(&self) -> Option<Secret> {
         None
     }
 }
 
-/// For the errors of an account's field.
+/// An error in a field of the account.
 pub(crate) fn wrong(key: &str, what: impl Into<String>) -> Error {
     Error::input(Stage::Account, key, what)
 }
@@ -178,7 +178,7 @@ impl Credential for FederatedToken {
         self.read().map(drop)
     }
 
-    /// Not of the token, which changes every hour for the same subject.
+    /// Of the path, not of the token, which changes every hour for the same subject.
     fn fingerprint(&self) -> Result<String, Error> {
         Ok(format!("{FEDERATED} {}", self.0.display()))
     }
@@ -196,7 +196,7 @@ impl AccessToken {
         Self(Secret::new(token))
     }
 
-    /// When it ends is its owner's business.
+    /// The token, as if it had expired: only its owner knows when it does.
     fn token(&self) -> Token {
         let now = SystemTime::now();
         Token::new(self.0.clone(), now, now)

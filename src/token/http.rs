@@ -1,5 +1,5 @@
-//! HTTP as a token request needs it: one question, one answer, within the time that is left. And the way to whom it is
-//! asked, which is that of a request to Graph, too.
+//! HTTP as a token request needs it: one question, one answer, before a deadline. The connection for it, perhaps through a
+//! proxy, serves Graph, too.
 
 use std::fmt;
 use std::io::Read;
@@ -31,7 +31,7 @@ use crate::token::{Failure, proxy};
 pub(crate) const USER_AGENT: &str = concat!("exosend/", env!("CARGO_PKG_VERSION"));
 /// A token is some 2 KB, an error of Entra under 1 KB.
 const MAX_ANSWER: u64 = 64 * 1024;
-/// What is asked on this machine is there at once, or not at all.
+/// A service of this machine is reached at once, or not at all.
 const LOCAL_CONNECT: Duration = Duration::from_secs(3);
 
 /// What came back.
@@ -42,7 +42,7 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// `WWW-Authenticate`.
     pub(super) challenge: Option<String>,
-    /// When it was sent, by the clock of who sent it.
+    /// When it was sent, by the sender's clock.
     pub(super) date: Option<String>,
     /// What support looks a request up by.
     #[cfg(feature = "graph")]
@@ -58,25 +58,24 @@ pub(super) struct Question {
     pub(super) form: Option<Zeroizing<String>>,
 }
 
-/// Who is asked, and what errors call the way there.
+/// Who is asked, and how that server is reached.
 pub(crate) struct Client {
     host: String,
     port: u16,
-    /// Without TLS it stays on this machine.
+    /// `None` for a service of this machine.
     tls: Option<Arc<ClientConfig>>,
     proxy: Option<Proxy>,
+    /// The server and the proxy, for errors.
     way: String,
 }
 
 impl Client {
-    /// What errors call the way there.
     #[cfg(feature = "graph")]
     pub(crate) fn way(&self) -> &str {
         &self.way
     }
 
-    /// Asks, and reads the answer, whatever its status. The deadline is the connection's: it holds for a proxy's answer and
-    /// for each byte of it, too.
+    /// Asks, and reads the answer, whatever its status. The deadline covers the connection, a proxy's answer and every byte.
     pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
         let answer = self
             .connect(deadline, &Interrupt::default())
@@ -93,7 +92,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// A connection there, whose deadline is this one until it is moved.
+    /// Connects. The stream keeps this deadline until it is moved.
     pub(crate) fn connect(
         &self,
         deadline: Deadline,
@@ -112,7 +111,7 @@ impl Client {
         let mut stream: Box<dyn Stream> = match (connected, &self.proxy) {
             (Ok(stream), _) => Box::new(stream),
             (Err(error), None) => return Err(unreached(error)),
-            // Its name is not in the configuration, where a hint about names would send somebody.
+            // A hint about names would point to the configuration, where the proxy's name is not.
             (Err(error), Some(_)) => {
                 return Err(unreached(error).with_condition(Condition::EntraUnreachable));
             }
@@ -131,9 +130,9 @@ impl Client {
     }
 }
 
-/// What ureq speaks HTTP over: a connection that is there.
+/// A connection that is there already, as a transport of ureq.
 struct Line {
-    /// ureq shares what nobody here does.
+    /// In a mutex because ureq wants `Sync`.
     stream: Mutex<Box<dyn Stream>>,
     is_tls: bool,
     buffers: LazyBuffers,
@@ -182,7 +181,7 @@ impl fmt::Debug for Connected {
     }
 }
 
-/// Its deadline is the stream's own.
+/// ureq's timeouts are not used: the stream has its own deadline.
 impl Transport for Line {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
@@ -248,7 +247,7 @@ impl Question {
 
 impl Answer {
     pub(crate) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
-        // As much room as there can be need of: one that grows leaves copies of a token behind.
+        // As much room as can be needed: a vector that grows leaves copies of a token behind.
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER as usize + 1));
         let content = response.body_mut().with_config().limit(MAX_ANSWER);
         content.reader().read_to_end(&mut body)?;
@@ -256,7 +255,7 @@ impl Answer {
         Ok(Self::of(response.status().as_u16(), header, body))
     }
 
-    /// Made of its parts. `header` is asked for names in lower case.
+    /// `header` is asked for names in lower case.
     pub(crate) fn of<'h>(
         status: u16,
         header: impl Fn(&str) -> Option<&'h str>,
@@ -301,7 +300,7 @@ pub(crate) fn secure(
     })
 }
 
-/// What errors call the proxy on the way there.
+/// The proxy to an endpoint, as errors show it.
 #[cfg(feature = "advice")]
 pub(crate) fn proxy_to(endpoint: &str) -> Option<String> {
     let (host, port) = place(endpoint, 443)?;
@@ -322,11 +321,11 @@ pub(super) fn local(name: &str, endpoint: &str) -> Client {
 }
 
 /// Host and port of a URL.
-pub(crate) fn place(url: &str, usual: u16) -> Option<(String, u16)> {
+pub(crate) fn place(url: &str, default_port: u16) -> Option<(String, u16)> {
     let url: Uri = url.parse().ok()?;
     let host = url.host()?;
     let port = match url.authority()?.as_str().strip_prefix(host)? {
-        "" => usual,
+        "" => default_port,
         port => port.strip_prefix(':')?.parse().ok()?,
     };
     Some((host.trim_matches(['[', ']']).to_owned(), port))
@@ -342,13 +341,13 @@ fn authority(host: &str, port: u16) -> String {
 
 /// `application/x-www-form-urlencoded`, wiped when dropped.
 pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
-    /// What a URL never gives a meaning of its own (RFC 3986 2.3).
+    /// Encodes all but the unreserved characters (RFC 3986 2.3).
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'.')
         .remove(b'_')
         .remove(b'~');
-    // Room for all, were each byte to take three: a string that grows leaves copies behind.
+    // Room for three characters a byte: a string that grows leaves copies of a secret behind.
     let room = fields
         .iter()
         .map(|(name, value)| name.len() + 3 * value.len() + 2);
@@ -363,10 +362,10 @@ pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
     form
 }
 
-/// A connection that was not made. What is known of names holds here as well; port 587 has no part in it.
+/// The error of a connection that was not made. Hints about names are right here as well, those about port 587 are not.
 fn unreached(error: Error) -> Error {
     let error = match (error.kind(), error.stage()) {
-        // A name may be there again in a moment.
+        // A name server may be wrong for the moment.
         (ErrorKind::Network, Stage::Resolve) => error.transient(),
         (ErrorKind::Network, _) => error.with_condition(Condition::EntraUnreachable),
         _ => error,

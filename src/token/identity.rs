@@ -1,4 +1,4 @@
-//! What the machine's own identity is asked, in the clear, on this machine (facts.md, "Managed identities").
+//! Requests for a token of the machine's own identity, in the clear, on this machine (facts.md, "Managed identities").
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -20,13 +20,13 @@ pub(crate) struct Source {
     /// For errors.
     pub(crate) name: &'static str,
     pub(crate) endpoint: String,
-    /// Of the interface; Cloud Shell's has none.
+    /// The version of the interface; Cloud Shell's has none.
     version: &'static str,
     /// The header that shows who asks.
     header: (&'static str, Secret),
     /// What the client id is called, if one of several identities can be asked for.
     client_id: Option<&'static str>,
-    /// The folder of the key files, one of which has to be shown: only who may have a token can read them.
+    /// The folder of Azure Arc's key files. The content of one has to be sent; only users who may have a token can read it.
     keys: Option<PathBuf>,
 }
 
@@ -110,7 +110,7 @@ impl Source {
         let (name, secret) = ("[withheld]", &shown);
         let token = answer.token(asked, &Withheld { name, secret });
         let token = token.map_err(|error| Failure {
-            // What may be another answer in a moment may be one later.
+            // A status that is worth another request now is transient, even after the last one.
             error: match self.pause(answer.status, 0) {
                 Some(_) => error.transient(),
                 None => error,
@@ -181,13 +181,13 @@ impl Source {
 const IMDS: &str = "imds";
 const METADATA: &str = "metadata";
 
-/// Shows that the request was not forged through another program of this machine: who does that cannot set a header.
+/// Proves that the request was not made by tricking another program of this machine (SSRF), which seldom sets a header.
 fn metadata() -> (&'static str, Secret) {
     (METADATA, Secret::new("true".into()))
 }
 
-/// `Basic realm=/var/opt/azcmagent/tokens/....key`: the content of that file, if it is one that the agent could have
-/// meant. Any other would be somebody else's secret, read for whoever answers on that port.
+/// The content of the file that `Basic realm=/var/opt/azcmagent/tokens/....key` names, if it can be the agent's. Any other
+/// file may be a secret, which must not be sent to whoever answers on that port.
 fn arc_key(challenge: &str, keys: &Path) -> Result<Secret, String> {
     let path = challenge
         .strip_prefix("Basic realm=")
@@ -221,7 +221,7 @@ mod tests {
     use crate::timeouts::Deadline;
     use crate::token::Application;
 
-    /// One that gives these answers, each with a body, and what it was asked.
+    /// A server that gives these answers, each with a body, and returns what it was asked.
     fn server(answers: Vec<(String, String)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_there_in_a_moment_may_be_there_later() {
+    fn a_status_that_is_worth_another_request_is_transient() {
         for (status, transient) in [("404 x", true), ("410 Gone", true), ("400 x", false)] {
             let (endpoint, served) = server(vec![(status.into(), "{}".into())]);
             let failure = request(&Source::imds(endpoint), "", 9);

@@ -1,4 +1,4 @@
-//! The identity that Azure gives a machine, and where it is asked for.
+//! The identity that Azure gives a machine, and where to ask for it.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::token::{Attempt, Failure, Token};
 
 const KEY: &str = "managed_identity";
 
-/// Which of Azure's machines this is, its environment says, as it says to MSAL (facts.md, "Managed identities").
+/// The environment says which kind of machine this is, read as MSAL reads it (facts.md, "Managed identities").
 #[derive(Debug)]
 pub(crate) struct ManagedIdentity;
 
@@ -56,7 +56,7 @@ fn here() -> Result<Source, Error> {
     let source = source.map_err(|what| wrong(KEY, what))?;
     match is_on_this_machine(&source.endpoint) {
         true => Ok(source),
-        // What it is asked in the clear must not leave the machine.
+        // The request is in the clear, so it must not leave the machine.
         false => {
             let endpoint = source.endpoint;
             let what =

@@ -15,10 +15,10 @@ use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::tls::Stream;
 
-/// The weakest last. Never `HTTP_PROXY`: it is for http, and in a CGI program it is whatever a visitor has sent as `Proxy:`.
+/// In order of precedence. Not `HTTP_PROXY`: it is for http, and in a CGI program a visitor sets it by a header `Proxy:`.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// The proxy to this host and port, and what errors call it.
+/// The proxy to this host and port, and how errors show it.
 pub(super) fn to(
     host: &str,
     port: u16,
@@ -53,7 +53,7 @@ pub(super) fn to(
     }
 }
 
-/// ureq takes 80 for a port that is none.
+/// Whether the port is absent or a number: ureq takes 80 for anything else.
 fn has_right_port(uri: &Uri) -> bool {
     let (host, authority) = (uri.host().unwrap_or_default(), uri.authority());
     uri.port_u16().is_some() || authority.is_some_and(|place| place.as_str().ends_with(host))
@@ -111,8 +111,9 @@ pub(super) fn tunnel(stream: &mut dyn Stream, proxy: &Proxy, to: &str) -> Result
     }
 }
 
-/// By a list of names and addresses, parted by commas or spaces; a name stands for what is below it too, `10.0.0.0/8` for a
-/// network, and `host:443` or `[::1]:443` for that port alone, which Go knows and curl does not.
+/// Whether a list of names and addresses, separated by commas or spaces, has this host in it. A name stands for its
+/// subdomains, too, `10.0.0.0/8` for a network, and `host:443` or `[::1]:443` for that port alone, which Go knows and curl
+/// does not.
 fn is_excepted(host: &str, port: u16, exceptions: &str) -> bool {
     let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
     let address = host.parse::<IpAddr>().ok();
