@@ -1,4 +1,4 @@
-//! Headers and text to one MIME stream into any `Write`.
+//! A message: its header, texts and files, written as one MIME text into any `Write`.
 
 pub(crate) mod address;
 pub(crate) mod attachment;
@@ -59,12 +59,12 @@ pub struct Message {
     marks: Marks,
 }
 
-/// What tells a message from every other. Drawn anew with each change, so that no text can hold what it is not to hold.
+/// The random parts of a message. Drawn anew with each change, so that no text that the caller adds can hold the boundary.
 #[derive(Clone, Debug)]
 struct Marks {
-    /// The random part of the Message-ID.
+    /// Of the Message-ID.
     id: String,
-    /// That of the boundaries between parts. Whoever has read one message must not know another's.
+    /// Of the boundaries between MIME parts. Whoever has read one message must not know the boundary of another.
     boundary: String,
 }
 
@@ -77,7 +77,7 @@ impl Marks {
     }
 }
 
-/// Texts and attachments by their lengths: they are long, and nobody else's to read.
+/// Texts and attachments are shown by their lengths only: they are long, and private.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = |text: &Option<String>| text.as_ref().map(String::len);
@@ -123,7 +123,7 @@ impl Message {
         }
     }
 
-    /// A message that says something else is another (RFC 5322 3.6.4).
+    /// Another content needs another Message-ID (RFC 5322 3.6.4).
     fn changed(mut self) -> Self {
         self.marks = Marks::draw();
         self
@@ -209,7 +209,7 @@ impl Message {
     /// assert_eq!(message.check().unwrap_err().to_string(), "message to: the character '\\r' is not allowed");
     /// ```
     pub fn check(&self) -> Result<(), Error> {
-        // Any mailbox does for what is missing: the account's own is checked with the account.
+        // Stands for a missing `from`; the account's own mailbox is checked with the account.
         self.letter("robot@contoso.com").map(drop)
     }
 

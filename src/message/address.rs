@@ -33,19 +33,19 @@ impl Address {
     }
 }
 
-/// Refuses what could begin a line, or show a name in another order than it has. What joins letters is part of some
-/// languages' spelling: all that is not ASCII travels encoded.
+/// Refuses characters that begin a line or reorder text. Invisible joiners are allowed: some languages spell with them, and
+/// what is not ASCII is sent encoded.
 fn name_of(name: &str) -> Result<Option<String>, String> {
-    let acts =
+    let refused =
         |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    match name.chars().find(|&c| acts(c)) {
+    match name.chars().find(|&c| refused(c)) {
         Some(bad) => Err(format!("the character {bad:?} is not allowed")),
         None => display_name(name),
     }
 }
 
-/// Checks an addr-spec (RFC 5322 3.4.1, without comments and folding) and gives it back as servers take it: dots where an
-/// atom has none go out in quotes, and the root's dot behind the domain goes.
+/// Checks an addr-spec (RFC 5322 3.4.1, without comments and folding), and returns it as servers take it: a local part with
+/// dots that no atom may have is quoted, and the dot of the DNS root after the domain is removed.
 pub(crate) fn checked_spec(spec: &str) -> Result<String, String> {
     if let Some(bad) = spec.chars().find(|&c| is_unprintable(c)) {
         return Err(format!("the character {bad:?} is not allowed"));
@@ -57,7 +57,7 @@ pub(crate) fn checked_spec(spec: &str) -> Result<String, String> {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     check_local(local).map_err(|what| format!("`{spec}`: {what}"))?;
     check_domain(domain).map_err(|what| format!("`{spec}`: {what}"))?;
-    // A command has at most 512 octets (RFC 5321 4.5.3.1.4). How much of that an address may take is the server's to say.
+    // A command has at most 512 octets (RFC 5321 4.5.3.1.4). Shorter limits of an address are left to the server.
     if spec.len() > 480 {
         let cut: String = spec.chars().take(60).collect();
         return Err(format!("`{cut}...` is too long for a command"));
@@ -71,7 +71,7 @@ pub(crate) fn checked_spec(spec: &str) -> Result<String, String> {
 fn check_local(local: &str) -> Result<(), &'static str> {
     if let Some(inside) = local.strip_prefix('"') {
         let inside = inside.strip_suffix('"').ok_or("a quote is not closed")?;
-        // Allowed by the grammar, of use to nobody, and the end of the path to a server that does not know quotes.
+        // The grammar allows it, but it would end the path for a server that does not know quotes.
         if inside.contains(['<', '>']) {
             return Err("an angle bracket before the @");
         }
@@ -93,7 +93,7 @@ fn check_local(local: &str) -> Result<(), &'static str> {
         return Err("nothing before the @");
     }
     if !local.chars().all(|c| c == '.' || is_atext(c)) {
-        return Err("what stands before the @ needs quotes or has a character too many");
+        return Err("a character before the @ that needs quotes, or must not be there");
     }
     Ok(())
 }
@@ -117,11 +117,11 @@ fn check_domain(domain: &str) -> Result<(), &'static str> {
             })
     };
     if domain.is_empty() {
-        Err("nothing behind the @")
+        Err("nothing after the @")
     } else if domain.split('.').all(label) {
         Ok(())
     } else {
-        Err("what stands behind the @ is no domain")
+        Err("what follows the @ is not a domain")
     }
 }
 
@@ -157,7 +157,7 @@ fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_foreign_letter(c)
 }
 
-/// U+FFFD stands for bytes that were no UTF-8, and nobody knows whose address they made.
+/// U+FFFD is refused: it replaces bytes that were not UTF-8, so that the true address is not known.
 fn is_foreign_letter(c: char) -> bool {
     !c.is_ascii() && !is_unprintable(c) && !c.is_whitespace() && c != char::REPLACEMENT_CHARACTER
 }

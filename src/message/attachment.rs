@@ -86,7 +86,7 @@ impl Attachment {
         self
     }
 
-    /// What errors call it.
+    /// Its name in errors.
     fn label(&self) -> String {
         match &self.source {
             Source::File(path) => path.display().to_string(),
@@ -168,7 +168,7 @@ impl Prepared<'_> {
     }
 }
 
-/// Reading errors get the file's name; writing errors are the wire's and pass as they are.
+/// Errors of reading get the file's name; errors of writing are the connection's, and stay as they are.
 fn copy_exactly(
     file: &mut File,
     length: u64,
@@ -201,7 +201,7 @@ fn copy_exactly(
     }
 }
 
-/// What stands behind the last slash of either kind: no receiver needs to know our folders.
+/// The text after the last slash of either kind: no receiver needs to know our folders.
 fn last_part(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or_default()
 }
@@ -238,7 +238,7 @@ fn checked_type(given: &str) -> Result<String, String> {
     Ok(given.trim_end_matches([';', ' ']).to_owned())
 }
 
-/// The parameter that is added behind them must not become part of a quoted string.
+/// The `name` that is appended to these parameters must not become part of a quoted string.
 fn quotes_are_closed(parameters: &str) -> bool {
     let mut quoted = false;
     let mut characters = parameters.chars();
@@ -252,8 +252,8 @@ fn quotes_are_closed(parameters: &str) -> bool {
     !quoted
 }
 
-/// What programs attach. `.eml` is not in it: message/rfc822 must not travel in base64 (RFC 2046 5.2.1), and Outlook
-/// opens it by its name.
+/// The types that programs attach. `.eml` is not among them: message/rfc822 must not be sent in base64 (RFC 2046 5.2.1), and
+/// Outlook opens it by its name.
 fn by_extension(name: &str) -> &'static str {
     let (_, extension) = name.rsplit_once('.').unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {

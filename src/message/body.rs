@@ -22,8 +22,7 @@ enum Content<'m> {
 }
 
 impl<'m> Part<'m> {
-    /// The nesting that text, HTML, what the HTML shows and what is attached need, and no more:
-    /// mixed (alternative (text, related (html, images)), attachments).
+    /// Nests the parts no deeper than they need: mixed (alternative (text, related (html, images)), attachments).
     pub(super) fn of(
         text: Option<&'m str>,
         html: Option<&'m str>,
@@ -60,9 +59,9 @@ impl<'m> Part<'m> {
         };
         let text = text.map(|text| Self::text("plain", text));
         let mut parts = Vec::new();
-        let words: Vec<_> = text.into_iter().chain(html).collect();
-        if !words.is_empty() {
-            parts.push(boundaries.group("alternative", words));
+        let texts: Vec<_> = text.into_iter().chain(html).collect();
+        if !texts.is_empty() {
+            parts.push(boundaries.group("alternative", texts));
         }
         let alone = attached.is_empty();
         for attachment in attached {
@@ -90,7 +89,6 @@ impl<'m> Part<'m> {
         }
     }
 
-    /// What no HTML shows is an attachment like others.
     fn attachment(prepared: Prepared<'m>, shown: bool) -> Self {
         let mut head = String::new();
         header::content_type(&mut head, &prepared.content_type, &prepared.name);
@@ -139,7 +137,7 @@ impl<'m> Part<'m> {
                 for part in parts {
                     take(Piece::Bytes(format!("--{boundary}\r\n").as_bytes()))?;
                     part.pieces(take)?;
-                    // It belongs to the boundary that follows (RFC 2046 5.1.1), so what comes before it ends as it was.
+                    // This line break belongs to the boundary that follows (RFC 2046 5.1.1), and is no part of the part.
                     take(Piece::Bytes(b"\r\n"))?;
                 }
                 take(Piece::Bytes(format!("--{boundary}--\r\n").as_bytes()))
@@ -154,8 +152,8 @@ enum Piece<'a> {
     Attachment(&'a Prepared<'a>),
 }
 
-/// Boundaries of one message. They were drawn after every text it holds, and `=_` is in no line of base64 or
-/// quoted-printable (RFC 2045 6.7).
+/// Makes the boundaries of one message. Their random part was drawn after its texts were given, and `=_` is in no line of
+/// base64 or quoted-printable (RFC 2045 6.7).
 struct Boundaries<'u> {
     unique: &'u str,
     used: u8,
@@ -177,7 +175,7 @@ impl Boundaries<'_> {
         self.used += 1;
         let boundary = format!("=_{}_{}", self.used, self.unique);
         let mut head = String::new();
-        // RFC 2387 3.1: what the first part is, and readers begin with.
+        // The type of the first part, which readers begin with (RFC 2387 3.1).
         let root = if subtype == "related" {
             " type=\"text/html\";"
         } else {

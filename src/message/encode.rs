@@ -15,10 +15,10 @@ const LINE: usize = 57;
 /// Lines that are encoded at once.
 const LINES: usize = 128;
 
-/// Base64 in lines, whatever the pieces that come in.
+/// Encodes as base64 in lines, however the bytes are cut into writes.
 pub(super) struct Base64Lines<'a> {
     out: &'a mut dyn Write,
-    /// Bytes that are not encoded yet, fewer than [`LINES`] lines of them.
+    /// Bytes that are not encoded yet: fewer than [`LINES`] lines.
     rest: Vec<u8>,
 }
 
@@ -77,7 +77,7 @@ impl Write for Base64Lines<'_> {
     }
 }
 
-/// How a text travels. Never as 8bit: a later relay may not take it.
+/// How a text is sent. Never as 8bit, which a later relay may not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextEncoding {
     SevenBit,
@@ -136,15 +136,14 @@ impl TextEncoding {
     }
 }
 
-/// One line and its end. Lines are encoded one by one: each ends in a line break that means one, so nothing of a line
-/// depends on the next.
+/// One line and its end. In a text a line break always stays one (RFC 2045 6.7), so each line is encoded by itself.
 fn quoted_printable(line: &str) -> Vec<u8> {
     let mut encoded = quoted_printable::encode(line);
     encoded.extend_from_slice(b"\r\n");
     encoded
 }
 
-/// The lines of a text, whatever ends them; nothing behind the last end is no line.
+/// The lines of a text that may end in LF, CR or CRLF. An end of line at the end begins no further line.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -1,21 +1,21 @@
 //! The header of a message that somebody else wrote: taken apart, mended, and put together again. Pure.
 //!
-//! What ends what is decided here and nowhere else:
+//! Where lines, fields and the header end is decided here and nowhere else:
 //! - A line ends in LF; any CR before it belongs to its end. A CR within a line is a space. Only where no LF stands before
 //!   the first empty line does a CR end lines.
 //! - A field is a name of printable characters, perhaps space, and a colon. It goes on in lines that begin with space,
 //!   those of nothing but space included.
 //! - The header ends at an empty line. If a line that is no field comes first, the header ends before that.
-//! - A byte order mark before it all is passed over, and so is the `From ` line of an mbox file, behind which a field
-//!   stands: a text without a header may begin so, too.
+//! - A byte order mark at the beginning is skipped, and so is the `From ` line of an mbox file if a field follows it: the
+//!   text of a message without a header may begin with that word, too.
 //!
-//! Whoever names a Bcc wants nobody to see it. So a line that names one and is no field of its own is an error as far as
-//! the header may reach: taken for text it would be shown to everybody, taken for a field it might send to somebody.
+//! Nobody must see a Bcc. So a line that names a Bcc and is not a field by these rules is an error wherever it may still
+//! belong to the header: as text it would be shown to everybody, as a field it might send to somebody.
 
-// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+// The command uses this module, too (`command.rs`): without feature `cli` a part of it is unused.
 #![allow(dead_code, unreachable_pub)]
 
-// By path: the tests take this file into a folder of their own.
+// By path: tests include this file in another folder.
 #[path = "head/lines.rs"]
 mod lines;
 
@@ -30,7 +30,7 @@ pub struct Head {
     fields: Vec<Field>,
 }
 
-/// Takes the header off a text, and says where the body begins. `whole` says that there is no more of the text.
+/// Splits the header off a text, and says where the body begins. `whole`: there is no more of the text.
 pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
     let mut fields: Vec<Field> = Vec::new();
     let mut lines = Lines::of(text);
@@ -46,7 +46,7 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
             return Err(format!("the header is longer than {length} MiB"));
         }
         if line.is_empty() {
-            // What stands behind an empty line at the very beginning may be the header.
+            // After an empty first line the header may still follow.
             break !fields.is_empty();
         }
         let is_mbox =
@@ -61,7 +61,7 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         } else if let Some(field) = Field::of(line).filter(|_| !is_mbox) {
             fields.push(field);
         } else if !is_mbox {
-            // More of the addresses, perhaps.
+            // Perhaps more addresses of that Bcc.
             if line.contains(&b'@') && fields.last().is_some_and(Field::is_bcc) {
                 return Err(lines.in_doubt());
             }
@@ -78,14 +78,14 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         true => begin,
         false => lines.at,
     };
-    // Up to the next empty line it may be the header all the same; where CR ends lines, up to one that is empty without the
-    // CRs, for others read these as space.
+    // The lines up to the next empty one may belong to the header, too. Where CR ends lines, that line is one which is empty
+    // without its CRs, for other readers take these for space.
     let may_go_on = fields.last().filter(|_| lines.end_in_cr);
     let may_go_on = may_go_on.is_some_and(|last| last.is_bcc() && last.awaits_more());
     let mut begun = false;
     while let Some(line) = lines.next() {
         let is_empty = match lines.end_in_cr {
-            true => lines.are_behind_an_empty_one(),
+            true => lines.last_is_empty_by_lf(),
             false => line.is_empty(),
         };
         if is_certain && !lines.end_in_cr || is_empty && begun {
@@ -112,7 +112,7 @@ pub(crate) fn own(text: &str) -> Head {
     Head { fields }
 }
 
-/// Whether two spell the same address: in whichever case, with the root's dot, with quotes that may be left out.
+/// Whether two texts are the same address, whatever their case, with a dot at the end or in quotes that it does not need.
 fn is_same(one: &str, other: &str) -> bool {
     let bare = |spec: &str| {
         let spec = spec.strip_suffix('.').unwrap_or(spec);
@@ -141,7 +141,7 @@ impl Field {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// But for Bcc.
+    /// Whether it holds addresses, and is not a Bcc.
     fn is_of_addresses(&self) -> bool {
         const ALL: &str = "from sender reply-to to cc resent-from resent-sender resent-reply-to resent-to resent-cc \
              errors-to return-receipt-to disposition-notification-to mail-followup-to";
@@ -152,13 +152,13 @@ impl Field {
         self.is("Bcc") || self.is("Resent-Bcc")
     }
 
-    /// Whether it is a list that names nobody yet, or ends in a comma.
+    /// Whether its list is empty so far, or ends in a comma.
     fn awaits_more(&self) -> bool {
         let value = self.value.trim_ascii();
         value.is_empty() || value.ends_with(b",")
     }
 
-    /// What is no UTF-8 counts as Windows-1252, as it does to every browser.
+    /// Text that is not UTF-8 is read as Windows-1252, as browsers do.
     fn text(&self) -> Cow<'_, str> {
         match std::str::from_utf8(&self.value) {
             Ok(text) => text.into(),
@@ -166,11 +166,11 @@ impl Field {
         }
     }
 
-    /// The mailboxes, and what is none.
+    /// The mailboxes, and an error for each element that is none.
     fn mailboxes(&self) -> (Vec<Mailbox>, Vec<String>) {
         let (mut mailboxes, mut wrong) = list::read(&self.text());
         if std::str::from_utf8(&self.value).is_err() {
-            // The character set of a name may be guessed, that of an address must not.
+            // The character set of a name may be guessed, but not that of an address.
             mailboxes.retain(|mailbox| {
                 let is_known = mailbox.spec.is_ascii();
                 if !is_known {
@@ -183,7 +183,7 @@ impl Field {
         (mailboxes, wrong.collect())
     }
 
-    /// The value in ASCII, but for addresses, and for what has a structure that is not known here.
+    /// The value, encoded as ASCII, except for addresses and for fields whose structure is not known here.
     fn encoded(&self) -> Cow<'_, [u8]> {
         const OTHERS: &str = "received return-path date message-id in-reply-to references resent-date resent-message-id \
              mime-version content-transfer-encoding content-id dkim-signature authentication-results";
@@ -232,7 +232,7 @@ fn encoded_parameters(text: &str) -> String {
     encoded.collect::<Vec<_>>().join(";")
 }
 
-/// Five of its bytes mean nothing.
+/// Five bytes stand for no character, and become U+FFFD.
 fn windows_1252(byte: u8) -> char {
     const FROM_80: [char; 32] = [
         '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž',
@@ -245,7 +245,7 @@ fn windows_1252(byte: u8) -> char {
     special.copied().unwrap_or(char::from(byte))
 }
 
-/// Who may stand in From.
+/// Which author Exchange takes, and how to change another.
 #[derive(Clone, Copy)]
 #[allow(missing_debug_implementations)] // of closures
 pub struct Author<'a> {
@@ -253,9 +253,9 @@ pub struct Author<'a> {
     pub mailbox: &'a str,
     /// The addresses that the mailbox has the right to send as.
     pub send_as: &'a [String],
-    /// Whether no answer reaches a domain: it is this machine, or known to its network only.
+    /// Whether no answer reaches a domain, because only this machine or its network knows it.
     pub is_unreachable: &'a dyn Fn(&str) -> bool,
-    /// What stands as the name where there was none, for the local part that stood there.
+    /// The name for an address without one, made from its local part.
     pub name: &'a dyn Fn(&str) -> String,
 }
 
@@ -293,8 +293,8 @@ impl Head {
         Some(field.text()).filter(|text| !text.trim().is_empty())
     }
 
-    /// The mailboxes in To, Cc and Bcc; of a message that somebody passed on, those in the Resent fields instead (RFC
-    /// 5322 3.6.6). `<>` is nobody. And what is none.
+    /// The mailboxes in To, Cc and Bcc, or in the Resent fields of a message that somebody passed on (RFC 5322 3.6.6),
+    /// without `<>`; and an error for each element that is none.
     pub fn recipients(&self) -> (Vec<Mailbox>, Vec<String>) {
         let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
         let names = match resent.iter().any(|name| self.get(name).is_some()) {
@@ -314,7 +314,7 @@ impl Head {
         )
     }
 
-    /// Puts others into To and Cc for those that `others` knows.
+    /// Replaces mailboxes in To and Cc by those that `others` returns for them.
     pub fn rewrite_recipients(&mut self, others: &mut dyn FnMut(&Mailbox) -> Option<Vec<Mailbox>>) {
         let names = ["To", "Cc", "Resent-To", "Resent-Cc"];
         for field in &mut self.fields {
@@ -331,16 +331,16 @@ impl Head {
         }
     }
 
-    /// Takes out what no recipient is to see.
+    /// Removes Bcc and Resent-Bcc, which no recipient is to see.
     pub fn remove_bcc(&mut self) {
         self.fields.retain(|field| !field.is_bcc());
     }
 
     /// Makes To, Cc and Bcc name these recipients and nobody else, for a server that has no envelope.
     ///
-    /// Who is in To or Cc and not among them goes to X-Exosend-To, where no server looks; whoever is among them and in
-    /// neither is named in Bcc. The Resent fields go, from which a server might read others. Fails where a list cannot be
-    /// read, or somebody cannot be named.
+    /// Anybody else in To or Cc is moved to X-Exosend-To, which no server reads; a recipient in neither is added to Bcc. The
+    /// Resent fields are removed, since a server might read recipients from them. Fails if a list cannot be read, or if a
+    /// recipient cannot be named.
     pub(crate) fn name_only(&mut self, recipients: &[String]) -> Result<(), String> {
         if let Some(other) = recipients.iter().find(|to| !to.is_ascii()) {
             let what = "an address that is not ASCII has no place in a header without SMTPUTF8";
@@ -375,7 +375,7 @@ impl Head {
             self.put("From", becomes.as_slice());
         }
         let (found, _) = self.recipients();
-        // Decoded by a reader who looks for words too early, `"=?"` may begin another address.
+        // A reader that decodes encoded words before it splits the list could make `=?` the beginning of another address.
         let is_named =
             |to: &String| !to.contains("=?") && found.iter().any(|mailbox| mailbox.spec == *to);
         if let Some(to) = recipients.iter().find(|to| !is_named(to)) {
@@ -390,7 +390,7 @@ impl Head {
         }
     }
 
-    /// Puts a list where the first field of that name is, and takes the others out; all of them for an empty list.
+    /// Replaces the first field of that name by a list, and removes the others; an empty list removes all.
     fn put(&mut self, name: &str, mailboxes: &[Mailbox]) {
         let written: Vec<_> = mailboxes.iter().map(Mailbox::written).collect();
         let value = format!(" {}", written.join(",\r\n ")).into_bytes();
@@ -404,7 +404,7 @@ impl Head {
         }
     }
 
-    /// Says what a body of more than ASCII is, if nothing was said.
+    /// Declares the character set of the body, unless the header has a MIME field.
     pub fn declare(&mut self, charset: &str) {
         let says = |field: &Field| {
             let name = field.name.to_ascii_lowercase();
@@ -417,11 +417,10 @@ impl Head {
         }
     }
 
-    /// Makes From what Exchange takes (facts.md, "After DATA"), and returns the address that stood there if it was
-    /// another.
+    /// Makes From what Exchange takes (facts.md, "After DATA"), and returns the old address if it was replaced.
     ///
-    /// The name stays, the address goes into Reply-To if there is none and if it can be answered. Signatures over the old
-    /// From go with it, and so does a Sender that Exchange would refuse.
+    /// The name stays; the old address goes into Reply-To if there is none and if it can be answered. Signatures over the old
+    /// From are removed, and so is a Sender that Exchange would refuse.
     pub fn rewrite_from(&mut self, author: &Author<'_>) -> Option<String> {
         let sender = self.get("Sender").map(|text| list::author(&text).spec);
         if sender.is_none_or(|sender| !author.may_send_as(&sender)) {
@@ -430,9 +429,9 @@ impl Head {
         let text = self.get("From").unwrap_or_default();
         let from = list::author(&text);
         let is_own = author.may_send_as(&from.spec);
-        // As a recipient's, it must not be guessed.
+        // Its character set must not be guessed, as for a recipient.
         let is_known = matches!(text, Cow::Borrowed(_)) || from.spec.is_ascii();
-        // To whoever reads the field as a list, too: what stands before the last `<...>` may be a comment.
+        // Read as a list it must be one address, too: what precedes the last `<...>` may be a comment.
         let is_one =
             matches!(list::parse(&text).as_deref(), Ok([one]) if author.may_send_as(&one.spec));
         let mut froms = self.fields.iter().filter(|field| field.is("From"));
@@ -453,10 +452,7 @@ impl Head {
                 becomes.name = Mailbox::new(&(author.name)(local.trim_matches('"')), "").name;
             }
         }
-        let mut becomes = Some(format!(" {}", becomes.written()).into_bytes());
-        self.fields.retain_mut(|field| {
-            !field.is("From") || becomes.take().map(|value| field.value = value).is_some()
-        });
+        self.put("From", &[becomes]);
         self.remove("DKIM-Signature");
         (!is_own).then_some(from.spec)
     }

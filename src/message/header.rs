@@ -57,9 +57,9 @@ pub(super) fn fixed(out: &mut String, name: &str, value: &str) {
     out.extend([name, ": ", value, "\r\n"]);
 }
 
-/// `Content-Type: image/png; name="chart.png"`. The `name` is what old Outlook reads. It is ASCII: an underscore stands for
-/// any other character, and for what begins an encoded word. The true name is in Content-Disposition; a `name*` beside a
-/// `name`, or an encoded word within quotes, is a defect to strict parsers.
+/// `Content-Type: image/png; name="chart.png"`. Old Outlook reads the `name`. It is ASCII: an underscore replaces any other
+/// character, and the beginning of an encoded word. The true name is in Content-Disposition: to strict parsers a `name*`
+/// beside a `name`, or an encoded word within quotes, is a defect.
 pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
     let plain: String = name
         .chars()
@@ -81,7 +81,7 @@ pub(super) fn content_type(out: &mut String, content_type: &str, name: &str) {
     let is_named = content_type.split(';').skip(1).any(is_name);
     field(out, "Content-Type", |writer| {
         writer.folding().write_str(content_type)?;
-        // Twice, it would be a defect to strict parsers.
+        // To strict parsers a second name is a defect.
         if is_named || plain.len() > LONGEST_WORD {
             return Ok(());
         }
@@ -98,7 +98,7 @@ pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
     field(out, "Content-Disposition", |writer| {
         writer.write_str(disposition)?;
         writer.write_char(';')?;
-        if name.is_ascii() && !is_read_as_it_is(name) {
+        if name.is_ascii() && !is_read_alike(name) {
             return percent_encoded(name, writer);
         }
         writer.space();
@@ -106,13 +106,13 @@ pub(super) fn disposition(out: &mut String, disposition: &str, name: &str) {
     });
 }
 
-/// Whether every reader makes the same of a name in quotes. Many decode what looks like an encoded word there; Python's
-/// takes a quote behind two backslashes for a part of the name, and quotes and brackets around it for none.
-fn is_read_as_it_is(name: &str) -> bool {
+/// Whether every reader reads a name in quotes alike. Many decode what looks like an encoded word in it. Python's keeps a
+/// quote that follows two backslashes, and removes quotes and brackets around the name.
+fn is_read_alike(name: &str) -> bool {
     !name.contains("=?") && !name.contains(['"', '\\', '<', '>'])
 }
 
-/// RFC 2231 for a name that its encoder would leave as it is.
+/// RFC 2231 for a name that `rfc2231::encode` would leave as it is.
 fn percent_encoded(name: &str, writer: &mut EmailWriter<'_>) -> std::fmt::Result {
     for (n, piece) in name.as_bytes().chunks(16).enumerate() {
         let encoded: String = piece.iter().map(|byte| format!("%{byte:02X}")).collect();
@@ -124,8 +124,7 @@ fn percent_encoded(name: &str, writer: &mut EmailWriter<'_>) -> std::fmt::Result
     Ok(())
 }
 
-/// Whether a value can go out as it is and be read back as it is. A line is folded at spaces, but not within a run of
-/// them.
+/// Whether a value needs no encoding to be read back unchanged. Lines are folded at a space, but not within a run of them.
 fn is_plain(value: &str) -> bool {
     value.bytes().all(|b| (b' '..=b'~').contains(&b))
         && !value.contains("=?")

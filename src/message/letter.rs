@@ -164,7 +164,7 @@ impl Message {
     }
 }
 
-/// Everybody whom the message names.
+/// Everybody named in the message.
 struct Parties {
     from: Address,
     to: Vec<Address>,

@@ -9,12 +9,12 @@
 //! - Words that are neither belong to the name behind them, as in `Smith, John <john@example.com>`.
 //! - All else is an error that quotes it. No recipient is guessed, and none is passed over.
 //!
-//! What is written is a phrase that every reader takes apart in the same way: atoms, quoted strings and encoded words.
+//! Names are written as phrases that every reader parses alike: atoms, quoted strings and encoded words.
 
-// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+// The command uses this module, too (`command.rs`): without feature `cli` a part of it is unused.
 #![allow(dead_code, unreachable_pub)]
 
-// By path: the tests take this file into a folder of their own.
+// By path: tests include this file in another folder.
 #[path = "list/phrase.rs"]
 mod phrase;
 #[path = "list/token.rs"]
@@ -43,8 +43,8 @@ impl Mailbox {
         }
     }
 
-    /// The same name for an address, of which no reader takes a piece for another address, not even one that decodes the
-    /// words first and takes the list apart then; and without the `@` for which Graph refuses an author (facts.md, "Graph").
+    /// This address with the same name, so written that no reader finds another address in it, not even one that decodes
+    /// encoded words before it splits the list; and without an `@`, for which Graph refuses an author (facts.md, "Graph").
     pub(crate) fn unmistakable(&self, spec: &str) -> Self {
         let tokens = tokens(&self.name).unwrap_or_default();
         Self {
@@ -53,9 +53,9 @@ impl Mailbox {
         }
     }
 
-    /// As it stands in a list, whatever stands behind it.
+    /// As an element of a list, whatever element follows.
     pub fn written(&self) -> String {
-        // mail-parser takes the quotes for a name where no bracket stands before them.
+        // The crate mail-parser takes quotes for a name unless a bracket precedes them.
         let is_plain = self.spec.contains('@') && !self.spec.starts_with('"');
         let stands_alone = is_plain || is_surely_a_user(&self.spec);
         match self.name.as_str() {
@@ -66,13 +66,13 @@ impl Mailbox {
     }
 }
 
-/// The mailboxes of a list, groups dissolved, or what is wrong with it.
+/// The mailboxes of a list and of its groups, or what is wrong with it.
 pub fn parse(list: &str) -> Result<Vec<Mailbox>, String> {
     let (found, wrong) = read(list);
     wrong.into_iter().next().map_or(Ok(found), Err)
 }
 
-/// The mailboxes of a list, and what is none.
+/// The mailboxes of a list, and an error for each element that is none.
 pub fn read(list: &str) -> (Vec<Mailbox>, Vec<String>) {
     let mut found = Found::default();
     match tokens(list) {
@@ -86,7 +86,6 @@ pub fn read(list: &str) -> (Vec<Mailbox>, Vec<String>) {
 struct Found {
     mailboxes: Vec<Mailbox>,
     wrong: Vec<String>,
-    /// What may be users, or the beginning of the name that comes next.
     words: Words,
 }
 
@@ -98,7 +97,7 @@ impl Found {
                 if in_group || !self.words.0.is_empty() || !is_phrase(element) {
                     let name = text_of(element);
                     let what = format!("`{}:` is no name of a group", name.trim());
-                    // So what stands behind it may not be its members.
+                    // What follows may not be members of a group.
                     self.wrong.push(what);
                     return;
                 }
@@ -138,7 +137,7 @@ impl Found {
         }
     }
 
-    /// No name comes next.
+    /// Takes the words for users, where no name can follow to which they could belong.
     fn words_are_users(&mut self) {
         for word in self.words.0.drain(..) {
             match is_user(&word) {
@@ -149,8 +148,8 @@ impl Found {
     }
 }
 
-/// The author, as programs write one into From. Users and groups have no place there, so whatever stands before the
-/// first element that ends in an address is the name, and what is not closed is a part of it. Never fails.
+/// The author, as programs write From. There are no users and groups in it, so everything before the first element that
+/// ends in an address is the name, even an unclosed quote. Never fails.
 pub(crate) fn author(text: &str) -> Mailbox {
     let mut words = Words::default();
     let all = tokens(text).unwrap_or_default();
@@ -166,7 +165,7 @@ pub(crate) fn author(text: &str) -> Mailbox {
         }
     }
     let comment = comment(&all);
-    // Something is not closed, or there are two of them.
+    // A quote or a bracket is not closed, or one element has two addresses.
     if let Some((name, spec)) = text.rsplit_once('<') {
         let spec = tokens(spec.split('>').next().unwrap_or_default()).unwrap_or_default();
         return Mailbox {
@@ -199,7 +198,7 @@ impl Words {
         }
         self.0.extend(Some(name).filter(|name| !name.is_empty()));
         let name = std::mem::take(&mut self.0).join(", ");
-        // Cut where it was cut before, so nothing is unclosed.
+        // Made of whole tokens, so this cannot fail.
         let tokens = tokens(&name).unwrap_or_default();
         Mailbox {
             name: phrase(&pieces_of(&tokens)),
@@ -208,12 +207,12 @@ impl Words {
     }
 }
 
-/// What stands between two separators.
+/// The text between two separators.
 enum Element {
     Nothing,
     Words(String),
     Address(Mailbox),
-    /// The name as it stands, and what it all means.
+    /// The name as it was written, and the mailbox.
     Angle(String, Mailbox),
 }
 
@@ -265,7 +264,7 @@ impl Element {
     }
 }
 
-/// The address in angle brackets: empty, of a user, or whole.
+/// What angle brackets hold: nothing, a user, or an address.
 fn address_within(angle: &Token<'_>) -> Option<String> {
     let tokens = tokens(angle.inside()).ok()?;
     let mut tokens = tokens.as_slice();
@@ -283,7 +282,7 @@ fn address_within(angle: &Token<'_>) -> Option<String> {
     }
 }
 
-/// An address written out of tokens that are nothing else, in any of its obsolete forms.
+/// The address that these tokens are, obsolete forms (RFC 5322 4.4) included; `None` if they are anything else.
 fn address(tokens: &[Token<'_>]) -> Option<String> {
     let mut spec = String::new();
     let mut gap = false;
@@ -309,7 +308,7 @@ fn is_spec(spec: &str) -> bool {
     let Some((local, domain)) = spec.rsplit_once('@') else {
         return false;
     };
-    // It stands for bytes that were no UTF-8, and nobody knows whose address they made.
+    // It replaces bytes that were not UTF-8, so that the true address is not known.
     if spec.contains(char::REPLACEMENT_CHARACTER) {
         return false;
     }

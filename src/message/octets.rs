@@ -1,11 +1,11 @@
-//! What a text comes to: its length as it is sent, and its character set, found piece by piece. Pure.
+//! The length of a text as it is sent, and its character set, found piece by piece. Pure.
 
-// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+// The command uses this module, too (`command.rs`): without feature `cli` a part of it is unused.
 #![allow(dead_code, unreachable_pub)]
 
 use memchr::memchr2_iter;
 
-/// What the bytes of a text are, the least first.
+/// What the bytes of a text are, the narrowest set first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bytes {
     #[default]
@@ -15,7 +15,7 @@ pub enum Bytes {
 }
 
 impl Bytes {
-    /// What is no UTF-8 counts as Windows-1252. `None` for ASCII, which needs no name.
+    /// The name of the character set; Windows-1252 for what is not UTF-8, `None` for ASCII, which needs no name.
     pub fn charset(self) -> Option<&'static str> {
         match self {
             Self::Ascii => None,
@@ -25,11 +25,11 @@ impl Bytes {
     }
 }
 
-/// Finds out, piece by piece.
+/// Finds the [`Bytes`] of a text, piece by piece.
 #[derive(Debug, Default)]
 pub struct Charset {
     bytes: Bytes,
-    /// A character whose end is to come.
+    /// The beginning of a character whose other bytes are still to come.
     begun: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl Charset {
         }
     }
 
-    /// What all of them are.
+    /// What the bytes of the whole text are.
     pub fn end(&self) -> Bytes {
         if self.begun.is_empty() {
             self.bytes
@@ -95,7 +95,7 @@ impl Length {
         self.last = Some(last);
     }
 
-    /// With that of what comes behind it, if anything does.
+    /// The length of this text and of the one that follows it, if any.
     pub fn with(&self, rest: Option<&Self>) -> u64 {
         match rest {
             Some(rest) => self.bytes + rest.finish(),

@@ -40,7 +40,7 @@ fn a_name_needs_somewhere_to_go() {
     for row in [
         "ops => `ops` needs a domain",
         "ops@example.com, not an address => `not an address` is no address",
-        "ops@-x => message to: `ops@-x`: what stands behind the @ is no domain",
+        "ops@-x => message to: `ops@-x`: what follows the @ is not a domain",
     ] {
         let (value, error) = row.split_once(" => ").unwrap();
         machine.configure(&format!("local_recipient = {value}"));

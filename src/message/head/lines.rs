@@ -5,7 +5,7 @@
 pub(super) struct Lines<'t> {
     text: &'t [u8],
     pub(super) at: usize,
-    /// Of the line that came last, from 1 on.
+    /// The number of the line that came last, from 1 on.
     pub(super) number: usize,
     pub(super) end_in_cr: bool,
 }
@@ -50,8 +50,8 @@ impl<'t> Lines<'t> {
         Some(line)
     }
 
-    /// Whether the last line is empty to whom only LF ends lines.
-    pub(super) fn are_behind_an_empty_one(&self) -> bool {
+    /// Whether the line that came last is empty if only LF ends lines.
+    pub(super) fn last_is_empty_by_lf(&self) -> bool {
         let read = self.text.get(..self.at).unwrap_or_default();
         let mut ends = read.iter().rev().filter(|&&byte| byte != b'\r');
         read.ends_with(b"\n") && ends.nth(1) == Some(&b'\n')
@@ -65,15 +65,15 @@ impl<'t> Lines<'t> {
 
 const BCC: [&[u8]; 2] = [b"bcc", b"resentbcc"];
 
-/// The beginning of a name that was cut in two.
+/// The beginning of a field's name, if a line break has cut it in two.
 #[derive(Default)]
 pub(super) struct Name(Vec<u8>);
 
 impl Name {
-    /// Whether the next line names a Bcc, whatever damage was done to it: cuts, a CR instead of its end or of the one
-    /// before, characters that are no letters, no colon.
+    /// Whether the next line names a Bcc, even a damaged one: cut in two, with a CR within or before it, with other
+    /// characters between its letters, without a colon.
     pub(super) fn is_bcc(&mut self, line: &[u8]) -> bool {
-        // As it would be written, too.
+        // The line as we would write it is examined, too.
         let written: Vec<u8> = match name_and_value(line) {
             Some((name, value)) => name
                 .iter()
@@ -105,7 +105,7 @@ impl Name {
 }
 
 fn names_bcc(line: &[u8]) -> bool {
-    // What stands before a colon, or before another one within.
+    // The letters before each colon.
     let mut name = Vec::new();
     for byte in line.iter().map(u8::to_ascii_lowercase) {
         match byte {
@@ -118,7 +118,7 @@ fn names_bcc(line: &[u8]) -> bool {
     // Without a colon, or with one from another keyboard: `Bcc ann@example.com`, `Bcc=ann@example.com`.
     let line = line.trim_ascii_start();
     let word = line.split(u8::is_ascii_whitespace).next();
-    // Not `bcc@example.com`, as which some programs that keep copies are reached.
+    // Not `bcc@example.com`, the address of some programs that keep copies.
     let begin = line.split(|byte| !byte.is_ascii_alphabetic() && *byte != b'-');
     let begin = begin
         .take(1)
@@ -127,7 +127,7 @@ fn names_bcc(line: &[u8]) -> bool {
     line.contains(&b'@') && first.any(|word| BCC.contains(&&*letters(word)))
 }
 
-/// `BCC Research <info@bcc.example>`: amid a list, the name of somebody.
+/// Whether a line of a list begins with a name, which is no Bcc: `BCC Research <info@bcc.example>`.
 pub(super) fn names_somebody(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let before = line.split(|&byte| byte == b'<').next().unwrap_or_default();
@@ -140,13 +140,13 @@ pub(super) fn names_somebody(line: &[u8]) -> bool {
         && !before.contains(&b'@')
 }
 
-/// The letters in lower case, no more of them than matter.
+/// The letters in lower case, as many as can matter.
 fn letters(text: &[u8]) -> Vec<u8> {
     let letters = text.iter().filter(|byte| byte.is_ascii_alphabetic());
     letters.take(16).map(u8::to_ascii_lowercase).collect()
 }
 
-/// RFC 5322 2.2 and 4.5: a name of printable characters, perhaps a space, a colon; and what stands behind that.
+/// The two parts of a field (RFC 5322 2.2, 4.5): a name of printable characters, perhaps space and a colon; then the value.
 pub(super) fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let name = line.get(..colon)?.trim_ascii_end();
@@ -158,7 +158,7 @@ pub(super) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }
 
-/// A line in which no CR is left.
+/// The line with a space for each CR.
 pub(super) fn spaced(line: &[u8]) -> impl Iterator<Item = u8> {
     line.iter()
         .map(|&byte| if byte == b'\r' { b' ' } else { byte })

@@ -65,13 +65,13 @@ impl Pieces {
     }
 }
 
-/// A name without what has a meaning in a list: in quotes it has none, in an encoded word it gets one where somebody decodes
-/// too early, and so does what looks like an encoded word in quotes.
+/// Replaces the characters of a name that have a meaning in a list. In quotes they have none, but in an encoded word, and in
+/// what looks like one within quotes, they get it from a reader that decodes first.
 pub(super) fn unmistakable(pieces: Vec<Piece>) -> Vec<Piece> {
     let pieces = pieces.into_iter().filter_map(|piece| match piece {
         Piece::Plain(text) => {
             let text = text.replace('@', " at ").replace("=?", "= ?");
-            // Else it becomes encoded words.
+            // Any other text becomes encoded words.
             let is_quoted = text.is_ascii() && text.len() <= LONGEST_NAME;
             Some(Piece::Plain(match is_quoted {
                 true => text,
@@ -83,9 +83,9 @@ pub(super) fn unmistakable(pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.collect()
 }
 
-/// The same word where there is nothing such in it. `None` where that cannot be known.
+/// The word without such characters. `None` if its character set cannot be read.
 fn unmistakable_word(word: &str) -> Option<String> {
-    /// Of these character sets a byte below 0x80 is ASCII's, or the second one of a letter.
+    /// In these character sets a byte below 0x80 is ASCII, or the second byte of a letter.
     const READABLE: &str =
         "utf-8 us-ascii iso-8859- windows-125 koi8- euc- gb big5 shift_jis ks_c_5601";
     let (charset, encoding, text) = parts(word)?;
@@ -107,7 +107,7 @@ fn unmistakable_word(word: &str) -> Option<String> {
     Some(word).filter(|word| word.len() <= LONGEST_NAME)
 }
 
-/// Without RFC 5322's specials, and without control characters.
+/// The text without the specials of RFC 5322 3.2.3, and without control characters.
 fn without_specials(text: &[u8]) -> Vec<u8> {
     let becomes = |byte: &u8| match byte {
         b'@' => b" at ".to_vec(),
@@ -126,8 +126,8 @@ fn parts(word: &str) -> Option<(&str, &str, &str)> {
     Some((parts.next()?, parts.next()?, parts.next()?))
 }
 
-/// An encoded word with its text as it has to be written: `Q` has no space in it and, in a phrase, no character that could end
-/// it (RFC 2047 5). `None` where nobody could decode it.
+/// An encoded word with its text as RFC 2047 5 wants it: `Q` has no space in it and, in a phrase, no character that could
+/// end it. `None` if it cannot be decoded.
 fn mended(word: &str) -> Option<String> {
     let (charset, encoding, text) = parts(word)?;
     let mut mended = String::new();
@@ -146,14 +146,14 @@ fn mended(word: &str) -> Option<String> {
     decodable.then(|| format!("=?{charset}?{encoding}?{mended}?="))
 }
 
-/// What stands in parentheses, as a phrase. `root (Cron Daemon)` is how names were written before they had a place.
+/// The comments, as a phrase: `root (Cron Daemon)` is an old way to write a name.
 pub(super) fn comment(tokens: &[Token<'_>]) -> String {
     let comments = tokens.iter().filter(|token| token.kind == Kind::Comment);
     let text: Vec<_> = comments.map(Token::plain).collect();
     phrase(&pieces(&text.join(" ")))
 }
 
-/// Words as a name: atoms if they can be, else in quotes, encoded words as they are.
+/// A name as it is written: atoms where possible, else in quotes; encoded words as they are.
 pub(super) fn phrase(pieces: &[Piece]) -> String {
     let words = pieces.iter().map(|piece| match piece {
         Piece::Encoded(word) => word.clone(),
@@ -183,8 +183,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A list whose names and comments are ASCII, by encoded words where they were not. All else stays as it is, addresses
-/// too. `column` is where the list begins in its line.
+/// The list with encoded words for names and comments that are not ASCII. All else stays as it is, addresses too. `column`
+/// is where the list begins in its line.
 pub(crate) fn encoded_list(list: &str, column: usize) -> String {
     let Ok(tokens) = tokens(list) else {
         return list.to_owned();
@@ -224,7 +224,7 @@ pub(crate) fn encoded_list(list: &str, column: usize) -> String {
     out
 }
 
-/// A text without structure, a subject for example, in the same way.
+/// The same for a text without structure, such as a subject.
 pub(crate) fn encoded_text(text: &str, column: usize) -> String {
     let mut out = String::new();
     let mut writer = EmailWriter::new(&mut out, column, 0, true);
@@ -253,7 +253,7 @@ fn encode(writer: &mut EmailWriter<'_>, pieces: &[Piece], in_phrase: bool) {
             Piece::Plain(text) if in_phrase && text.is_ascii() => write(writer, &quoted(text)),
             Piece::Plain(text) if text.is_ascii() => write(writer, text),
             Piece::Plain(text) => {
-                // What stands between two encoded words is not shown, so a space has to be within one.
+                // Space between two encoded words is not shown (RFC 2047 6.2), so it has to be within one of them.
                 let next = rest.peek().copied();
                 let space = |beside: Option<&Piece>, there: bool| match beside {
                     Some(Piece::Encoded(_)) if there => " ",

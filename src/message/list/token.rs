@@ -1,4 +1,4 @@
-//! What a list is made of: words, quoted strings, comments, what stands in angle brackets, separators.
+//! The tokens of a list: words, quoted strings, comments, angle brackets, separators.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -132,7 +132,7 @@ pub(super) fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// The length of the `<...>` that begins here, 1 where another begins before it ends: then this is a character of a name.
+/// The length of the `<...>` that begins here; 1 if another begins within, for then this `<` is a character of a name.
 fn angle(text: &str) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -160,8 +160,8 @@ fn word(text: &str) -> usize {
         .map_or(text.len(), |(at, _)| at)
 }
 
-/// The length of the encoded word (RFC 2047 2) that begins here. Whatever stands in it, which is more than the RFC
-/// allows, but not the beginning of another, and no more than a line.
+/// The length of the encoded word (RFC 2047 2) that begins here. It may hold characters that the RFC does not allow, but
+/// not the beginning of another, and no more than a line.
 pub(super) fn encoded_word(text: &str) -> Option<usize> {
     const LONGEST: usize = 998;
     let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
