@@ -61,7 +61,7 @@ struct Inner {
     behind: Behind,
 }
 
-/// What stands behind an error in a chain: what to do about it, and what was found below us.
+/// The source of an error in a chain: the hint, and behind that the error of a lower layer.
 #[derive(Debug, Default)]
 struct Behind {
     condition: Option<Condition>,
@@ -193,7 +193,7 @@ impl Error {
         error
     }
 
-    /// Recipients were refused, if any were. A single permanent refusal makes the whole permanent.
+    /// `None` if no recipient was refused. A single permanent refusal makes the error permanent.
     pub(crate) fn recipients(refused: Vec<Refusal>) -> Option<Self> {
         let permanent = refused.iter().find(|r| r.reply.is_permanent());
         let first = permanent.or(refused.first())?;
@@ -218,7 +218,7 @@ impl Error {
         Self::protocol(stage, malformed.to_string())
     }
 
-    /// A read, a write or a connect failed. What rustls found wrong arrives here too, wrapped by its stream.
+    /// A read, a write or a connect failed. Errors of rustls arrive here too, wrapped by its stream.
     pub(crate) fn io(stage: Stage, error: io::Error) -> Self {
         let error = match error.downcast() {
             Ok(tls) => return Self::tls(stage, tls),
@@ -237,10 +237,10 @@ impl Error {
         made
     }
 
-    /// TLS failed, most often for the sake of a certificate.
+    /// TLS failed, most often because of a certificate.
     pub(crate) fn tls(stage: Stage, error: rustls::Error) -> Self {
         let mut made = Self::new(ErrorKind::Tls, stage, tls::text(&error));
-        made.0.transient = !tls::is_settled(&error);
+        made.0.transient = !tls::is_permanent(&error);
         made.0.behind.condition = hint::of_tls(stage, &error);
         made.0.behind.source = Some(Box::new(error));
         made
@@ -268,7 +268,7 @@ impl Error {
         self
     }
 
-    /// Puts words behind what happened.
+    /// Appends to the text of what happened.
     pub(crate) fn with(mut self, more: &str) -> Self {
         self.0.what.push_str(more);
         self
@@ -279,7 +279,7 @@ impl Error {
         self
     }
 
-    /// The step that it was a part of.
+    /// Moves it to the step that the failed one was a part of.
     pub(crate) fn at(mut self, stage: Stage) -> Self {
         self.0.stage = stage;
         self
@@ -317,7 +317,7 @@ impl Error {
         self.0.answered_at.as_deref()
     }
 
-    /// Names the message, if it may be out.
+    /// Adds the Message-ID, if the message may have been delivered.
     pub(crate) fn of_message(mut self, id: &str) -> Self {
         // Another program's id may hold anything.
         self.0.message_id = Some(printable(id)).filter(|_| self.in_doubt());
@@ -345,7 +345,7 @@ impl Error {
         self
     }
 
-    /// The message may be out.
+    /// The message may have been delivered.
     pub(crate) fn doubtful(mut self) -> Self {
         self.0.transient = false;
         self.0.in_doubt = true;
@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_not_taken_for_what_it_resembles() {
+    fn failures_that_look_alike_have_their_own_conditions() {
         use Condition::{EntraUnreachable, NameUnknown, NoCommonTls, NoNameServer};
         use Stage::{Greeting, Resolve, StartTls, Token};
         use io::ErrorKind as Is;

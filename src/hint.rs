@@ -1,4 +1,4 @@
-//! What was seen to what it means: replies of our own server, failures of the network and of TLS.
+//! From what was seen to what it means: replies of our own server, failures of the network and of TLS.
 
 pub(crate) mod exchange;
 #[cfg(feature = "graph")]
@@ -27,7 +27,7 @@ pub(crate) fn of_network(stage: Stage, error: &io::Error) -> Option<Condition> {
     use io::ErrorKind as Is;
     Some(match (stage, error.kind()) {
         (Stage::Resolve, Is::NotFound) => Condition::NameUnknown,
-        // Nobody was asked: no descriptor was left.
+        // No name server was asked, because no file descriptor was left.
         (Stage::Resolve, _) if error.raw_os_error().is_some() => return None,
         (Stage::Resolve, _) => Condition::NoNameServer,
         (Stage::Token, _) => Condition::EntraUnreachable,

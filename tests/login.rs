@@ -166,13 +166,13 @@ fn what_ends_a_login_leaves_the_old_one() {
     let desk = Desk::logged_in();
     let refused = |code, error: &'static str| Answer::aadsts(400, error, code, "What Entra says.");
     for (answer, hint) in [
-        (refused(70_019, "expired_token"), "the code's time is over"),
+        (refused(70_019, "expired_token"), "the code has expired"),
         (
             refused(70_018, "bad_verification_code"),
             "does not know the code",
         ),
         (Answer::oauth("authorization_declined"), "was declined"),
-        (Answer::oauth("expired_token"), "the code's time is over"),
+        (Answer::oauth("expired_token"), "the code has expired"),
         (
             refused(7_000_218, "invalid_client"),
             "Allow public client flows: Yes",

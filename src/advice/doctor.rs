@@ -1,4 +1,4 @@
-//! The path of a message, walked up to DATA and told step by step.
+//! Walks the path of a message up to DATA, and reports each step.
 
 mod causes;
 pub(crate) mod check;
@@ -73,8 +73,8 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     let mut context = Context::new(account, None);
 
     configuration::check(&mut checks, &context);
-    // The token comes first and is told later: its answer's date is the second witness of the clock, and a server that
-    // has greeted is not kept waiting.
+    // The token is fetched first and reported later: the date of its answer is the second witness of the clock, and a server
+    // that has greeted must not wait for it.
     let fetched = fetch(account);
     #[cfg(feature = "graph")]
     let by_smtp = !account.is_graph();
@@ -141,7 +141,7 @@ pub fn send_test(account: &Account, recipient: &str) -> Check {
             checks.ok(MESSAGE, format!("sent to {recipient}: {receipt}, {id}"));
         }
         Err(error) => {
-            // Where none was given, none is asked for again.
+            // A token that was refused is not asked for again.
             let token = Some(account).filter(|_| error.stage() != Stage::Token);
             let token = token.and_then(|account| Token::get(account).ok());
             let claims = token.and_then(|token| token.claims());
@@ -153,7 +153,7 @@ pub fn send_test(account: &Account, recipient: &str) -> Check {
     checks.into_one()
 }
 
-/// The same account, which does not wait five minutes for a word.
+/// The same account with short timeouts, since somebody is waiting, and with a login that is not renewed.
 fn hurried(account: &Account) -> Account {
     const LONGEST: Duration = Duration::from_secs(60);
     let limits = account.timeouts.clone();
@@ -161,7 +161,7 @@ fn hurried(account: &Account) -> Account {
     let account = account.clone().timeouts(limits.command(command));
     #[cfg(feature = "login")]
     if let Some(file) = account.users_login() {
-        // The file stays as it is: it is the senders', and a doctor may run as root.
+        // The file belongs to those who send, and the doctor may run as root.
         let credential = Arc::new(Login::looked_at(file.path().to_owned()));
         return Account {
             credential: Some(credential),
@@ -171,7 +171,7 @@ fn hurried(account: &Account) -> Account {
     account
 }
 
-/// Where the application's id is not configured, as for a managed identity, the token tells it.
+/// The account with the application's id from the token, if none is configured, as for a managed identity.
 fn known_as(account: &Account, claims: Option<&Claims>) -> Account {
     match claims {
         Some(claims) if account.client_id.is_empty() => {
@@ -338,7 +338,7 @@ fn envelope(
     Dialogue::new(session).quit(total);
 }
 
-/// A recipient about whom nobody is asked.
+/// Reports that the server was not asked about the recipient.
 fn unasked(checks: &mut Checks, recipient: Option<Result<String, Error>>, why: &str) {
     match recipient {
         Some(Err(error)) => checks.fail(RECIPIENT, error, None),
@@ -347,7 +347,7 @@ fn unasked(checks: &mut Checks, recipient: Option<Result<String, Error>>, why: &
     }
 }
 
-/// One question about an address. Whether the answer was yes.
+/// Asks the server about an address. Whether it said yes.
 fn ask(
     checks: &mut Checks,
     context: &Context<'_>,
@@ -382,7 +382,7 @@ fn take_back(checks: &mut Checks, context: &Context<'_>, wire: &mut Wire, accept
     match reply.and_then(|reply| reply.expect(Stage::Reset, 2)) {
         Ok(_) => checks.ok(END, "taken back by RSET, and QUIT: no message was sent"),
         Err(error) if accepted => causes::fail(checks, context, END, error),
-        // A server that has hung up after its refusal has nothing to take back.
+        // After a refusal the server may have hung up.
         Err(_) => checks.skip(
             END,
             "the server has ended the connection: no message was sent",

@@ -1,6 +1,6 @@
 //! A line from any program's log, and what it means: the table of hints, read offline. Pure.
 //!
-//! `hint.rs` knows what to do, this room only recognises: in how many ways programs write the same reply.
+//! `hint.rs` knows what to do; this module only recognises the same reply in the many ways that programs write it.
 
 mod conditions;
 mod reply;
@@ -74,7 +74,7 @@ pub fn explain(line: &str) -> Vec<Explanation> {
     let text = line.to_ascii_lowercase();
     let codes = codes(&text);
     let mut found: Vec<Explanation> = Vec::new();
-    // Of a user's login these speak in OAuth's words, and of an application's never.
+    // These words occur where a user logs in, never where an application does.
     let users = [
         "invalid_grant",
         "device_code",
@@ -97,16 +97,16 @@ pub fn explain(line: &str) -> Vec<Explanation> {
                 documented: page_of_code(code),
             })
     });
-    let of_graph = of_graph(line).map(made);
-    let of_servers = reply::explain(&text).into_iter().map(made);
+    let of_graph = of_graph(line).map(explanation);
+    let of_servers = reply::explain(&text).into_iter().map(explanation);
     for explanation in of_entra.chain(of_graph).chain(of_servers) {
         if !found.iter().any(|f| f.condition == explanation.condition) {
             found.push(explanation);
         }
     }
-    // Who was answered had a network: `421 4.4.1 Connection timed out` is a reply.
+    // A reply proves that the network works, even `421 4.4.1 Connection timed out`.
     if found.is_empty() && codes.is_empty() {
-        found.extend(conditions::explain(&text).into_iter().map(made));
+        found.extend(conditions::explain(&text).into_iter().map(explanation));
     }
     found
 }
@@ -139,7 +139,7 @@ fn of_graph(_: &str) -> impl Iterator<Item = Found> {
 /// Words of a line, and what they mean.
 type Found = (String, Condition);
 
-fn made((recognised, condition): Found) -> Explanation {
+fn explanation((recognised, condition): Found) -> Explanation {
     Explanation {
         recognised,
         condition,
@@ -154,7 +154,7 @@ pub(crate) fn page_of_code(code: u64) -> String {
 
 const SMTP_AUTH: &str = "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission";
 
-/// Where it is written about.
+/// The page about a condition.
 fn page(condition: Condition) -> &'static str {
     use Condition::*;
     match condition {

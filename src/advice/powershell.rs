@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::stage::Stage;
 use crate::token::Token;
 
-/// Stands where an id is not known.
+/// Placeholders for ids that are not known.
 const NO_OBJECT_ID: &str = "PUT-THE-OBJECT-ID-HERE";
 const NO_CLIENT_ID: &str = "PUT-THE-APPLICATION-ID-HERE";
 
@@ -50,7 +50,7 @@ enum Way {
 }
 
 impl<'a> Setup<'a> {
-    /// For this account's mailbox, application and cloud. Its credential is of no account here.
+    /// For this account's mailbox, application and cloud. Its credential does not matter.
     pub fn new(account: &'a Account) -> Self {
         Self {
             account,
@@ -133,7 +133,7 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// What every script begins with. In all of these a name in braces stands for a value.
+/// What every script begins with. Names in braces are filled in.
 const HEAD: &str = "\
 # Mailbox     {mailbox}
 # Application {client}
@@ -310,7 +310,7 @@ impl Lines {
         })
     }
 
-    /// The scripts' line that begins with this cmdlet, or a command that no script has; filled in.
+    /// The line of a script that begins with this text, or the text itself if no script has such a line; filled in.
     pub(crate) fn command(&self, text: &str) -> String {
         let scripts = [HEAD, RBAC, CLASSIC, UNDO_RBAC, UNDO_CLASSIC];
         let scripts = scripts.into_iter();
@@ -320,7 +320,7 @@ impl Lines {
         self.fill(lines.find(|line| line.starts_with(text)).unwrap_or(text))
     }
 
-    /// Puts the values in the places of their names. Nothing in an account's value is taken for a name.
+    /// Replaces the names in braces by their values. Braces within a value stay as they are.
     fn fill(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
@@ -332,7 +332,7 @@ impl Lines {
                     filled.push_str(&self.fill(text));
                 }
                 Some((_, value)) => filled.push_str(value),
-                // PowerShell's own.
+                // Braces of PowerShell.
                 None => filled.extend(["{", name, "}"]),
             }
             rest = after;
@@ -341,7 +341,7 @@ impl Lines {
     }
 }
 
-/// Exchange takes names of 64 characters, and each is there once.
+/// Exchange takes names of 64 characters at most, and each must be unique.
 fn scope_name(whose: &str, mailbox: &str) -> String {
     let name = format!("{whose} {mailbox}");
     if name.chars().count() <= 64 {

@@ -1,24 +1,24 @@
-//! What rustls found wrong: whether it would go wrong again, and in which words.
+//! Errors of rustls: whether the handshake would fail again, and the words for them.
 
 use crate::hint;
 use crate::text::printable;
 
-/// Whether a handshake would fail again: for a certificate that time does not mend, or for want of a common TLS. Anything
-/// else may be one machine of many, something on the way, or a clock that is not set yet.
-pub(super) fn is_settled(error: &rustls::Error) -> bool {
+/// Whether a handshake would fail again: the certificate is wrong at any time, or there is no common TLS. Anything else may
+/// be one server of many, something on the way, or a clock that is not set yet.
+pub(super) fn is_permanent(error: &rustls::Error) -> bool {
     match error {
         rustls::Error::InvalidCertificate(bad) => !hint::is_of_time(bad),
         error => hint::is_no_common_tls(error),
     }
 }
 
-/// rustls tells when a certificate ended in seconds since 1970, which says nothing to people.
+/// The error's words, without the moment when a certificate ended: rustls tells it in seconds since 1970.
 pub(super) fn text(error: &rustls::Error) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     let bare = match error {
         rustls::Error::InvalidCertificate(ExpiredContext { .. }) => Expired,
         rustls::Error::InvalidCertificate(NotValidYetContext { .. }) => NotValidYet,
-        // It may quote names out of a certificate.
+        // The text may quote names of the certificate.
         _ => return printable(&error.to_string()),
     };
     rustls::Error::InvalidCertificate(bare).to_string()
@@ -36,7 +36,7 @@ mod tests {
     use crate::stage::{ErrorKind, Stage};
 
     #[test]
-    fn tls_is_settled_by_a_wrong_certificate_or_no_common_version() {
+    fn tls_fails_for_good_by_a_wrong_certificate_or_no_common_version() {
         use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
         for (error, permanent) in [
             (Tls::InvalidCertificate(Bad::UnknownIssuer), true),

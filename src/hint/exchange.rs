@@ -6,26 +6,26 @@ use crate::stage::Stage;
 /// The three numbers of an enhanced status code (RFC 3463).
 pub(crate) type Status = [u16; 3];
 
-/// `5.7.139`; zeros for what is none.
+/// Reads `5.7.139`; zeros for anything else.
 pub(crate) fn status(text: &str) -> Status {
     let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
     std::array::from_fn(|_| numbers.next().unwrap_or(0))
 }
 
-/// A reply, whole or as far as a line of a log tells it.
+/// A reply, whole or as far as a line of a log shows it.
 pub(crate) struct Seen<'a> {
     /// Known where the reply is our own; then the server is taken for Exchange.
     pub(crate) stage: Option<Stage>,
-    /// 0: not told.
+    /// 0 if unknown.
     pub(crate) code: u16,
-    /// The enhanced status code; zeros: not told.
+    /// The enhanced status code; zeros if unknown.
     pub(crate) status: Status,
     /// In lower case.
     pub(crate) text: &'a str,
 }
 
-/// The first row that fits is taken: the particular stands before the general. Codes that other servers use as well
-/// need Exchange's words too.
+/// The first row that fits counts, so special rows precede general ones. Codes that other servers use as well need
+/// Exchange's words, too.
 pub(crate) fn of_reply(seen: &Seen<'_>) -> Option<Condition> {
     use Condition::*;
     let says = |words: &str| seen.text.contains(words);

@@ -2,8 +2,8 @@
 //! depends on it, since Microsoft changes its texts and codes (facts.md, "AADSTS codes"); so a wrong row costs a wrong
 //! hint and never a wrong decision.
 
-/// From each row its variant, its words, and the AADSTS numbers that mean it. A block of rows is there where its gate is
-/// open: the smallest program carries no words of what it cannot do.
+/// Makes of each row a variant, its words, and the AADSTS numbers that mean it. The gate of a block of rows is its `cfg`: the
+/// smallest program carries no words about what it cannot do.
 macro_rules! conditions {
     ($(#[$gate:meta] {
         $($name:ident $([$($code:literal)|+])? $words:literal)+
@@ -20,8 +20,7 @@ macro_rules! conditions {
             $($(#[$gate] #[doc = concat!("`` ", $words, " ``")] $name,)+)+
         }
 
-        /// The words of each row, for the compiler alone: in the smallest program an array of texts would cost 40 bytes
-        /// more a row.
+        /// The words of each row, at compile time only: in a program an array of texts is larger than one text and its ends.
         const ROWS: &[&str] = &[$($(#[$gate] $words,)+)+];
 
         /// For an AADSTS number of the token endpoint.
@@ -40,7 +39,7 @@ macro_rules! conditions {
     };
 }
 
-/// All of them, and where each row's end.
+/// The words of all rows as one text, and where those of each row end.
 const WORDS: &str = match std::str::from_utf8(&joined::<{ length() }>()) {
     Ok(words) => words,
     Err(_) => "",
@@ -140,7 +139,7 @@ conditions! {
     "too many token requests: keep each token for its hour (`token_cache`)"
 
     EntraBusy [90_033 | 90_024 | 50_033 | 90_006]
-    "Entra has a passing fault: try again in some minutes"
+    "Entra has a temporary fault: try again in some minutes"
 
     NotEntra
     "what answers is not Entra: check for a proxy or a portal that wants a login, and `authority`"
@@ -184,7 +183,7 @@ conditions! {
 
     // High Volume Email.
     TokenAtItsEnd
-    "the token is at its end (High Volume Email wants 10 minutes left): fetch a new one"
+    "the token expires too soon (High Volume Email wants 10 minutes left): fetch a new one"
 
     HighVolumePermission
     "the token lacks a permission: for High Volume Email, API permissions > Office 365 Exchange Online > \
@@ -290,7 +289,7 @@ conditions! {
     "nothing listens there: check the port (587) and the server's name, then the firewall"
 
     Unreachable
-    "there is no way there: check the network, and IPv6 if the address is one (ip route)"
+    "the network has no route to this address: check it (ip route), for IPv6 too if the address is one"
 
     NameUnknown
     "the name does not exist: check the spelling of `server` and `authority`; where neither is set, /etc/resolv.conf and the \
@@ -329,11 +328,11 @@ conditions! {
     "Microsoft Graph does not take the token: check `scope` (unset is right), `cloud`, and this machine's clock (date -u)"
 
     GraphTooLarge
-    "a message by Microsoft Graph has 3,000,000 bytes at most, some 2.2 MB of files: send a link instead, or by SMTP \
+    "Microsoft Graph takes messages of 3,000,000 bytes at most, some 2.2 MB of files: send a link instead, or by SMTP \
      (transport = smtp), which takes 35 MB"
 
     GraphThrottled
-    "too many requests to Microsoft Graph, or at once: wait as long as it says, and send one message after another"
+    "too many requests to Microsoft Graph, or too many at once: wait as long as it says, and send one message after another"
 
     NotGraph
     "what answers is not Microsoft Graph: check for a proxy or a portal that wants a login, and `graph_endpoint`"
@@ -350,7 +349,7 @@ conditions! {
     "Entra does not know the code, which was mistyped or is not its own: get another one by exosend login"
 
     LoginCodeExpired [70_019]
-    "the code's time is over: get another one by exosend login, and leave that running until the login is done"
+    "the code has expired: get another one by exosend login, and leave that running until the login is done"
 
     LoginDeclined [65_004]
     "the login or its consent was declined on the page: log in anew (exosend login), and accept there"
@@ -381,7 +380,7 @@ conditions! {
     "the login was revoked, most often by a changed password: log in anew (exosend login)"
 
     LoginTooOld [70_043 | 50_076 | 50_078 | 50_079]
-    "a policy wants the user to log in anew (sign-in frequency, multi-factor authentication): do so (exosend login)"
+    "a policy wants a new login (sign-in frequency, multi-factor authentication): log in anew (exosend login)"
 
     LoginEnded [70_008]
     "the login has ended, expired or revoked: log in anew (exosend login)"

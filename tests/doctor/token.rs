@@ -35,7 +35,7 @@ fn a_number_that_nobody_knows_has_its_page() {
     let news = Answer::aadsts(400, "invalid_request", 1_234_567, "News.");
     let diagnosis = examine(&Exchange::builder().token(news).start());
     let page = "https://login.microsoftonline.com/error?code=1234567";
-    diagnosis.fails("token", &["not among those met", page], &[]);
+    diagnosis.fails("token", &["does not know this code", page], &[]);
 }
 
 /// A guess at the secret's form stands with the refusal, not without it.

@@ -56,7 +56,7 @@ pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
     Some(advice)
 }
 
-/// Microsoft's own names exist: whoever says no to them is no name server, or none that is reached.
+/// Microsoft's own names exist. If one is not found, the name server is wrong, or was not reached.
 fn seen(error: &Error, account: &Account) -> Option<Condition> {
     let microsofts = match error.stage() {
         Stage::Token => account.authority.is_none(),
@@ -68,7 +68,7 @@ fn seen(error: &Error, account: &Account) -> Option<Condition> {
     }
 }
 
-/// What the first command of each tool needs before it.
+/// Adds the sign-in before the first command of each tool.
 fn sign_in(advice: &mut Advice, context: &Context<'_>) {
     let mut first = |place, commands: Vec<String>| {
         let of_place = |cause: &&mut Cause| cause.place() == place && cause.has_commands();
@@ -137,8 +137,7 @@ fn no_token(error: &Error, condition: Option<Condition>, context: &Context<'_>) 
         }
         (_, Some(condition), _) => Some(known(condition, context)),
         (_, None, Some(&code)) => {
-            let meaning =
-                "Entra does not issue a token. This code is not among those met in this job.";
+            let meaning = "Entra does not issue a token, and exosend does not know this code.";
             let text = "Microsoft's page about the code";
             Some(context.advice(meaning, text, Place::Portal, &[&page_of_code(code)]))
         }
@@ -177,7 +176,7 @@ fn is_of_clock(error: &Error) -> bool {
     error.kind() == ErrorKind::Tls || error.condition().is_some_and(|c| of_clock.contains(&c))
 }
 
-/// Where to do what, in place of a hint's `<...>`.
+/// The commands that the hint's words are about, and where to run them.
 fn commands(condition: Condition) -> Commands {
     use Condition::*;
     match condition {
@@ -215,7 +214,7 @@ fn commands(condition: Condition) -> Commands {
         AccessBlocked => browse(&[
             "https://entra.microsoft.com > Entra ID > Conditional Access > Policies > those for workload identities",
         ]),
-        // Exchange Online, whose assignment it is: not the application's.
+        // The service principal of Exchange Online: its property, not the application's, demands the assignment.
         NotAssigned => az(&[
             "az ad sp show --id 00000002-0000-0ff1-ce00-000000000000 --query appRoleAssignmentRequired",
             "az ad sp update --id 00000002-0000-0ff1-ce00-000000000000 --set appRoleAssignmentRequired=false",
@@ -315,7 +314,7 @@ mod tests {
         assert_eq!(of(25).len(), 1);
     }
 
-    /// Its identity is asked for on the machine itself: no firewall is in the way, and no proxy.
+    /// The identity is asked for on the machine itself, so the advice names no firewall and no proxy.
     #[test]
     fn a_machine_without_an_identity() {
         let account = Account::new("a@b.c").managed_identity();

@@ -142,7 +142,7 @@ impl Cause {
         !self.look.is_empty() || !self.commands.is_empty()
     }
 
-    /// Puts what signs in before the first command.
+    /// Inserts commands, those that sign in, before the first one.
     pub(super) fn begin_with(&mut self, commands: impl IntoIterator<Item = String>) {
         let list = match self.look.is_empty() {
             true => &mut self.commands,
@@ -173,7 +173,7 @@ impl Cause {
     }
 }
 
-/// A command's verb says so: PowerShell's, az's, or a program that reads.
+/// Whether a command changes nothing, by its verb or its program.
 fn only_shows(command: &str) -> bool {
     const READ: &str = "Get-|Test-|cat |curl |date |exosend doctor|getent |openssl |timeout ";
     let of_az = |verb| command.starts_with("az ") && command.contains(verb);
@@ -194,7 +194,7 @@ impl Checks {
         }
     }
 
-    /// What is measured begins now.
+    /// The next check begins now.
     pub(super) fn start(&mut self) {
         self.began = Instant::now();
     }
@@ -228,7 +228,7 @@ impl Checks {
         });
     }
 
-    /// Gives the check that was added last the time it took before.
+    /// Sets how long the last check took.
     pub(super) fn took(&mut self, took: Duration) {
         if let Some(last) = self.list.last_mut() {
             last.took = took;

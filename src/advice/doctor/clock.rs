@@ -7,7 +7,7 @@ use crate::date;
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 
-/// Entra's assertions live for ten minutes and begin to be valid now; half of that is what a clock may be off.
+/// How wrong a clock may be: half of the ten minutes for which an assertion is valid from now on.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// How far this machine's clock is ahead or behind, as a server has told.
@@ -18,7 +18,7 @@ pub(super) struct Skew {
 }
 
 impl Skew {
-    /// By a date somewhere in what a server has just said.
+    /// By the first date in what a server has just said.
     pub(super) fn told(text: &str) -> Option<Self> {
         Some(Self::between(SystemTime::now(), date::find(text)?))
     }
@@ -58,8 +58,8 @@ impl Skew {
     }
 }
 
-/// By the witness that is nearer to this machine's time: a wrong clock is wrong for both, a wrong server for itself.
-/// Whether it is bad; then it is named before anything that it explains.
+/// Compares the clock with the nearer of two witnesses: a wrong clock differs from both, a wrong server only by itself.
+/// Whether the clock is wrong, so that failures which it explains are put down to it.
 pub(super) fn check(checks: &mut Checks, by_server: Option<Skew>, by_entra: Option<Skew>) -> bool {
     const NAME: &str = "clock";
     let witnesses = [(by_server, "the mail server"), (by_entra, "Entra")];

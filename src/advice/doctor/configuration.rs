@@ -16,7 +16,7 @@ use crate::token::certificate::NEAR;
 
 const NAME: &str = "configuration";
 
-/// What is wrong for sure fails; what is often wrong is remarked on.
+/// What is certainly wrong fails; what is often wrong gets a remark.
 pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
     let account = context.account;
     if let Err(error) = account.check() {
@@ -55,7 +55,7 @@ fn login(account: &Account) -> String {
     String::new()
 }
 
-/// What need not be wrong, and most often is.
+/// What is allowed, and most often a mistake.
 fn remarks(context: &Context<'_>) -> Vec<Cause> {
     let account = context.account;
     let mut remarks = Vec::new();

@@ -41,7 +41,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The same account with the mailbox that logs in, where it is a user who does: its own settings count then.
+    /// The same account with the mailbox of the user who logs in, if one does: the settings of that mailbox count then.
     pub(super) fn users_own(&self) -> Option<Account> {
         #[cfg(feature = "login")]
         if let Some(kept) = self
@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Where to do what, in a table of causes.
+/// Commands, and where to run them.
 pub(super) type Commands = (Place, &'static [&'static str]);
 
 pub(super) const fn set(settings: &'static [&'static str]) -> Commands {

@@ -1,4 +1,4 @@
-//! The path by Microsoft Graph. It ends before the request: there is no asking beforehand.
+//! The path by Microsoft Graph. It ends before the request: Graph cannot be asked without sending a message.
 
 use crate::advice::doctor::causes;
 use crate::advice::doctor::check::Checks;
@@ -14,7 +14,6 @@ const PERMISSION: &str = "permission";
 
 pub(super) fn check(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
     reach(checks, context, total);
-    // What nobody can ask for.
     checks.skip(
         PERMISSION,
         "Graph has no dry run: exosend doctor --send --to ADDRESS sends a message",

@@ -25,11 +25,11 @@ const GREETING: &str = "greeting";
 const STARTTLS: &str = "starttls";
 const CERTIFICATE: &str = "certificate";
 
-/// A server that has greeted, and been greeted.
+/// A server that has greeted and has answered EHLO.
 pub(super) struct Greeting {
     greeted: Greeted,
     pub(super) text: String,
-    /// What EHLO says.
+    /// The name that EHLO says.
     name: String,
 }
 
@@ -134,7 +134,7 @@ fn tell_family<'a>(
         (true, None) => return checks.skip(name, format!("the server has no {family} address")),
         (true, Some(_)) if another_serves => {
             let failures = failures();
-            let why = format!("not to be had here ({failures}), the other family serves");
+            let why = format!("not reachable from here ({failures}), the other family is");
             return checks.skip(name, why);
         }
         (true, Some((address, error))) => {

@@ -1,4 +1,4 @@
-//! What a doctor looks at where a message only passes by.
+//! Looks closer at what every message passes: all addresses, and the certificates.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ use crate::stage::Stage;
 use crate::timeouts::Deadline;
 use crate::tls::{self, Stream};
 
-/// All addresses of the server, the resolver's favourite first.
+/// All addresses of the server, in the order in which a message tries them.
 pub(crate) fn resolve(account: &Account, total: Deadline) -> Result<Vec<SocketAddr>, Error> {
     let deadline = total.step(account.timeouts.connect, "connect");
     let (host, port) = (account.host(), account.port());
@@ -63,7 +63,7 @@ pub(crate) fn reach(
 pub(crate) struct Shown {
     /// The server's own first, then those that signed it.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// It was verified, and the handshake is over.
+    /// The certificate was verified, and the handshake has succeeded.
     pub(crate) done: bool,
 }
 
@@ -92,8 +92,8 @@ pub(crate) fn handshake(
     result
 }
 
-/// Writes down what the server shows, and leaves the judgement to the verifier of every other connection. rustls tells
-/// the certificates of a handshake only where it has liked them.
+/// Keeps the certificates that the server shows, and leaves the judgement to the verifier of every other connection. rustls
+/// returns the certificates of a handshake only if it accepts them.
 #[derive(Debug)]
 struct Witness {
     judge: Arc<WebPkiServerVerifier>,

@@ -2,10 +2,10 @@
 
 use crate::hint::table::Condition;
 
-/// Any of them, parted by ` | `.
+/// Alternatives, separated by ` | `.
 type Words = &'static str;
 
-/// A certificate that does not hold: OpenSSL (curl, Postfix, Python, PHP), GnuTLS (msmtp), Node, Java, Go, rustls.
+/// A certificate that is not valid: OpenSSL (curl, Postfix, Python, PHP), GnuTLS (msmtp), Node, Java, Go, rustls.
 const CERTIFICATE: &[(Condition, Words)] = &[
     (
         Condition::CertificateTime,
@@ -30,8 +30,8 @@ const CERTIFICATE: &[(Condition, Words)] = &[
     ),
 ];
 
-/// The certificate failed, and nobody says why; the likeliest reason first.
-const UNSAID: Words = "\
+/// A certificate that is not valid, without the reason.
+const NO_REASON: Words = "\
     certificate verify failed | certificate verification failed | remote certificate is invalid | \
     certificate_verify_failed";
 
@@ -65,7 +65,7 @@ const UNANSWERED: Words = "\
     timed out | etimedout | connection timeout | timeout was reached | i/o timeout | could not connect to smtp host | \
     couldn't connect to server | the proxy says http | the proxy does not speak http";
 
-/// Timeouts of a connection that stood: no firewall, and no reason that could be named.
+/// Timeouts of a connection that had been made: no firewall is in the way, and the reason is not known.
 const LATER: Words = "conversation with | unexpectedly closed | read timed out | read timeout";
 
 /// For a text in lower case.
@@ -89,8 +89,9 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     if !certificate.is_empty() {
         return certificate;
     }
-    if let Some(words) = first(UNSAID, text) {
+    if let Some(words) = first(NO_REASON, text) {
         use Condition::{CertificateTime, OtherName, UnknownIssuer};
+        // The likeliest first.
         let reasons = [UnknownIssuer, CertificateTime, OtherName];
         return reasons.map(|reason| (words.to_owned(), reason)).into();
     }
@@ -109,14 +110,15 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     }
 }
 
-/// Where our own lines tell of the network.
+/// The stages whose errors, in our own lines, tell of the network.
 const STAGES: [&str; 5] = ["token ", "resolve ", "connect ", "greeting", "starttls "];
 
 /// What answers a token request, in our own words, when it is not Entra.
 const NOT_ENTRA: Words =
     "instead of json | of broken json | that are not json | with an empty body | a redirect to";
 
-/// What ends a user's login, where no number says so: OAuth's words, which others have for logins of their own.
+/// OAuth's words for the end of a user's login without an AADSTS number. Others use them for logins of their own, so only
+/// our own lines are searched for them.
 const LOGIN: &[(&str, Condition)] = &[
     (
         "the code was not entered in time",
@@ -129,7 +131,7 @@ const LOGIN: &[(&str, Condition)] = &[
     ("invalid_grant", Condition::LoginEnded),
 ];
 
-/// The line from this stage on, if it is ours: on stderr, as `{error:?}`, or as the log quotes it.
+/// The line from this stage on, if exosend wrote it: on stderr, as `{error:?}`, or quoted in its log.
 fn ours<'t>(text: &'t str, stage: &str) -> Option<&'t str> {
     let line = match text.split_once("text=\"") {
         Some((_, quoted)) => quoted,
@@ -140,7 +142,7 @@ fn ours<'t>(text: &'t str, stage: &str) -> Option<&'t str> {
     line.starts_with(stage).then_some(line)
 }
 
-/// TLS that does not begin, then the network, from the name on.
+/// Failures of TLS, then those of the network in the order in which they can occur.
 fn connection(text: &str) -> Option<(&'static str, Condition)> {
     let secure = ["ssl", "tls"].iter().any(|t| text.contains(t));
     if let Some(words) = first(WRONG_MOMENT, text) {
@@ -182,14 +184,14 @@ fn end_lost(text: &str) -> Option<&'static str> {
     is_lost.then_some("accept: (no reply)")
 }
 
-/// A database's log has timeouts too. Python tells neither host nor port: its bare exception counts unless it names
-/// another service.
+/// Whether a line is about sending mail: a database's log has timeouts too. Python tells neither host nor port, so its bare
+/// exception counts unless it names another service.
 fn about_mail(text: &str) -> bool {
     // Nodemailer's `command: 'CONN'` stands alone.
     const MARKS: Words = "\
     smtp | javax.mail | jakarta.mail | mailkit | phpmailer | nodemailer | command: 'conn' | greeting never received | \
     office365 | outlook | onmicrosoft | microsoftonline | :587 | :465 | port 587 | port 465";
-    // Mail all right, but read, not sent.
+    // Programs that read mail.
     const READERS: Words = "imap | pop3 | dovecot";
     let bare = first("[errno | [ssl", text).is_some() && !text.contains(['/', '@']);
     (first(MARKS, text).is_some() || bare) && first(READERS, text).is_none()

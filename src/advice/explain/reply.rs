@@ -4,7 +4,7 @@ use crate::hint::exchange::{Seen, of_reply, status};
 use crate::hint::table::Condition;
 use crate::reply::enhanced;
 
-/// Words that are Exchange's alone, with the status that the table wants for them. .NET, for one, drops the code.
+/// Words that only Exchange uses, with the status that the table needs for them. Some programs, .NET's for one, drop the code.
 const WORDS: &[(&str, &str)] = &[
     ("smtpclientauthentication is disabled", ""),
     ("did not meet the criteria to be authenticated", ""),
@@ -40,7 +40,7 @@ pub(super) fn explain(text: &str) -> Vec<(String, Condition)> {
     for (words, status) in WORDS.iter().filter(|(words, _)| text.contains(words)) {
         found.extend(look_up(0, status, words).map(|condition| ((*words).into(), condition)));
     }
-    // Cut down to two words by some library: the more frequent cause first.
+    // Some libraries keep these two words only. The more frequent cause first.
     let cut = "authentication unsuccessful";
     let server = ["535", ".outlook.", "office365"];
     if found.is_empty() && text.contains(cut) && server.iter().any(|mark| text.contains(mark)) {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_in_every_dress() {
+    fn a_reply_in_every_form() {
         for line in [
             "535 5.7.3 no",
             "535-5.7.3 no",

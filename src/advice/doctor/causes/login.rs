@@ -64,9 +64,9 @@ enum Audience {
 /// What its holder may do, by its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Permission {
-    /// It has `scp`: a user has signed in. Wrong, but for an account by which a user logs in.
+    /// It has `scp`: a user has signed in. Wrong, unless the account is one by which a user logs in.
     Users,
-    /// The same, and it is not among what he let the application do.
+    /// The same, and to send is not among what the user let the application do.
     UsersOther,
     /// `roles` has SMTP.SendAsApp: the classic way.
     SendAsApp,
@@ -80,11 +80,11 @@ struct Said {
     audience: Audience,
     permission: Permission,
     expired: bool,
-    /// It is of a tenant or an application that is not the configured one.
+    /// Its tenant or its application is not the configured one.
     foreign: bool,
     /// An application without a service principal in the tenant has no `oid`.
     nameless: bool,
-    /// A user's is what is asked for.
+    /// A user's token is expected.
     expected: bool,
 }
 
@@ -169,7 +169,7 @@ fn causes(said: Option<Said>, cloud: Cloud) -> Vec<Reason> {
             Mailbox,
         ];
     };
-    // Each of these is reason enough. What else may be wrong shows once it is right.
+    // Each of these is reason enough. Whatever else is wrong shows once these are mended.
     let sure = [
         (said.expired, Expired),
         (said.audience == Audience::Graph, ForGraph),
@@ -327,7 +327,7 @@ fn said(claim: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Every combination of what a token may say is looked at for what must never be said.
+    /// Every combination of what a token may say, and what must and must not be said of it.
     #[test]
     fn the_whole_table() {
         use Reason::*;
