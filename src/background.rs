@@ -1,4 +1,4 @@
-//! Threads, and where they leave what another one waits for.
+//! Threads that nobody joins, and the queue in which they leave their results.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,10 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Boxed, so that the start of a thread is compiled once and not for every closure.
+/// Boxed, so that starting a thread is compiled once and not for every closure.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// Starts a thread that nobody joins.
 pub(crate) fn spawn(thread: thread::Builder, work: Work) -> io::Result<()> {
     thread.spawn(work).map(drop)
 }

@@ -1,7 +1,6 @@
-//! The C interface: what crosses its border, and what does not. `exosend.h` beside this file is what C programmers read.
+//! The C interface. C programmers read `exosend.h`, beside this file.
 //!
-//! The only room with `unsafe` in it: the caller's pointers are read here, the report is written here, and a panic ends
-//! here.
+//! The only module with `unsafe` in it: here the caller's pointers are read, the report is written, and a panic ends.
 
 #![allow(unsafe_code)]
 
@@ -24,7 +23,7 @@ use crate::{crypto, date};
 
 const TRANSIENT: c_int = 0x100;
 const IN_DOUBT: c_int = 0x200;
-/// What no [`ErrorKind`](crate::ErrorKind) is. Nobody knows how far the message had come.
+/// A panic, with a number that no [`ErrorKind`](crate::ErrorKind) has. In doubt: how far the message had come is not known.
 const BUG: c_int = 15 | IN_DOUBT;
 
 /// Sends one message: see `exosend.h`.
@@ -51,7 +50,7 @@ pub(crate) unsafe extern "C" fn exosend_send(
     code
 }
 
-/// Runs what may panic: the code to return, and what to report.
+/// Runs what may panic; returns the code and the report.
 fn guarded(
     send: impl FnOnce() -> Result<Receipt, Error> + std::panic::UnwindSafe,
 ) -> (c_int, String) {
@@ -69,8 +68,8 @@ const BUG_TEXT: &str = concat!(
     ": please report it; the message may have been sent"
 );
 
-/// A panic's words would go to file descriptor 2, which may be anything in somebody else's process. The hook is the archive's
-/// own, as its standard library is; tests have theirs.
+/// Keeps panics from writing to file descriptor 2, which may be anything in somebody else's process. The hook is that of this
+/// archive's own standard library, not of the caller's; tests have theirs.
 fn silence() {
     #[cfg(not(test))]
     {
@@ -89,7 +88,7 @@ fn code(error: &Error) -> c_int {
     error.kind() as c_int | flag(error.is_transient(), TRANSIENT) | flag(error.in_doubt(), IN_DOUBT)
 }
 
-/// One line.
+/// The error, its hint and the Message-ID on one line.
 fn told(error: &Error) -> String {
     match error.message_id() {
         Some(id) => format!("{error:#}, Message-ID {id}"),
@@ -101,7 +100,7 @@ fn told(error: &Error) -> String {
 struct Given<'c> {
     settings: Option<&'c [u8]>,
     to: Option<Vec<&'c [u8]>>,
-    /// `None`: more than there can be.
+    /// `None` if `length` is more than memory can hold.
     message: Option<&'c [u8]>,
 }
 
@@ -164,7 +163,7 @@ impl<'c> Given<'c> {
         behind.feed(body);
         let envelope = Envelope::new(account.mailbox()).size(length.with(Some(&behind)));
         let envelope = to.into_iter().fold(envelope, Envelope::to);
-        // Before the login.
+        // Checked before the login.
         envelope.route()?;
         #[cfg(feature = "graph")]
         account.check_envelope(&envelope)?;
@@ -196,7 +195,7 @@ fn texts(to: &[&[u8]]) -> Result<Vec<String>, Error> {
     texts.map_err(|_| Error::input(Stage::Message, "to", "not UTF-8"))
 }
 
-/// Everybody in To, Cc and Bcc. What is no address is an error: nobody is passed over.
+/// Everybody in To, Cc and Bcc. Anything else in them is an error, so that nobody is left out.
 fn recipients(head: &Head) -> Result<Vec<String>, Error> {
     let (mailboxes, wrong) = head.recipients();
     let what = match (mailboxes.as_slice(), wrong.into_iter().next()) {
@@ -207,7 +206,7 @@ fn recipients(head: &Head) -> Result<Vec<String>, Error> {
     Err(Error::input(Stage::Message, "to", what))
 }
 
-/// Takes Bcc out, and adds what every message has to have and this one lacks. Returns its Message-ID.
+/// Removes Bcc, and adds the fields that every message needs and this one lacks. Returns its Message-ID.
 fn complete(head: &mut Head, mailbox: &str, body: &[u8]) -> String {
     head.remove_bcc();
     let domain = mailbox
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_and_nobody_knows_how_far_the_message_had_come() {
+    fn a_panic_is_in_doubt() {
         let (code, text) = guarded(|| panic!("on purpose"));
         assert_eq!(code, 15 | IN_DOUBT);
         assert!(text.contains("may have been sent"), "{text}");

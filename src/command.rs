@@ -1,6 +1,6 @@
-//! What the command needs beside the public names: pure rooms of the library, so that the program does not have them twice.
+//! The pure modules of the library that the command needs beside the public names, so that the program has them only once.
 //!
-//! No part of the interface: what stands here may change or go with any release.
+//! Not a part of the interface: any release may change or remove them.
 
 pub mod crypto {
     pub use crate::crypto::{hex, random, sha256};

@@ -1,6 +1,6 @@
-//! What TLS computes with; and random names and SHA-256, by the code that it brings along.
+//! The cryptography of TLS; random names and SHA-256 by the same code.
 
-// The command, too, has some of this room from here (`command.rs`).
+// The command uses this module, too (`command.rs`).
 #![allow(unreachable_pub)]
 
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 
-/// ring's, without the keys of a client's certificate: nobody shows one in a handshake, and a small program would carry the
-/// code that signs with RSA, ECDSA and Ed25519.
+/// ring's provider without the keys of client certificates: no handshake shows one, and the code that signs with RSA, ECDSA
+/// and Ed25519 would be in every program.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         key_provider: &NoKeys,
@@ -36,7 +36,7 @@ impl KeyProvider for NoKeys {
 /// `N` random bytes in lower-case hexadecimal.
 pub fn random<const N: usize>() -> String {
     let mut bytes = [0; N];
-    // Where the kernel has no random bytes to give, TLS fails too, and says so.
+    // If the kernel has no random bytes, TLS fails too, and says so.
     let _ = SystemRandom::new().fill(&mut bytes);
     hex(&bytes)
 }

@@ -1,6 +1,6 @@
 //! Moments as people and protocols write them, both ways: mail, HTTP, logs and certificates. Pure.
 
-// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+// The command uses this module, too (`command.rs`): without feature `cli` a part of it is unused.
 #![allow(dead_code, unreachable_pub)]
 
 use std::time::{Duration, SystemTime};
@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
-/// From that of 1970-01-01 on.
+/// Beginning with that of 1970-01-01.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
-/// `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3). UTC: the local zone would need a crate, and tells a stranger more.
+/// `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3). UTC: the local zone would need a crate, and would tell where the sender is.
 pub fn rfc5322(time: SystemTime) -> String {
     let (days, second) = days_and_seconds(time);
     let (year, month, day) = civil(days);
@@ -95,7 +95,7 @@ fn number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| digits)
 }
 
-/// A date and a time of day that exist, so many seconds east of Greenwich. A leap second is the next one.
+/// A date and a time of day, `east` seconds east of Greenwich; `None` if they do not exist. A leap second is the next one.
 fn moment(
     (year, month, day): (i64, i64, i64),
     (hour, minute, second): (i64, i64, i64),
@@ -130,8 +130,8 @@ fn clock(second: i64) -> String {
     format!("{hour:02}:{minute:02}:{:02}", second % 60)
 }
 
-/// Days since 1970-01-01. The year is counted from March, so that a leap day is its last. A month or a day that does not
-/// exist gives one that [`civil`] calls by another name.
+/// Days since 1970-01-01. The year is counted from March, so that a leap day is its last. For a date that does not exist
+/// [`civil`] returns another one.
 fn since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = match month < 3 {
         true => (year - 1, month + 9),

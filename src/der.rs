@@ -1,4 +1,4 @@
-//! The few fields of a certificate that rustls verifies and does not tell. Pure.
+//! The few fields of a certificate that rustls verifies but does not return. Pure.
 
 use std::time::SystemTime;
 
@@ -22,9 +22,9 @@ const VERSION: u8 = 0xa0;
 
 /// `None` for what is no certificate.
 ///
-/// A walk to one field, not a parser: whether the rest is in order has been seen by those who verify it.
+/// Walks to one field; whoever verifies the certificate looks at the rest.
 pub(crate) fn validity(certificate: &[u8]) -> Option<Validity> {
-    let (_issuer, fields) = element(SEQUENCE, up_to_issuer(certificate)?)?;
+    let (_issuer, fields) = element(SEQUENCE, from_issuer_on(certificate)?)?;
     let (validity, _) = element(SEQUENCE, fields)?;
     let (not_before, rest) = time(validity)?;
     let (not_after, _) = time(rest)?;
@@ -34,11 +34,11 @@ pub(crate) fn validity(certificate: &[u8]) -> Option<Validity> {
     })
 }
 
-/// Who a certificate is for and who has signed it, by the names that are shown to people: the common name, else the
-/// organization; empty if there is neither. Which host it is good for is another matter, and not looked at here.
+/// Subject and issuer of a certificate, by the names that are shown to people: the common name, else the organization; empty
+/// if there is neither. They do not say which host it is for.
 #[cfg(any(test, feature = "advice"))]
 pub(crate) fn names(certificate: &[u8]) -> Option<(String, String)> {
-    let (issuer, fields) = element(SEQUENCE, up_to_issuer(certificate)?)?;
+    let (issuer, fields) = element(SEQUENCE, from_issuer_on(certificate)?)?;
     let (_validity, fields) = element(SEQUENCE, fields)?;
     let (subject, _) = element(SEQUENCE, fields)?;
     Some((shown(subject), shown(issuer)))
@@ -46,7 +46,7 @@ pub(crate) fn names(certificate: &[u8]) -> Option<(String, String)> {
 
 /// The key that a certificate is for, with its algorithm: the whole `SubjectPublicKeyInfo` (RFC 5280 4.1.2.7).
 pub(crate) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
-    let mut fields = up_to_issuer(certificate)?;
+    let mut fields = from_issuer_on(certificate)?;
     for _issuer_validity_subject in 0..3 {
         (_, fields) = element(SEQUENCE, fields)?;
     }
@@ -55,7 +55,7 @@ pub(crate) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
 }
 
 /// The fields of a certificate from its issuer on (RFC 5280 4.1).
-fn up_to_issuer(certificate: &[u8]) -> Option<&[u8]> {
+fn from_issuer_on(certificate: &[u8]) -> Option<&[u8]> {
     let (certificate, _) = element(SEQUENCE, certificate)?;
     let (mut fields, _) = element(SEQUENCE, certificate)?;
     if let Some((_, rest)) = element(VERSION, fields) {
@@ -99,7 +99,7 @@ fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     let (length, bytes) = match first {
         0..=0x7f => (usize::from(first), bytes),
-        // More than four bytes of length is no certificate of this world.
+        // No certificate is so long that its length takes more than four bytes.
         0x81..=0x84 => {
             let (length, bytes) = bytes.split_at_checked(usize::from(first & 0x7f))?;
             let length = length.iter().try_fold(0_usize, |length, &byte| {
@@ -153,10 +153,11 @@ mod tests {
         );
         for cut in 0..der.len() {
             assert_eq!(names(&der[..cut]), None);
-            // Cut off after the field, it could still be read: the length around it says no.
+            // Cut after the field, too: the length of the whole is wrong then.
             assert_eq!(validity(&der[..cut]), None);
         }
     }
+
     #[test]
     fn a_name_is_the_common_one_else_the_organization() {
         let named = |names: &[(rcgen::DnType, &str)]| {

@@ -1,4 +1,4 @@
-//! A name to a TCP connection: resolve, and race the addresses.
+//! From a host name to a TCP connection: resolve it, and race its addresses.
 
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,7 +14,7 @@ use crate::text::lower_case;
 use crate::timeouts::Deadline;
 use crate::tls::Socket;
 
-/// RFC 8305 section 5: the next address is tried after this, so that a dead IPv6 route costs a quarter of a second.
+/// How long an address is tried before the next one joins in (RFC 8305 section 5): a dead IPv6 route costs no more.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// What the helper threads report.
@@ -24,7 +24,7 @@ pub(crate) enum Event {
     Interrupted,
 }
 
-/// Ends a connection's waiting from another thread: without a token, nobody needs it.
+/// Ends the wait for a connection from another thread: when no token can be had, nobody needs the connection.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<Mutex<Waiting>>);
 
@@ -47,12 +47,13 @@ impl Interrupt {
         }
     }
 
-    /// From here on nothing interrupts: the connection has what it needs.
+    /// From here on `raise` does nothing.
     pub(crate) fn disarm(&self) {
         *self.lock() = Waiting::NoMore;
     }
 
-    fn wait(&self, next: Waiting) -> Result<(), Error> {
+    /// Says what `raise` has to end. Fails if it was raised before.
+    fn arm(&self, next: Waiting) -> Result<(), Error> {
         let mut waiting = self.lock();
         if matches!(*waiting, Waiting::NoMore) {
             return Err(interrupted());
@@ -77,16 +78,14 @@ pub(crate) fn connect(
     interrupt: &Interrupt,
 ) -> Result<Socket, Error> {
     let events = Inbox::default();
-    interrupt.wait(Waiting::ForEvents(events.clone()))?;
+    interrupt.arm(Waiting::ForEvents(events.clone()))?;
     let addresses = resolve(host, port, lookup, deadline, &events)?;
     let tcp = race(&addresses, deadline, TcpStream::connect_timeout, &events)
         .map_err(|e| e.about(&format!("{host}:{port}")))?;
     tcp.try_clone()
         .and_then(|duplicate| Ok((duplicate, Socket::new(tcp, deadline)?)))
         .map_err(|e| Error::io(Stage::Connect, e))
-        .and_then(|(duplicate, socket)| {
-            interrupt.wait(Waiting::ForPeer(duplicate)).map(|()| socket)
-        })
+        .and_then(|(duplicate, socket)| interrupt.arm(Waiting::ForPeer(duplicate)).map(|()| socket))
 }
 
 /// The addresses of a name; [`NotFound`](io::ErrorKind::NotFound) if there is no such name.
@@ -94,7 +93,7 @@ pub(crate) fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match (host, port).to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if is_no_such_name(&error) => {
-            // glibc says the same where it had no descriptor left to ask with.
+            // glibc says the same when it has no file descriptor left; then a socket fails, too, and its error is the true one.
             drop(UnixDatagram::unbound()?);
             Err(io::Error::new(io::ErrorKind::NotFound, error))
         }
@@ -102,9 +101,9 @@ pub(crate) fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// Whether the resolver has said no, and would again (EAI_NONAME). std keeps getaddrinfo's code to itself, so this goes by
-/// the words of glibc and musl. Anything else is transient: no name server answers (EAI_AGAIN), or one of them fails for
-/// one family and knows no address of the other (EAI_NODATA).
+/// Whether the name does not exist (EAI_NONAME). std does not tell getaddrinfo's code, so the words of glibc and musl are
+/// compared. Any other error is transient: no name server answers (EAI_AGAIN), or one of them fails for one address family
+/// and knows no address of the other (EAI_NODATA).
 fn is_no_such_name(error: &io::Error) -> bool {
     let text = error.to_string();
     ["Name or service not known", "Name does not resolve"]
@@ -128,7 +127,7 @@ pub(crate) fn resolve(
         found.put(Event::Resolved(lookup(&name, port)));
     }));
     if asked.is_err() {
-        // No thread to be had: the resolver's own timeouts have to do.
+        // Without a thread the resolver's own timeouts have to do.
         events.put(Event::Resolved(lookup(host, port)));
     }
     match events.take(deadline.remaining().map_err(failed)?) {
@@ -144,12 +143,12 @@ pub(crate) fn resolve(
     }
 }
 
-/// Families by turns, beginning with the resolver's favourite (RFC 8305 section 4).
+/// Alternates the address families, beginning with that of the resolver's first address (RFC 8305 section 4).
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let favourite = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses
         .into_iter()
-        .partition(|a| a.is_ipv6() == favourite);
+        .partition(|a| a.is_ipv6() == preferred);
     let mut second = second.into_iter();
     let mut turns = Vec::new();
     for address in first {
@@ -160,7 +159,7 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns
 }
 
-/// The first connection that stands. Each address has a head start on the next one, which begins at once if it fails.
+/// The first connection that is made. The next address joins in after [`HEAD_START`], or at once when one fails.
 fn race(
     addresses: &[SocketAddr],
     deadline: Deadline,
@@ -182,7 +181,7 @@ fn race(
                 tried.put(Event::Tried(address, result));
             }));
             if begun.is_err() {
-                // No thread to be had: one after the other, each with its share of the time.
+                // Without a thread the addresses are tried one after the other, each with its share of the time.
                 let share = left / u32::try_from(untried.len() + 1).unwrap_or(u32::MAX);
                 events.put(Event::Tried(address, attempt(&address, share)));
             }
@@ -200,7 +199,7 @@ fn race(
             Some(Event::Tried(address, Err(error))) => {
                 log::debug!("connect {address}: {error}");
                 running -= 1;
-                // Whoever ends with the race has not failed by itself.
+                // An attempt that ends at the deadline says nothing of its address.
                 if deadline.remaining().is_ok() {
                     failures.push((address, error));
                 }
@@ -211,8 +210,8 @@ fn race(
     }
 }
 
-/// Attempts until the deadline, or as long as the race goes on. Each is given up and begun anew where the kernel would
-/// repeat its SYN, after 1, 2, 4 seconds (RFC 6298): so the losers, whose waiting nothing else ends, soon follow the winner.
+/// Repeats an attempt until the deadline, or until the race is over. Nothing can end an attempt from outside, so each lasts
+/// only until the kernel would repeat its SYN, 1, 2, 4 seconds (RFC 6298): so the losers end soon after the race.
 fn persist(
     deadline: Deadline,
     race: &Weak<()>,
@@ -248,13 +247,13 @@ fn all_failed(failures: Vec<(SocketAddr, io::Error)>, late: Option<io::Error>) -
     }
 }
 
-/// The stack is as large as any: getaddrinfo loads modules that nobody here has written.
+/// With the usual size of a stack: getaddrinfo loads NSS modules, and nobody knows what they need.
 fn spawn(work: background::Work) -> io::Result<()> {
     let thread = thread::Builder::new().name("exosend connect".into());
     background::spawn(thread, work)
 }
 
-/// An error for a stream that was given up because something else failed first.
+/// The error of a connection that was given up; the caller returns that of the token request instead.
 fn interrupted() -> Error {
     Error::new(
         ErrorKind::Network,
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_stays_none() {
+    fn which_words_say_that_a_name_does_not_exist() {
         for (words, none) in [
             ("Name or service not known", true),
             ("Name does not resolve", true),
@@ -378,7 +377,6 @@ mod tests {
         }
     }
 
-    /// What is still on its way when the race is over is given up where its SYN would have been repeated.
     #[test]
     fn the_losers_end_with_the_race() {
         let mut race = Some(Arc::new(()));
@@ -405,7 +403,7 @@ mod tests {
 
         let interrupt = Interrupt::default();
         let events = Inbox::default();
-        interrupt.wait(Waiting::ForEvents(events.clone())).unwrap();
+        interrupt.arm(Waiting::ForEvents(events.clone())).unwrap();
         interrupt.raise();
         let error = race(&["127.0.0.1:1".parse().unwrap()], total, dead, &events).unwrap_err();
         assert_eq!(error.stage(), Stage::Connect);

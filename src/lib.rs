@@ -73,7 +73,7 @@ pub use stage::{ErrorKind, Stage};
 pub use timeouts::Timeouts;
 pub use token::Token;
 
-// Programs that send from several threads rely on these, or that go on after a panic in one.
+// Programs that send from several threads, or that go on after a panic in one of them, rely on these.
 const _: () = {
     const fn moves<T: Send>() {}
     const fn shares<T: Send + Sync>() {}

@@ -45,7 +45,7 @@ impl Receipt {
     /// Whether the server answers for the message from now on, for every recipient. Microsoft Graph has taken it for
     /// processing only: it may find a recipient or the message wrong later, and says so in a bounce to the mailbox.
     pub fn is_final(&self) -> bool {
-        // HTTP's word for that (RFC 9110 15.3.3), and none of SMTP's (RFC 5321 4.2.3).
+        // HTTP's 202 Accepted (RFC 9110 15.3.3); no reply of SMTP has this code (RFC 5321 4.2.3).
         self.reply.code() != 202
     }
 

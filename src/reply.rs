@@ -9,10 +9,10 @@ use crate::text::{excerpt, printable};
 pub(crate) const MAX_LINE: usize = 16 * 1024;
 /// Most text kept of one reply.
 const MAX_REPLY: usize = 64 * 1024;
-/// Most lines in one reply. The longest real one is the EHLO answer, around fifteen; the rest is kindness.
+/// Most lines in one reply. The longest reply of real servers, that to EHLO, has about fifteen.
 const MAX_LINES: usize = 512;
 
-/// What stands in the place of a line that repeats a secret.
+/// Replaces a line that repeats a secret.
 pub(crate) const WITHHELD: &str = "[withheld: it repeats the token]";
 
 /// What the server answered to one command: a code and its text.
@@ -60,7 +60,7 @@ impl Reply {
         self.class() == 5
     }
 
-    /// What another protocol's answer comes to.
+    /// The answer of another protocol, HTTP, as a reply.
     #[cfg(feature = "graph")]
     pub(crate) fn of(code: u16, line: String) -> Self {
         let lines = vec![line];
@@ -117,10 +117,10 @@ pub(crate) fn enhanced(code: u16, text: &str) -> Option<&str> {
     (parts.next().is_none() && class == code / 100 && matches!(class, 2 | 4 | 5)).then_some(word)
 }
 
-/// Why a line is no part of a reply.
+/// Why a line cannot be part of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// No three digits from 200 to 599 with a space, a hyphen or nothing behind them.
+    /// It does not begin with a code from 200 to 599 that a space, a hyphen or nothing follows.
     Code(String),
     /// The code changed between two lines (RFC 5321 4.2.1 wants the same on each).
     Mixed(u16, u16),
@@ -152,8 +152,8 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    /// Takes one line without its line end, gives the reply with the last one. `cut`: the line was longer than what
-    /// is passed; it is judged by its code all the same.
+    /// Takes one line without its line end; returns the reply once its last line is there. `cut`: the line was longer than
+    /// what is passed. Its code counts all the same.
     pub(crate) fn push(&mut self, line: &[u8], cut: bool) -> Result<Option<Reply>, Malformed> {
         let (code, last, text) = split(line).ok_or_else(|| Malformed::Code(excerpt(line)))?;
         if let Some(first) = self.code.filter(|&first| first != code) {
@@ -177,12 +177,12 @@ impl Parser {
     }
 }
 
-/// Code, whether it is the last line, text.
+/// Splits a line into its code, whether it is the last line of the reply, and its text.
 ///
 /// A bare `250` is a reply: RFC 5321 4.2 asks clients to take one without text. 1yz is not: SMTP has none, and a
 /// client that waited for the next reply after it could be kept waiting. Anything but a space or a hyphen behind the
-/// digits (`2500`, `250.`) is another protocol, and so is anything before them: an empty line or a space is not skipped,
-/// for what made a server send it may have cost more than that.
+/// digits (`2500`, `250.`) is another protocol. An empty line or a leading space is not skipped either: a server that sends
+/// one may have lost more of its replies.
 fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let (code, rest) = line.split_at_checked(3)?;
     if !code.iter().all(u8::is_ascii_digit) {

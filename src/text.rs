@@ -1,9 +1,9 @@
 //! Text that somebody else wrote, on its way to a reader. Pure.
 
-// The command, too, has this room from here (`command.rs`): without its feature nobody needs all of it.
+// The command uses this module, too (`command.rs`): without feature `cli` a part of it is unused.
 #![allow(dead_code, unreachable_pub)]
 
-/// The beginning of something that is not what it should be, for an error text.
+/// The beginning of malformed bytes, for the text of an error.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const SHOWN: usize = 120;
     let text = printable(&String::from_utf8_lossy(
@@ -16,13 +16,14 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
-/// The same text, safe for a terminal and a line of a log: what [is unprintable](is_unprintable) becomes `?`.
+/// Makes a text safe for a terminal and a line of a log: what [is unprintable](is_unprintable) becomes `?`.
 pub fn printable(text: &str) -> String {
     let shown = |c| if is_unprintable(c) { '?' } else { c };
     text.chars().map(shown).collect()
 }
 
-/// Texts of the operating system begin with a capital, ours do not. ASCII only: the tables of all other letters are large.
+/// The text with a small first letter, unless the second is a capital, too (`TLS`): texts of the operating system begin with
+/// a capital, ours do not. ASCII only: Unicode's tables are large.
 pub(crate) fn lower_case(text: &str) -> String {
     let mut text = text.to_owned();
     if text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {
@@ -38,7 +39,7 @@ pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// What begins another line, moves a cursor, or reorders and hides text: Unicode's categories Cc, Cf, Zl and Zp.
+/// A character that begins a line, moves the cursor, or reorders or hides text: Unicode's categories Cc, Cf, Zl and Zp.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
@@ -47,14 +48,14 @@ pub fn is_unprintable(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
-/// The word that a misspelt one is most like. One that is a part of the other comes first: `log` for `logfile`.
+/// The known word nearest to a misspelt one. A word that contains the other one comes first: `log` for `logfile`.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
     let apart = |known: &str| !(word.contains(known) || known.contains(word));
     let nearest = known.min_by_key(|known| (apart(known), distance(word, known)));
     nearest.unwrap_or_default()
 }
 
-/// The least letters to change, by Levenshtein.
+/// The Levenshtein distance, in bytes.
 pub fn distance(word: &str, known: &str) -> usize {
     let mut row: Vec<usize> = (0..=known.len()).collect();
     for (i, a) in word.bytes().enumerate() {

@@ -121,8 +121,8 @@ impl Deadline {
     }
 }
 
-/// How long to wait for what a server says when a write to it has failed: most often why. No time where the write ended at
-/// its bound.
+/// How long to wait, after a failed write, for a reply that says why it failed. After a timeout not at all: the time of the
+/// step is used up.
 pub(crate) fn patience_after(failure: &io::Error) -> Duration {
     match failure.kind() {
         io::ErrorKind::TimedOut => Duration::ZERO,
@@ -130,7 +130,7 @@ pub(crate) fn patience_after(failure: &io::Error) -> Duration {
     }
 }
 
-/// `io::copy` with a block of its own, small enough to look at the clock often.
+/// `io::copy` with a small block: `to` checks its deadline at each write.
 pub(crate) fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
     let mut block = vec![0; 8 * 1024];
     loop {
@@ -138,7 +138,11 @@ pub(crate) fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
             Ok(0) => return Ok(()),
             Ok(n) => match block.get(..n) {
                 Some(piece) => to.write_all(piece)?,
-                None => return Err(io::Error::other("the reader says more than there is")),
+                None => {
+                    return Err(io::Error::other(
+                        "the reader returned a length beyond its buffer",
+                    ));
+                }
             },
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),

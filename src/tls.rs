@@ -13,11 +13,11 @@ use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
 
-/// A stream whose every read and write ends at a moment that can be moved.
+/// A stream whose reads and writes end at a deadline that can be moved.
 pub(crate) trait Stream: Read + Write + Send {
     fn set_deadline(&mut self, deadline: Deadline);
 
-    /// Reads without sending first what is still unsent: after a write has failed, the server's last words may be there.
+    /// Reads without first sending what is still unsent: after a failed write the server's last words may be there.
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Ends the connection at once, and never fails.
@@ -29,7 +29,7 @@ pub(crate) trait Stream: Read + Write + Send {
 pub(crate) struct Socket {
     tcp: TcpStream,
     deadline: Deadline,
-    /// Whether it was looked once more behind the deadline.
+    /// Whether one more read was tried after the deadline.
     looked: bool,
     /// Whose connection it is: the child of a fork has a copy, and dropping that must not end it.
     process: u32,
@@ -55,8 +55,8 @@ impl Socket {
     }
 }
 
-/// Runs `step` until the deadline. `set` sets how long the socket waits in it; at its end Linux says `WouldBlock`, and
-/// then the deadline says in its own words what has passed.
+/// Repeats `step` until the deadline. `set` limits how long the socket waits in it. When that time is over Linux says
+/// `WouldBlock`, and `remaining` makes the error of it.
 fn until_deadline<T>(
     deadline: &Deadline,
     set: impl Fn(Option<Duration>) -> io::Result<()>,
@@ -82,8 +82,8 @@ impl Read for Socket {
         );
         match read {
             Err(late) if late.kind() == io::ErrorKind::TimedOut && !self.looked => {
-                // A process that was stopped finds the deadline passed, and the reply there. Once: a peer that never
-                // stops speaking has had its time.
+                // A process that was stopped may find the deadline passed although the reply has come. Only once: a peer
+                // that never stops sending must not get more time.
                 self.looked = true;
                 tcp.set_nonblocking(true)?;
                 let found = tcp.read(buffer);
@@ -108,8 +108,8 @@ impl Write for Socket {
         )
     }
 
-    /// rustls hands over all its records at once, and they leave in one write. Not by `writev`, which raises SIGPIPE where
-    /// the peer is gone: only a program that Rust started ignores that signal.
+    /// Joins the records that rustls hands over, so that they leave in one write. Not by `writev`, which raises SIGPIPE when
+    /// the peer is gone: a C program that calls this library does not ignore that signal, as Rust's programs do.
     fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
         if let [record] = records {
             return self.write(record);
@@ -149,7 +149,7 @@ impl Stream for Tls {
         self.sock.set_deadline(deadline);
     }
 
-    /// `StreamOwned::read` would first write what is still unsent, and that has just failed.
+    /// Not by `StreamOwned::read`, which first writes what is still unsent: that has just failed.
     fn read_late(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.conn.reader().read(buffer) {
@@ -185,7 +185,7 @@ pub(crate) fn config(
         .map_err(|e| Error::tls(Stage::StartTls, e))?
         .with_root_certificates(roots(given))
         .with_no_client_auth();
-    // A configuration serves one connection; Graph's another, after a loss: what could be resumed is not worth its code.
+    // Not worth its code: hardly any configuration serves a second connection.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }
@@ -200,8 +200,8 @@ pub(crate) fn roots(given: Option<&[CertificateDer<'static>]>) -> RootCertStore 
     roots
 }
 
-/// With such a clock certificates could not be judged, and rustls would panic.
-pub(crate) fn can_judge() -> Result<(), Error> {
+/// Before 1970 no certificate can be judged, and rustls would panic.
+pub(crate) fn check_clock() -> Result<(), Error> {
     match SystemTime::now() < SystemTime::UNIX_EPOCH {
         true => {
             let what = "this machine's clock is before 1970";
@@ -211,13 +211,13 @@ pub(crate) fn can_judge() -> Result<(), Error> {
     }
 }
 
-/// The handshake to its end, within the socket's deadline.
+/// The whole handshake, within the socket's deadline.
 pub(crate) fn handshake(
     mut socket: Box<dyn Stream>,
     host: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Box<dyn Stream>, Error> {
-    can_judge()?;
+    check_clock()?;
     let name = ServerName::try_from(without_zone(host).to_owned())
         .map_err(|e| Error::new(ErrorKind::Input, Stage::StartTls, e.to_string()))?;
     let mut connection =
@@ -246,7 +246,6 @@ pub(crate) fn without_zone(host: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// A step that was interrupted, or waited for the socket's time, is repeated with what is left.
     #[test]
     fn a_step_is_repeated_until_the_deadline() {
         let deadline = Deadline::after(Duration::from_secs(300), "command");
