@@ -306,14 +306,13 @@ fn path<'l>(rest: &'l str, word: &str) -> Result<(String, &'l str), String> {
 }
 
 fn end_of_brackets(text: &str) -> Option<usize> {
-    let mut quoted = false;
-    let mut chars = text.char_indices();
-    let last = chars.find(|(at, c)| {
-        let escaped = text.get(..*at).is_some_and(|before| before.ends_with('\\'));
-        quoted ^= *c == '"' && !escaped;
-        *c == '>' && !quoted
+    let (mut quoted, mut escaped) = (false, false);
+    let end = text.find(|c| {
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        c == '>' && !quoted
     });
-    last.map(|(at, _)| at + 1)
+    end.map(|at| at + 1)
 }
 
 /// One line of printable ASCII.
@@ -341,6 +340,7 @@ mod tests {
             ("TO:<root>", Some(("root", ""))),
             ("TO:<>", Some(("", ""))),
             ("TO:<\"a>b\"@x.org> Y", Some(("\"a>b\"@x.org", " Y"))),
+            ("TO:<\"a\\\\\"@x.org> Y", Some(("\"a\\\\\"@x.org", " Y"))),
             ("TO:<@a,@b:ann@x.org>", Some(("ann@x.org", ""))),
             ("TO: ann@example.com X=1", Some(("ann@example.com", " X=1"))),
             ("TO:root", Some(("root", ""))),
