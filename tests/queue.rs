@@ -3,12 +3,12 @@
 mod clock;
 mod drop;
 mod graph;
+mod manage;
 mod office;
 mod pace;
 mod retry;
+mod route;
 mod shared;
 mod smtp;
 mod soak;
-mod steer;
 mod submit;
-mod way;

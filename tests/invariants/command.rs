@@ -10,6 +10,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use crate::addressing::Addressing;
 use crate::crypto;
 use crate::file::parse;
 use crate::head::{Author, split};
@@ -17,8 +18,7 @@ use crate::list;
 use crate::queue::draft::Draft;
 use crate::queue::file::{Stored, Unreadable};
 use crate::queue::spool::{DROP, Spool};
-use crate::sendmail::dialogue::{Dialogue, Door};
-use crate::wishes::Wishes;
+use crate::sendmail::dialogue::{Backend, Dialogue};
 
 /// Each entry can be a setting, and means the same when it is written down again.
 pub(crate) fn configuration(text: &[u8]) {
@@ -95,8 +95,8 @@ pub(crate) fn message(text: &[u8]) {
     assert!(again.get("Bcc").is_none() && again.get("Resent-Bcc").is_none());
 }
 
-/// Whatever a client says, and however it comes: it hears replies, and what goes through the door is what stands between
-/// its DATA and the first CRLF.CRLF behind. The first byte decides how much is as usual, and what the door does.
+/// Whatever a client says, in pieces of any size: it gets replies, and the backend gets what is between a DATA and the first
+/// CRLF.CRLF after it. The first byte chooses the valid commands before the rest, and what the backend does.
 pub(crate) fn dialogue(input: &[u8]) {
     let Some((&mode, input)) = input.split_first() else {
         return;
@@ -109,11 +109,11 @@ pub(crate) fn dialogue(input: &[u8]) {
     let usual = usual[usize::from(mode % 3)];
     let input = [usual.as_bytes(), input].concat();
     let behaviour = mode / 3 % 4;
-    let (said, house) = converse(&input, usize::MAX, behaviour);
+    let (said, store) = converse(&input, usize::MAX, behaviour);
     for piece in [1, 7] {
         let again = converse(&input, piece, behaviour);
         assert_eq!(
-            (&said, &house),
+            (&said, &store),
             (&again.0, &again.1),
             "in pieces of {piece}"
         );
@@ -133,14 +133,14 @@ pub(crate) fn dialogue(input: &[u8]) {
         );
         accepted += usize::from(words.starts_with("2.0.0 queued"));
     }
-    assert_eq!(accepted, house.taken.len());
+    assert_eq!(accepted, store.taken.len());
     let mut rest = &input[..];
-    for (wishes, text) in &house.taken {
-        assert!((1..=1000).contains(&wishes.to.len()));
-        let mut addresses = wishes.to.iter().chain(&wishes.sender);
+    for (addressing, text) in &store.taken {
+        assert!((1..=1000).contains(&addressing.to.len()));
+        let mut addresses = addressing.to.iter().chain(&addressing.sender);
         assert!(
             addresses.all(|a| !a.is_empty() && !a.contains(char::is_control)),
-            "{wishes:?}"
+            "{addressing:?}"
         );
         let begins = (0..rest.len()).filter(|&at| at == 0 || rest[at - 1] == b'\n');
         let end =
@@ -154,7 +154,7 @@ pub(crate) fn dialogue(input: &[u8]) {
     }
 }
 
-/// A message and its length with its end, as RFC 5321 4.5.2 has it.
+/// A message, and its length with its end (RFC 5321 4.5.2).
 fn dictated(said: &[u8]) -> Option<(Vec<u8>, usize)> {
     let framed = [b"\r\n", said].concat();
     let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
@@ -167,21 +167,21 @@ fn dictated(said: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((text, end + 3))
 }
 
-fn converse(input: &[u8], piece: usize, behaviour: u8) -> (String, House) {
-    let mut house = House {
+fn converse(input: &[u8], piece: usize, behaviour: u8) -> (String, Store) {
+    let mut store = Store {
         behaviour,
-        ..House::default()
+        ..Store::default()
     };
     let mut said = Vec::new();
     let pieces = Pieces(input, piece);
     let mut dialogue = Dialogue::new(pieces, &mut said, "here".into());
-    dialogue.serve(&mut house).unwrap_or_else(|error| {
+    dialogue.serve(&mut store).unwrap_or_else(|error| {
         // The only thing that can go wrong is a message without an end.
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
     });
     dialogue.end().unwrap();
     drop(dialogue);
-    (String::from_utf8(said).unwrap(), house)
+    (String::from_utf8(said).unwrap(), store)
 }
 
 struct Pieces<'i>(&'i [u8], usize);
@@ -193,19 +193,19 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// Takes all, stops in the midst of a message, refuses, or is closed.
+/// Takes all, stops in the middle of a message, refuses, or is unavailable.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct House {
+struct Store {
     behaviour: u8,
-    taken: Vec<(Wishes, Vec<u8>)>,
+    taken: Vec<(Addressing, Vec<u8>)>,
 }
 
-impl Door for House {
-    fn is_closed(&self) -> Option<&str> {
+impl Backend for Store {
+    fn unavailable(&self) -> Option<&str> {
         (self.behaviour == 3).then_some("closed\r\n250 \u{fc}")
     }
 
-    fn take(&mut self, wishes: Wishes, text: &mut dyn Read) -> Result<String, String> {
+    fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String> {
         const NO: &str = "451 4.3.0 no\r\n250 2.0.0 queued";
         let mut whole = Vec::new();
         match self.behaviour {
@@ -216,13 +216,13 @@ impl Door for House {
         if self.behaviour == 1 {
             return Err(NO.into());
         }
-        self.taken.push((wishes, whole));
+        self.taken.push((addressing, whole));
         Ok("queued as 1\r\n250 2.0.0 queued".into())
     }
 }
 
-/// Whatever stands in the queue is a message or damaged, and what is put in comes out. The first byte decides which is
-/// tried: a file as it is, one with the right sum at its end, or a message with the wishes of its first lines.
+/// Any file in the queue is read as a message or as damaged, and a message is read as it was written. The first byte chooses
+/// which is tried: a file as it is, one with the right sum at its end, or a message with the addresses of its first lines.
 pub(crate) fn queued(input: &[u8]) {
     let Some((&mode, input)) = input.split_first() else {
         return;
@@ -241,7 +241,7 @@ pub(crate) fn queued(input: &[u8]) {
         Err(Unreadable::Damaged(_)) => {}
         Err(Unreadable::Disk(error)) => panic!("{error}"),
         Ok(mut stored) => {
-            let mut addresses = stored.wishes.to.iter().chain(&stored.wishes.sender);
+            let mut addresses = stored.addressing.to.iter().chain(&stored.addressing.sender);
             assert!(addresses.all(|a| !a.contains(char::is_control)));
             let mut text = std::mem::take(&mut stored.start);
             if let Some((rest, _)) = &mut stored.rest {
@@ -258,12 +258,12 @@ fn put_in_and_out(spool: &Spool, input: &[u8]) {
     let mut part = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
     let (to, sender, name) = (part(), part(), part());
     let text = parts.next().unwrap_or_default();
-    let wishes = Wishes {
+    let addressing = Addressing {
         to: to.split('\t').map(str::to_owned).collect(),
         sender: Some(sender).filter(|sender| !sender.is_empty()),
         full_name: Some(name).filter(|name| !name.is_empty()),
     };
-    let mut draft = Draft::begin(spool, "1", &wishes).unwrap();
+    let mut draft = Draft::begin(spool, "1", &addressing).unwrap();
     draft.write(text).unwrap();
     draft.commit().unwrap();
     let Ok(stored) = Stored::open(&spool.path(DROP).join("1")) else {
@@ -271,13 +271,16 @@ fn put_in_and_out(spool: &Spool, input: &[u8]) {
     };
     let plain = |text: &String| text.replace(char::is_control, " ");
     assert_eq!(
-        stored.wishes.to,
-        wishes.to.iter().map(plain).collect::<Vec<_>>()
+        stored.addressing.to,
+        addressing.to.iter().map(plain).collect::<Vec<_>>()
     );
-    assert_eq!(stored.wishes.sender, wishes.sender.as_ref().map(plain));
     assert_eq!(
-        stored.wishes.full_name,
-        wishes.full_name.as_ref().map(plain)
+        stored.addressing.sender,
+        addressing.sender.as_ref().map(plain)
+    );
+    assert_eq!(
+        stored.addressing.full_name,
+        addressing.full_name.as_ref().map(plain)
     );
     assert!(stored.start == text && stored.rest.is_none());
 }

@@ -214,10 +214,10 @@ fn the_doctor_looks_after_the_queue() {
     for (line, expected) in lines.iter().zip([
         "0 ok queue /var/spool/exosend, of uid ",
         "75 FAIL queue /var/spool/exosend: owner or modes",
-        "nobody has looked after it for a day systemctl enable --now exosend.path exosend.timer",
-        "a folder in drop, which nothing of ours is rm -r \"/var/spool/exosend/drop/x\"",
+        "no run for a day systemctl enable --now exosend.path exosend.timer",
+        "a folder in drop, where exosend makes none rm -r \"/var/spool/exosend/drop/x\"",
         "/etc/exosend.conf cannot be read by the service chgrp ",
-        "/var/log/exosend.log is for the service to read only systemctl edit",
+        "/var/log/exosend.log cannot be written by the service systemctl edit",
     ]) {
         assert!(line.contains(expected), "{expected}: {run:?}");
     }

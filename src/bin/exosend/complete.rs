@@ -1,25 +1,25 @@
-//! What a message is given when it is sent: From, as Exchange takes it, and what else its writer left out.
+//! Completes the header of a message when it is sent: adds what is missing, and makes From one that Exchange takes.
 
 use std::time::SystemTime;
 
+use crate::addressing::Addressing;
 use crate::config::Config;
 use crate::head::{Author, Head};
 use crate::list::Mailbox;
 use crate::local::Here;
 use crate::recipients::Recipients;
-use crate::wishes::Wishes;
 use crate::{crypto, date};
 
-/// Adds what is missing, and makes From what Exchange takes. Returns what stood there, if it was another address.
+/// Returns the address of the old From, if it was replaced.
 pub(crate) fn complete(
     head: &mut Head,
-    wishes: &Wishes,
+    addressing: &Addressing,
     config: &Config,
     here: &Here,
     recipients: &mut Recipients<'_>,
 ) -> Option<String> {
     let (mailbox, settings) = (config.account.mailbox(), &config.settings);
-    // Graph sends to whom To names; where that is a user, it would be shown nobody.
+    // Graph takes the recipients from the header, and can send to no user of this machine.
     if settings.rewrite_to || config.by_graph {
         head.rewrite_recipients(&mut |mailbox| {
             let user = here.user(&mailbox.spec)?;
@@ -37,12 +37,12 @@ pub(crate) fn complete(
         });
     }
     let name = |user: &str| here.name(&settings.from_name, user);
-    match (head.get("From"), &wishes.sender) {
+    match (head.get("From"), &addressing.sender) {
         (Some(_), Some(sender)) => log::debug!("-f {sender}: ignored, the message has a From"),
         (Some(_), None) => {}
         (None, sender) => {
             let spec = sender.as_deref().unwrap_or(mailbox);
-            let from = match (&wishes.full_name, sender) {
+            let from = match (&addressing.full_name, sender) {
                 (Some(name), _) => Mailbox::new(name, spec),
                 (None, Some(_)) => Mailbox::new("", spec),
                 (None, None) => Mailbox::new(&name(""), spec),
@@ -67,7 +67,7 @@ pub(crate) fn complete(
     Some(was)
 }
 
-/// Adds Date and Message-ID, where its writer has left them out.
+/// Adds Date and Message-ID if they are missing.
 pub(crate) fn identify(head: &mut Head, id: &str) {
     let now = date::rfc5322(SystemTime::now());
     for (name, value) in [("Date", now), ("Message-ID", format!("<{id}>"))] {

@@ -1,21 +1,21 @@
-//! What every form of sending has in common: the session, and what is said about its end.
+//! The part of sending that all forms of the command share: the session, and the report of how it ended.
 
 use std::time::Duration;
 
 use exosend::advice::{Condition, condition};
 use exosend::{Envelope, Error, Session};
 
+use crate::addressing::check_address;
 use crate::common::Common;
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::maillog::{self, LogTo};
-use crate::out::{say, say_json, tell};
+use crate::out::{say, say_json, warn_unprinted};
 use crate::queue::turn::Turn;
 use crate::report::{self, Facts, Outcome};
-use crate::wishes::could_be_right;
 
-/// Opens a session for one message, or for the questions before it; and once more where Exchange asks for nothing but a
-/// pause. There is nobody here to try again, as a queue would.
+/// Opens a session and sends one message; for `--dry-run`, only probes. If Exchange asks for a short pause, it is tried once
+/// more after it, because without a queue nobody else does that.
 pub(crate) fn deliver(
     config: &Config,
     common: &Common,
@@ -56,8 +56,8 @@ pub(crate) fn deliver(
     }
 }
 
-/// How long what Exchange complains of lasts: another process has its connections, or the minute its messages. Those that
-/// wait at the same time shall not come back at the same time.
+/// How long to wait until another process has closed its connection, or the minute of the rate is over. It differs by
+/// process, so that those that wait at the same time do not come back at the same time.
 fn pause(error: &Error) -> Option<Duration> {
     let spread = u64::from(std::process::id() % 10);
     match condition(error)? {
@@ -67,14 +67,14 @@ fn pause(error: &Error) -> Option<Duration> {
     }
 }
 
-/// An envelope from the mailbox to all whose addresses could be right. They are checked here and not by the session
-/// because that would be after the login. With partial delivery those that cannot be right are no reason to stop.
+/// An envelope from the mailbox to all recipients that are addresses. They are checked here, because the session does it
+/// after the login only. With partial delivery, the others are no reason to stop.
 pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, Failure> {
     let partial = config.settings.partial;
     let mut envelope = Envelope::new(config.account.mailbox()).partial(partial);
     let mut to = Vec::new();
     for address in facts.to.drain(..) {
-        match could_be_right(&address) {
+        match check_address(&address) {
             Ok(()) => to.push(address),
             Err(error) if !partial => return Err(error.into()),
             Err(error) => facts.wrong.push(error.to_string()),
@@ -90,14 +90,14 @@ pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, F
     Ok(envelope)
 }
 
-/// Says on stdout what the server said.
+/// Prints the server's reply.
 pub(crate) fn announce(common: &Common, outcome: &Outcome) {
     if !common.quiet && !common.json {
-        tell(say(&outcome.text()));
+        warn_unprinted(say(&outcome.text()));
     }
 }
 
-/// Says what became of the message, to the log, to stdout and, by the failure it returns, to stderr and the caller.
+/// Reports what became of the message: in the log, on stdout and, by the failure it returns, on stderr and to the caller.
 pub(crate) fn conclude(
     config: &Config,
     common: &Common,
@@ -135,8 +135,7 @@ pub(crate) fn conclude(
     failure.map_or(Ok(()), |failure| Err(failure.printed()))
 }
 
-/// The same where no configuration could be loaded, which names the log: a machine whose mail has stopped says so in
-/// syslog.
+/// The same if no configuration could be loaded, which could name a log: in syslog.
 pub(crate) fn unconfigured(common: &Common, failure: Failure) -> Failure {
     publish(
         &LogTo::Usual,
@@ -159,11 +158,11 @@ fn publish(
     log::info!("{line}");
     maillog::write(log, &line, failure.is_some());
     if common.json {
-        tell(say_json(report::object(facts, outcome, failure)));
+        warn_unprinted(say_json(report::object(facts, outcome, failure)));
     }
 }
 
-/// Partial delivery. Whatever the reason, trying the whole again would deliver twice to the others, so it is not 75.
+/// The failure after partial delivery. Never exit code 75: the caller would send the message to the others again.
 fn refused_some(outcome: &Outcome, facts: &Facts) -> Option<Failure> {
     let refused = outcome.refused().iter().map(ToString::to_string);
     let refused: Vec<_> = refused.chain(facts.wrong.iter().cloned()).collect();
@@ -172,7 +171,7 @@ fn refused_some(outcome: &Outcome, facts: &Facts) -> Option<Failure> {
         1 => String::new(),
         n => format!(" (and {} more refused)", n - 1),
     };
-    // As it stands in an error of its own.
+    // As the words begin in an error of one recipient.
     let own = ["recipient: ", "recipient ", "message to: "];
     let bare = own.iter().find_map(|begin| first.strip_prefix(begin));
     let what = format!("recipient {}{more}", bare.unwrap_or(first));

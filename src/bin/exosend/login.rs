@@ -12,7 +12,7 @@ use crate::config::{Config, LOGIN};
 use crate::exit::{self, Failure};
 use crate::out::{say, say_json};
 use crate::queue::spool::Spool;
-use crate::queue::{self, way};
+use crate::queue::{self, route};
 use crate::{help, logger, process};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ impl Whose {
     /// `None` if another process has done it: the machine's login is the queue's owner's, whoever logs in.
     fn of(common: &Common, word: &str, tenant: Option<&str>) -> Result<Option<Self>, Failure> {
         let mut config = Config::load(common)?;
-        let spool = way::spool(&config).filter(|spool| !spool.own);
+        let spool = route::spool(&config).filter(|spool| !spool.own);
         let mut file = place(&config)?;
         if let Some(spool) = spool.filter(|spool| file.starts_with(spool.root())) {
             let owner = spool
@@ -149,7 +149,7 @@ fn place(config: &Config) -> Result<PathBuf, Failure> {
 
 /// The machine's account as its service has it, with the service's tokens.
 fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Failure> {
-    if !spool.may_steer() {
+    if !spool.may_manage() {
         let what = format!("the machine's login is its queue's: sudo exosend {word}");
         return Err(Failure::new(exit::NO_PERMISSION, what));
     }

@@ -1,11 +1,12 @@
-//! The command: arguments to the library's public interface to text and an exit code.
+//! The command: turns arguments into calls of the library, and their results into text and an exit code.
 //!
-//! Two ways to call it. `exosend [sendmail flags] [recipient...]` takes a message on stdin, as sendmail does; it is all
-//! there is under the name `sendmail`. `exosend send` and the other subcommands are for people and scripts.
+//! It has two forms. `exosend [sendmail flags] [recipient...]` takes a message on stdin, as sendmail does; under the name
+//! `sendmail` there is no other. `exosend send` and the other subcommands are for people and scripts.
 //!
-//! Who calls the first form is often not whom the configuration belongs to: a web page's visitor may choose a word of a
-//! command line. So it takes nothing that says where secret, token or message go, and no subcommand behind a flag.
+//! The caller of the first form is often not the owner of the configuration: a visitor of a web page may choose a word of
+//! the command line. So it has no option that says where secret, token or message go, and no subcommand after a flag.
 
+mod addressing;
 mod common;
 mod complete;
 mod config;
@@ -34,7 +35,6 @@ mod send;
 mod sendmail;
 mod setup;
 mod token;
-mod wishes;
 mod wrap;
 
 use std::ffi::OsString;
@@ -71,7 +71,7 @@ fn run(common: &mut Common) -> Result<(), Failure> {
     if let Some(name @ ("sendmail" | "mailq" | "newaliases")) = name {
         return sendmail::run(name, &arguments, common);
     }
-    // A subcommand is the first word or none: nobody reaches it who can only add to `exosend -t -i`.
+    // A subcommand is the first word only: words that are appended to `exosend -t -i` reach none.
     let word = arguments.first().and_then(|word| word.to_str());
     match word.and_then(subcommand) {
         Some(subcommand) => {
@@ -85,13 +85,12 @@ fn run(common: &mut Common) -> Result<(), Failure> {
     }
 }
 
-/// One line for what happened, one for what to do, and one for where to find out more.
 fn report(failure: &Failure, common: &Common) {
     if common.json && !failure.is_printed() {
-        // Where stdout is gone, stderr and the exit code remain.
+        // If stdout is closed, stderr and the exit code remain.
         let _ = out::say_json(report::object(&Facts::default(), None, Some(failure)));
     }
-    // Not `eprintln!`: where stderr is gone too, that panics, and the exit code is all that is left.
+    // Not `eprintln!`, which panics if stderr is closed, so that the caller would get no exit code.
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "exosend: {}", printable(failure.what()));
     if let Some(hint) = failure.hint() {
@@ -102,7 +101,8 @@ fn report(failure: &Failure, common: &Common) {
     }
 }
 
-/// Whoever writes to a pipe that nobody reads dies of it, as git does, and never sees the exit code.
+/// Reads the rest of the message: a caller that still writes it, as git does, would die of SIGPIPE and never see the exit
+/// code.
 fn drain() {
     let mut stdin = std::io::stdin().lock();
     if !stdin.is_terminal() {
@@ -110,7 +110,6 @@ fn drain() {
     }
 }
 
-/// Each reads the rest of the arguments itself.
 type Subcommand = fn(Parser, &mut Common) -> Result<(), Failure>;
 
 const SUBCOMMANDS: [(&str, Subcommand); 9] = [
@@ -130,7 +129,7 @@ fn subcommand(word: &str) -> Option<Subcommand> {
     all.find_map(|(name, run)| (name == word).then_some(run))
 }
 
-/// The one that somebody meant and mistyped.
+/// The subcommand of which `word` may be a misspelling.
 fn almost(word: &str) -> Option<&'static str> {
     let names = SUBCOMMANDS.map(|(name, _)| name);
     let nearest = text::nearest(word, names.into_iter());

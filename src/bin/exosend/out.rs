@@ -1,4 +1,4 @@
-//! What goes to stdout: a reader that has gone is no panic, and text of others acts on no terminal.
+//! Writes to stdout. A closed pipe is an error and no panic, and no escape sequence in others' text reaches a terminal.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -6,13 +6,12 @@ use std::io::Write;
 use crate::exit::{self, Failure};
 use crate::text::{is_unprintable, printable};
 
-/// Lines for people, or for another program.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
     let lines: Vec<_> = text.split('\n').map(printable).collect();
     show(&lines.join("\n"))
 }
 
-/// The same as it is, colours included: made of what has been through `printable`.
+/// The same for a text that is `printable` already, and may have colours.
 pub(crate) fn show(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")
@@ -20,7 +19,7 @@ pub(crate) fn show(text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")))
 }
 
-/// JSON. What a terminal could act on is escaped, which means the same (RFC 8259 7).
+/// Escapes what a terminal could act on, which means the same in JSON (RFC 8259 7).
 pub(crate) fn say_json(json: impl Display) -> Result<(), Failure> {
     show(&escaped(&json.to_string()))
 }
@@ -38,9 +37,9 @@ fn escaped(json: &str) -> String {
     safe
 }
 
-/// What became of a message: that nobody can read it must not make the caller send it again.
-pub(crate) fn tell(said: Result<(), Failure>) {
-    if let Err(failure) = said {
+/// For the result of a sending. That it could not be printed is no failure, or the caller would send the message again.
+pub(crate) fn warn_unprinted(printed: Result<(), Failure>) {
+    if let Err(failure) = printed {
         log::warn!("{}", failure.what());
     }
 }
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_means_the_same_and_acts_on_nothing() {
+    fn escaped_json_means_the_same_and_has_no_control_character() {
         let object = serde_json::json!({ "a": "x\u{202e}\u{9b}\u{1b}c\u{e0041}\n\"\u{e9}" });
         for text in [object.to_string(), format!("{object:#}")] {
             let text = escaped(&text);

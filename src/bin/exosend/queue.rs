@@ -1,34 +1,55 @@
-//! The queue: a message is on the disk in milliseconds, from any user, and goes out when it can.
+//! The queue: a message from any user is on the disk in milliseconds, and is sent when that is possible.
 //!
-//! `way` says whether a message comes here; `submit` and `draft` put it into `drop`; `run` takes it over (`drop`), tries
-//! it (`attempt`), and decides by `trouble` whose fault a failure is; `governor` keeps Exchange's pace, `helper` calls
-//! another run where one is not enough. Nobody but the owner of the spool reads what others put there, and no caller
-//! needs the secret.
+//! ```text
+//! sendmail, -bs, send --queue
+//!   |  route       to Exchange at once, or into which spool
+//!   |  submit      completes the header; `draft` writes the file described in `file`
+//!   v
+//! drop/ID          mode 0640 while it is written, 0740 when it is complete
+//!   |  takeover    a run moves it out of its writer's reach
+//!   v
+//! queue/ID <---------------------------------.
+//!   |  run         the next one that is due  |    held/ID: `manage` puts it there and back
+//!   v                                        |
+//! work/N/ID        claimed by connection N   |
+//!   |  attempt     recipients, From, sending |
+//!   v                                        |
+//! work/N/ID.d1     from the final dot on: it may have been delivered
+//!   |  settle      not now ------------------'
+//!   |              sent: removed
+//!   v              given up: refused for good, too old, or too often in doubt
+//! failed/ID        told of by `digest`, kept for a month
+//! ```
+//!
+//! `trouble` says whether a failure is the message's own or the mailbox's; `governor` keeps Exchange's limits for all
+//! processes, `helper` starts another run where one is not enough. Only the spool's owner reads what others put there, and
+//! no caller needs the secret.
 
 mod attempt;
 mod clock;
+mod connection;
 mod digest;
 pub(crate) mod doctor;
 pub(crate) mod draft;
-mod drop;
 pub(crate) mod fault;
 pub(crate) mod file;
-mod found;
 pub(crate) mod governor;
 mod helper;
-mod line;
 mod list;
 mod log;
+mod manage;
+mod notices;
 mod renewal;
+pub(crate) mod route;
 mod run;
+mod scan;
+mod settle;
 pub(crate) mod spool;
 mod state;
-mod steer;
 pub(crate) mod submit;
-mod told;
+mod takeover;
 pub(crate) mod trouble;
 pub(crate) mod turn;
-pub(crate) mod way;
 
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -43,7 +64,7 @@ use crate::config::Config;
 use crate::config::settings::period;
 use crate::exit::{self, Failure};
 use crate::{help, process};
-use run::Order;
+use run::Options;
 use spool::Spool;
 
 /// `exosend queue`
@@ -71,10 +92,10 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     match words.as_slice() {
         [] | ["list"] => list(common, max_age),
         ["run"] => start(common, now),
-        ["show", id] => steer::show(&mine(common)?, id),
-        ["hold", ids @ ..] if !ids.is_empty() => steer::hold(&mine(common)?, ids),
-        ["release", ids @ ..] if !ids.is_empty() => steer::release(&mine(common)?, ids),
-        ["remove", ids @ ..] if !ids.is_empty() => steer::remove(&mine(common)?, ids),
+        ["show", id] => manage::show(&allowed(common)?, id),
+        ["hold", ids @ ..] if !ids.is_empty() => manage::hold(&allowed(common)?, ids),
+        ["release", ids @ ..] if !ids.is_empty() => manage::release(&allowed(common)?, ids),
+        ["remove", ids @ ..] if !ids.is_empty() => manage::remove(&allowed(common)?, ids),
         _ => Err(Failure::usage(
             "queue [run [--now] | show ID | hold ID | release ID | remove ID]",
         )),
@@ -83,20 +104,20 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
 
 /// `mailq`, `-bp`
 pub(crate) fn list(common: &Common, max_age: Option<Duration>) -> Result<(), Failure> {
-    list::list(&mine(common)?, common.json, max_age)
+    list::list(&allowed(common)?, common.json, max_age)
 }
 
-/// `-q`: for the crontabs of other sendmails. Who may not gets silence.
-pub(crate) fn run_if_mine(common: &Common) -> Result<(), Failure> {
-    let spool = way::steered(common);
-    match spool.is_there() && spool.may_steer() {
+/// `-q`, as in crontabs written for other sendmails. Does nothing, silently, for a user who may not run the queue.
+pub(crate) fn run_if_allowed(common: &Common) -> Result<(), Failure> {
+    let spool = route::managed_spool(common);
+    match spool.is_there() && spool.may_manage() {
         true => start(common, false),
         false => Ok(()),
     }
 }
 
 fn start(common: &Common, now: bool) -> Result<(), Failure> {
-    let spool = mine(common)?;
+    let spool = allowed(common)?;
     if !spool.is_there() {
         return Ok(());
     }
@@ -105,7 +126,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
         .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
     if process::uid() == 0 && owner.uid() != 0 {
         if spool.own && common.config.is_none() {
-            // The variables that name this account stay behind, and the machine's would be taken for it.
+            // `start_as` drops the variables that name this account, so the run would use the machine's.
             let what = "not the machine's queue: run it as its owner, or with --config FILE";
             return Err(Failure::usage(exit::file(spool.root(), what)));
         }
@@ -120,24 +141,24 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
     if common.verbose {
         crate::logger::start(common);
     }
-    let order = Order {
+    let options = Options {
         now,
         shown,
         again: arguments(common, false),
     };
-    let ended = run::run(&spool, &order, || match spool.own {
+    let ended = run::run(&spool, &options, || match spool.own {
         true => Config::load(common),
         false => Config::load_with_cache(common, Some(&spool.path("state/tokens"))),
     });
     match ended {
-        // Cron would mail what is printed, into this queue.
+        // Cron would mail what is printed, by this queue.
         Err(failure) if !shown => std::process::exit(failure.code().into()),
         ended => ended,
     }
 }
 
-/// Anew as the owner, before anything in the spool is opened: of what root's shell has in its environment only what the
-/// network needs.
+/// Runs this program again as the spool's owner, before root has opened anything in the spool. Of root's environment it
+/// keeps only what the network needs.
 pub(crate) fn start_as(
     owner: &std::fs::Metadata,
     spool: &Spool,
@@ -176,12 +197,12 @@ pub(crate) fn start_as(
         })?;
     match status.code() {
         Some(0) => Ok(()),
-        // It has said why.
+        // The other process has said why.
         code => std::process::exit(code.unwrap_or(exit::TRY_AGAIN.into())),
     }
 }
 
-/// Those of a run.
+/// The arguments that start a run with the same configuration.
 pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["queue".into(), "run".into()];
     if now {
@@ -191,7 +212,7 @@ pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
         arguments.push("-v".into());
     }
     if let Some(config) = &common.config {
-        // Root's run goes on elsewhere.
+        // `start_as` changes the working directory.
         let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
         arguments.extend(["--config".into(), config.into()]);
     }
@@ -201,10 +222,10 @@ pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
     arguments
 }
 
-/// The spool, for who may look into it.
-fn mine(common: &Common) -> Result<Spool, Failure> {
-    let spool = way::steered(common);
-    match !spool.is_there() || spool.may_steer() {
+/// The spool, or an error for a user who may not look into it.
+fn allowed(common: &Common) -> Result<Spool, Failure> {
+    let spool = route::managed_spool(common);
+    match !spool.is_there() || spool.may_manage() {
         true => Ok(spool),
         false => Err(Failure::new(
             exit::NO_PERMISSION,

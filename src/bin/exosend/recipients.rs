@@ -1,4 +1,4 @@
-//! Where mail for users of this machine goes: `root` means something to it and nothing to Exchange.
+//! Resolves recipients that are users of this machine, such as `root`, to addresses that Exchange can reach.
 
 use crate::config::Config;
 use crate::exit::{self, Failure};
@@ -6,30 +6,30 @@ use crate::files;
 use crate::list;
 use crate::local::Here;
 
-/// How many names may stand for each other in a row; sendmail's figure is 10.
+/// How many aliases in a row may lead to each other; sendmail's limit is 10, too.
 const MOST_STEPS: usize = 10;
 
-/// And how many names may be looked up for one; Exchange takes no more recipients (facts.md, "Limits").
+/// How many names may be looked up for one recipient; Exchange takes no more recipients (facts.md, "Limits").
 const MOST_NAMES: usize = 1000;
 
-/// Asks aliases and configuration, once for each name.
 pub(crate) struct Recipients<'c> {
     config: &'c Config,
     here: &'c Here,
-    /// Read when they are first needed.
+    /// Read when it is first needed.
     aliases: Option<Vec<Alias>>,
 }
 
-/// What a name led to.
+/// What a name leads to.
 #[derive(Default)]
 struct Reached {
     addresses: Vec<String>,
-    /// The names that have been looked up, and those that led to the one that is looked up now.
+    /// The names that have been looked up.
     seen: Vec<String>,
+    /// The names that led to the one that is looked up now.
     path: Vec<String>,
-    /// A name that stands for itself is the user's.
+    /// An alias leads back to the user, whose mail goes to `local_recipient`.
     itself: bool,
-    /// Somebody's mail is thrown away on purpose.
+    /// An alias leads to /dev/null.
     nobody: bool,
 }
 
@@ -43,7 +43,7 @@ impl<'c> Recipients<'c> {
         }
     }
 
-    /// Every address as Exchange can reach it. None is left where the aliases lead to nobody.
+    /// The addresses for all recipients; none if the aliases lead to /dev/null only.
     pub(crate) fn resolve(&mut self, written: &[String]) -> Result<Vec<String>, Failure> {
         let mut all = Vec::new();
         for address in written {
@@ -55,8 +55,8 @@ impl<'c> Recipients<'c> {
         Ok(all)
     }
 
-    /// The same where the message may go to some only: those, and what is to be said of the others. If it reaches nobody,
-    /// that is the failure.
+    /// The same with partial delivery: the addresses, and why there are none for some recipients. Fails if there are none
+    /// for any.
     pub(crate) fn resolve_some(
         &mut self,
         written: &[String],
@@ -94,7 +94,7 @@ impl<'c> Recipients<'c> {
     }
 
     fn look_up(&mut self, written: &str, name: &str, reached: &mut Reached) -> Result<(), Failure> {
-        // sendmail's names know no case.
+        // Case does not matter, as in sendmail.
         let name = name.to_ascii_lowercase();
         if reached.path.contains(&name) {
             reached.itself = true;
@@ -134,12 +134,12 @@ impl<'c> Recipients<'c> {
         mailboxes.map(|mailbox| mailbox.spec.clone())
     }
 
-    /// Whether the table of aliases could be read.
-    pub(crate) fn know_aliases(&self) -> bool {
+    /// Whether the aliases have been read.
+    pub(crate) fn have_aliases(&self) -> bool {
         self.aliases.is_some()
     }
 
-    /// The members of an alias, or of what stands for all names that have none.
+    /// The members of the alias of that name, or of the one for all other names.
     fn members(&mut self, name: &str) -> Result<Option<Vec<Member>>, Failure> {
         let Some(path) = &self.config.settings.aliases else {
             return Ok(None);
@@ -201,7 +201,7 @@ impl Alias {
             c == ',' && !quoted
         });
         for piece in pieces.map(str::trim) {
-            // In quotes too: "|/usr/bin/procmail -a x".
+            // As in "|/usr/bin/procmail -a x".
             let plain = piece.trim_matches('"');
             if plain == "/dev/null" {
                 members.push(Member::Nobody);
@@ -216,21 +216,20 @@ impl Alias {
                 addresses.push(piece);
             }
         }
-        // All at once: `Smith, John <john@example.com>` is one.
+        // Parsed together, because `Smith, John <john@example.com>` is one.
         let mailboxes = list::parse(&addresses.join(", "))?.into_iter();
         members.extend(mailboxes.map(|mailbox| Member::Address(mailbox.spec)));
         Ok(members)
     }
 }
 
-/// `"ann@example.com"`: the quotes keep apart what stands in a file, and belong to no address.
+/// `"ann@example.com"`: these quotes are the file's, and not part of the address.
 fn is_quoted_address(piece: &str) -> bool {
     let inside = piece.strip_prefix('"').and_then(|p| p.strip_suffix('"'));
     inside.is_some_and(|inside| inside.contains('@') && !inside.contains(['"', '\\']))
 }
 
-/// Names and what stands behind their colons, with lines that begin with space joined to the one before. A name with
-/// nothing behind it is none.
+/// Joins lines that begin with a blank to the one before. A name without members is no alias.
 fn parse(text: &str) -> Vec<Alias> {
     let mut aliases: Vec<Alias> = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use exosend::{Attachment, Message};
 use lexopt::{Arg, Parser};
 
+use crate::addressing::{Addressing, check_address};
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
 use crate::config::settings::Mode;
@@ -14,21 +15,19 @@ use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
 use crate::out::{say, say_json};
+use crate::queue::route::Route;
 use crate::queue::spool::Spool;
-use crate::queue::way::Way;
 use crate::recipients::Recipients;
 use crate::report::{self, Facts, Outcome};
-use crate::wishes::{Wishes, could_be_right};
 use crate::{files, head, help, input, logger, queue};
 
-/// What the arguments ask for.
 #[derive(Debug, Default)]
 struct Options {
     to: Vec<Mailbox>,
     cc: Vec<Mailbox>,
     bcc: Vec<Mailbox>,
     reply_to: Vec<Mailbox>,
-    /// What was to be a recipient and is no address.
+    /// What was given as a recipient and is no address.
     wrong: Vec<String>,
     from: Option<String>,
     subject: Option<String>,
@@ -36,7 +35,6 @@ struct Options {
     html: Option<PathBuf>,
     attach: Vec<PathBuf>,
     headers: Vec<(String, String)>,
-    /// Not straight to Exchange.
     queue: bool,
 }
 
@@ -47,9 +45,9 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     logger::start(common);
     let config = match options.queue {
         false => Config::load(common),
-        true => match Way::of(common, Some(Mode::First), common.verbose || common.dry_run) {
-            Ok(Way::Queue(spool)) => return enqueue(&options, common, &spool),
-            Ok(Way::Straight(config)) if common.verbose || common.dry_run => Ok(config),
+        true => match Route::of(common, Some(Mode::First), common.verbose || common.dry_run) {
+            Ok(Route::Queue(spool)) => return enqueue(&options, common, &spool),
+            Ok(Route::Straight(config)) if common.verbose || common.dry_run => Ok(config),
             Ok(_) => return Err(no_queue()),
             Err(why) => Err(why),
         },
@@ -101,12 +99,12 @@ impl Options {
         Ok(Self { wrong, ..options })
     }
 
-    /// The message, its recipients as `reached` has them, and everybody it goes to.
+    /// The message, and everybody it goes to. `resolve` returns the addresses of a recipient.
     fn message(
         &self,
         common: &Common,
         partial: bool,
-        mut reached: impl FnMut(&str) -> Result<Vec<String>, Failure>,
+        mut resolve: impl FnMut(&str) -> Result<Vec<String>, Failure>,
     ) -> Result<(Message, Vec<String>), Failure> {
         let mut message = Message::new().partial(partial);
         let mut everybody = Vec::new();
@@ -116,11 +114,11 @@ impl Options {
             (&self.bcc, Message::bcc),
         ] {
             for mailbox in list {
-                for spec in reached(&mailbox.spec)? {
+                for spec in resolve(&mailbox.spec)? {
                     let name = mailbox.name.clone();
                     everybody.push(spec.clone());
-                    // Those that cannot be right are told apart by the envelope.
-                    if !partial || could_be_right(&spec).is_ok() {
+                    // With partial delivery, `envelope` reports those that are no address.
+                    if !partial || check_address(&spec).is_ok() {
                         message = add(message, Mailbox { name, spec }.written());
                     }
                 }
@@ -141,7 +139,7 @@ impl Options {
             message = message.text(text);
         }
         for file in &self.attach {
-            // Opened here, because the session would find out after the login.
+            // Opened here to fail before the login, and not after it.
             files::open(file).map_err(|error| no_input(file, &error))?;
             message = message.attach(Attachment::file(file));
         }
@@ -157,7 +155,7 @@ impl Options {
             return Ok(Some(text.clone()));
         }
         let mut stdin = std::io::stdin().lock();
-        // Somebody who gives the HTML and sits at a terminal has said it all.
+        // With HTML, a text is optional: it is not asked for at a terminal.
         if self.html.is_some() && stdin.is_terminal() {
             return Ok(None);
         }
@@ -180,7 +178,7 @@ fn send(
     config: &Config,
     facts: &mut Facts,
 ) -> Result<Outcome, Failure> {
-    // Before somebody types a text for nothing.
+    // Before a text is typed in vain.
     config.account.check()?;
     facts.wrong.clone_from(&options.wrong);
     if let (Some(what), false) = (options.wrong.first(), config.settings.partial) {
@@ -188,8 +186,8 @@ fn send(
     }
     let here = Here::new(config);
     let mut recipients = Recipients::new(config, &here);
-    let reached = |spec: &str| recipients.resolve(&[spec.to_owned()]);
-    let (message, everybody) = options.message(common, config.settings.partial, reached)?;
+    let resolve = |spec: &str| recipients.resolve(&[spec.to_owned()]);
+    let (message, everybody) = options.message(common, config.settings.partial, resolve)?;
     facts.to = everybody;
     let envelope = envelope(config, facts)?;
     config.account.check_message(&message)?;
@@ -200,8 +198,8 @@ fn send(
     Ok(outcome)
 }
 
-/// Puts it into the queue. From, unless it was asked for, is the mailbox's, and users of this machine are whoever the
-/// configuration says: both are not known here.
+/// Queues the message. The mailbox in From and the addresses of this machine's users are filled in when it is sent: this
+/// user may not be able to read the configuration.
 fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Failure> {
     if let Some(what) = options.wrong.first() {
         return Err(Failure::data(what));
@@ -227,20 +225,20 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
     if options.from.is_none() {
         head.remove("From");
     }
-    // The queue's own, by which a message can be followed.
+    // Unless one is given, the queue makes it, with the message's id in it.
     let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("Message-ID");
     if !options.headers.iter().any(named) {
         head.remove("Message-ID");
     }
-    let wishes = Wishes {
+    let addressing = Addressing {
         to: everybody,
-        ..Wishes::default()
+        ..Addressing::default()
     };
     let text = start.get(body..).unwrap_or_default().chain(&file);
-    let id = queue::submit::submit(spool, &wishes, head, text)?;
+    let id = queue::submit::submit(spool, &addressing, head, text)?;
     queue::submit::start_run(spool, &queue::arguments(common, false));
     let facts = Facts {
-        to: wishes.to,
+        to: addressing.to,
         queued: Some(id.clone()),
         ..Facts::default()
     };
@@ -261,7 +259,7 @@ fn no_queue() -> Failure {
     )
 }
 
-/// Adds the mailboxes of one argument, and returns what is none.
+/// Adds the mailboxes of one argument to `to`, and returns what is no address.
 fn list(option: &str, to: &mut Vec<Mailbox>, parser: &mut Parser) -> Result<Vec<String>, Failure> {
     let (mailboxes, wrong) = list::read(&text(parser.value()?)?);
     to.extend(mailboxes);
@@ -278,7 +276,7 @@ fn header(field: &str) -> Result<(String, String), Failure> {
     Ok((name.trim().into(), value.trim().into()))
 }
 
-/// One strange byte must not keep a report from its readers.
+/// A report is sent even if one byte of it is not UTF-8.
 fn lossy(bytes: Vec<u8>, from: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| {
         log::warn!("{from}: not UTF-8; what is not is sent as U+FFFD");

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::deliver::{conclude, unconfigured};
 use crate::exit::Failure;
 use crate::logger;
+use crate::queue::route::Route;
 use crate::queue::spool::Spool;
-use crate::queue::way::Way;
 use crate::queue::{self, trouble};
 use crate::report::Facts;
 use flags::{Flags, Mode};
@@ -23,14 +23,14 @@ use mail::{Mail, mistyped};
 
 pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Result<(), Failure> {
     let flags = Flags::parse(name, arguments, common)?;
-    // A run says nothing: cron would mail it.
+    // A run of the queue prints nothing, because cron would mail it.
     if flags.mode != Mode::RunQueue {
         logger::start(common);
         flags.warnings.iter().for_each(|what| log::warn!("{what}"));
     }
     match flags.mode {
         Mode::Deliver => {}
-        Mode::RunQueue => return queue::run_if_mine(common),
+        Mode::RunQueue => return queue::run_if_allowed(common),
         Mode::PrintQueue => return queue::list(common, None),
         // There is no table of aliases to build.
         Mode::Aliases => return Ok(()),
@@ -50,15 +50,15 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
         common.reading("the message");
     }
     let mail = Mail::read(&flags, common, stdin);
-    match Way::of(common, None, common.verbose) {
-        Ok(Way::Queue(spool)) => mail?.enqueue(common, &spool).map(drop),
-        Ok(Way::Fallback(config, spool)) => straight(mail, common, &config, Some(&spool)),
-        Ok(Way::Straight(config)) => straight(mail, common, &config, None),
+    match Route::of(common, None, common.verbose) {
+        Ok(Route::Queue(spool)) => mail?.enqueue(common, &spool).map(drop),
+        Ok(Route::Fallback(config, spool)) => straight(mail, common, &config, Some(&spool)),
+        Ok(Route::Straight(config)) => straight(mail, common, &config, None),
         Err(why) => Err(unconfigured(common, why)),
     }
 }
 
-/// Sends a message. Where the mailbox is the reason that it fails, `spool` takes it.
+/// Sends a message at once. If the mailbox is the reason that this fails, `spool` takes it.
 fn straight(
     mail: Result<Mail, Failure>,
     common: &Common,
@@ -78,7 +78,7 @@ fn straight(
             log::info!("queued: {}", why.what());
             mail.enqueue(common, spool).map(drop)
         }
-        // sendmail says nothing when all is well.
+        // Unlike `send`, prints nothing on success, as sendmail does.
         (Ok((_, result)), _) => conclude(config, common, &facts, result),
         (Err(why), _) => conclude(config, common, &facts, Err(why)),
     }

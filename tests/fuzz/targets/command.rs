@@ -10,8 +10,8 @@ mod files;
 mod invariants;
 #[path = "../../../src/bin/exosend/process.rs"]
 mod process;
-#[path = "../../../src/bin/exosend/wishes.rs"]
-mod wishes;
+#[path = "../../../src/bin/exosend/addressing.rs"]
+mod addressing;
 
 #[path = "../../../src/bin/exosend/queue"]
 mod queue {

@@ -1,32 +1,32 @@
-//! The keys of the command only: what makes it a sendmail that Exchange accepts.
+//! The keys of the command, which the library does not have.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use exosend::Account;
 
+use crate::addressing::check_address;
 use crate::date::generalized_time;
 use crate::list::{self, Mailbox};
 use crate::maillog::LogTo;
 use crate::text::{distance, nearest};
-use crate::wishes::could_be_right;
 
-/// Connections that a spool can have folders for.
+/// The most folders of connections that a spool has.
 pub(crate) const MOST_CONNECTIONS: u32 = 20;
-/// Where packages put the machine's queue.
+/// The machine's queue, as packages install it.
 pub(crate) const SPOOL: &str = "/var/spool/exosend";
 
 /// The key `queue`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Into the queue, and done.
+    /// Into the queue.
     First,
-    /// Straight, and into the queue where the mailbox is the reason that it fails.
+    /// Sent at once; queued if the mailbox is the reason that this fails.
     Fallback,
     Off,
 }
 
-/// How much is allowed. 0: as much as there is.
+/// What one mailbox may use. 0: no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) connections: u32,
@@ -43,32 +43,31 @@ impl Default for Limits {
     }
 }
 
-/// The keys of the command only.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// A From that Exchange would refuse becomes the mailbox.
+    /// Replace a From that Exchange would refuse by the mailbox.
     pub(crate) rewrite_from: bool,
-    /// What the mailbox may send as.
+    /// Other addresses that the mailbox may send as.
     pub(crate) send_as: Vec<String>,
-    /// What stands as the name in From where there was none.
+    /// The name in From, if there is none.
     pub(crate) from_name: String,
-    /// Domains of this machine beside those that it knows of.
+    /// Domains of this machine, beside those that it knows itself.
     pub(crate) local_domains: Vec<String>,
     /// Where mail for users of this machine goes.
     pub(crate) local_recipient: Vec<Mailbox>,
-    /// In To and Cc, where it went stands instead of the user.
+    /// Replace users in To and Cc by the addresses that get the mail.
     pub(crate) rewrite_to: bool,
     /// A file like /etc/aliases for those users.
     pub(crate) aliases: Option<PathBuf>,
     pub(crate) log: LogTo,
-    /// In doubt, the caller is to try again.
+    /// If the outcome is in doubt, let the caller try again.
     pub(crate) retry_in_doubt: bool,
-    /// Deliver to those who are accepted if others are refused.
+    /// Deliver to the recipients that are accepted if others are refused.
     pub(crate) partial: bool,
     /// The last second of the client secret's last day.
     pub(crate) client_secret_expires: Option<SystemTime>,
     pub(crate) queue: Option<Mode>,
-    /// How long a message is tried for its own sake.
+    /// How long a message is tried that fails for a reason of its own.
     pub(crate) queue_lifetime: Duration,
     pub(crate) spool: Option<PathBuf>,
     pub(crate) limits: Limits,
@@ -96,10 +95,9 @@ impl Default for Settings {
     }
 }
 
-/// Takes a value, or says why not.
+/// Sets a value, or returns what is wrong with it.
 pub(super) type Set = fn(&mut Settings, &str) -> Result<(), String>;
 
-/// How a key of the command takes a value.
 pub(super) fn setter(key: &str) -> Option<Set> {
     let own = KEYS.iter().find(|(own, _)| *own == key);
     own.map(|(_, set)| *set)
@@ -109,13 +107,13 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|(own, _)| *own)
 }
 
-/// What to say about a key that is none, neither here nor in an account.
+/// The error about a key that neither the command nor the library has.
 pub(super) fn unknown(key: &str) -> Option<String> {
     let known = || Account::keys().chain(keys());
     let known_one = known().any(|known| known == key);
     (!known_one).then(|| {
         let nearest = nearest(key, known());
-        // One that is nothing like it would send somebody the wrong way.
+        // A key that is nothing like it would mislead.
         match nearest.contains(key)
             || key.contains(nearest)
             || distance(key, nearest) * 2 <= key.len()
@@ -126,7 +124,6 @@ pub(super) fn unknown(key: &str) -> Option<String> {
     })
 }
 
-/// The keys of the command, and what each does with a value.
 const KEYS: &[(&str, Set)] = &[
     ("rewrite_from", |s, v| put(&mut s.rewrite_from, truth(v))),
     ("send_as", |s, v| put(&mut s.send_as, specs(v))),
@@ -180,7 +177,7 @@ fn one_of<T: Copy>(words: &[(&str, T)], value: &str) -> Result<T, String> {
     })
 }
 
-/// In whatever folder a job happens to run, a shorter one would be another.
+/// A relative path would be another file in each folder that a job runs in.
 fn whole(what: &str, path: &str) -> Result<Option<PathBuf>, String> {
     match path.starts_with('/') {
         true => Ok(Some(path.into())),
@@ -254,14 +251,14 @@ fn number(value: &str, most: u32) -> Result<u32, String> {
     number.ok_or_else(|| format!("takes a number from 0 to {most}"))
 }
 
-/// Mailboxes that Exchange could reach.
+/// Mailboxes with addresses that Exchange could reach.
 fn addresses(value: &str) -> Result<Vec<Mailbox>, String> {
     let mailboxes = list::parse(value)?;
     for Mailbox { spec, .. } in &mailboxes {
         if !spec.contains('@') {
             return Err(format!("`{spec}` needs a domain"));
         }
-        could_be_right(spec).map_err(|error| error.to_string())?;
+        check_address(spec).map_err(|error| error.to_string())?;
     }
     Ok(mailboxes)
 }

@@ -1,60 +1,60 @@
-//! One attempt at one message: from the file in hand to what has become of it.
+//! One attempt to send one message, from its file to its fate.
 //!
-//! Who it goes to, From, and what depends on the server are decided here and each time anew, so that a mended
-//! configuration mends what waits. Date, Message-ID and the text are as they were when it was put in.
+//! Recipients, From, and what depends on the server are decided in each attempt anew, so that a corrected configuration
+//! counts for the messages that wait. Date, Message-ID and text are as `submit` wrote them.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
 
 use exosend::{Envelope, Error, ErrorKind, Refusal, Stage};
 
-use super::drop::Entry;
+use super::connection::Connection;
 use super::fault;
 use super::file::{MOST_RECIPIENTS, Stored, TOO_MANY, Unreadable};
-use super::line::Line;
 use super::log::Log;
 use super::spool::{Name, Spool};
 use super::state::State;
+use super::takeover::Entry;
 use super::trouble::{self, Trouble};
+use crate::addressing::check_address;
 use crate::complete::complete;
 use crate::exit::{self, Failure};
 use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
-use crate::wishes::could_be_right;
 use crate::{head, input};
 
-/// A message in hand.
 pub(super) struct Attempt {
-    /// As it was when it was claimed.
+    /// The message as it was when it was claimed.
     pub(super) entry: Entry,
     work: PathBuf,
     spool: Spool,
-    /// The message is in the server's hands, or on its way there: the file's name says so, should we die.
-    over: bool,
+    /// The final dot is about to be sent, or has been: the file has its name `in_doubt` now.
+    dot_sent: bool,
     pub(super) state: State,
     pub(super) facts: Facts,
 }
 
-/// A message that can go out.
+/// A message that can be sent.
 struct Ready {
     header: Vec<u8>,
     stored: Stored,
-    /// Where it begins in what is stored.
+    /// Where the body begins in `stored.start`.
     body: usize,
     to: Vec<String>,
+    /// Recipients for another attempt.
     later: Vec<String>,
 }
 
-/// What has become of it.
+/// How an attempt ended.
 pub(super) enum Fate {
-    /// With recipients who have to wait for another attempt.
+    /// With the recipients that are left for another attempt.
     Sent(Outcome, Vec<String>),
     Later(Failure),
     Never(Failure),
-    /// By each of its recipients, all of whom have been told of.
+    /// For good, for each of its recipients; each has been reported.
     Refused(Failure),
     Doubtful(Failure),
-    /// The connection had ended while it was not used: not the message's fault, nor the mailbox's.
+    /// The connection had ended between two messages: neither the message's fault nor the mailbox's.
     Broken,
     Mailbox(Trouble, Failure),
 }
@@ -71,13 +71,12 @@ impl Attempt {
             entry,
             work,
             spool: spool.clone(),
-            over: false,
+            dot_sent: false,
             state,
             facts,
         }
     }
 
-    /// A line in the log.
     pub(super) fn log(
         &self,
         log: &Log,
@@ -97,23 +96,22 @@ impl Attempt {
         }
     }
 
-    /// Where it is now.
     pub(super) fn path(&self) -> PathBuf {
-        let name = match self.over {
+        let name = match self.dot_sent {
             true => self.in_doubt(),
             false => self.entry.name.clone(),
         };
         self.work.join(name.to_string())
     }
 
-    pub(super) fn make(&mut self, line: &mut Line<'_>) -> Fate {
-        self.read(line)
-            .and_then(|ready| self.send(line, ready))
+    pub(super) fn make(&mut self, connection: &mut Connection<'_>) -> Fate {
+        self.read(connection)
+            .and_then(|ready| self.send(connection, ready))
             .unwrap_or_else(|fate| fate)
     }
 
-    /// The message, and where its recipients are now.
-    fn read(&mut self, line: &Line<'_>) -> Result<Ready, Fate> {
+    /// Reads the message and resolves its recipients.
+    fn read(&mut self, connection: &Connection<'_>) -> Result<Ready, Fate> {
         let stored = Stored::open(&self.path()).map_err(|why| match why {
             Unreadable::Damaged(what) => Fate::Never(Failure::data(what)),
             Unreadable::Disk(error) => {
@@ -123,23 +121,23 @@ impl Attempt {
         let (mut head, body) = head::split(&stored.start, stored.rest.is_none())
             .map_err(|what| Fate::Never(Failure::data(what)))?;
         let to = match self.state.left.is_empty() {
-            true => &stored.wishes.to,
+            true => &stored.addressing.to,
             false => &self.state.left,
         };
         if to.len() > MOST_RECIPIENTS {
             return Err(Fate::Never(Failure::data(TOO_MANY)));
         }
-        let mut recipients = Recipients::new(line.config, &line.here);
+        let mut recipients = Recipients::new(connection.config, &connection.here);
         let reached = Reached::by(to, &mut recipients)
             .map_err(|failure| Fate::Mailbox(Trouble::Configuration, failure))?;
         self.facts.to.clone_from(&reached.now);
         if !reached.never.is_empty() {
             for (address, why) in &reached.never {
-                self.refused(line, address, why);
+                self.refused(connection, address, why);
             }
             let left = [reached.now.as_slice(), &reached.later].concat();
             if !left.is_empty() {
-                // Once, whatever becomes of the others now.
+                // The others are reported now, and must not be again.
                 self.state.left = left;
                 let _ = self.state.save(&self.spool, &self.entry.name.id);
             }
@@ -152,9 +150,14 @@ impl Attempt {
             }
             (true, None) => return Err(Fate::Refused(Failure::data("no recipient is left"))),
         }
-        let wishes = &stored.wishes;
-        self.facts.original_from =
-            complete(&mut head, wishes, line.config, &line.here, &mut recipients);
+        let addressing = &stored.addressing;
+        self.facts.original_from = complete(
+            &mut head,
+            addressing,
+            connection.config,
+            &connection.here,
+            &mut recipients,
+        );
         self.facts.message_id = head.get("Message-ID").map(|id| id.trim().to_owned());
         Ok(Ready {
             header: head.text(),
@@ -165,48 +168,48 @@ impl Attempt {
         })
     }
 
-    fn send(&mut self, line: &mut Line<'_>, ready: Ready) -> Result<Fate, Fate> {
+    fn send(&mut self, connection: &mut Connection<'_>, ready: Ready) -> Result<Fate, Fate> {
         let start = ready.stored.start.get(ready.body..).unwrap_or_default();
         let (size, text) = input::behind(ready.header, start, ready.stored.rest);
         self.facts.size = Some(size);
-        let envelope = Envelope::new(line.config.account.mailbox());
+        let envelope = Envelope::new(connection.config.account.mailbox());
         let envelope = envelope.partial(true).size(size);
         let envelope = ready.to.iter().fold(envelope, Envelope::to);
-        let used = line.session.is_some();
+        let used = connection.session.is_some();
         let mut later = ready.later;
-        let fits = line.config.account.check_envelope(&envelope);
-        if let Err(error) = fits.and_then(|()| line.session().map(drop)) {
-            return Err(self.judge(line, error, used, later));
+        let fits = connection.config.account.check_envelope(&envelope);
+        if let Err(error) = fits.and_then(|()| connection.session().map(drop)) {
+            return Err(self.judge(connection, error, used, later));
         }
-        if !line.pace() {
+        if !connection.pace() {
             return Err(Fate::Broken);
         }
         if self.entry.name.doubts > 0 {
-            self.log(&line.log, "possible_duplicate", None, None);
+            self.log(&connection.log, "possible_duplicate", None, None);
         }
         fault::point("before mail");
-        let text = LastDot {
+        let text = FinalDot {
             text,
             from: self.path(),
             to: self.work.join(self.in_doubt().to_string()),
-            over: &mut self.over,
+            dot_sent: &mut self.dot_sent,
         };
-        match line.send(&envelope, text) {
+        match connection.send(&envelope, text) {
             Ok(receipt) => {
                 fault::point("after 250");
                 let refused = |to: &String| receipt.refused().iter().any(|no| no.address() == to);
                 self.facts.to.retain(|to| !refused(to));
-                later.extend(self.sort(line, receipt.refused()));
+                later.extend(self.sort(connection, receipt.refused()));
                 Ok(Fate::Sent(Outcome::Sent(receipt), later))
             }
-            Err(error) => Err(self.judge(line, error, used, later)),
+            Err(error) => Err(self.judge(connection, error, used, later)),
         }
     }
 
-    /// What an error makes of the message. `used`: the session has sent before.
+    /// The fate that an error means. `used`: the session has sent a message before.
     fn judge(
         &mut self,
-        line: &mut Line<'_>,
+        connection: &mut Connection<'_>,
         error: Error,
         used: bool,
         mut later: Vec<String>,
@@ -222,18 +225,18 @@ impl Attempt {
             return Fate::Broken;
         }
         if let Some(trouble) = trouble::of(&error) {
-            return Fate::Mailbox(trouble, line.config.blame(error.into()));
+            return Fate::Mailbox(trouble, connection.config.blame(error.into()));
         }
-        // The others go on over this connection if a refusal was all.
+        // After a refusal, the next message can use this connection.
         let refusal = matches!(
             error.kind(),
             ErrorKind::Refused | ErrorKind::Deferred | ErrorKind::Input
         );
         if !refusal {
-            line.session = None;
+            connection.session = None;
         }
         if !error.refused().is_empty() {
-            later.extend(self.sort(line, error.refused()));
+            later.extend(self.sort(connection, error.refused()));
             if later.is_empty() {
                 return Fate::Refused(error.into());
             }
@@ -246,27 +249,28 @@ impl Attempt {
         }
     }
 
-    /// Tells of those who are refused for good, and returns those who are not.
-    fn sort(&self, line: &Line<'_>, refused: &[Refusal]) -> Vec<String> {
+    /// Reports the recipients that are refused for good, and returns the others.
+    fn sort(&self, connection: &Connection<'_>, refused: &[Refusal]) -> Vec<String> {
         let mut later = Vec::new();
         for refusal in refused {
             match refusal.reply().is_transient() {
                 true => later.push(refusal.address().to_owned()),
                 false => {
                     let why = Failure::new(exit::NO_USER, format!("recipient {refusal}"));
-                    self.refused(line, refusal.address(), &why);
+                    self.refused(connection, refusal.address(), &why);
                 }
             }
         }
         later
     }
 
-    fn refused(&self, line: &Line<'_>, address: &str, why: &Failure) {
+    fn refused(&self, connection: &Connection<'_>, address: &str, why: &Failure) {
         let facts = Facts {
             to: vec![address.to_owned()],
             ..self.facts.clone()
         };
-        line.log
+        connection
+            .log
             .give_up("refused", &self.entry.name.id, &facts, why);
     }
 }
@@ -275,12 +279,13 @@ fn is_changed(error: &Error) -> bool {
     error.to_string().contains(super::file::CHANGED)
 }
 
-/// Where the recipients are, as the configuration has it now.
+/// The recipients, as aliases and configuration resolve them now.
 #[derive(Default)]
 struct Reached {
     now: Vec<String>,
-    /// Names that lead nowhere, for as long as nobody says where to.
+    /// Names that lead nowhere until somebody corrects aliases or configuration.
     later: Vec<String>,
+    /// Why the last of `later` leads nowhere.
     why: Option<Failure>,
     /// What is no address.
     never: Vec<(String, Failure)>,
@@ -294,10 +299,10 @@ impl Reached {
                 Ok(addresses) => addresses
                     .into_iter()
                     .for_each(|address| reached.add(address)),
-                Err(failure) if failure.code() == exit::CONFIG && !recipients.know_aliases() => {
+                Err(failure) if failure.code() == exit::CONFIG && !recipients.have_aliases() => {
                     return Err(failure);
                 }
-                // One alias that cannot be right is no reason for the others to wait.
+                // A mistake in one alias does not hold up the other recipients.
                 Err(failure) if [exit::NO_USER, exit::CONFIG].contains(&failure.code()) => {
                     reached.later.push(to.clone());
                     reached.why = Some(failure);
@@ -309,7 +314,7 @@ impl Reached {
     }
 
     fn add(&mut self, address: String) {
-        match could_be_right(&address) {
+        match check_address(&address) {
             Err(error) => self.never.push((address, error.into())),
             Ok(()) if self.now.contains(&address) => {}
             Ok(()) => self.now.push(address),
@@ -317,24 +322,24 @@ impl Reached {
     }
 }
 
-/// A text whose end is the last moment before the final dot. From there on nobody can know whether the message has
-/// arrived, so the file's name says it first: a run that dies leaves it behind.
-struct LastDot<'a, R> {
+/// The text of the message. Its end is read just before the final dot is sent, from when on nobody can know whether the
+/// message was delivered. So the end renames the file: if this run dies then, the next one sees it by the name.
+struct FinalDot<'a, R> {
     text: R,
     from: PathBuf,
     to: PathBuf,
-    over: &'a mut bool,
+    dot_sent: &'a mut bool,
 }
 
-impl<R: Read> Read for LastDot<'_, R> {
+impl<R: Read> Read for FinalDot<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let length = self.text.read(into)?;
         fault::point("mid data");
-        if length == 0 && !into.is_empty() && !*self.over {
+        if length == 0 && !into.is_empty() && !*self.dot_sent {
             fault::point("before dot");
-            // Within our own folder, where no other name can be in the way.
+            // Replaces no other message: nobody else writes into `work`.
             std::fs::rename(&self.from, &self.to)?;
-            *self.over = true;
+            *self.dot_sent = true;
             fault::point("after rename");
         }
         Ok(length)

@@ -1,17 +1,17 @@
-//! Time that survives a wrong clock: a machine without a battery says 1970 after each boot, until the network corrects it.
+//! Time that survives a wrong clock: a machine without a battery begins each boot in 1970, until NTP corrects it.
 //!
-//! Within one boot only the time since it counts. Across boots the wall clock has to do.
+//! Within one boot only the time since boot counts; between boots, the wall clock.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The beginning of 2026. A clock that says less is wrong: this program is younger.
+/// The beginning of 2026. A clock that says less is wrong, since this program is younger.
 const SANE: u64 = 1_767_225_600_000;
 
 /// A point in time, as it is written into files: boot, milliseconds since then, milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// `-` where the kernel tells none.
+    /// The kernel's boot id, or `-`.
     boot: String,
     up: u64,
     wall: u64,
@@ -23,7 +23,7 @@ impl Moment {
         if let Some(fake) = super::fault::clock() {
             return Self::parse(&fake).unwrap_or_default();
         }
-        // Not /proc/uptime: in a container that is the container's own, which starts anew under the same boot id.
+        // Not /proc/uptime, which in a container starts again at 0 under the same boot id.
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let up = Duration::try_from(up).unwrap_or_default();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -34,7 +34,7 @@ impl Moment {
         }
     }
 
-    /// One of which only the wall clock is known.
+    /// A moment of which only the wall clock is known.
     pub(crate) fn by_wall(seconds: u64) -> Self {
         Self {
             boot: "-".into(),
@@ -52,7 +52,7 @@ impl Moment {
         })
     }
 
-    /// How long ago `then` was. `None` where that cannot be said: it lies ahead, or its clock was wrong.
+    /// How long ago `then` was. `None` if that is not known: `then` lies ahead, or its clock was wrong.
     pub(crate) fn since(&self, then: &Self) -> Option<Duration> {
         let passed = match self.boot == then.boot && self.boot != "-" {
             true => self.up.checked_sub(then.up),
@@ -74,7 +74,6 @@ impl std::fmt::Display for Moment {
     }
 }
 
-/// So long from a moment on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) since: Moment,
@@ -85,14 +84,14 @@ impl Wait {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (seconds, since) = text.split_once(' ')?;
         Some(Self {
-            // No longer than can be added to any time.
+            // A `u32`, so that it can be added to any time.
             length: Duration::from_secs(seconds.parse::<u32>().ok()?.into()),
             since: Moment::parse(since)?,
         })
     }
 
-    /// What is left of it. Nothing where its beginning lies ahead: better one attempt too many than a queue that waits
-    /// for a year that was never to come.
+    /// What is left of it. Nothing if its beginning lies ahead: one attempt too many is better than a queue that waits for
+    /// years because the clock was wrong.
     pub(crate) fn left(&self, now: &Moment) -> Duration {
         let passed = now.since(&self.since);
         passed.map_or(Duration::ZERO, |passed| self.length.saturating_sub(passed))
@@ -105,7 +104,7 @@ impl std::fmt::Display for Wait {
     }
 }
 
-/// Sleeps. `false` where a test holds the clock: then no time would pass.
+/// Sleeps. Returns `false` at once if a test holds the clock, which would never go on.
 pub(crate) fn sleep(time: Duration) -> bool {
     if super::fault::is_test() {
         return false;

@@ -1,5 +1,5 @@
-//! What a person is told by mail, once a day at most: what was given up, and who was refused. Nothing of what the messages
-//! say, and never about itself: it is not part of the queue, and what cannot be told today is told tomorrow.
+//! A mail to the administrator, once a day at most: which messages were given up, and which recipients refused. It quotes
+//! no message. It does not go through the queue, so it never reports itself; if it fails, it is sent the next day.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,32 +9,31 @@ use exosend::Message;
 use rustix::fs::{FlockOperation, flock};
 
 use super::clock::Moment;
-use super::line::{Line, hold};
+use super::connection::{Connection, hold};
+use super::notices::{self, TIME, is_due};
 use super::spool::{self, FAILED, STATE, Spool};
-use super::told::{self, TIME, is_due};
 use super::trouble::{self, Trouble};
 use crate::exit::Failure;
 use crate::recipients::Recipients;
 
-/// What this run tells, and no other that ends at the same time.
 struct Digest {
     text: String,
-    /// The time, locked.
+    /// The file with the time of the last digest. This run has locked it, so that no other sends one.
     last: File,
 }
 
 impl Digest {
-    /// It counts as told from now on: of a run that dies while it tells, the rest is heard tomorrow.
+    /// Counts as sent from now on: if this run dies meanwhile, the next digest comes in a day.
     fn take(spool: &Spool) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         let time = options.write(true).create(true).truncate(false);
         let last = time.open(spool.path(STATE).join(TIME))?;
         flock(&last, FlockOperation::NonBlockingLockExclusive)?;
-        // Another run may have been quicker.
+        // Another run may have sent it before this one had the lock.
         if !is_due(spool) {
             return Ok(None);
         }
-        let text = told::text(spool)?;
+        let text = notices::text(spool)?;
         let digest = Self { text, last };
         digest.mark(&Moment::now().to_string())?;
         Ok(Some(digest))
@@ -46,20 +45,20 @@ impl Digest {
     }
 }
 
-/// Tells those who get the mail of local users. What is wrong with the mailbox, where that is why it cannot.
-pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failure)> {
+/// Sends it to whoever gets root's mail. Returns what is wrong with the mailbox, if that is why it failed.
+pub(super) fn send(spool: &Spool, connection: &mut Connection<'_>) -> Option<(Trouble, Failure)> {
     if !is_due(spool) {
         return None;
     }
-    let to = Recipients::new(line.config, &line.here)
+    let to = Recipients::new(connection.config, &connection.here)
         .resolve(&["root".to_owned()])
         .ok()?;
-    if !line.pace() {
+    if !connection.pace() {
         return None;
     }
     let digest = Digest::take(spool).ok()??;
     let message = to.iter().fold(Message::new(), Message::to);
-    // One dead address among them is no reason for nobody to hear of it.
+    // Partial, so that one dead address does not keep it from the others.
     let message = message
         .partial(true)
         .subject(format!("exosend on {}: mail that was not delivered", spool::host()))
@@ -70,14 +69,16 @@ pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failu
             spool.path(FAILED).display(),
             digest.text
         ));
-    let sent = line.session().and_then(|session| session.send(&message));
-    let note = |what: String| line.log.note(&format!("event=digest text={what:?}"));
+    let sent = connection
+        .session()
+        .and_then(|session| session.send(&message));
+    let note = |what: String| connection.log.note(&format!("event=digest text={what:?}"));
     let error = match sent {
         Ok(receipt) => {
             for refusal in receipt.refused() {
                 note(format!("recipient {refusal}"));
             }
-            let _ = told::done(spool, &digest.text);
+            let _ = notices::remove(spool, &digest.text);
             return None;
         }
         Err(error) => error,
@@ -86,15 +87,15 @@ pub(super) fn send(spool: &Spool, line: &mut Line<'_>) -> Option<(Trouble, Failu
     match trouble::of(&error) {
         Some(trouble) => {
             let _ = digest.mark("");
-            // The next run, in a minute, must not be the next login.
-            let why = line.config.blame(error.into());
-            hold(&line.governor, &line.log, trouble, &why);
+            // Or the next run, in a minute, would log in again.
+            let why = connection.config.blame(error.into());
+            hold(&connection.governor, &connection.log, trouble, &why);
             Some((trouble, why))
         }
         None => {
-            // What was refused for good is told tomorrow, when somebody may have mended it.
+            // After a permanent refusal it is tried again in a day, when somebody may have mended the cause.
             let _ = match (error.in_doubt(), error.is_permanent()) {
-                (true, _) => told::done(spool, &digest.text),
+                (true, _) => notices::remove(spool, &digest.text),
                 (_, true) => Ok(()),
                 _ => digest.mark(""),
             };

@@ -1,4 +1,4 @@
-//! What the doctor says of the queue: the folder, who looks after it, and the configuration as the service sees it.
+//! What the doctor says about the queue: its folders, its service, its messages, and what the service cannot read.
 
 use std::fs::{DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::list;
+use super::route;
 use super::spool::{DROP, FAILED, Spool};
-use super::way;
 use crate::config::settings::Mode;
 use crate::config::{Config, MACHINES};
 use crate::file as settings;
 use crate::finding::Finding;
 
-/// Nothing where no queue takes this account's mail.
+/// None for an account without a queue.
 pub(crate) fn findings(config: &Config) -> Vec<Finding> {
-    let Some(spool) = way::spool(config) else {
+    let Some(spool) = route::spool(config) else {
         return Vec::new();
     };
     let (Ok(owner), Ok(drop)) = (spool.owner(), std::fs::metadata(spool.path(DROP))) else {
         let gone = format!("{} is not there", spool.root().display());
         let gone = Finding::wrong(gone).with("systemd-tmpfiles --create exosend.conf");
-        // A user's own is made when it is needed.
+        // A user's own spool is made by the first message.
         return Some(gone).filter(|_| !spool.own).into_iter().collect();
     };
     let mut findings = vec![folders(&spool, &owner, &drop)];
@@ -45,12 +45,12 @@ fn folders(spool: &Spool, owner: &Metadata, drop: &Metadata) -> Finding {
     }
 }
 
-/// The disk, and who looks after it.
 fn service(spool: &Spool, config: &Config) -> Vec<Finding> {
     let place = spool.root().display();
     let mut findings = Vec::new();
     if config.settings.queue == Some(Mode::Off) && !spool.own {
-        let what = "off, but who cannot read the configuration goes by the folder";
+        let what =
+            "off, but users who cannot read the configuration use it while its folder exists";
         let remove = format!("rmdir {}", spool.path(DROP).display());
         findings.push(Finding::wrong(what).with(remove));
     }
@@ -66,7 +66,7 @@ fn service(spool: &Spool, config: &Config) -> Vec<Finding> {
     }
     if spool.is_deserted() {
         findings.push(
-            Finding::wrong("nobody has looked after it for a day")
+            Finding::wrong("no run for a day")
                 .with("systemctl enable --now exosend.path exosend.timer"),
         );
     }
@@ -76,7 +76,7 @@ fn service(spool: &Spool, config: &Config) -> Vec<Finding> {
 fn messages(spool: &Spool) -> Vec<Finding> {
     let mut findings: Vec<_> = foreign(spool)
         .map(|folder| {
-            Finding::wrong("a folder in drop, which nothing of ours is")
+            Finding::wrong("a folder in drop, where exosend makes none")
                 .with(format!("rm -r {folder:?}"))
         })
         .collect();
@@ -94,7 +94,7 @@ fn messages(spool: &Spool) -> Vec<Finding> {
     findings
 }
 
-/// Folders in `drop`, as many as are worth telling.
+/// The first folders in `drop`.
 fn foreign(spool: &Spool) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(spool.path(DROP)).into_iter().flatten();
     let is_folder = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -102,8 +102,8 @@ fn foreign(spool: &Spool) -> impl Iterator<Item = PathBuf> {
     folders.map(|entry| entry.path()).take(5)
 }
 
-/// What the machine's configuration names and the service cannot read or write: another user than the one who asks, in a
-/// unit that sees neither homes nor, but for its own folder, a disk it may write.
+/// The files of the machine's configuration that the service cannot read or write. It is another user than the doctor's,
+/// and its unit sees no homes and may write to its own folder only.
 fn unreadable(owner: &Metadata, spool: &Spool) -> Vec<Finding> {
     const READ: [&str; 5] = [
         "client_secret_file",
@@ -127,7 +127,7 @@ fn unreadable(owner: &Metadata, spool: &Spool) -> Vec<Finding> {
                     "systemctl edit exosend.service    # [Service] ReadWritePaths={}",
                     folder.display()
                 );
-                let what = format!("{key}: {value} is for the service to read only");
+                let what = format!("{key}: {value} cannot be written by the service");
                 wrong.push(Finding::wrong(what).with(allow));
             }
             _ => {}
@@ -136,7 +136,7 @@ fn unreadable(owner: &Metadata, spool: &Spool) -> Vec<Finding> {
     wrong
 }
 
-/// A file that the service has to read, and why it does not.
+/// Why the service cannot read a file.
 fn unread(owner: &Metadata, key: &str, path: &str) -> Option<Finding> {
     let homes = ["/home/", "/root/", "/run/user/"];
     if homes.iter().any(|home| path.starts_with(home)) {

@@ -1,4 +1,4 @@
-//! A message on its way into the queue, and why there is none.
+//! A message while it is written into `drop`, and why it cannot be.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -12,29 +12,32 @@ use rustix::io::Errno;
 use super::clock::Moment;
 use super::fault;
 use super::spool::{DROP, Spool};
+use crate::addressing::Addressing;
 use crate::exit::{self, Failure};
-use crate::wishes::Wishes;
 use crate::{crypto, process};
 
-/// Written by its owner, read by the service, which may look whether it is locked.
+/// The mode of an unfinished message. The service reads it by its group, to see whether it is locked.
 const BEGUN: u32 = 0o640;
-/// The same, and complete.
+/// The mode of a complete message: see `file`.
 const COMMITTED: u32 = 0o740;
-/// What is left to root's mail on a full disk.
+/// Free space that only root's messages may use.
 const SPARE: u64 = 8 * 1024 * 1024;
 
-/// Dropped before it is committed, it is gone.
+/// Dropped before `commit`, it removes its file.
 pub(crate) struct Draft<'s> {
     spool: &'s Spool,
     path: PathBuf,
-    /// Of all that is written.
     hash: Context,
     out: BufWriter<Bounded>,
     committed: bool,
 }
 
 impl<'s> Draft<'s> {
-    pub(crate) fn begin(spool: &'s Spool, id: &str, wishes: &Wishes) -> Result<Self, Failure> {
+    pub(crate) fn begin(
+        spool: &'s Spool,
+        id: &str,
+        addressing: &Addressing,
+    ) -> Result<Self, Failure> {
         let path = spool.path(DROP).join(id);
         fault::point("before open");
         let file = OpenOptions::new()
@@ -58,21 +61,23 @@ impl<'s> Draft<'s> {
             committed: false,
         };
         fault::point("after open");
-        draft.head(wishes).map_err(|error| refusal(spool, &error))?;
+        draft
+            .head(addressing)
+            .map_err(|error| refusal(spool, &error))?;
         Ok(draft)
     }
 
-    fn head(&mut self, wishes: &Wishes) -> io::Result<()> {
+    fn head(&mut self, addressing: &Addressing) -> io::Result<()> {
         let file = &self.out.get_ref().file;
-        // A umask may have taken from the mode.
+        // The umask may have taken bits from the mode.
         file.set_permissions(Permissions::from_mode(BEGUN))?;
         rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?;
         let mut text = format!("exosend 1\ntime {}\n", Moment::now());
-        let to = wishes.to.iter().map(|to| ("to", to));
-        let from = wishes.sender.iter().map(|from| ("from", from));
-        let name = wishes.full_name.iter().map(|name| ("name", name));
+        let to = addressing.to.iter().map(|to| ("to", to));
+        let from = addressing.sender.iter().map(|from| ("from", from));
+        let name = addressing.full_name.iter().map(|name| ("name", name));
         for (key, value) in to.chain(from).chain(name) {
-            // A line of its own is what it must not begin.
+            // A line end in it would begin another line.
             let value = value.replace(char::is_control, " ");
             text.push_str(&format!("{key} {value}\n"));
         }
@@ -91,7 +96,7 @@ impl<'s> Draft<'s> {
         put.map_err(|error| refusal(self.spool, &error))
     }
 
-    /// From here on it is ours to deliver.
+    /// When this returns, the message is on the disk and will be delivered.
     pub(crate) fn commit(mut self) -> Result<(), Failure> {
         let spool = self.spool;
         let refused = |error: io::Error| refusal(spool, &error);
@@ -106,8 +111,8 @@ impl<'s> Draft<'s> {
         fault::point("after mark");
         file.sync_all().map_err(refused)?;
         self.committed = true;
-        // Whoever may open the folder makes sure of the name, too. For others the journal does: ext4, xfs, btrfs and
-        // f2fs keep the name of a new file that was synced.
+        // Only the spool's owner may open the folder to sync its name. For others the file system has to do that: ext4,
+        // xfs, btrfs and f2fs keep the name of a new file that was synced.
         if let Ok(folder) = File::open(spool.path(DROP)) {
             let _ = folder.sync_all();
         }
@@ -133,8 +138,7 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// A file that grows no further than it may. At a limit the kernel would end the process by SIGXFSZ, and no line would
-/// say why.
+/// A file that refuses to grow beyond `ulimit -f`, where the kernel would kill the process without a word (SIGXFSZ).
 struct Bounded {
     file: File,
     written: u64,
@@ -144,7 +148,7 @@ struct Bounded {
 
 impl Bounded {
     fn check_space(&self) -> io::Result<()> {
-        // What is not known here, the write will find out.
+        // If this fails, the write finds out.
         let space = rustix::fs::fstatvfs(&self.file);
         let free = space.map_or(u64::MAX, |space| {
             space.f_bavail.saturating_mul(space.f_frsize)
@@ -176,7 +180,7 @@ impl Write for Bounded {
     }
 }
 
-/// Why the queue takes nothing, and what to do about it. Always "try again": the caller has the message, and no other way.
+/// Why the message is not queued, and what to do about it. Always exit code 75, so that the caller keeps the message.
 fn refusal(spool: &Spool, error: &io::Error) -> Failure {
     let drop = spool.path(DROP);
     let at = drop.display();
@@ -205,7 +209,7 @@ fn refusal(spool: &Spool, error: &io::Error) -> Failure {
     }
 }
 
-/// The folder has lost its setgid bit, as in a restored backup: the service could not read what is put there.
+/// `drop` has lost its setgid bit, as after a restored backup, so the service could not read the file.
 fn disowned(spool: &Spool) -> Failure {
     let drop = spool.path(DROP);
     let what = "not queued: the service could not read what is put here";

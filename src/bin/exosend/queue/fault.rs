@@ -1,6 +1,6 @@
-//! What only tests want, and no release contains: a death at a named place, a clock that they hold, a shorter minute.
+//! What tests inject, and no release contains: a death at a named place, a clock that stands still, a shorter minute.
 
-/// Dies here as by `kill -9`, where a test has named this place.
+/// Dies as by `kill -9`, if a test has named this place.
 #[cfg(debug_assertions)]
 pub(crate) fn point(place: &str) {
     if std::env::var("QUEUE_TEST_DIE").is_ok_and(|wanted| wanted == place) {
@@ -15,14 +15,14 @@ pub(crate) fn point(place: &str) {
 #[cfg(not(debug_assertions))]
 pub(crate) fn point(_: &str) {}
 
-/// The moment that stands in the file the test has named.
+/// The text of the file that holds a test's clock.
 #[cfg(debug_assertions)]
 pub(crate) fn clock() -> Option<String> {
     let path = std::env::var_os("QUEUE_TEST_CLOCK")?;
     std::fs::read_to_string(path).ok()
 }
 
-/// Whether a test holds the clock, and starts each run itself.
+/// Whether a test holds the clock; it then starts each run itself.
 pub(crate) fn is_test() -> bool {
     #[cfg(debug_assertions)]
     return clock().is_some();
@@ -30,7 +30,7 @@ pub(crate) fn is_test() -> bool {
     false
 }
 
-/// The minute of which rates and patience are made.
+/// The unit of rates and timeouts.
 pub(crate) fn minute() -> std::time::Duration {
     #[cfg(debug_assertions)]
     if let Some(length) = std::env::var("QUEUE_TEST_MINUTE")

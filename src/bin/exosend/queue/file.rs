@@ -12,9 +12,9 @@
 //! end <SHA-256 of all before, in hexadecimal>
 //! ```
 //!
-//! No setting: a caller names neither server nor secret nor file. The name is final from the beginning, because who may
-//! not list a folder cannot make a rename in it last; that the owner may execute it means that it is complete. `flock`
-//! tells a slow writer from a dead one. How it is written: `draft`.
+//! It has no settings: a caller names neither server nor secret nor file. The file has its final name from the beginning,
+//! because a rename would have to be synced in the folder, which callers cannot open. The owner's execute bit means that
+//! the message is complete. Its writer holds a `flock`, which tells a slow writer from a dead one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -25,41 +25,42 @@ use ring::digest::{Context, SHA256};
 use rustix::fs::OFlags;
 
 use super::clock::Moment;
+use crate::addressing::Addressing;
 use crate::crypto;
 use crate::octets::Length;
-use crate::wishes::Wishes;
 
 /// `end `, 64 digits and a line end.
 const TRAILER: u64 = 4 + 64 + 1;
-/// In the error of a message that is not what it was.
+/// The error of a message that its owner has changed meanwhile.
 pub(crate) const CHANGED: &str = "changed while it was sent";
 /// What Exchange takes at most of one message (facts.md, "Limits").
 pub(crate) const LARGEST: u64 = 157_286_400;
-/// What is read of a file at once: recipients and header, each of which has its bound, fit in.
+/// The part of a file that is kept in memory. Recipients and header are bounded, and fit in.
 const IN_MEMORY: u64 = 4 * 1024 * 1024;
-/// What is longer is nothing that Exchange takes, such as a file that is mostly a hole, which a run would read for hours.
+/// The longest file that is read. A sparse file of terabytes would keep a run busy for hours.
 const LONGEST: u64 = LARGEST + IN_MEMORY;
 pub(super) const TOO_LONG: &str = "longer than Exchange takes";
-/// What a mailbox may have in a day (facts.md, "Limits"). Each is looked up among all before it: who writes a million of
-/// them into `drop` would keep a connection busy for hours.
+/// The recipients that a mailbox may have in a day (facts.md, "Limits"). Duplicates are searched for in quadratic time: a
+/// file with a million recipients would keep a run busy for hours.
 pub(super) const MOST_RECIPIENTS: usize = 10_000;
 pub(super) const TOO_MANY: &str = "more recipients than a mailbox may have in a day";
 
+/// Whether the message is complete, by its file's mode.
 pub(crate) fn is_committed(mode: u32) -> bool {
     mode & 0o100 != 0
 }
 
-/// A message out of the queue.
+/// A message read from the queue.
 pub(crate) struct Stored {
-    pub(crate) wishes: Wishes,
-    /// The message's first piece, all of it unless there is a rest.
+    pub(crate) addressing: Addressing,
+    /// The beginning of the message; all of it if there is no rest.
     pub(crate) start: Vec<u8>,
     pub(crate) rest: Option<(Verified, Length)>,
 }
 
-/// Why a file is no message.
+/// Why a file cannot be read as a message.
 pub(crate) enum Unreadable {
-    /// It never will be.
+    /// For good.
     Damaged(&'static str),
     Disk(io::Error),
 }
@@ -71,7 +72,7 @@ impl From<io::Error> for Unreadable {
 }
 
 impl Stored {
-    /// Opens a file and reads it to its end: what is damaged is found before anybody connects.
+    /// Reads the file to its end and checks its sum, before anything connects.
     pub(crate) fn open(path: &Path) -> Result<Self, Unreadable> {
         let mut file = read_only(path)?;
         let metadata = file.metadata()?;
@@ -123,14 +124,14 @@ impl Stored {
             sum,
         };
         Ok(Self {
-            wishes: head.wishes,
+            addressing: head.addressing,
             start,
             rest: rest.map(|counted| (verified, counted)),
         })
     }
 }
 
-/// A file as it is.
+/// The bytes of a file.
 pub(crate) fn raw(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     match read_only(path)?.take(LONGEST).read_to_end(&mut text)? as u64 {
@@ -139,7 +140,7 @@ pub(crate) fn raw(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens without waiting for anybody: it could be a pipe by now.
+/// Opens without waiting for a writer: a user can put a FIFO into `drop`.
 pub(crate) fn read_only(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     OpenOptions::new()
@@ -148,8 +149,8 @@ pub(crate) fn read_only(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The rest of a message. Its owner may still have it open for writing: what has changed since it was opened is an error
-/// at its end, before the final dot.
+/// The rest of a message. Its owner may still have it open for writing: if it has changed since it was checked, reading its
+/// end is an error, so the final dot is not sent.
 pub(crate) struct Verified {
     text: io::Take<File>,
     hash: Context,
@@ -160,7 +161,7 @@ impl Read for Verified {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let length = self.text.read(into)?;
         self.hash.update(into.get(..length).unwrap_or_default());
-        // A reader may ask for nothing, which is no end.
+        // Reading into an empty buffer is no end.
         let ended = length == 0 && !into.is_empty();
         match ended && crypto::hex(self.hash.clone().finish().as_ref()) != self.sum {
             true => Err(io::Error::other(CHANGED)),
@@ -169,9 +170,9 @@ impl Read for Verified {
     }
 }
 
-/// What stands before the message.
+/// The lines before the message.
 pub(crate) struct Head {
-    pub(crate) wishes: Wishes,
+    pub(crate) addressing: Addressing,
     pub(crate) created: Moment,
     length: usize,
 }
@@ -181,31 +182,31 @@ impl Head {
         let rest = text.strip_prefix(b"exosend 1\n")?;
         let end = memchr::memmem::find(rest, b"\n\n")? + 1;
         let lines = std::str::from_utf8(rest.get(..end)?).ok()?;
-        let mut wishes = Wishes::default();
+        let mut addressing = Addressing::default();
         let mut created = Moment::default();
         for line in lines.lines() {
             let (key, value) = line.split_once(' ')?;
-            // None is ever written.
+            // `draft` writes none.
             if value.contains(char::is_control) {
                 return None;
             }
             match key {
                 "time" => created = Moment::parse(value)?,
-                "to" => wishes.to.push(value.to_owned()),
-                "from" => wishes.sender = Some(value.to_owned()),
-                "name" => wishes.full_name = Some(value.to_owned()),
+                "to" => addressing.to.push(value.to_owned()),
+                "from" => addressing.sender = Some(value.to_owned()),
+                "name" => addressing.full_name = Some(value.to_owned()),
                 _ => return None,
             }
         }
         let length = text.len() - rest.len() + end + 1;
         Some(Self {
-            wishes,
+            addressing,
             created,
             length,
         })
     }
 
-    /// That of a file, without its message.
+    /// Reads the head of a file only.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let file = read_only(path).ok()?;
         let start = |most: usize| {

@@ -1,8 +1,8 @@
-//! At Exchange's pace: three connections at once and thirty messages in any minute for one mailbox, over all processes of
-//! this machine, and fewer where its replies ask for it (facts.md, "Limits").
+//! Keeps Exchange's limits for a mailbox in all processes of this machine: three connections at once, thirty messages in
+//! any minute, and less when its replies ask for it (facts.md, "Limits").
 //!
-//! A connection is a locked folder, which the kernel unlocks when its holder dies. The rest is one small file, read and
-//! written under a lock of microseconds. Another machine that uses the mailbox is seen in Exchange's replies only.
+//! A connection is a locked folder, which the kernel unlocks when its holder dies. The rest is one small file, locked while
+//! it is read and written. What other machines send from the mailbox shows in Exchange's replies only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -18,20 +18,20 @@ use super::spool::{STATE, Spool};
 use super::trouble::Trouble;
 use crate::config::settings::Limits;
 
-/// The connections that a spool has folders for, where no number is named.
+/// The connections of a queue for which `connections = 0` sets no limit.
 const MOST: u32 = 3;
-/// How long a connection less is used after a reply that there were too many.
+/// How long one connection less is used after a reply that there were too many.
 const CROWDED: Duration = Duration::from_secs(10 * 60);
-/// What a server may ask for: no mailbox rests longer for any of its troubles.
+/// The longest pause that a server may ask for: the longest of `Trouble::pause`.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// Two machines count a message a moment apart: ours when it begins, Exchange when it arrives.
+/// The rate is counted over a minute and this fraction of it: we count a message when it begins, Exchange a moment later.
 const MARGIN: u32 = 60;
 
-/// In `state`.
+/// Files in `state`.
 const MAILBOX: &str = "mailbox";
 const CONFIGURATION: &str = "configuration";
 
-/// The right to one connection, and to what it has in hand.
+/// The right to use one connection and its folder in `work`.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) number: u32,
@@ -42,23 +42,22 @@ pub(crate) struct Slot {
 /// What all processes know of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mailbox {
-    /// Whose this is. What was said to another counts no more.
+    /// After a change of the mailbox, what is known of the old one is dropped.
     address: String,
-    /// Nothing is sent before.
+    /// How long nothing is sent.
     pub(crate) wait: Option<Wait>,
-    /// How often in a row it had to wait.
+    /// How often in a row it was held.
     pub(crate) failures: u32,
     pub(crate) trouble: Option<Trouble>,
     /// What the server said.
     pub(crate) words: String,
-    /// Connections taken away, and how long for.
+    /// How many connections less are used, and how long.
     fewer: u32,
     crowded: Option<Wait>,
     /// When the last messages began.
     sent: Vec<Moment>,
 }
 
-/// Reads and changes what is known of one mailbox, and gives out its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Governor {
     spool: Spool,
@@ -75,12 +74,11 @@ impl Governor {
         }
     }
 
-    /// Of the mailbox.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whichever mailbox it was, for people to read.
+    /// What is known of whichever mailbox was used last, to be shown.
     pub(crate) fn last_known(spool: &Spool) -> Mailbox {
         let files = [CONFIGURATION, MAILBOX].map(|name| spool.path(STATE).join(name));
         let text = files.iter().find_map(|file| std::fs::read(file).ok());
@@ -113,7 +111,6 @@ impl Governor {
         Ok(None)
     }
 
-    /// How long nothing may be sent, and why.
     pub(crate) fn read(&self) -> Mailbox {
         let read = self.file().and_then(|file| Mailbox::read(&file));
         read.ok()
@@ -121,7 +118,7 @@ impl Governor {
             .unwrap_or_default()
     }
 
-    /// Takes note of a message that begins now, or says how long it has to wait.
+    /// Counts a message that begins now, or returns how long it has to wait for the rate.
     pub(crate) fn begin_message(&self) -> Result<(), Duration> {
         if self.limits.rate == 0 {
             return Ok(());
@@ -141,33 +138,28 @@ impl Governor {
                 None => mailbox.sent.push(now),
             }
         });
-        // A full disk stops no mail.
+        // If the disk is full, the message is sent uncounted.
         if let Err(error) = changed {
             log::debug!("rate: {}: {error}", self.path().display());
         }
         answer
     }
 
-    /// All is well with the mailbox, unless another connection has been told otherwise while this one sent.
-    pub(crate) fn well(&self) {
+    /// A message was sent, so the trouble is over; unless another connection has met a new one meanwhile.
+    pub(crate) fn note_success(&self) {
         let mailbox = self.read();
         if mailbox.trouble.is_some() && mailbox.held().is_zero() {
-            let _ = self.change(Mailbox::forgive);
+            let _ = self.change(Mailbox::release);
         }
     }
 
-    /// There is a configuration again.
-    pub(crate) fn is_configured(&self) {
+    /// Ends the trouble with the configuration.
+    pub(crate) fn clear_configuration(&self) {
         let _ = std::fs::remove_file(self.spool.path(STATE).join(CONFIGURATION));
     }
 
-    /// Lets nobody near the mailbox for as long as its trouble asks for, or the server did, and returns how long that is.
-    pub(crate) fn suffer(
-        &self,
-        trouble: Trouble,
-        words: &str,
-        asked: Option<Duration>,
-    ) -> Duration {
+    /// Lets nothing be sent from the mailbox for as long as its trouble or the server asks, and returns how long.
+    pub(crate) fn hold(&self, trouble: Trouble, words: &str, asked: Option<Duration>) -> Duration {
         let asked = asked.unwrap_or_default().min(LONGEST);
         let mut length = trouble.pause(1).max(asked);
         let changed = self.change(|mailbox| {
@@ -182,7 +174,7 @@ impl Governor {
                     since: now.clone(),
                     length: CROWDED,
                 });
-                // With one connection left there is none to take away.
+                // One connection less is enough, until only one is left.
                 if mailbox.fewer < self.most() {
                     return;
                 }
@@ -200,9 +192,9 @@ impl Governor {
         length
     }
 
-    /// Forgets what it has to wait for: somebody has mended it.
-    pub(crate) fn forgive(&self) {
-        let _ = self.change(Mailbox::forgive);
+    /// Ends a hold: somebody says that the trouble is over.
+    pub(crate) fn release(&self) {
+        let _ = self.change(Mailbox::release);
     }
 
     fn change(&self, change: impl FnOnce(&mut Mailbox)) -> io::Result<()> {
@@ -215,13 +207,13 @@ impl Governor {
             };
         }
         change(&mut mailbox);
-        // In place, and cut to length afterwards: whoever dies between leaves an old end behind the line that says so.
+        // Written in place and then cut. A process that dies in between leaves old lines behind `end`.
         let text = mailbox.text();
         file.write_all_at(text.as_bytes(), 0)?;
         file.set_len(text.len() as u64)
     }
 
-    /// Where no mailbox is known for want of a configuration, what is known of one must not be lost.
+    /// Without a configuration there is no address; the file of the mailbox is kept for when there is one again.
     fn path(&self) -> PathBuf {
         let name = match self.address.is_empty() {
             true => CONFIGURATION,
@@ -230,7 +222,7 @@ impl Governor {
         self.spool.path(STATE).join(name)
     }
 
-    /// Locked. Made by the spool's owner only, whose file it has to stay; root sends, too.
+    /// The file, locked. Root may use it, too, but does not make it: it has to belong to the spool's owner.
     fn file(&self) -> io::Result<File> {
         let file = OpenOptions::new()
             .read(true)
@@ -250,7 +242,7 @@ impl Governor {
 }
 
 impl Slot {
-    /// This connection, unless somebody has it.
+    /// The connection of that number, if no process has it.
     pub(crate) fn take(spool: &Spool, number: u32) -> io::Result<Option<Self>> {
         let path = spool.work(number);
         if spool.is_mine() && !path.exists() {
@@ -269,13 +261,13 @@ impl Slot {
 }
 
 impl Mailbox {
-    /// How long nothing may be sent from now on.
+    /// How long from now nothing may be sent.
     pub(crate) fn held(&self) -> Duration {
         let left = |wait: &Wait| wait.left(&Moment::now());
         self.wait.as_ref().map_or(Duration::ZERO, left)
     }
 
-    fn forgive(&mut self) {
+    fn release(&mut self) {
         (self.wait, self.failures, self.trouble) = (None, 0, None);
         self.words.clear();
     }
@@ -286,7 +278,7 @@ impl Mailbox {
         Ok(Self::parse(&String::from_utf8_lossy(&text)))
     }
 
-    /// What is damaged is left out.
+    /// Ignores what is damaged.
     fn parse(text: &str) -> Self {
         let mut mailbox = Self::default();
         for line in text.lines().take_while(|line| *line != "end") {
@@ -331,18 +323,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_connection_is_told_outlives_the_luck_of_another() {
+    fn a_success_on_one_connection_does_not_end_a_hold_that_another_has_begun() {
         let folder = std::env::temp_dir().join(format!("exosend-governor-{}", std::process::id()));
         let spool = Spool::new(&folder, true);
         spool.make().unwrap();
         let governor = Governor::new(&spool, "robot@contoso.com", Limits::default());
         assert_eq!(governor.begin_message(), Ok(()));
-        governor.suffer(Trouble::Blocked, "550 5.2.251", None);
-        governor.well();
+        governor.hold(Trouble::Blocked, "550 5.2.251", None);
+        governor.note_success();
         assert!(!governor.read().held().is_zero());
-        // A configuration that cannot be read is no mailbox.
+        // Without a configuration.
         let nobody = Governor::new(&spool, "", Limits::default());
-        nobody.suffer(Trouble::Configuration, "nonsense", None);
+        nobody.hold(Trouble::Configuration, "nonsense", None);
         assert_eq!(governor.read().trouble, Some(Trouble::Blocked));
         assert_eq!(governor.read().sent.len(), 1);
         std::fs::remove_dir_all(folder).unwrap();

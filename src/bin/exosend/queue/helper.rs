@@ -1,5 +1,4 @@
-//! Another run, for another connection: where many wait, and where one message takes so long that the others would wait
-//! for it.
+//! Another run, on another connection: for when many messages wait, or one takes so long that it would hold up the others.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::fault::minute;
 use super::file;
-use super::found::waiting;
 use super::governor::Governor;
+use super::scan::waiting;
 use super::spool::{DROP, Spool};
 
-/// This program anew, unheard.
+/// This program with other arguments, and no standard input or output.
 pub(super) fn another(arguments: &[OsString]) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
     let mut command = Command::new(program);
@@ -27,9 +26,9 @@ pub(super) fn another(arguments: &[OsString]) -> Command {
 pub(super) struct Helper {
     spool: Spool,
     governor: Governor,
-    /// The connection of the run that calls for help.
+    /// The connection of the run that calls it.
     slot: u32,
-    /// The arguments of another.
+    /// The arguments of another run.
     again: Vec<OsString>,
     state: Mutex<State>,
 }
@@ -37,8 +36,9 @@ pub(super) struct Helper {
 #[derive(Default)]
 struct State {
     child: Option<Child>,
-    /// Since when a message is on its way.
+    /// Since when a message is being sent.
     busy: Option<Instant>,
+    /// The watching thread runs.
     watched: bool,
 }
 
@@ -58,7 +58,7 @@ impl Helper {
         })
     }
 
-    /// Starts one more run, unless one is at work or there is no connection for it. It does the same.
+    /// Starts one more run, unless one is at work or there is no connection for it. That run can start a third.
     pub(super) fn call(&self) {
         let mut state = self.state();
         let working = |child: &mut Child| matches!(child.try_wait(), Ok(None));
@@ -70,7 +70,7 @@ impl Helper {
         state.child = another(&self.again).spawn().ok();
     }
 
-    /// Calls for help if `send` takes long and others wait.
+    /// Calls another run if `send` takes long and other messages wait.
     pub(super) fn during<T>(self: &Arc<Self>, send: impl FnOnce() -> T) -> T {
         let watched = {
             let mut state = self.state();
@@ -79,7 +79,7 @@ impl Helper {
         };
         if !watched {
             let helper = Arc::clone(self);
-            // Where no thread can be had, they wait.
+            // Without a thread, the others wait.
             let _ = std::thread::Builder::new().spawn(move || helper.watch());
         }
         let result = send();
@@ -87,7 +87,7 @@ impl Helper {
         result
     }
 
-    /// Waits for it, and for those that it has called: the service is not to end before them.
+    /// Waits for the runs that were called: systemd would kill them when the service ends.
     pub(super) fn wait(&self) {
         let child = self.state().child.take();
         if let Some(mut child) = child {
@@ -96,7 +96,7 @@ impl Helper {
     }
 
     fn watch(&self) -> ! {
-        // A note takes a second.
+        // Five seconds. A short message takes one.
         let long = minute() / 12;
         loop {
             std::thread::sleep(long / 2);

@@ -1,4 +1,4 @@
-//! `exosend queue`: what waits, since when, and why.
+//! `exosend queue`: which messages wait, since when, and why.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::config::settings::MOST_CONNECTIONS;
 use crate::exit::Failure;
 use crate::out::say;
 
-/// One line of the list.
+/// One message of the list.
 struct Line {
     name: Name,
     place: &'static str,
@@ -27,7 +27,7 @@ struct Line {
     state: State,
 }
 
-/// Exits with 1 where the oldest message that is to go out is older than `max_age`.
+/// Exits with 1 if the oldest message that is to be sent is older than `max_age`.
 pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> Result<(), Failure> {
     let now = Moment::now();
     let mut lines = lines(spool, &now).map_err(|error| Failure::disk(spool.root(), error))?;
@@ -43,7 +43,7 @@ pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> R
     }
 }
 
-/// The age of the oldest message that is to go out; `None` also for who may not look.
+/// The age of the oldest message that is to be sent. `None` also for a user who may not look.
 pub(super) fn oldest(spool: &Spool) -> Option<Duration> {
     age_of(&lines(spool, &Moment::now()).ok()?)
 }
@@ -76,7 +76,7 @@ fn lines(spool: &Spool, now: &Moment) -> std::io::Result<Vec<Line>> {
         .collect())
 }
 
-/// `None`: it has moved on, or is not complete.
+/// `None` if the message has moved meanwhile, or is not complete.
 fn line(
     path: &Path,
     place: &'static str,
@@ -91,7 +91,7 @@ fn line(
     let state = states.of(&name.id);
     let head = Head::of(path);
     let age = head.as_ref().and_then(|head| now.since(&head.created));
-    let all = head.map(|head| head.wishes.to).unwrap_or_default();
+    let all = head.map(|head| head.addressing.to).unwrap_or_default();
     let to = match state.left.is_empty() {
         true => all,
         false => state.left.clone(),

@@ -1,4 +1,4 @@
-//! One line in the log for each thing that happens to a message.
+//! One line in the log for each event of a message.
 //!
 //! `event=sent id=4f2a... exit=0 ... uid=33 from=robot@contoso.com to=ann@example.com ... text="250 2.0.0 OK"`: `event` is one
 //! of `queued`, `sent`, `deferred`, `refused`, `possible_duplicate`, `failed`, `removed`, and without a message of `held`,
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::clock::Moment;
 use super::file::Head;
+use super::notices;
 use super::spool::{STATE, Spool};
-use super::told;
 use super::trouble::Trouble;
 use crate::date::rfc3339;
 use crate::exit::Failure;
@@ -21,14 +21,14 @@ use crate::files;
 use crate::maillog::{self, LogTo};
 use crate::report::{self, Facts, Outcome};
 
-/// Foreign things that one run tells of.
-const TOLD: usize = 10;
+/// How many foreign files one run reports: on a failing disk it may be all.
+const MOST_FOREIGN: usize = 10;
 
 #[derive(Clone)]
 pub(crate) struct Log {
     spool: Spool,
     to: LogTo,
-    /// On a terminal people want to see what happens.
+    /// Print it, too.
     shown: bool,
     foreign: Cell<usize>,
 }
@@ -43,10 +43,10 @@ impl Log {
         }
     }
 
-    /// A file that should not be, and whose it is. Some of them only: on a sick disk it may be all.
+    /// A file in the spool that cannot be used, and its owner.
     pub(crate) fn foreign(&self, path: &Path, what: &str) {
-        let told = self.foreign.replace(self.foreign.get() + 1);
-        if told < TOLD {
+        let before = self.foreign.replace(self.foreign.get() + 1);
+        if before < MOST_FOREIGN {
             let uid = path
                 .symlink_metadata()
                 .map_or(-1, |found| i64::from(found.uid()));
@@ -56,7 +56,6 @@ impl Log {
         }
     }
 
-    /// A line as it is.
     pub(crate) fn note(&self, line: &str) {
         self.write(line, false);
     }
@@ -84,7 +83,7 @@ impl Log {
     pub(crate) fn queued(&self, id: &str, uid: u32, head: Head, size: u64) {
         let facts = Facts {
             uid: Some(uid),
-            to: head.wishes.to,
+            to: head.addressing.to,
             size: Some(size),
             ..Facts::default()
         };
@@ -96,7 +95,7 @@ impl Log {
         );
     }
 
-    /// A message is given up, and somebody has to hear of it.
+    /// A message is given up.
     pub(crate) fn failed(&self, id: &str, uid: u32, to: Vec<String>, why: &str) {
         let facts = Facts {
             uid: Some(uid),
@@ -107,15 +106,15 @@ impl Log {
         self.give_up("failed", id, &facts, &failure);
     }
 
-    /// The same for those of its recipients who do not get it.
+    /// Logs what is given up, a message or some of its recipients, and keeps it for the digest.
     pub(crate) fn give_up(&self, event: &str, id: &str, facts: &Facts, why: &Failure) {
         self.event(event, id, facts, None, Some(why));
         let uid = facts.uid.unwrap_or_default();
         let line = format!("{id} uid {uid} to {}: {}", shown(&facts.to), why.what());
-        told::add(&self.spool, &line);
+        notices::add(&self.spool, &line);
     }
 
-    /// Why all wait, and how long. Without a trouble of the mailbox it is the disk's.
+    /// Why nothing is sent, and how long. Without a `trouble`, the disk is the reason.
     pub(crate) fn held(
         &self,
         trouble: Option<Trouble>,
@@ -138,7 +137,7 @@ impl Log {
 
     /// `true` once in 24 hours.
     pub(crate) fn once_a_day(&self, what: &str) -> bool {
-        let due = told::is_a_day_ago(&self.spool, what);
+        let due = notices::is_a_day_ago(&self.spool, what);
         if due {
             let mark = files::create(&self.spool.path(STATE).join(what));
             let _ = mark.and_then(|mut mark| write!(mark, "{}", Moment::now()));
@@ -147,7 +146,7 @@ impl Log {
     }
 }
 
-/// Recipients, for people: not all of thousands.
+/// The first recipients, and how many more there are.
 pub(super) fn shown(to: &[String]) -> String {
     const MOST: usize = 20;
     let mut shown: Vec<_> = to.iter().take(MOST).cloned().collect();

@@ -1,6 +1,5 @@
-//! A user's login, which ends when nobody uses it for 90 days: on a machine that seldom sends, a run renews it.
-//!
-//! Each day one run looks whether it is a week old; so an idle run reads no configuration the rest of the day.
+//! The renewal of a user's login, which expires when it is not used for 90 days: a machine that seldom sends has to renew
+//! it. One run a day looks whether it is a week old; the other idle runs need not read the configuration.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,11 +16,11 @@ use crate::files;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Whether this is the run of the day. The first one of all only begins the day.
+/// Whether this run has to look, which is once a day; the first run of all only begins the day.
 pub(super) fn is_due(spool: &Spool) -> bool {
     let mark: PathBuf = spool.path("login.seen");
     let due = match std::fs::metadata(&mark).and_then(|mark| mark.modified()) {
-        // A time to come is of a clock that was wrong.
+        // A time in the future is due, too: the clock was wrong.
         Ok(last) => last.elapsed().map_or(true, |passed| passed >= DAY),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(_) => return false,
@@ -32,7 +31,7 @@ pub(super) fn is_due(spool: &Spool) -> bool {
     due
 }
 
-/// What fails is told in the log, and tried again the next day: by then mail tells of it, too.
+/// A failure is logged, and the renewal tried again the next day.
 pub(super) fn renew(config: &Config, log: &Log) {
     if config.credential() != Some(LOGIN) {
         return;

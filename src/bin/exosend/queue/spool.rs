@@ -1,16 +1,18 @@
-//! The folders of the queue, and how a message moves between them.
+//! The folders of the queue. How a message moves between them: `queue.rs`.
 //!
 //! ```text
-//! exosend         0755  the service's; `run` tells when it was last here, `login.seen` when it last looked at a login
-//!   drop/         3733  anybody puts a message in, nobody lists, reads or removes another's
-//!   queue/        0700  taken over: in nobody's reach but the service's
-//!   work/1 ...    0700  what connection 1 has in hand; whoever locks the folder has the connection
-//!   held/         0700  not before somebody says so
-//!   failed/       0700  given up
-//!   state/        0700  attempts, waits, the rate: what may be lost
+//! exosend         0755  the service's home
+//!   run                 modified by each run; `login.seen`, by the daily look at a login
+//!   drop/         3733  any user can add a file, and cannot list, read or remove those of others
+//!   queue/        0700  messages that wait
+//!   work/1 ...    0700  the message that connection 1 sends; the process that locks the folder has the connection
+//!   held/         0700  messages that somebody has held
+//!   failed/       0700  messages that were given up
+//!   state/        0700  what may be lost: ID, a message's attempts; mailbox, configuration, why nothing is sent;
+//!                       digest, digested, the mail to the administrator; tokens
 //! ```
 //!
-//! A user's own spool is the same, 0700 throughout.
+//! A user's own spool has the same folders, all 0700.
 
 use std::fs::{DirBuilder, Metadata};
 use std::io;
@@ -28,14 +30,13 @@ pub(crate) const HELD: &str = "held";
 pub(crate) const FAILED: &str = "failed";
 pub(crate) const STATE: &str = "state";
 
-/// A message whose fate is not known is sent again as often.
+/// How often a message that may have been delivered is sent again.
 pub(crate) const MOST_DOUBTS: u32 = 2;
 
-/// A queue's place on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Spool {
     root: PathBuf,
-    /// A user's, for the account of his own, not the machine's.
+    /// It is a user's, for an account of his own, and not the machine's.
     pub(crate) own: bool,
 }
 
@@ -55,12 +56,11 @@ impl Spool {
         self.root.join(folder)
     }
 
-    /// What connection `n` has in hand.
+    /// The folder of connection `n`.
     pub(crate) fn work(&self, n: u32) -> PathBuf {
         self.root.join(format!("work/{n}"))
     }
 
-    /// Whether anybody can put a message there.
     pub(crate) fn is_there(&self) -> bool {
         self.path(DROP).is_dir()
     }
@@ -74,13 +74,12 @@ impl Spool {
             .is_ok_and(|owner| owner.uid() == process::uid())
     }
 
-    /// Whether this user looks into it.
-    pub(crate) fn may_steer(&self) -> bool {
+    /// Whether this user may list and manage its messages.
+    pub(crate) fn may_manage(&self) -> bool {
         process::uid() == 0 || self.is_mine()
     }
 
-    /// Makes what is missing. Of the machine's spool only what lies in the service's own folder: the folder and `drop`
-    /// are the package's.
+    /// Makes the folders that are missing. The machine's `drop`, and the folder it is in, are made by the package.
     pub(crate) fn make(&self) -> io::Result<()> {
         let mut folders = vec![QUEUE, "work", HELD, FAILED, STATE];
         if self.own {
@@ -96,14 +95,14 @@ impl Spool {
         Ok(())
     }
 
-    /// The commands that make the machine's folders what they have to be.
+    /// The commands that give the machine's folders their owner and mode.
     pub(crate) fn mend(&self) -> String {
         let (root, drop) = (self.root.display(), self.path(DROP));
         let drop = drop.display();
         format!("chown exosend:exosend {root} {drop} && chmod 3733 {drop}")
     }
 
-    /// Whether a file in `drop` is one that the service can read and nobody else has.
+    /// Whether the service can read this file, and it has no other name by which another user keeps it.
     pub(crate) fn trusts(&self, file: &Metadata) -> io::Result<bool> {
         let belongs = match self.own {
             true => file.uid() == self.owner()?.uid(),
@@ -112,8 +111,8 @@ impl Spool {
         Ok(belongs && file.is_file() && file.nlink() == 1)
     }
 
-    /// Moves a file to `folder`, under its own name, or another where that is taken: whoever knows the id of a message
-    /// could give it to one of his, and must not put that in its place.
+    /// Moves a file to `folder`. If its name is taken there, it gets another: a user who knows the id of a message could
+    /// name his own so, and must not replace it.
     pub(crate) fn put(&self, from: &Path, name: &Name, folder: &str) -> io::Result<Name> {
         let mut name = name.clone();
         loop {
@@ -121,7 +120,7 @@ impl Spool {
             match rustix::fs::renameat_with(CWD, from, CWD, &to, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(name),
                 Err(Errno::EXIST) => name.id = new_id(),
-                // A file system that cannot promise it.
+                // A file system without RENAME_NOREPLACE.
                 Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_ok() => {
                     name.id = new_id();
                 }
@@ -134,7 +133,7 @@ impl Spool {
         }
     }
 
-    /// The names in a folder. One that is not there is empty.
+    /// The messages in a folder; none if there is no folder.
     pub(crate) fn names(&self, folder: &Path) -> io::Result<Vec<Name>> {
         let entries = match std::fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -147,23 +146,21 @@ impl Spool {
         Ok(names)
     }
 
-    /// Marks that a run has been here; submitters warn where none has for long.
     pub(crate) fn mark_run(&self) -> io::Result<()> {
         let file = files::create(&self.path("run"))?;
         file.set_permissions(PermissionsExt::from_mode(0o644))?;
         file.set_modified(std::time::SystemTime::now())
     }
 
-    /// Whether a submitter has to fear that nobody comes.
+    /// Whether the machine's spool has had no run for a day.
     pub(crate) fn is_deserted(&self) -> bool {
-        // Before the first run the folder says when it was installed.
+        // Before the first run, since the folder was made.
         let run = std::fs::metadata(self.path("run")).or_else(|_| self.owner());
         let last = run.and_then(|run| run.modified());
         let day = std::time::Duration::from_secs(24 * 60 * 60);
         !self.own && last.map_or(true, |last| last.elapsed().is_ok_and(|passed| passed > day))
     }
 
-    /// Whether it is gone when the machine is switched off.
     pub(crate) fn is_in_memory(&self) -> bool {
         const TMPFS: u64 = 0x0102_1994;
         const RAMFS: u64 = 0x8584_58f6;
@@ -171,7 +168,6 @@ impl Spool {
             .is_some_and(|kind| [TMPFS, RAMFS].contains(&kind))
     }
 
-    /// Whether other machines have it, too.
     pub(crate) fn is_remote(&self) -> bool {
         const NFS: u64 = 0x6969;
         const SMB2: u64 = 0xfe53_4d42;
@@ -180,16 +176,16 @@ impl Spool {
             .is_some_and(|kind| [NFS, SMB2, CIFS].contains(&kind))
     }
 
-    /// The kernel's number for the kind of file system, whose type differs by machine.
+    /// The magic number of its file system (statfs(2)). `f_type` is signed or not, of 32 or 64 bits, by machine.
     fn kind(&self) -> Option<u64> {
         let kind = rustix::fs::statfs(self.path(DROP)).ok()?;
         Some(kind.f_type as u64 & 0xffff_ffff)
     }
 }
 
-/// The name of a message's file: `id`, or `id.d1` after one attempt whose outcome is in doubt. The count stands in the
-/// name because it must not be lost: without it, a firewall that cuts connections after the dot would make a copy with
-/// each attempt.
+/// The name of a message's file: `ID`, or `ID.d1` after one attempt whose outcome is in doubt. The count is in the name,
+/// and not in the state, because it must not be lost: otherwise a firewall that cuts each connection after the final dot
+/// would deliver a copy with each attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Name {
     pub(crate) id: String,
@@ -224,7 +220,7 @@ pub(crate) fn new_id() -> String {
     crypto::random::<16>()
 }
 
-/// This machine's name, as it may stand in an address.
+/// This machine's name, made valid as a domain.
 pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name: String = name

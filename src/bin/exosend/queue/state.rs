@@ -1,5 +1,5 @@
-//! What is known of a waiting message besides itself. It may be lost, as by a power cut: then the message is tried at
-//! once, as if it were new.
+//! What is known of a waiting message beside its file. If it is lost, as by a power cut, the message is tried at once, as
+//! if it were new.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -23,13 +23,13 @@ pub(crate) fn pause(attempt: u32) -> Duration {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) attempts: u32,
-    /// The first attempt that failed for the message's own sake: from then on it is given so long, and no longer.
+    /// The first attempt that failed for a reason of the message's own: `queue_lifetime` counts from here.
     pub(crate) first: Option<Moment>,
     /// Until the next attempt.
     pub(crate) wait: Option<Wait>,
-    /// What was said last.
+    /// The last error.
     pub(crate) words: String,
-    /// Recipients that have not been served yet, where others have.
+    /// The recipients that are left, if it is not all of them.
     pub(crate) left: Vec<String>,
     pub(crate) given_up: Option<Moment>,
 }
@@ -39,7 +39,7 @@ impl State {
         spool.path(STATE).join(id)
     }
 
-    /// A state that cannot be read is none.
+    /// One that cannot be read counts as new.
     pub(crate) fn of(spool: &Spool, id: &str) -> Self {
         let text = files::read(&Self::path(spool, id)).unwrap_or_default();
         let mut state = Self::default();
@@ -57,7 +57,7 @@ impl State {
         state
     }
 
-    /// Written beside and moved into place, so that no reader sees half of it.
+    /// Writes another file and renames it, so that no reader sees half of it.
     pub(crate) fn save(&self, spool: &Spool, id: &str) -> io::Result<()> {
         let mut text = format!("attempts {}\n", self.attempts);
         let first = self.first.iter().map(|first| format!("first {first}\n"));
@@ -75,7 +75,7 @@ impl State {
         let mut file = files::create(&beside)?;
         file.write_all(text.as_bytes())?;
         if !self.left.is_empty() {
-            // Without it, those who have the message would get it again.
+            // If this were lost, the message would go to all recipients again.
             file.sync_all()?;
         }
         std::fs::rename(beside, path)
@@ -85,7 +85,6 @@ impl State {
         let _ = std::fs::remove_file(Self::path(spool, id));
     }
 
-    /// How long until it is due.
     pub(crate) fn left_to_wait(&self, now: &Moment) -> Duration {
         self.wait
             .as_ref()
@@ -93,14 +92,14 @@ impl State {
     }
 }
 
-/// The states of all that wait. Most have none, and are not asked.
+/// The states of all messages. Most messages have none, and no file is opened for them.
 pub(crate) struct States<'s> {
     spool: &'s Spool,
     known: HashSet<String>,
 }
 
 impl<'s> States<'s> {
-    /// To be read behind the names of the messages: each has its state before it comes back into the queue.
+    /// To be called after the messages are listed: a message has its state before it comes back into `queue`.
     pub(crate) fn read(spool: &'s Spool) -> io::Result<Self> {
         let names = spool.names(&spool.path(STATE))?.into_iter();
         Ok(Self {

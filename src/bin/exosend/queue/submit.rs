@@ -1,4 +1,4 @@
-//! Into the queue: what a caller of sendmail waits for.
+//! The caller's part of the queue: writes a message into `drop`.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -12,23 +12,23 @@ use super::fault;
 use super::file::{LARGEST, MOST_RECIPIENTS, TOO_LONG, TOO_MANY};
 use super::helper::another;
 use super::spool::{self, Spool};
+use crate::addressing::Addressing;
 use crate::complete::identify;
 use crate::exit::{self, Failure};
 use crate::head::Head;
-use crate::wishes::Wishes;
 
-/// Takes a message. The header is mended as far as message and arguments alone allow, once and for all: every attempt has
-/// the same Date and the same Message-ID, by which a duplicate can be known.
+/// Queues a message, and returns its id. Date and Message-ID are added here and not by an attempt, so that they are the
+/// same in every attempt and a duplicate can be recognised.
 pub(crate) fn submit(
     spool: &Spool,
-    wishes: &Wishes,
+    addressing: &Addressing,
     mut head: Head,
     mut text: impl Read,
 ) -> Result<String, Failure> {
-    if wishes.to.len() > MOST_RECIPIENTS {
+    if addressing.to.len() > MOST_RECIPIENTS {
         return Err(Failure::data(TOO_MANY));
     }
-    // The first time. What is missing later, a run makes.
+    // The first message makes a user's spool. Folders that are missing later are made by a run.
     if spool.own && !spool.is_there() {
         let failed = |error| Failure::disk(spool.root(), error);
         spool.make().map_err(failed)?;
@@ -36,7 +36,7 @@ pub(crate) fn submit(
     let id = spool::new_id();
     head.remove_bcc();
     identify(&mut head, &format!("{id}@{}", spool::host()));
-    let mut draft = Draft::begin(spool, &id, wishes)?;
+    let mut draft = Draft::begin(spool, &id, addressing)?;
     draft.write(&head.text())?;
     let (mut block, mut length) = (vec![0; 64 * 1024], 0);
     loop {
@@ -63,15 +63,15 @@ pub(crate) fn submit(
     Ok(id)
 }
 
-/// Starts a run where nobody else does: in a user's own spool, and for who may on a machine without systemd.
+/// Starts a run where no unit of systemd does: in a user's own spool, and by root or its owner on a machine without systemd.
 pub(crate) fn start_run(spool: &Spool, arguments: &[OsString]) {
     let systemd = || Path::new("/run/systemd/system").exists();
-    if !spool.own && (systemd() || !spool.may_steer()) || fault::is_test() {
+    if !spool.own && (systemd() || !spool.may_manage()) || fault::is_test() {
         return;
     }
-    // A long `-bs` starts many, and is not to keep those that have ended.
+    // A long `-bs` starts many: reap those that have ended.
     while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
-    // Out of reach of a Ctrl-C that is meant for the caller.
+    // A process group of its own, so that Ctrl-C ends the caller only.
     if let Err(error) = another(arguments).process_group(0).spawn() {
         log::warn!("queued, but no run could be started: {error}");
     }

@@ -1,4 +1,4 @@
-//! Whose trouble an error is: the mailbox's, which every message would meet, or the message's own.
+//! Whether an error is the mailbox's trouble, which every message would meet, or the message's own.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use exosend::{Error, ErrorKind, Reply, Stage};
 use super::state;
 use crate::exit::{self, Failure};
 
-/// What keeps a mailbox, and with it the whole queue, waiting. No message is given up for it.
+/// Why a mailbox cannot send, and the whole queue waits. No message is given up for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Names, connections, TLS, a server that does not speak as it should.
+    /// DNS, TCP, TLS, or a reply that is no SMTP.
     Network,
     /// No token, or the token refused.
     Login,
-    /// The secret, or a user's login, has expired: only a person can help, so it is asked seldom.
+    /// The secret, or a user's login, has expired: only a person can help, so it is tried seldom.
     Expired,
     /// Exchange asks for patience.
     Busy,
@@ -25,7 +25,7 @@ pub(crate) enum Trouble {
     Crowded,
     /// No more recipients for today.
     Quota,
-    /// Exchange blocks the mailbox for repeating an error, which does not heal without a person.
+    /// Exchange blocks the mailbox for repeating an error, until a person helps.
     Blocked,
     /// The configuration cannot be right.
     Configuration,
@@ -55,7 +55,7 @@ impl Trouble {
             .map(|(trouble, _)| *trouble)
     }
 
-    /// How long the mailbox is left alone after the `n`th failure in a row.
+    /// How long the mailbox is held after the `n`th failure in a row.
     pub(crate) fn pause(self, n: u32) -> Duration {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         match self {
@@ -69,7 +69,6 @@ impl Trouble {
         }
     }
 
-    /// Exchange asks for less.
     pub(crate) fn is_a_throttle(self) -> bool {
         matches!(
             self,
@@ -77,7 +76,7 @@ impl Trouble {
         )
     }
 
-    /// As of a message that is sent straight.
+    /// The exit code that a message sent at once would have.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Login | Self::Expired => exit::NO_PERMISSION,
@@ -87,7 +86,6 @@ impl Trouble {
         }
     }
 
-    /// Whether it stays until somebody does something.
     pub(crate) fn needs_a_person(self) -> bool {
         matches!(
             self,
@@ -96,13 +94,13 @@ impl Trouble {
     }
 }
 
-/// The mailbox's trouble that an error tells of; `None` where it is the message's, or nothing is known of its fate.
+/// The mailbox's trouble that an error means. `None` if it is the message's own, or the message may have been delivered.
 pub(crate) fn of(error: &Error) -> Option<Trouble> {
     if error.in_doubt() {
         return None;
     }
     let known = condition(error).and_then(of_condition);
-    if let Some(trouble) = known.or(error.reply().and_then(said)) {
+    if let Some(trouble) = known.or(error.reply().and_then(of_reply)) {
         return Some(trouble);
     }
     match (error.kind(), error.stage()) {
@@ -111,7 +109,7 @@ pub(crate) fn of(error: &Error) -> Option<Trouble> {
         (ErrorKind::Network | ErrorKind::Tls | ErrorKind::Protocol, _) => Some(Trouble::Network),
         (ErrorKind::Deferred, Stage::Recipient | Stage::Data | Stage::Accept) => None,
         (ErrorKind::Deferred, _) => Some(Trouble::Busy),
-        // The sender of every message is the mailbox; but SIZE and SMTPUTF8, which MAIL names too, are the message's.
+        // MAIL names the mailbox, which every message has, and SIZE and SMTPUTF8, which are the message's own.
         (ErrorKind::Refused, Stage::Sender) => match error.reply().map(Reply::code) {
             Some(501 | 552 | 553 | 555) => None,
             _ => Some(Trouble::Login),
@@ -122,7 +120,7 @@ pub(crate) fn of(error: &Error) -> Option<Trouble> {
     }
 }
 
-/// What is known of an error's cause, wherever it comes from (facts.md, "Limits").
+/// By the cause that the library recognises, by SMTP and by Graph (facts.md, "Limits").
 fn of_condition(condition: Condition) -> Option<Trouble> {
     Some(match condition {
         Condition::SecretExpired
@@ -145,8 +143,8 @@ fn of_condition(condition: Condition) -> Option<Trouble> {
     })
 }
 
-/// What a reply says of the mailbox by its code alone.
-fn said(reply: &Reply) -> Option<Trouble> {
+/// By the codes of a reply alone.
+fn of_reply(reply: &Reply) -> Option<Trouble> {
     Some(match (reply.code(), reply.enhanced().unwrap_or_default()) {
         (432, _) => Trouble::Crowded,
         (421, "4.4.2") => Trouble::Rate,
@@ -157,8 +155,8 @@ fn said(reply: &Reply) -> Option<Trouble> {
     })
 }
 
-/// Whether a message that could not be sent straight may be kept until it can: the mailbox is the reason, or the reason
-/// passes. Not one whose fate is not known.
+/// Whether a message that could not be sent at once may go into the queue: the mailbox is the reason, or the reason is
+/// transient. Not one that may have been delivered.
 pub(crate) fn may_wait(failure: &Failure) -> bool {
     match failure.error() {
         Some(error) if error.in_doubt() => false,

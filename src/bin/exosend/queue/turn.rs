@@ -1,5 +1,5 @@
-//! A message that goes straight keeps Exchange's pace, too, where it uses the machine's account and may look into its
-//! queue's state: root's, and the service's own.
+//! The limits of `governor` for a message that is sent at once: it waits for its turn like those in the queue. Only root
+//! and the owner of the spool can read the queue's state; other users' messages do not wait.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use exosend::Error;
 
 use super::clock;
 use super::governor::{Governor, Slot};
+use super::route;
 use super::trouble;
-use super::way;
 use crate::config::Config;
 use crate::exit::{self, Failure};
 
-/// A connection that others do not use at the same time.
+/// The right to use one connection.
 pub(crate) struct Turn {
     governor: Governor,
     until: Instant,
@@ -20,10 +20,10 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Waits for a connection as long as `timeout` allows. `None` where nobody counts.
+    /// Waits for a connection as long as `timeout` allows. `None` if there is no limit, or this user cannot read it.
     pub(crate) fn wait(config: &Config) -> Result<Option<Self>, Failure> {
         const OFTEN: Duration = Duration::from_millis(100);
-        let spool = way::spool(config).filter(|spool| spool.is_there() && spool.may_steer());
+        let spool = route::spool(config).filter(|spool| spool.is_there() && spool.may_manage());
         let Some(spool) = spool else { return Ok(None) };
         let governor = Governor::new(&spool, config.account.mailbox(), config.settings.limits);
         let day = Duration::from_secs(24 * 60 * 60);
@@ -34,12 +34,12 @@ impl Turn {
         loop {
             let mailbox = governor.read();
             let left = mailbox.held();
-            // What only a queue waits for, one message may try.
+            // Only a throttle is waited for. With other troubles, such as a refused login, this message makes an attempt.
             let throttled = mailbox.trouble.filter(|trouble| trouble.is_a_throttle());
             if let Some(trouble) = throttled.filter(|_| Instant::now() + left > until) {
                 return Err(too_soon(config.account.mailbox(), left, trouble.name()));
             }
-            // A spool that nobody has used yet has no connections to take.
+            // No run has been here yet to make the folders of the connections.
             let Ok(slot) = governor.connection(&mailbox) else {
                 return Ok(None);
             };
@@ -63,7 +63,7 @@ impl Turn {
         }
     }
 
-    /// Waits for the rate, when the connection stands.
+    /// Waits for the rate. To be called when the connection is open.
     pub(crate) fn begin(&self) -> Result<(), Failure> {
         while let Err(left) = self.governor.begin_message() {
             if Instant::now() + left > self.until || !clock::sleep(left) {
@@ -73,12 +73,12 @@ impl Turn {
         Ok(())
     }
 
-    /// What Exchange says to one, all have to hear.
+    /// Makes a throttle known to all processes.
     pub(crate) fn learn(&self, error: &Error) {
         let trouble = trouble::of(error).filter(|trouble| trouble.is_a_throttle());
         if let Some(trouble) = trouble {
             let words = error.to_string();
-            self.governor.suffer(trouble, &words, error.retry_after());
+            self.governor.hold(trouble, &words, error.retry_after());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The client of `-bs`: what it says on standard input, and whether it listens. No wait for it is without an end.
+//! The streams of `-bs`: standard input and output with timeouts, and the text of DATA.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -10,17 +10,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::queue::fault::minute;
 use crate::queue::file::LARGEST;
 
-/// What a client may take for a command, a reply or a piece of a message: five minutes (RFC 5321 4.5.3.2.7).
+/// How many minutes each read and write may take (RFC 5321 4.5.3.2.7).
 const PATIENCE: u32 = 5;
-/// A client that says a byte now and then is let go, too.
+/// How long all of them may take: it ends a client that sends a byte now and then.
 const SESSION: Duration = Duration::from_secs(60 * 60);
 
-/// Standard input or output, whose every read and write has an end.
+/// Standard input or output, with a timeout.
 pub(super) struct Timed {
     file: File,
     until: Instant,
-    /// It has waited in vain once.
-    over: bool,
+    timed_out: bool,
 }
 
 impl Timed {
@@ -28,16 +27,17 @@ impl Timed {
         Ok(Self {
             file: end.try_clone_to_owned()?.into(),
             until: Instant::now() + SESSION,
-            over: false,
+            timed_out: false,
         })
     }
 
     fn wait(&mut self, until: PollFlags) -> io::Result<()> {
         let left = self.until.saturating_duration_since(Instant::now());
         let patience = Timespec::try_from((PATIENCE * minute()).min(left)).ok();
-        self.over =
-            self.over || poll(&mut [PollFd::new(&self.file, until)], patience.as_ref())? == 0;
-        match self.over {
+        // After a timeout it fails at once: the buffer around it writes again when it is dropped.
+        self.timed_out =
+            self.timed_out || poll(&mut [PollFd::new(&self.file, until)], patience.as_ref())? == 0;
+        match self.timed_out {
             true => Err(io::ErrorKind::TimedOut.into()),
             false => Ok(()),
         }
@@ -53,7 +53,7 @@ impl Read for Timed {
 
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        /// As much as a pipe takes at once when it takes anything (pipe(7)); a socket does, too.
+        /// A pipe or a socket that is ready takes so much without blocking (pipe(7)).
         const PIECE: usize = 4096;
         self.wait(PollFlags::OUT)?;
         self.file.write(bytes.get(..PIECE).unwrap_or(bytes))
@@ -64,28 +64,27 @@ impl Write for Timed {
     }
 }
 
-/// A message as DATA brings it (RFC 5321 4.5.2): ends at CRLF.CRLF and nothing else, and a dot that begins a line, which
-/// is what stands behind a CRLF, was put there on the way.
-pub(super) struct Dotted<'i, R> {
+/// The text of DATA (RFC 5321 4.5.2). Only CRLF.CRLF ends it, and only after a CRLF is the first dot of a line removed.
+pub(super) struct DataReader<'i, R> {
     input: &'i mut R,
     seen: Seen,
     length: u64,
     pub(super) too_long: bool,
 }
 
-/// What came last, as far as it may be a part of the end.
+/// The last bytes, as far as they may begin the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Text,
     Cr,
-    /// The beginning of a line.
+    /// Nothing of a new line yet.
     Line,
     Dot,
     DotCr,
     End,
 }
 
-impl<'i, R: BufRead> Dotted<'i, R> {
+impl<'i, R: BufRead> DataReader<'i, R> {
     pub(super) fn new(input: &'i mut R) -> Self {
         Self {
             input,
@@ -96,11 +95,11 @@ impl<'i, R: BufRead> Dotted<'i, R> {
     }
 }
 
-impl<R: BufRead> Read for Dotted<'_, R> {
-    /// Fails once where the message is too long; what is read behind that is for nobody.
+impl<R: BufRead> Read for DataReader<'_, R> {
+    /// Fails once if the message is too long. Its rest can be read after that, and be thrown away.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
-        // Behind the end nothing is read: the client waits for its reply.
+        // Nothing is read after the end: the client waits for its reply.
         while self.seen != Seen::End && filled == 0 && !into.is_empty() {
             let piece = self.input.fill_buf()?;
             if piece.is_empty() {
@@ -114,13 +113,13 @@ impl<R: BufRead> Read for Dotted<'_, R> {
                     (Seen::Line, b'.') => (Seen::Dot, None),
                     (Seen::Dot, b'\r') => (Seen::DotCr, None),
                     (Seen::DotCr, b'\n') => (Seen::End, None),
-                    // Text after all.
+                    // The CR was no part of the end.
                     (Seen::DotCr, _) => (Seen::Cr, Some(b'\r')),
                     (_, b'\r') => (Seen::Cr, Some(byte)),
                     (Seen::Cr, b'\n') => (Seen::Line, Some(byte)),
                     (_, _) => (Seen::Text, Some(byte)),
                 };
-                // What stands behind a CR that was kept back is looked at again.
+                // This byte made the CR before it text; it is looked at again itself.
                 let again = self.seen == Seen::DotCr && seen != Seen::End;
                 used += usize::from(!again);
                 self.seen = seen;
@@ -148,7 +147,7 @@ mod tests {
     fn taken(wire: &[u8], piece: usize, block: usize) -> Option<(Vec<u8>, Vec<u8>)> {
         let mut input = BufReader::with_capacity(piece, wire);
         let mut text = Vec::new();
-        let mut dotted = Dotted::new(&mut input);
+        let mut dotted = DataReader::new(&mut input);
         let mut buffer = vec![0; block];
         loop {
             match dotted.read(&mut buffer) {

@@ -1,35 +1,34 @@
-//! What `-bs` says and takes, whoever is at the other end and wherever the messages go (RFC 5321, 2920, 1870, 6152, 2034,
-//! 6531).
+//! The server's side of SMTP for `-bs`, on any streams and for any backend (RFC 5321, 2920, 1870, 6152, 2034, 6531).
 //!
-//! No AUTH and no TLS: who can start this program, or reach the machine's loopback, can call sendmail as well. Only CRLF
-//! ends a line of a message, so nothing that another server takes for the end of one is smuggled past this one.
+//! No AUTH and no TLS: whoever can start this program, or reach the machine's loopback, can call sendmail as well. Only
+//! CRLF ends a line of a message: if LF did, too, a second message could be hidden in one (SMTP smuggling).
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
-use super::client::Dotted;
+use super::client::DataReader;
+use crate::addressing::{Addressing, check_address};
 use crate::list;
 use crate::queue::file::LARGEST;
-use crate::wishes::{Wishes, could_be_right};
 
-/// More than RFC 5321 4.5.3.1.4 asks for, for parameters and long addresses.
+/// RFC 5321 4.5.3.1.4 asks for 512; more for parameters and long addresses.
 const LONGEST_LINE: u64 = 4096;
-/// More than RFC 5321 4.5.3.1.8 asks for; Exchange's bound is a mailbox's.
+/// RFC 5321 4.5.3.1.8 asks for 100.
 const MOST_RECIPIENTS: usize = 1000;
 const MOST_ERRORS: u32 = 20;
 
-/// Where messages go.
-pub(crate) trait Door {
-    /// Why nothing is taken.
-    fn is_closed(&self) -> Option<&str>;
+/// What takes the messages.
+pub(crate) trait Backend {
+    /// Why no message can be taken now.
+    fn unavailable(&self) -> Option<&str>;
 
-    /// Takes a message, and answers with the words behind its 250; or refuses it, with the whole reply.
-    fn take(&mut self, wishes: Wishes, text: &mut dyn Read) -> Result<String, String>;
+    /// Takes a message. Returns the words of its 250 reply, or the whole reply that refuses it.
+    fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String>;
 }
 
 /// What MAIL and RCPT have said.
 #[derive(Default)]
 struct Envelope {
-    wishes: Wishes,
+    addressing: Addressing,
     international: bool,
 }
 
@@ -37,8 +36,8 @@ pub(crate) struct Dialogue<R, W: Write> {
     input: BufReader<R>,
     out: BufWriter<W>,
     host: String,
-    /// What was said could not be heard.
-    unheard: Option<io::Error>,
+    /// A reply that could not be written; `line` returns it.
+    write_error: Option<io::Error>,
     greeted: bool,
     envelope: Option<Envelope>,
     errors: u32,
@@ -50,15 +49,15 @@ impl<R: Read, W: Write> Dialogue<R, W> {
             input: BufReader::with_capacity(64 * 1024, input),
             out: BufWriter::new(out),
             host,
-            unheard: None,
+            write_error: None,
             greeted: false,
             envelope: None,
             errors: 0,
         }
     }
 
-    /// Until QUIT, the end, or too much nonsense.
-    pub(crate) fn serve(&mut self, door: &mut impl Door) -> io::Result<()> {
+    /// Serves until QUIT, the end of input, or too many errors.
+    pub(crate) fn serve(&mut self, backend: &mut impl Backend) -> io::Result<()> {
         self.say(&format!("220 {} ESMTP exosend", self.host));
         loop {
             let Some(line) = self.line()? else {
@@ -76,9 +75,9 @@ impl<R: Read, W: Write> Dialogue<R, W> {
                 }
                 "EHLO" => self.ehlo(rest, true),
                 "HELO" => self.ehlo(rest, false),
-                "MAIL" => self.mail(rest, door),
+                "MAIL" => self.mail(rest, backend),
                 "RCPT" => self.rcpt(rest),
-                "DATA" => self.data(door)?,
+                "DATA" => self.data(backend)?,
                 "RSET" => {
                     self.envelope = None;
                     self.say("250 2.0.0 ok");
@@ -91,7 +90,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
                 "AUTH" | "STARTTLS" | "EXPN" | "BDAT" | "ETRN" | "TURN" => {
                     self.wrong("502 5.5.1 not here");
                 }
-                // Such as HTTP, which somebody has been talked into.
+                // Such as HTTP: a web page can make a browser connect to this port.
                 _ if !self.greeted => {
                     self.say("421 4.7.0 this is SMTP");
                     return Ok(());
@@ -105,9 +104,9 @@ impl<R: Read, W: Write> Dialogue<R, W> {
         }
     }
 
-    /// A command. `Some(None)`: one that is too long.
+    /// The next command; `None` at the end of input, `Some(None)` for one that is too long.
     fn line(&mut self) -> io::Result<Option<Option<String>>> {
-        if let Some(error) = self.unheard.take() {
+        if let Some(error) = self.write_error.take() {
             return Err(error);
         }
         // RFC 2920 3.2: replies to a group of commands go out together.
@@ -123,7 +122,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
         }
         if !line.ends_with(b"\n") {
             if (line.len() as u64) < LONGEST_LINE {
-                // The end, in the middle of a command.
+                // The input ended in the middle of a command.
                 return Ok(None);
             }
             loop {
@@ -143,7 +142,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
 
     pub(crate) fn say(&mut self, reply: &str) {
         if let Err(error) = write!(self.out, "{reply}\r\n") {
-            self.unheard = Some(error);
+            self.write_error = Some(error);
         }
     }
 
@@ -171,7 +170,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
         }
     }
 
-    fn mail(&mut self, rest: &str, door: &impl Door) {
+    fn mail(&mut self, rest: &str, backend: &impl Backend) {
         if !self.greeted || self.envelope.is_some() {
             return self.wrong("503 5.5.1 not now");
         }
@@ -199,13 +198,13 @@ impl<R: Read, W: Write> Dialogue<R, W> {
         if !envelope.international && !sender.is_ascii() {
             return self.wrong("553 5.6.7 not without SMTPUTF8");
         }
-        if let (false, Err(reply)) = (sender.is_empty(), right(&sender)) {
+        if let (false, Err(reply)) = (sender.is_empty(), check(&sender)) {
             return self.wrong(&reply);
         }
-        if let Some(why) = door.is_closed() {
+        if let Some(why) = backend.unavailable() {
             return self.say(&format!("451 4.3.0 {}", clean(why)));
         }
-        envelope.wishes.sender = Some(sender).filter(|sender| !sender.is_empty());
+        envelope.addressing.sender = Some(sender).filter(|sender| !sender.is_empty());
         self.envelope = Some(envelope);
         self.say("250 2.1.0 ok");
     }
@@ -223,40 +222,40 @@ impl<R: Read, W: Write> Dialogue<R, W> {
             Ok((address, _)) if !address.is_ascii() && !envelope.international => {
                 Err("553 5.6.7 not without SMTPUTF8".into())
             }
-            Ok(_) if envelope.wishes.to.len() >= MOST_RECIPIENTS => {
+            Ok(_) if envelope.addressing.to.len() >= MOST_RECIPIENTS => {
                 Err("452 4.5.3 too many recipients".into())
             }
-            Ok((address, _)) => right(&address).map(|()| address),
+            Ok((address, _)) => check(&address).map(|()| address),
         };
         match verdict {
             Ok(address) => {
-                envelope.wishes.to.push(address);
+                envelope.addressing.to.push(address);
                 self.say("250 2.1.5 ok");
             }
-            // No mistake: the rest comes with another MAIL (RFC 5321 4.5.3.1.10).
+            // Not counted as an error: the client sends the rest with another MAIL (RFC 5321 4.5.3.1.10).
             Err(reply) if reply.starts_with("452") => self.say(&reply),
             Err(reply) => self.wrong(&reply),
         }
     }
 
-    fn data(&mut self, door: &mut impl Door) -> io::Result<()> {
+    fn data(&mut self, backend: &mut impl Backend) -> io::Result<()> {
         match &self.envelope {
             None => {
                 self.wrong("503 5.5.1 MAIL first");
                 return Ok(());
             }
-            Some(envelope) if envelope.wishes.to.is_empty() => {
+            Some(envelope) if envelope.addressing.to.is_empty() => {
                 self.wrong("554 5.5.1 no recipient");
                 return Ok(());
             }
             Some(_) => {}
         }
-        let wishes = self.envelope.take().unwrap_or_default().wishes;
+        let addressing = self.envelope.take().unwrap_or_default().addressing;
         self.say("354 end with a dot on a line of its own");
         self.out.flush()?;
-        let mut text = Dotted::new(&mut self.input);
-        let taken = door.take(wishes, &mut text);
-        // Whatever happened, what comes next is a command again.
+        let mut text = DataReader::new(&mut self.input);
+        let taken = backend.take(addressing, &mut text);
+        // If the backend has not read it to the end: the next line has to be a command.
         io::copy(&mut text, &mut io::sink())?;
         let reply = match (taken, text.too_long) {
             (_, true) => "552 5.3.4 the message is too long".into(),
@@ -268,9 +267,9 @@ impl<R: Read, W: Write> Dialogue<R, W> {
     }
 }
 
-/// Whether an address could be one. A name without a domain leads where the configuration says.
-fn right(address: &str) -> Result<(), String> {
-    match could_be_right(address) {
+/// Refuses what can be no address. A name without a domain can be a user of this machine.
+fn check(address: &str) -> Result<(), String> {
+    match check_address(address) {
         Err(error) if address.contains('@') => {
             Err(format!("553 5.1.3 {}", clean(&error.to_string())))
         }
@@ -278,7 +277,7 @@ fn right(address: &str) -> Result<(), String> {
     }
 }
 
-/// The path behind `FROM:` or `TO:`, and the parameters behind it. Spaces before it are common, and mean nothing.
+/// The path after `FROM:` or `TO:`, and the parameters after it. Spaces before it are common, and ignored.
 fn path<'l>(rest: &'l str, word: &str) -> Result<(String, &'l str), String> {
     let syntax = || format!("501 5.5.4 {word}<address>");
     let behind = match rest.get(..word.len()) {
@@ -288,7 +287,7 @@ fn path<'l>(rest: &'l str, word: &str) -> Result<(String, &'l str), String> {
     let behind = behind.map(str::trim_start).ok_or_else(syntax)?;
     let end = match behind.starts_with('<') {
         true => end_of_brackets(behind).ok_or_else(syntax)?,
-        // No path by RFC 5321, and what Postfix takes from scripts all the same.
+        // RFC 5321 requires the brackets; Postfix takes a path without them, too.
         false => behind.find(' ').unwrap_or(behind.len()),
     };
     let (path, parameters) = behind.split_at_checked(end).ok_or_else(syntax)?;

@@ -1,4 +1,4 @@
-//! sendmail's flags, those that mean something here and those that history left behind.
+//! sendmail's flags: those that mean something here, and those that are taken and ignored.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,6 @@ use crate::help;
 use crate::list;
 use crate::text::is_unprintable;
 
-/// What the arguments ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     pub(crate) mode: Mode,
@@ -21,7 +20,7 @@ pub(crate) struct Flags {
     /// `-F`
     pub(crate) full_name: Option<String>,
     pub(crate) recipients: Vec<String>,
-    /// What was given and does not count.
+    /// What was given and is ignored.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -40,13 +39,13 @@ pub(crate) enum Mode {
 }
 
 impl Flags {
-    /// What `common` learns counts for an error, too: whether a message is on its way to stdin.
+    /// `common` learns whether a message comes on stdin, if this fails, too.
     pub(crate) fn parse(
         name: &str,
         arguments: &[OsString],
         common: &mut Common,
     ) -> Result<Self, Failure> {
-        // Only alone: behind `-t` they would print something, end with 0, and the message would be gone.
+        // Only alone: after `-t` they would print a text, exit with 0, and the message would be lost.
         match arguments {
             [only] if only == "--help" || only == "-h" => help::print(help::SENDMAIL),
             [only] if only == "--version" => help::print(help::VERSION),
@@ -61,7 +60,7 @@ impl Flags {
         let mut parser = Parser::from_args(arguments);
         let mut wrong = None;
         loop {
-            // Read on behind an error: who names a recipient there writes a message all the same.
+            // After an error the rest is read, too: if it names a recipient, the caller writes a message to stdin.
             match flags.next(&mut parser, common) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -72,7 +71,7 @@ impl Flags {
         common.takes_stdin = asked_to_send && flags.mode == Mode::Deliver;
         match wrong {
             Some(failure) => Err(failure),
-            // As Postfix: a message that came with it would be gone, and all would look well.
+            // As Postfix does: the message that came with it would be lost, with exit code 0.
             None if asked_to_send && flags.mode != Mode::Deliver => Err(Failure::usage(
                 "recipients, and a mode that sends nothing: -bi, -bp, -bs, -I or -q",
             )),
@@ -80,7 +79,7 @@ impl Flags {
         }
     }
 
-    /// Takes one argument; `false` behind the last.
+    /// Takes one argument; `false` if there is none left.
     fn next(&mut self, parser: &mut Parser, common: &mut Common) -> Result<bool, Failure> {
         let Some(argument) = parser.next()? else {
             return Ok(false);
@@ -102,7 +101,7 @@ impl Flags {
     fn take(&mut self, flag: char, parser: &mut Parser) -> Result<(), Failure> {
         match flag {
             't' => self.read_recipients = true,
-            // A lone dot ends the input of other sendmails without it. It never does here.
+            // Without it, a lone dot ends the input of other sendmails. Here it never does.
             'i' => {}
             'f' | 'r' => self.sender(parser)?,
             'F' => self.name(&parser.value()?),
@@ -116,13 +115,14 @@ impl Flags {
                 }
             }
             'I' => self.mode = Mode::Aliases,
-            // DSN: Exchange sends its bounces to the mailbox, and takes no orders about them from here.
+            // DSN, which Exchange does not offer to clients: it sends its bounces to the mailbox.
             'N' | 'R' | 'V' => drop(parser.value()?),
-            // The configuration of other programs, debugging, and what has had no meaning for long.
+            // Configuration of other programs, debugging, and flags that are obsolete.
             'A' | 'B' | 'C' | 'D' | 'e' | 'h' | 'L' | 'M' | 'O' | 'o' | 'p' | 'X' => {
                 parser.value()?;
             }
-            // msmtp's account, and the server and login of sSMTP and busybox. Not quoted: it may be a password.
+            // msmtp's account, and the server and login of sSMTP and busybox. The warning does not quote the value, which
+            // may be a password.
             'a' | 'S' => {
                 parser.value()?;
                 let what = "ignored: the configuration says where mail goes, and EXOSEND_CONFIG names another";
@@ -136,7 +136,7 @@ impl Flags {
     }
 
     fn mode(&mut self, mode: &str) -> Result<(), Failure> {
-        // Where this ends in an error, too, no message is read from stdin.
+        // If this fails, no message is read from stdin either.
         self.mode = Mode::Aliases;
         self.mode = match mode {
             "m" => Mode::Deliver,
@@ -153,7 +153,7 @@ impl Flags {
         Ok(())
     }
 
-    /// Decorates only: one that cannot be right stops no message. `<>` means the mailbox.
+    /// Only a default for From, so a wrong one does not stop the message. `<>` means the mailbox.
     fn sender(&mut self, parser: &mut Parser) -> Result<(), Failure> {
         let value = parser.value()?;
         let written = value.to_string_lossy();
@@ -176,7 +176,7 @@ impl Flags {
             self.warnings
                 .push("-F: not UTF-8; what is not is sent as U+FFFD".into());
         }
-        // These two join letters and emoji, and are no more than that.
+        // Invisible, but names need them: they join letters and emoji.
         let joins = |c| matches!(c, '\u{200c}' | '\u{200d}');
         let name = name.to_string_lossy();
         let name = name.replace(|c| is_unprintable(c) && !joins(c), " ");
@@ -184,8 +184,8 @@ impl Flags {
     }
 }
 
-/// What sendmail has no word for. A caller that is not the owner must not choose where the secret, the token or the
-/// message go, which file is read or written, and whether the message leaves at all.
+/// Options that only subcommands have. A caller that is not the owner of the configuration must not choose where secret,
+/// token and message go, which file is read or written, and whether the message is sent at all.
 fn not_here(option: &str) -> Failure {
     match option {
         "config" | "set" | "dry-run" | "json" => {
@@ -199,7 +199,7 @@ fn not_here(option: &str) -> Failure {
     }
 }
 
-/// The lists in one argument: with commas within or, as people write, with blanks between addresses.
+/// The address lists in one argument: separated by commas or, as people write, by blanks.
 fn recipients(argument: String) -> Vec<String> {
     let words = || argument.split_ascii_whitespace();
     let plain = |word: &str| word.contains('@') && !word.contains(['"', '<', '>', '(', ')', '\\']);
@@ -213,7 +213,6 @@ fn recipients(argument: String) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Nobody has to try what is taken.
     #[test]
     fn help_and_manual_tell_each_flag() {
         let manual = include_str!("../share/sendmail.8");

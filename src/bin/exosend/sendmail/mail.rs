@@ -1,8 +1,9 @@
-//! A message on stdin, and what becomes of it.
+//! A message on stdin, on its way to Exchange or into the queue.
 
 use std::io::Read;
 
 use super::flags::Flags;
+use crate::addressing::Addressing;
 use crate::common::Common;
 use crate::complete::complete;
 use crate::config::Config;
@@ -17,33 +18,31 @@ use crate::queue::spool::Spool;
 use crate::queue::submit::{start_run, submit};
 use crate::recipients::Recipients;
 use crate::report::{Facts, Outcome};
-use crate::wishes::Wishes;
 
-/// `exosend docter`, at a terminal or with nothing on stdin.
+/// `exosend docter`, at a terminal or with an empty stdin.
 pub(super) fn mistyped(flags: &Flags, meant: &str) -> Failure {
     let word = flags.recipients.first().map_or("", String::as_str);
     let what = format!("no subcommand `{word}`, did you mean `{meant}`?");
     Failure::usage(what).with_hint(format!("to send to that user: exosend -- {word}"))
 }
 
-/// A message as far as it is known without the configuration: read to its end, its header mended, Bcc gone.
+/// A message as it is known without the configuration: read to its end, without Bcc.
 pub(super) struct Mail {
     head: Head,
-    /// What was read, and where the body begins in it.
     input: Input,
+    /// Where the body begins in `input`.
     body: usize,
-    /// Recipients as the caller and the header write them, and what he wants in From.
-    wishes: Wishes,
-    /// What is no address.
+    addressing: Addressing,
+    /// What was given as a recipient and is no address.
     wrong: Vec<String>,
 }
 
 impl Mail {
-    /// As a client of SMTP dictates it.
-    pub(super) fn dictated(text: impl Read, wishes: Wishes) -> Result<Self, Failure> {
+    /// A message from a client of `-bs`.
+    pub(super) fn dictated(text: impl Read, addressing: Addressing) -> Result<Self, Failure> {
         let mut mail = Self::of(Input::read(text).map_err(no_input)?)?;
         mail.head.remove_bcc();
-        Ok(Self { wishes, ..mail })
+        Ok(Self { addressing, ..mail })
     }
 
     fn of(input: Input) -> Result<Self, Failure> {
@@ -52,7 +51,7 @@ impl Mail {
             head,
             input,
             body,
-            wishes: Wishes::default(),
+            addressing: Addressing::default(),
             wrong: Vec::new(),
         })
     }
@@ -64,7 +63,7 @@ impl Mail {
             (true, None) if flags.recipients.is_empty() => {
                 return Err(Failure::new(exit::NO_INPUT, "stdin: empty, no message"));
             }
-            // As Postfix and msmtp, for programs whose report may be empty.
+            // Sent, as by Postfix and msmtp: a program's report may be empty.
             (true, None) => log::warn!("stdin: empty, so the message is"),
             (false, _) => {}
         }
@@ -88,15 +87,15 @@ impl Mail {
             }));
         }
         mail.head.remove_bcc();
-        let wishes = Wishes {
+        let addressing = Addressing {
             to: to.into_iter().map(|mailbox| mailbox.spec).collect(),
             sender: flags.sender.clone(),
             full_name: flags.full_name.clone(),
         };
-        Ok(Self { wishes, ..mail })
+        Ok(Self { addressing, ..mail })
     }
 
-    /// Into the queue. Where mail for users of this machine goes is found out when it is sent.
+    /// Queues it. Users of this machine are resolved when it is sent.
     pub(super) fn enqueue(mut self, common: &Common, spool: &Spool) -> Result<String, Failure> {
         if let Some(what) = self.wrong.first() {
             return Err(Failure::data(what));
@@ -105,7 +104,7 @@ impl Mail {
             self.head.declare(charset);
         }
         let (_, mut text) = self.input.behind(Vec::new(), self.body);
-        let id = submit(spool, &self.wishes, self.head, text.again())?;
+        let id = submit(spool, &self.addressing, self.head, text.again())?;
         start_run(spool, &queue::arguments(common, false));
         Ok(id)
     }
@@ -118,11 +117,11 @@ impl Mail {
     ) -> Result<Outcome, Failure> {
         let here = Here::new(config);
         let mut recipients = Recipients::new(config, &here);
-        facts.to.clone_from(&self.wishes.to);
+        facts.to.clone_from(&self.addressing.to);
         facts.wrong.clone_from(&self.wrong);
         let (to, nowhere) = match config.settings.partial {
-            true => recipients.resolve_some(&self.wishes.to)?,
-            false => (recipients.resolve(&self.wishes.to)?, Vec::new()),
+            true => recipients.resolve_some(&self.addressing.to)?,
+            false => (recipients.resolve(&self.addressing.to)?, Vec::new()),
         };
         facts.to = to;
         facts.wrong.extend(nowhere);
@@ -131,7 +130,7 @@ impl Mail {
         }
         let envelope = envelope(config, facts)?;
         let mut head = self.head.clone();
-        facts.original_from = complete(&mut head, &self.wishes, config, &here, &mut recipients);
+        facts.original_from = complete(&mut head, &self.addressing, config, &here, &mut recipients);
         if let Some(charset) = self.input.charset(self.body) {
             head.declare(charset);
         }

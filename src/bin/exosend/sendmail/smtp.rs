@@ -1,7 +1,7 @@
 //! `-bs`: SMTP on standard input, as Symfony, Laravel, Drupal and Alpine call sendmail, or behind a socket unit for
-//! programs on this machine that speak nothing else.
+//! programs on this machine that speak SMTP only.
 //!
-//! Into the queue where there is one; else, on a pipe, straight on.
+//! Messages go into the queue if there is one. If not, those from a pipe are sent at once.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -12,15 +12,15 @@ use rustix::io::Errno;
 use super::client::Timed;
 use super::dialogue::{self, Dialogue};
 use super::mail::Mail;
+use crate::addressing::Addressing;
 use crate::common::Common;
 use crate::config::Config;
 use crate::deliver::conclude;
 use crate::exit::{self, Failure};
 use crate::maillog;
+use crate::queue::route::Route;
 use crate::queue::spool::{self, Spool};
-use crate::queue::way::Way;
 use crate::report::{self, Facts, Outcome};
-use crate::wishes::Wishes;
 
 pub(super) fn run(common: &Common) -> Result<(), Failure> {
     let peer = peer();
@@ -32,13 +32,13 @@ pub(super) fn run(common: &Common) -> Result<(), Failure> {
         dialogue.say("554 5.7.1 only for programs on this machine");
         return dialogue.end().map_err(|error| gone(&error));
     }
-    let to = match (Way::of(common, None, common.verbose), peer) {
-        (Ok(Way::Queue(spool) | Way::Fallback(_, spool)), _) => To::Queue(spool),
-        (Ok(Way::Straight(config)), Peer::Pipe) => To::Server(Box::new(config)),
-        (Ok(Way::Straight(_)), _) => To::Nowhere("no queue here".into()),
+    let to = match (Route::of(common, None, common.verbose), peer) {
+        (Ok(Route::Queue(spool) | Route::Fallback(_, spool)), _) => To::Queue(spool),
+        (Ok(Route::Straight(config)), Peer::Pipe) => To::Server(Box::new(config)),
+        (Ok(Route::Straight(_)), _) => To::Nowhere("no queue here".into()),
         (Err(failure), _) => To::Nowhere(failure.what().to_owned()),
     };
-    match dialogue.serve(&mut Door { to, common }) {
+    match dialogue.serve(&mut Destination { to, common }) {
         Ok(()) => dialogue.end().map_err(|error| gone(&error)),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             dialogue.say("421 4.4.2 nothing was said or read for too long");
@@ -56,12 +56,12 @@ fn gone(error: &io::Error) -> Failure {
     Failure::new(exit::TRY_AGAIN, format!("-bs: {error}"))
 }
 
-/// Who is at the other end of standard input.
+/// The other end of standard input.
 #[derive(Clone, Copy)]
 enum Peer {
     Pipe,
     Loopback,
-    /// A unit that listens on all addresses does not make this an open relay.
+    /// Refused, so that a socket unit that listens on all addresses makes no open relay.
     Stranger,
 }
 
@@ -72,35 +72,34 @@ fn peer() -> Peer {
     match TcpStream::from(stdin).peer_addr() {
         Ok(peer) if peer.ip().to_canonical().is_loopback() => Peer::Loopback,
         Ok(_) => Peer::Stranger,
-        // A pipe, or a socket of this machine only.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::NOTSOCK) => Peer::Pipe,
+        // A Unix socket.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Peer::Pipe,
         Err(_) => Peer::Stranger,
     }
 }
 
-/// Where messages go.
 enum To {
     Queue(Spool),
     Server(Box<Config>),
     Nowhere(String),
 }
 
-struct Door<'c> {
+struct Destination<'c> {
     to: To,
     common: &'c Common,
 }
 
-impl dialogue::Door for Door<'_> {
-    fn is_closed(&self) -> Option<&str> {
+impl dialogue::Backend for Destination<'_> {
+    fn unavailable(&self) -> Option<&str> {
         match &self.to {
             To::Nowhere(why) => Some(why),
             _ => None,
         }
     }
 
-    fn take(&mut self, wishes: Wishes, text: &mut dyn Read) -> Result<String, String> {
-        let mail = Mail::dictated(text, wishes);
+    fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String> {
+        let mail = Mail::dictated(text, addressing);
         let taken = mail.and_then(|mail| match &self.to {
             To::Queue(spool) => enqueue(mail, spool, self.common),
             To::Server(config) => straight(mail, config, self.common),
@@ -130,14 +129,14 @@ fn straight(mut mail: Mail, config: &Config, common: &Common) -> Result<String, 
     }
     let words = result.as_ref().map(Outcome::text).ok();
     match (words, conclude(config, common, &facts, result)) {
-        // Some recipients may have been refused; the others have it.
+        // Some recipients may have been refused (`partial`), but a refusal of the message would repeat it for all.
         (Some(words), _) => Ok(words),
         (None, Err(failure)) => Err(failure),
         (None, Ok(())) => Ok(String::new()),
     }
 }
 
-/// What a client does with it is to try again or to give up, so that is what decides.
+/// The reply, which makes the client try again or give up.
 fn refusal(failure: &Failure) -> String {
     let code = match failure.code() {
         exit::DATA | exit::USAGE => "554 5.6.0",

@@ -1,4 +1,4 @@
-//! What people put into `drop`, taken over by the service. Anybody may make anything there, under any name.
+//! The takeover of messages from `drop`, where any user may make anything under any name.
 
 use std::fs::{DirEntry, File, Metadata};
 use std::io;
@@ -13,20 +13,20 @@ use super::fault;
 use super::file::{self, Head};
 use super::log::Log;
 use super::spool::{self, DROP, FAILED, HELD, MOST_DOUBTS, Name, QUEUE, Spool};
-
 use crate::config::settings::MOST_CONNECTIONS;
 
-/// A message whose writer is dead was never promised to anybody.
-const DEAD: Duration = Duration::from_secs(60 * 60);
-/// One that cannot even be opened to see whether its writer lives.
-const DEAD_FOR_SURE: Duration = Duration::from_secs(36 * 60 * 60);
-/// A writer that has just begun is soon done, and worth waiting for.
-const MOMENT: Duration = Duration::from_secs(2);
+/// The age at which an unfinished message is removed if no writer holds its lock. Its caller was never told that it was
+/// queued.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
+/// The same for one that cannot be opened, whose lock is not known.
+const ABANDONED_UNREADABLE: Duration = Duration::from_secs(36 * 60 * 60);
+/// A run waits for the end of a message that was begun within this time.
+const JUST_BEGUN: Duration = Duration::from_secs(2);
 
-/// A message that waits for its turn.
+/// A message that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// When it was written, to keep the order. First, for it is what tells most of ten thousand apart.
+    /// When it was written. The first field, because comparing it is enough for most of ten thousand.
     pub(crate) written: (i64, i64),
     pub(crate) uid: u32,
     pub(crate) name: Name,
@@ -42,26 +42,25 @@ impl Entry {
     }
 }
 
-/// One look into `drop`.
 #[derive(Debug, Default)]
-pub(crate) struct Look {
+pub(crate) struct Takeover {
     pub(crate) taken: Vec<Entry>,
-    /// A writer is at work: there will be more in a moment.
+    /// Somebody has just begun to write another message.
     pub(crate) writing: bool,
 }
 
-/// Takes over all that is complete, and clears away what never will be.
-pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
-    let mut look = Look::default();
+/// Takes over the messages that are complete, and removes those that never will be.
+pub(crate) fn take_over(spool: &Spool, log: &Log) -> io::Result<Takeover> {
+    let mut takeover = Takeover::default();
     let now = Moment::now().wall();
     for entry in std::fs::read_dir(spool.path(DROP))? {
-        // Another run may have been quicker.
+        // Another run may have taken it.
         let Ok(entry) = entry else { continue };
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
         if metadata.is_dir() {
-            // Perhaps full of things, and nothing that we make.
+            // Not ours, and perhaps full of files: it is reported, not removed.
             let path = entry.path();
             if log.once_a_day("folder") {
                 log.foreign(&path, "a folder in drop: rm -r it");
@@ -71,18 +70,18 @@ pub(crate) fn look(spool: &Spool, log: &Log) -> io::Result<Look> {
             let _ = std::fs::remove_file(entry.path());
         } else if file::is_committed(metadata.mode()) {
             match take(spool, log, &entry) {
-                Ok(taken) => look.taken.extend(taken),
-                // It may be this file's alone.
+                Ok(taken) => takeover.taken.extend(taken),
+                // Perhaps only this file cannot be moved: go on with the next.
                 Err(error) => log.foreign(&entry.path(), &error.to_string()),
             }
         } else {
-            look.writing |= clear_away(&entry.path(), &metadata, now);
+            takeover.writing |= clear_away(&entry.path(), &metadata, now);
         }
     }
-    Ok(look)
+    Ok(takeover)
 }
 
-/// Moves a message to where its writer reaches it no more, and only then looks at it.
+/// Moves a message out of its writer's reach, and only then checks what it is.
 fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>> {
     let fresh = || Name {
         id: spool::new_id(),
@@ -105,7 +104,7 @@ fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>>
     let (Ok(metadata), true) = (opened, trusted) else {
         let uid = path.symlink_metadata()?.uid();
         let why = "not a file that exosend made for the service";
-        // Told first: a run that dies in between tells twice.
+        // Reported before it is moved: a run that dies in between reports it twice, but never not at all.
         log.failed(&name.id, uid, Vec::new(), why);
         fault::point("after telling");
         spool.put(&path, &name, FAILED)?;
@@ -117,11 +116,11 @@ fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>>
     Ok(Some(Entry::new(name, &metadata)))
 }
 
-/// Whether a message of that id waits already: ids are random, but those of old messages stand in their Message-IDs.
+/// Whether a message of that id is in the queue already. Ids are random, but a user can copy one from a Message-ID.
 pub(super) fn is_known(spool: &Spool, id: &str) -> bool {
     let folders = [QUEUE, HELD, FAILED].map(|folder| spool.path(folder));
     let work = (1..=MOST_CONNECTIONS).map(|n| spool.work(n));
-    // Once more at the end: it may go back from `work` while this looks.
+    // `queue` once more at the end: the message may go back there from `work` meanwhile.
     let again = spool.path(QUEUE);
     folders
         .into_iter()
@@ -136,28 +135,28 @@ pub(super) fn is_known(spool: &Spool, id: &str) -> bool {
         })
 }
 
-/// Removes what is unfinished and has nobody who writes it. Whether somebody has just begun.
+/// Removes an unfinished message that nobody writes any more. Returns whether it has just been begun.
 fn clear_away(path: &Path, metadata: &Metadata, now: SystemTime) -> bool {
     let changed = UNIX_EPOCH + Duration::from_secs(metadata.ctime().try_into().unwrap_or(0));
     let Ok(age) = now.duration_since(changed) else {
-        // The clock has been set back. Who waited for the writer could wait for years.
+        // The clock has been set back: the file could count as just begun for years.
         return false;
     };
-    let dead = match file::read_only(path) {
-        Ok(_) if age < DEAD => return age < MOMENT,
-        // Never waited for: its owner may hold it for ever.
+    let abandoned = match file::read_only(path) {
+        Ok(_) if age < ABANDONED => return age < JUST_BEGUN,
         Ok(file) => is_abandoned(&file),
-        Err(_) => age > DEAD_FOR_SURE,
+        Err(_) => age > ABANDONED_UNREADABLE,
     };
-    if dead {
+    if abandoned {
         let _ = std::fs::remove_file(path);
     }
     false
 }
 
-/// Asked behind the lock, not before: its writer may have committed it since the folder was read.
 fn is_abandoned(file: &File) -> bool {
+    // Never waited for: its owner may hold the lock for ever.
     let free = flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    // Looked at under the lock: its writer may have committed it since the folder was read.
     let unfinished = |now: Metadata| !file::is_committed(now.mode());
     free && file.metadata().is_ok_and(unfinished)
 }
@@ -168,7 +167,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_was_committed_a_moment_ago_is_not_abandoned() {
+    fn a_message_that_was_committed_just_now_is_not_abandoned() {
         let name = format!("exosend-draft-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let writer = File::create(&path).unwrap();
@@ -184,9 +183,8 @@ mod tests {
         std::fs::remove_file(path).unwrap();
     }
 
-    /// A run that waited for its writer would have no end.
     #[test]
-    fn nobody_waits_for_what_was_begun_in_a_time_to_come() {
+    fn a_run_does_not_wait_for_a_message_that_was_begun_in_the_future() {
         let name = format!("exosend-begun-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, "exosend 1\n").unwrap();

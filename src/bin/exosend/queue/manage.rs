@@ -1,4 +1,4 @@
-//! `exosend queue show|hold|release|remove`: by root or the owner of the spool, on one message.
+//! `exosend queue show|hold|release|remove`, for root and the owner of the spool.
 
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
@@ -10,9 +10,9 @@ use super::state::State;
 use crate::exit::{self, Failure};
 use crate::out::say;
 
-/// Where a message is, by its id or what it begins with.
+/// Finds a message by its id, or by the beginning of it.
 fn find(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failure> {
-    // Such as a variable that nobody has set: every id begins so, and the only one would be meant.
+    // As from a variable that is not set. Every id begins with it, so a queue of one message would lose that one.
     if id.is_empty() {
         return Err(Failure::usage("an id, or what it begins with, is empty"));
     }
@@ -49,7 +49,7 @@ fn is_complete(path: &Path) -> bool {
         .is_ok_and(|found| found.is_file() && file::is_committed(found.mode()))
 }
 
-/// The same for what is to be moved: out of `drop` only a run does that, which looks at it.
+/// The same for a message that is to be moved. One in `drop` is moved by a run only, which checks it.
 fn taken_over(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), Failure> {
     let found = find(spool, id)?;
     match found.0 == DROP {
@@ -61,7 +61,7 @@ fn taken_over(spool: &Spool, id: &str) -> Result<(&'static str, Name, PathBuf), 
     }
 }
 
-/// The file as it is, which is readable.
+/// Prints the message's file.
 pub(super) fn show(spool: &Spool, id: &str) -> Result<(), Failure> {
     let (_, _, path) = find(spool, id)?;
     let text = file::raw(&path).map_err(|error| Failure::disk(&path, error))?;
@@ -70,7 +70,7 @@ pub(super) fn show(spool: &Spool, id: &str) -> Result<(), Failure> {
         return std::io::Write::write_all(&mut out, &text)
             .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")));
     }
-    // Somebody else wrote it: nothing in it is to act on root's terminal.
+    // Another user wrote it: escape sequences in it must not reach root's terminal.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
     say(&text.replace(|c: char| c.is_control() && !"\n\t".contains(c), "?"))
 }
@@ -85,7 +85,7 @@ pub(super) fn hold(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was held or given up is tried again; what was given up as if it were new, by those who have not got it.
+/// Lets a message that was held or given up be sent. One that was given up counts as new, for the recipients that are left.
 pub(super) fn release(spool: &Spool, ids: &[&str]) -> Result<(), Failure> {
     for id in ids {
         let (folder, mut name, path) = taken_over(spool, id)?;

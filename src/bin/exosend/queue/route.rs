@@ -1,7 +1,7 @@
-//! Whether a message goes straight to Exchange or into a queue, and into which.
+//! Whether a message is sent at once or put into a queue, and into which.
 //!
-//! The machine's queue sends from the machine's account, so it takes mail from those who name no other: whoever has an
-//! account of his own never sends from the machine's.
+//! The machine's queue sends from the machine's account, so it takes mail only from callers who configure no account of
+//! their own.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,15 @@ use crate::config::Config;
 use crate::config::settings::{Mode, SPOOL};
 use crate::exit::Failure;
 
-pub(crate) enum Way {
+pub(crate) enum Route {
     Straight(Config),
+    /// Sent at once; queued if the mailbox is the reason that this fails.
     Fallback(Config, Spool),
     Queue(Spool),
 }
 
-impl Way {
-    /// `wanted`: what the caller asks for, before the configuration. `watched`: somebody wants to see it sent.
+impl Route {
+    /// `wanted` is stronger than the configuration. `watched`: the caller wants to see the message sent (`-v`, `--dry-run`).
     pub(crate) fn of(
         common: &Common,
         wanted: Option<Mode>,
@@ -48,8 +49,7 @@ impl Way {
         )
     }
 
-    /// The machine's configuration is not for everybody to read, and mail is not lost for a mistake in it: the folder is
-    /// what such callers go by.
+    /// A caller who cannot read the machine's configuration, or finds a mistake in it, uses the queue if its folder exists.
     fn without_configuration(
         common: &Common,
         failure: Failure,
@@ -66,19 +66,18 @@ impl Way {
     }
 }
 
-/// The spool that a configuration's mail goes to, if there is one.
+/// The spool of a configuration.
 pub(crate) fn spool(config: &Config) -> Option<Spool> {
     let named = config.settings.spool.as_ref();
     match (config.is_machines(), named) {
         (true, Some(path)) => Some(Spool::new(path, false)),
         (true, None) => Some(machines_spool()).filter(Spool::is_there),
-        // One that the machine's file names takes nothing from another account.
+        // Not the spool that the machine's file names: it sends from the machine's account.
         (false, Some(path)) if !config.is_from_machine("spool") => Some(Spool::new(path, true)),
         (false, _) => None,
     }
 }
 
-/// For those who cannot read the configuration.
 fn machines_spool() -> Spool {
     let named = std::env::var_os("EXOSEND_SPOOL").map(PathBuf::from);
     let named = named.filter(|path| path.is_absolute());
@@ -86,7 +85,7 @@ fn machines_spool() -> Spool {
 }
 
 /// The spool that `exosend queue` is about.
-pub(crate) fn steered(common: &Common) -> Spool {
+pub(crate) fn managed_spool(common: &Common) -> Spool {
     match Config::load(common) {
         Ok(config) => spool(&config).unwrap_or_else(machines_spool),
         Err(_) => machines_spool(),

@@ -1,4 +1,4 @@
-//! What is kept for a person to read, and when something was last told: in `state`, which may be lost.
+//! The lines of the next digest, and when it was sent last. Both are files in `state`, which may be lost.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -13,20 +13,17 @@ use super::spool::{STATE, Spool};
 use crate::files;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Nobody reads more in a day, and one user's nonsense is not to fill the disk.
+/// What does not fit is left to the log: a user with many bad messages must not fill the disk.
 const LONGEST: usize = 64 * 1024;
-/// Of what is said of one message.
 const LONGEST_LINE: usize = 1000;
 
-/// What is to be told.
-fn told(spool: &Spool) -> PathBuf {
+fn file(spool: &Spool) -> PathBuf {
     spool.path(STATE).join("digest")
 }
 
-/// The file in `state` that says when a digest was last sent.
+/// The file that says when the last digest was sent.
 pub(super) const TIME: &str = "digested";
 
-/// Keeps a line for the next one. The log has it, too.
 pub(super) fn add(spool: &Spool, line: &str) {
     let line = line.replace(char::is_control, " ");
     let line: String = line.chars().take(LONGEST_LINE).chain(['\n']).collect();
@@ -39,13 +36,12 @@ pub(super) fn add(spool: &Spool, line: &str) {
     });
 }
 
-/// What is to be told now.
 pub(super) fn text(spool: &Spool) -> io::Result<String> {
     io::read_to_string(locked(spool)?)
 }
 
-/// It has been told; what was added meanwhile stays.
-pub(super) fn done(spool: &Spool, text: &str) -> io::Result<()> {
+/// Removes a text that was sent, and keeps what was added meanwhile.
+pub(super) fn remove(spool: &Spool, text: &str) -> io::Result<()> {
     let file = locked(spool)?;
     let now = io::read_to_string(&file)?;
     let rest = now.strip_prefix(text).unwrap_or_default();
@@ -53,22 +49,21 @@ pub(super) fn done(spool: &Spool, text: &str) -> io::Result<()> {
     file.set_len(rest.len() as u64)
 }
 
-/// Other runs add to it.
 fn locked(spool: &Spool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false);
-    let file = options.open(told(spool))?;
+    let file = options.open(file(spool))?;
     flock(&file, FlockOperation::LockExclusive)?;
     Ok(file)
 }
 
-/// Whether there is something to tell, and the last telling is a day ago.
+/// Whether there is a line, and the last digest was sent a day ago.
 pub(super) fn is_due(spool: &Spool) -> bool {
-    let some = std::fs::metadata(told(spool)).is_ok_and(|digest| digest.len() > 0);
+    let some = std::fs::metadata(file(spool)).is_ok_and(|digest| digest.len() > 0);
     some && is_a_day_ago(spool, TIME)
 }
 
-/// Whether what is told once a day has not been for as long. Its time is in `state`.
+/// Whether the time in a file in `state` is a day ago, or not known.
 pub(super) fn is_a_day_ago(spool: &Spool, what: &str) -> bool {
     let last = files::read(&spool.path(STATE).join(what)).ok();
     let last = last.and_then(|last| Moment::parse(&last));
@@ -81,8 +76,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_run_adds_while_one_tells_is_told_once() {
-        let root = std::env::temp_dir().join(format!("exosend-told-{}", std::process::id()));
+    fn a_line_that_another_run_adds_meanwhile_is_sent_once() {
+        let root = std::env::temp_dir().join(format!("exosend-notices-{}", std::process::id()));
         let spool = Spool::new(&root, true);
         spool.make().unwrap();
         let adder = spool.clone();
@@ -90,24 +85,24 @@ mod tests {
         let adds = std::thread::spawn(move || {
             for line in lines() {
                 // More than fits is not kept.
-                while std::fs::metadata(told(&adder)).is_ok_and(|told| told.len() > 10_000) {
+                while std::fs::metadata(file(&adder)).is_ok_and(|file| file.len() > 10_000) {
                     std::thread::yield_now();
                 }
                 add(&adder, &line);
             }
         });
-        let mut heard = String::new();
+        let mut sent = String::new();
         loop {
             let ended = adds.is_finished();
             let now = text(&spool).unwrap();
-            done(&spool, &now).unwrap();
-            heard.push_str(&now);
+            remove(&spool, &now).unwrap();
+            sent.push_str(&now);
             if ended && now.is_empty() {
                 break;
             }
         }
         adds.join().unwrap();
-        assert!(heard.lines().eq(lines()));
+        assert!(sent.lines().eq(lines()));
         std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The one connection that a run has: whose account, at which pace, and the session over it.
+//! The connection that a run sends over: the account, its limits, and the session.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::local::Here;
 
-pub(super) struct Line<'a> {
+pub(super) struct Connection<'a> {
     pub(super) config: &'a Config,
     pub(super) here: Here,
     pub(super) governor: Governor,
@@ -25,7 +25,7 @@ pub(super) struct Line<'a> {
     pub(super) helper: Arc<Helper>,
 }
 
-impl Line<'_> {
+impl Connection<'_> {
     pub(super) fn session(&mut self) -> Result<&mut Session, Error> {
         match &mut self.session {
             Some(session) => Ok(session),
@@ -33,14 +33,14 @@ impl Line<'_> {
         }
     }
 
-    /// Sends over it, and lets another run see to the others if that takes long.
+    /// Sends a message. If that takes long, another run is started for those that wait.
     pub(super) fn send(&mut self, envelope: &Envelope, text: impl Read) -> Result<Receipt, Error> {
         let helper = Arc::clone(&self.helper);
         let session = self.session()?;
         helper.during(|| session.send_raw(envelope, text))
     }
 
-    /// Waits until the rate allows the message that is in hand. `false` where a test holds the clock.
+    /// Waits until the rate allows another message. `false` if a test holds the clock.
     pub(super) fn pace(&self) -> bool {
         while let Err(wait) = self.governor.begin_message() {
             if !clock::sleep(wait) {
@@ -51,10 +51,10 @@ impl Line<'_> {
     }
 }
 
-/// Leaves the mailbox alone for a while, says why, and returns how long.
+/// Lets nothing be sent from the mailbox for a while, logs why, and returns how long.
 pub(super) fn hold(governor: &Governor, log: &Log, trouble: Trouble, why: &Failure) -> Duration {
     let asked = why.error().and_then(Error::retry_after);
-    let length = governor.suffer(trouble, why.what(), asked);
+    let length = governor.hold(trouble, why.what(), asked);
     log.held(Some(trouble), length, governor.address(), why);
     length
 }

@@ -1,9 +1,9 @@
-//! What a caller asked for beside the message.
+//! Recipients and sender, as the caller names them beside the message.
 
 use exosend::{Error, Message};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub(crate) struct Addressing {
     pub(crate) to: Vec<String>,
     /// `-f`
     pub(crate) sender: Option<String>,
@@ -11,7 +11,7 @@ pub(crate) struct Wishes {
     pub(crate) full_name: Option<String>,
 }
 
-/// Whether Exchange could reach this address.
-pub(crate) fn could_be_right(address: &str) -> Result<(), Error> {
+/// An error for what cannot be an address of Exchange's.
+pub(crate) fn check_address(address: &str) -> Result<(), Error> {
     Message::new().subject("-").to(address).check()
 }

@@ -1,4 +1,5 @@
-//! What a run finds when it begins: messages that wait, what a dead run had in hand, and what nobody needs any more.
+//! What a run does before it sends: finds the messages that wait, recovers those of a run that died, and once a day
+//! removes what nobody needs any more.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,30 +7,28 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::clock::{Moment, Wait};
-use super::drop::{Entry, is_known};
-use super::fault;
-use super::file::Head;
+use super::clock::Moment;
 use super::governor::Slot;
 use super::log::Log;
-use super::spool::{DROP, FAILED, MOST_DOUBTS, Name, QUEUE, STATE, Spool};
+use super::notices;
+use super::settle::settle_in_doubt;
+use super::spool::{DROP, FAILED, Name, QUEUE, STATE, Spool};
 use super::state::{State, States};
-use super::told;
+use super::takeover::{Entry, is_known};
 use crate::config::settings::MOST_CONNECTIONS;
 
-/// Before a message whose fate is not known is sent again.
-pub(super) const DOUBTFUL: Duration = Duration::from_secs(15 * 60);
-/// How long what was given up is kept.
+/// How long a message that was given up is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The state of a message that is gone is of no use, and a message that is not gone is tried more often.
+/// A state is removed if its message is gone and it is older than this. A message that is just being moved, which
+/// `is_known` could miss, has a younger one.
 const FORGOTTEN: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
-/// Nothing to do: found out by looking into three folders.
+/// Whether there is nothing to do, by looking into three folders only: timers start a run each minute.
 pub(super) fn is_idle(spool: &Spool) -> io::Result<bool> {
     let is_empty = |path: PathBuf| match std::fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        // No connection's folder, such as what an editor has left beside them.
+        // A file beside the folders of the connections, such as an editor leaves.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
         Err(error) => Err(error),
     };
@@ -41,17 +40,17 @@ pub(super) fn is_idle(spool: &Spool) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    Ok(!told::is_due(spool))
+    Ok(!notices::is_due(spool))
 }
 
-/// What is in the queue, and when each is due.
+/// The messages in `queue`, and when each is due.
 pub(super) fn waiting(spool: &Spool, all_now: bool) -> io::Result<Vec<(Entry, Instant)>> {
     let (now, moment) = (Instant::now(), Moment::now());
     let mut waiting = Vec::new();
     let names = spool.names(&spool.path(QUEUE))?;
     let states = States::read(spool)?;
     for name in names {
-        // Another run may have it by now.
+        // Another run may have claimed it by now.
         let Ok(metadata) = spool.path(QUEUE).join(name.to_string()).symlink_metadata() else {
             continue;
         };
@@ -64,8 +63,8 @@ pub(super) fn waiting(spool: &Spool, all_now: bool) -> io::Result<Vec<(Entry, In
     Ok(waiting)
 }
 
-/// What a dead run had in hand goes back; what may have arrived is sent again, but not at once, nor for ever.
-pub(super) fn clear_work(spool: &Spool, log: &Log) -> io::Result<()> {
+/// Puts back what a run that died had claimed.
+pub(super) fn recover_work(spool: &Spool, log: &Log) -> io::Result<()> {
     for number in 1..=MOST_CONNECTIONS {
         let work = spool.work(number);
         if spool.names(&work)?.is_empty() {
@@ -78,10 +77,10 @@ pub(super) fn clear_work(spool: &Spool, log: &Log) -> io::Result<()> {
             let path = work.join(name.to_string());
             let moved = match name.doubts {
                 0 => spool.put(&path, &name, QUEUE).map(drop),
-                _ => doubt(spool, log, &path, &name).map(drop),
+                _ => settle_in_doubt(spool, log, &path, &name).map(drop),
             };
             if let Err(error) = moved {
-                // It may be this file's alone.
+                // Perhaps only this file cannot be moved: go on with the next.
                 log.foreign(&path, &error.to_string());
             }
         }
@@ -89,55 +88,7 @@ pub(super) fn clear_work(spool: &Spool, log: &Log) -> io::Result<()> {
     Ok(())
 }
 
-/// A message that may have arrived: nobody can know (RFC 1047), and to lose it would be worse. Its name, if it waits for
-/// another attempt.
-pub(super) fn doubt(
-    spool: &Spool,
-    log: &Log,
-    path: &Path,
-    name: &Name,
-) -> io::Result<Option<Name>> {
-    let mut state = State::of(spool, &name.id);
-    if name.doubts > MOST_DOUBTS {
-        let uid = path.symlink_metadata()?.uid();
-        let to = match state.left.is_empty() {
-            true => Head::of(path)
-                .map(|head| head.wishes.to)
-                .unwrap_or_default(),
-            false => state.left.clone(),
-        };
-        let why = "may have been delivered: each attempt ended without an answer to its last dot";
-        log.failed(&name.id, uid, to, why);
-        give_up(spool, path, name, state)?;
-        return Ok(None);
-    }
-    state.wait = Some(Wait {
-        since: Moment::now(),
-        length: DOUBTFUL,
-    });
-    state.words = "may have been delivered: no answer to the last dot".into();
-    // Without a state it is due at once, which is no worse than a duplicate can be.
-    let _ = state.save(spool, &name.id);
-    spool.put(path, name, QUEUE).map(Some)
-}
-
-/// Moves what has been told of: a run that dies in between tells twice, and nothing is given up untold. What stays of its
-/// state is what a release needs, who has not got it yet, and when this was.
-pub(super) fn give_up(spool: &Spool, path: &Path, name: &Name, state: State) -> io::Result<()> {
-    fault::point("after telling");
-    let State { words, left, .. } = state;
-    let state = State {
-        words,
-        left,
-        given_up: Some(Moment::now()),
-        ..State::default()
-    };
-    // What is there instead names the same recipients.
-    let _ = state.save(spool, &name.id);
-    spool.put(path, name, FAILED).map(drop)
-}
-
-/// Once a day: removes what was given up a month ago, and the state of what is gone.
+/// Once a day: removes what was given up a month ago, and the state of messages that are gone.
 pub(super) fn sweep(spool: &Spool, log: &Log) -> io::Result<()> {
     if !log.once_a_day("swept") {
         return Ok(());
@@ -164,7 +115,7 @@ pub(super) fn sweep(spool: &Spool, log: &Log) -> io::Result<()> {
     }
     for entry in std::fs::read_dir(spool.path(STATE))?.flatten() {
         let path = entry.path();
-        // What a run that was killed has written beside it, too.
+        // Also of `ID.new`, which a run that was killed may leave.
         let id = path.file_stem().and_then(OsStr::to_str);
         let gone = id
             .and_then(Name::parse)

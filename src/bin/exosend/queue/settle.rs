@@ -1,0 +1,218 @@
+//! Where a message goes after an attempt: away, back into `queue` until its next attempt, or to `failed`.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use exosend::{Error, Stage};
+
+use super::attempt::{Attempt, Fate};
+use super::clock::{Moment, Wait};
+use super::connection::hold;
+use super::fault;
+use super::file::Head;
+use super::log::Log;
+use super::run::Run;
+use super::spool::{FAILED, MOST_DOUBTS, Name, QUEUE, Spool};
+use super::state::{self, State};
+use super::takeover::Entry;
+use super::trouble::Trouble;
+use crate::exit::Failure;
+use crate::report::Outcome;
+
+/// How long a message in doubt waits before it is sent again.
+const DOUBTFUL: Duration = Duration::from_secs(15 * 60);
+
+impl Run<'_> {
+    /// `false` ends the run.
+    pub(super) fn settle(&mut self, mut attempt: Attempt, fate: Fate) -> io::Result<bool> {
+        let (path, id) = (attempt.path(), attempt.entry.name.id.clone());
+        let log = &self.connection.log;
+        match fate {
+            Fate::Sent(outcome, left) => {
+                // A message that the aliases throw away says nothing about the mailbox.
+                if matches!(outcome, Outcome::Sent(_)) {
+                    self.trouble = None;
+                    self.connection.governor.note_success();
+                }
+                attempt.log(log, "sent", Some(&outcome), None);
+                if left.is_empty() {
+                    std::fs::remove_file(path)?;
+                    fault::point("after unlink");
+                    State::forget(self.spool, &id);
+                } else {
+                    attempt.state.left = left;
+                    self.later(attempt, "some recipients are not served yet")?;
+                }
+            }
+            Fate::Later(why) => {
+                attempt.log(log, "deferred", None, Some(&why));
+                self.later(attempt, why.what())?;
+            }
+            Fate::Never(why) => {
+                log.give_up("failed", &id, &attempt.facts, &why);
+                self.give_up(attempt, why.what())?;
+            }
+            Fate::Refused(why) => {
+                attempt.log(log, "failed", None, Some(&why));
+                self.give_up(attempt, why.what())?;
+            }
+            Fate::Doubtful(why) => {
+                self.connection.session = None;
+                attempt.log(log, "deferred", None, Some(&why));
+                let name = settle_in_doubt(self.spool, log, &path, &attempt.in_doubt())?;
+                if let Some(name) = name {
+                    self.enqueue(&attempt, name, DOUBTFUL);
+                }
+            }
+            Fate::Broken => {
+                self.connection.session = None;
+                self.put_back(&attempt, Duration::ZERO)?;
+            }
+            Fate::Mailbox(trouble, why) => {
+                self.hold_mailbox(attempt, trouble, why)?;
+                // On a full disk the hold could not be written: going on would mean the next login at once.
+                let is_held = !self.connection.governor.read().held().is_zero();
+                return Ok(is_held && trouble != Trouble::Crowded);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Nothing is sent from the mailbox for a while. It does not count as an attempt of this message.
+    fn hold_mailbox(
+        &mut self,
+        mut attempt: Attempt,
+        trouble: Trouble,
+        why: Failure,
+    ) -> io::Result<()> {
+        let pause = hold(
+            &self.connection.governor,
+            &self.connection.log,
+            trouble,
+            &why,
+        );
+        let midway = why.error().map(Error::stage) == Some(Stage::Data);
+        let wait = match trouble == Trouble::Network && midway {
+            // Perhaps it is this message that breaks the connection: others are tried before it.
+            true => pause * 2,
+            false => Duration::ZERO,
+        };
+        if !wait.is_zero() {
+            attempt.state.wait = Some(Wait {
+                since: Moment::now(),
+                length: wait,
+            });
+            let _ = attempt.state.save(self.spool, &attempt.entry.name.id);
+        }
+        if let Some(session) = self.connection.session.take() {
+            session.quit();
+        }
+        self.trouble = Some((trouble, why));
+        self.put_back(&attempt, wait)
+    }
+
+    /// Puts a message off that failed for a reason of its own, or gives it up if it is too old.
+    fn later(&mut self, mut attempt: Attempt, why: &str) -> io::Result<()> {
+        let now = Moment::now();
+        let state = &mut attempt.state;
+        let age = state.first.as_ref().and_then(|first| now.since(first));
+        if age.is_none() {
+            state.first = Some(now.clone());
+        }
+        state.attempts = state.attempts.saturating_add(1);
+        let length = state::pause(state.attempts);
+        state.wait = Some(Wait { since: now, length });
+        why.clone_into(&mut state.words);
+        let saved = state.save(self.spool, &attempt.entry.name.id);
+        if !attempt.state.left.is_empty() {
+            // Without its state the message would go to all recipients again. Left in `work` it counts as in doubt, so
+            // that this happens a few times at most.
+            saved?;
+        }
+        if age.is_some_and(|age| age >= self.connection.config.settings.queue_lifetime) {
+            let name = &attempt.entry.name;
+            let to = match attempt.state.left.is_empty() {
+                true => attempt.facts.to.clone(),
+                false => attempt.state.left.clone(),
+            };
+            let over = format!("its time is over; last: {why}");
+            self.connection
+                .log
+                .failed(&name.id, attempt.entry.uid, to, &over);
+            return self.give_up(attempt, why);
+        }
+        self.put_back(&attempt, length)
+    }
+
+    fn give_up(&self, mut attempt: Attempt, words: &str) -> io::Result<()> {
+        words.clone_into(&mut attempt.state.words);
+        let name = &attempt.entry.name;
+        give_up(self.spool, &attempt.path(), name, attempt.state)
+    }
+
+    pub(super) fn put_back(&mut self, attempt: &Attempt, wait: Duration) -> io::Result<()> {
+        let name = &attempt.entry.name;
+        let name = self.spool.put(&attempt.path(), name, QUEUE)?;
+        self.enqueue(attempt, name, wait);
+        Ok(())
+    }
+
+    /// This run may send it once more.
+    fn enqueue(&mut self, attempt: &Attempt, name: Name, wait: Duration) {
+        let entry = Entry {
+            name,
+            ..attempt.entry.clone()
+        };
+        self.waiting.push((entry, Instant::now() + wait));
+    }
+}
+
+/// A message that may have been delivered, which nobody can find out (RFC 1047), is sent again, because a lost message is
+/// worse than a duplicate; but not at once, nor for ever. Returns its name if it waits for another attempt.
+pub(super) fn settle_in_doubt(
+    spool: &Spool,
+    log: &Log,
+    path: &Path,
+    name: &Name,
+) -> io::Result<Option<Name>> {
+    let mut state = State::of(spool, &name.id);
+    if name.doubts > MOST_DOUBTS {
+        let uid = path.symlink_metadata()?.uid();
+        let to = match state.left.is_empty() {
+            true => Head::of(path)
+                .map(|head| head.addressing.to)
+                .unwrap_or_default(),
+            false => state.left.clone(),
+        };
+        let why = "may have been delivered: each attempt ended without an answer to its last dot";
+        log.failed(&name.id, uid, to, why);
+        give_up(spool, path, name, state)?;
+        return Ok(None);
+    }
+    state.wait = Some(Wait {
+        since: Moment::now(),
+        length: DOUBTFUL,
+    });
+    state.words = "may have been delivered: no answer to the last dot".into();
+    // If it cannot be saved, the message is due at once.
+    let _ = state.save(spool, &name.id);
+    spool.put(path, name, QUEUE).map(Some)
+}
+
+/// Moves a message to `failed`. The caller has reported it before: a run that dies in between reports it twice, but no
+/// message is given up unreported. Its state keeps what a release needs: the recipients who have not got it.
+fn give_up(spool: &Spool, path: &Path, name: &Name, state: State) -> io::Result<()> {
+    fault::point("after telling");
+    let State { words, left, .. } = state;
+    let state = State {
+        words,
+        left,
+        given_up: Some(Moment::now()),
+        ..State::default()
+    };
+    // If it cannot be saved, the older state names the same recipients.
+    let _ = state.save(spool, &name.id);
+    spool.put(path, name, FAILED).map(drop)
+}
