@@ -364,7 +364,7 @@ fn values_are_taken_as_people_copy_and_write_them() {
 fn a_token_for_something_else_is_for_a_file_to_ask_for() {
     let machine = Machine::new();
     let scope = "https://management.azure.com/.default";
-    let error = "scope: only a file may name what is not Exchange's";
+    let error = "scope: only a file may name a scope that is not Exchange's or Graph's";
     let row = format!("token --set scope={scope} => 78 --set {error}");
     machine.ends("", &[&row]);
     let run = send(&machine, &[("EXOSEND_SCOPE", scope)], "");

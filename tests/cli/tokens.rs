@@ -28,7 +28,7 @@ fn its_claims_instead() {
     let opaque = Machine::with(crate::exchange::Exchange::builder().short_token().start());
     let run = opaque.run("token --claims", "");
     run.exits(69)
-        .err("exosend: the token is not a JWT: it keeps its claims to itself\n");
+        .err("exosend: the token is not a JWT: its claims cannot be read\n");
 }
 
 #[test]

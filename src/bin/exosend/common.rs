@@ -1,4 +1,4 @@
-//! The options that every subcommand takes.
+//! The options that the subcommands have in common.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -9,10 +9,9 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::exit::Failure;
 use crate::help;
 
-/// What they said.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
-    /// Read instead of the usual two files.
+    /// The file that is read instead of the two usual ones.
     pub(crate) config: Option<PathBuf>,
     /// The strongest layer of the configuration.
     pub(crate) set: Vec<(String, String)>,
@@ -26,13 +25,12 @@ pub(crate) struct Common {
     pub(crate) json: bool,
     /// The message, or its text, comes on stdin.
     pub(crate) takes_stdin: bool,
-    /// The first word is no subcommand, but almost: which.
+    /// The subcommand of which the first word may be a misspelling.
     pub(crate) almost: Option<&'static str>,
-    /// Where this fails, the doctor finds out more.
+    /// After a failure, suggest the doctor.
     pub(crate) doctor_helps: bool,
 }
 
-/// One of them, taken off the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shared {
     Config,
@@ -60,7 +58,7 @@ impl Shared {
 }
 
 impl Common {
-    /// To somebody at a terminal, who would else wonder what the program waits for.
+    /// Tells somebody at a terminal what the program waits for.
     pub(crate) fn reading(&self, what: &str) {
         if !self.quiet {
             let mut stderr = std::io::stderr().lock();
@@ -92,7 +90,7 @@ impl Common {
     }
 }
 
-/// An argument that has to be text.
+/// An argument that has to be UTF-8.
 pub(crate) fn text(argument: OsString) -> Result<String, Failure> {
     Ok(argument.string()?)
 }

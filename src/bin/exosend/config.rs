@@ -1,4 +1,4 @@
-//! What is configured: the account for the library, the rest for the command.
+//! The configuration: the account for the library, the rest for the command.
 
 mod expiry;
 pub(crate) mod judge;
@@ -21,10 +21,11 @@ use sources::{Layer, Setting};
 pub(crate) use settings::Settings;
 pub(crate) use sources::MACHINES;
 
-/// As long as a file of tokens may become. Where the process may write none of that length, SIGXFSZ would end it.
+/// How long the cache of tokens may become. With a lower `ulimit -f` there is none: writing it could kill the process
+/// (SIGXFSZ).
 const LONGEST_CACHE: u64 = 1024 * 1024;
 
-/// Keys that prove the application.
+/// The keys of credentials, the strongest last.
 pub(crate) const CREDENTIALS: [&str; 7] = [
     "client_secret",
     "client_secret_file",
@@ -35,10 +36,9 @@ pub(crate) const CREDENTIALS: [&str; 7] = [
     "access_token",
 ];
 
-/// The file that keeps a user's login.
+/// The key of a user's login.
 pub(crate) const LOGIN: &str = "login_file";
 
-/// Everything that is configured.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) account: Account,
@@ -54,12 +54,12 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads the files and the environment. What is missing shows when the account is used.
+    /// Reads files, environment and arguments. Keys that are missing are an error when the account is used.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
         Self::load_with_cache(common, None)
     }
 
-    /// The same, with another place for tokens where none is set.
+    /// The same, with another default for `token_cache`.
     pub(crate) fn load_with_cache(common: &Common, cache: Option<&Path>) -> Result<Self, Failure> {
         Self::of(sources::layers(common, cache)?)
     }
@@ -101,7 +101,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What somebody has to change: `/etc/exosend.conf:3: aliases`, `EXOSEND_ALIASES`, `--set aliases`.
+    /// Where and by what name a key was set: `/etc/exosend.conf:3: aliases`, `EXOSEND_ALIASES`, `--set aliases`.
     pub(crate) fn set_by<'a>(&'a self, key: &'a str) -> &'a str {
         self.origins.get(key).map_or(key, String::as_str)
     }
@@ -112,7 +112,7 @@ impl Config {
         Some(from.strip_suffix(&format!(": {key}")).unwrap_or(from))
     }
 
-    /// A login that lies where `exosend login` puts one counts where nothing else says who sends.
+    /// Without another credential, uses the login in the place where `exosend login` puts it.
     fn take_usual_login(&mut self) {
         let azure = sources::AZURE
             .iter()
@@ -130,8 +130,8 @@ impl Config {
         }
     }
 
-    /// Where a login lies for which no other place is named: the machine's with what the queue's owner alone reads, a user's
-    /// beside his tokens.
+    /// The default of `login_file`: for the machine's account a file that only the queue's owner can read, for a user's own
+    /// one beside his tokens.
     pub(crate) fn usual_login(&self) -> Option<PathBuf> {
         match self.is_machines().then(|| self.machines_spool()).flatten() {
             Some(spool) => Some(spool.join("state/login")),
@@ -145,18 +145,18 @@ impl Config {
         self.settings.spool.clone().or(there)
     }
 
-    /// The place of a login that is configured.
+    /// The configured `login_file`.
     pub(crate) fn named_login(&self) -> Option<&str> {
         self.login.as_deref()
     }
 
-    /// The key of what proves who sends.
+    /// The key of the credential that is used.
     pub(crate) fn credential(&self) -> Option<&'static str> {
         let keys = CREDENTIALS.iter().copied();
         keys.rev().find(|key| self.origins.contains_key(*key))
     }
 
-    /// Whether the account is the machine's in all its parts: the caller has said nothing of it.
+    /// Whether the whole account is the machine's, and the caller has changed no part of it.
     pub(crate) fn is_machines(&self) -> bool {
         let azure = |(name, _): (OsString, _)| name.as_encoded_bytes().starts_with(b"AZURE_");
         let mut keys = Account::keys();
@@ -164,7 +164,7 @@ impl Config {
             && (self.credential().is_some() || !std::env::vars_os().any(azure))
     }
 
-    /// Whether a key stands in the machine's file, or nowhere.
+    /// Whether a key is set in the machine's file, or nowhere.
     pub(crate) fn is_from_machine(&self, key: &str) -> bool {
         let from = self.origins.get(key).map_or("", String::as_str);
         let machines = from.strip_prefix(MACHINES);
@@ -172,12 +172,12 @@ impl Config {
             || machines.is_some_and(|at| at.starts_with(':'))
     }
 
-    /// Whether the caller names an account, or a part of one. For who cannot read the machine's file.
+    /// Whether the caller names an account, or a part of one. For callers who cannot read the machine's file.
     pub(crate) fn names_an_account(common: &Common) -> bool {
         sources::own_keys(common, |named| Account::keys().any(|key| key == named))
     }
 
-    /// Names the line to change where the library can only name the key.
+    /// Makes an error about a key begin with the place where the key was set, which the library does not know.
     pub(crate) fn blame(&self, failure: Failure) -> Failure {
         match field(&failure).map(|field| self.origins.get(field)) {
             Some(Some(from)) => at(from, failure),
@@ -189,7 +189,7 @@ impl Config {
 }
 
 impl Setting {
-    /// Takes what is the command's, and makes the rest what the library takes.
+    /// Applies a key of the command's; normalises and checks the value of one of the library's.
     fn apply(&mut self, settings: &mut Settings) -> Result<(), String> {
         if let Some(set) = settings::setter(&self.key) {
             return set(settings, &self.value);
@@ -197,8 +197,8 @@ impl Setting {
         if let Some(what) = settings::unknown(&self.key) {
             return Err(what);
         }
-        self.value = in_credentials_directory(as_meant(&self.key, &self.value))?.into();
-        // Tokens must not be written into whatever folder a job happens to run.
+        self.value = in_credentials_directory(normalised(&self.key, &self.value))?.into();
+        // A relative path would put tokens into whatever folder a job runs in.
         let whole = self.value.starts_with('/');
         match self.key.as_str() {
             "token_cache" if !whole && self.value.as_str() != "none" => {
@@ -207,10 +207,14 @@ impl Setting {
             LOGIN if !whole => return Err("takes a file with its whole path".into()),
             _ => {}
         }
-        // A token for all of Azure is more than a shell's variable should be able to ask for.
+        // A variable or an argument must not get a token for other services of Azure.
         let scope = self.key == "scope" && !self.from.contains(':');
-        match scope && !EXCHANGES.iter().any(|start| self.value.starts_with(start)) {
-            true => Err("only a file may name what is not Exchange's".into()),
+        match scope
+            && !MAIL_SCOPES
+                .iter()
+                .any(|start| self.value.starts_with(start))
+        {
+            true => Err("only a file may name a scope that is not Exchange's or Graph's".into()),
             false => Ok(()),
         }
     }
@@ -221,7 +225,7 @@ impl Setting {
 }
 
 /// How the scopes of Exchange and Graph begin, in each cloud.
-const EXCHANGES: [&str; 7] = [
+const MAIL_SCOPES: [&str; 7] = [
     "https://outlook.office",
     "https://outlook-",
     "https://partner.outlook.cn/",
@@ -231,8 +235,8 @@ const EXCHANGES: [&str; 7] = [
     "https://microsoftgraph.chinacloudapi.cn/",
 ];
 
-/// A value as people copy and write it.
-fn as_meant<'a>(key: &str, value: &'a str) -> &'a str {
+/// A value in the form that the library takes, from one that people copy and write.
+fn normalised<'a>(key: &str, value: &'a str) -> &'a str {
     match key {
         // PowerShell and the registry show an id in braces.
         "tenant" | "client_id" => value.trim_start_matches('{').trim_end_matches('}'),
@@ -242,7 +246,7 @@ fn as_meant<'a>(key: &str, value: &'a str) -> &'a str {
             Err(_) => value,
         },
         "timeout" => value.strip_suffix('s').unwrap_or(value).trim_end(),
-        // The whole address of the token endpoint, as other programs want it: what stands before the tenant.
+        // From the whole address of the token endpoint, as other programs want it, the part before the tenant.
         "authority" => value
             .strip_suffix("/oauth2/v2.0/token")
             .and_then(|before| before.rsplit_once('/'))
@@ -251,7 +255,7 @@ fn as_meant<'a>(key: &str, value: &'a str) -> &'a str {
     }
 }
 
-/// The account of all layers. A value that its key does not take is named with its place, in a weaker layer too.
+/// The account of all layers. A value that its key does not take is an error in a weaker layer, too.
 fn account(layers: &[Layer]) -> Result<Account, Failure> {
     let pairs = layers.iter().map(|layer| {
         let settings = layer.iter();
@@ -269,20 +273,20 @@ fn account(layers: &[Layer]) -> Result<Account, Failure> {
     })
 }
 
-/// The key of the account that is wrong, if that is why.
+/// The key that an error about the account names.
 fn field(failure: &Failure) -> Option<&str> {
     let error = failure.error()?;
     error.field().filter(|_| error.stage() == Stage::Account)
 }
 
-/// Whether it names keys, and not the clock or a variable that is no key's.
+/// Whether an error names a key, and not the clock or a variable of another program's.
 fn is_key(failure: &Failure) -> bool {
     let named = field(failure).unwrap_or_default();
     let named = named.split(',').next().unwrap_or_default();
     Account::keys().any(|key| key == named)
 }
 
-/// The same failure, beginning with the place to change instead of the key.
+/// The same failure, beginning with the place of the key instead of its name.
 fn at(from: &str, failure: Failure) -> Failure {
     let key = field(&failure).unwrap_or_default();
     let what = failure.what();
@@ -293,7 +297,7 @@ fn at(from: &str, failure: Failure) -> Failure {
     failure.with_what(what)
 }
 
-/// systemd puts what `LoadCredential=` names into a folder that only the unit knows.
+/// Expands the folder into which systemd puts what `LoadCredential=` names.
 fn in_credentials_directory(value: &str) -> Result<String, String> {
     const NAMES: [&str; 2] = ["$CREDENTIALS_DIRECTORY/", "${CREDENTIALS_DIRECTORY}/"];
     let Some(rest) = NAMES.iter().find_map(|name| value.strip_prefix(name)) else {

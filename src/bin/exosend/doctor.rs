@@ -1,4 +1,4 @@
-//! `exosend doctor`: every step of sending but the message, and what to do about the one that fails.
+//! `exosend doctor`: walks every step of sending except the message, and says what to do about the one that fails.
 
 mod lines;
 mod past;
@@ -36,17 +36,17 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     if send && to.is_none() {
         return Err(Failure::usage("--send: to whom? --to ADDRESS"));
     }
-    // What is shown here goes to others, who help.
+    // Masked, because its output is shown to others who help.
     logger::start_with(common, support::masked);
     match examine(common, to.as_deref(), send)? {
         0 => Ok(()),
-        // All has been said: no line on stderr as for a message that failed.
+        // The report says it all: no line on stderr.
         code => std::process::exit(code.into()),
     }
 }
 
-/// Prints what is found. The code of a message that would fail there; 0 if all is well, and then, if that is wanted, a
-/// message is sent.
+/// Prints the report, and returns the exit code of a message that would fail so. If all is well and `send` is set, sends
+/// a message.
 pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u8, Failure> {
     let config = Config::load(common)?;
     let to = to.map(|to| recipient(to, &config)).transpose()?;
@@ -79,7 +79,7 @@ pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u
     Ok(code)
 }
 
-/// Where mail to this address goes, as `sendmail` and `send` would have it.
+/// Resolves this recipient, as `sendmail` and `send` do.
 fn recipient(written: &str, config: &Config) -> Result<String, Failure> {
     let mailboxes = list::parse(written).map_err(|what| Failure::data(format!("--to: {what}")))?;
     let here = Here::new(config);
@@ -88,7 +88,7 @@ fn recipient(written: &str, config: &Config) -> Result<String, Failure> {
     Ok(reached.into_iter().next().unwrap_or_default())
 }
 
-/// That of the message that would have failed at the first of them.
+/// The exit code of a message that would fail as the first check did.
 fn code(checks: &[Check]) -> u8 {
     let failed = checks
         .iter()

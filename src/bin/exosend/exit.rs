@@ -1,18 +1,17 @@
-//! Why the command failed, and the exit code that tells its caller what to do: sysexits(3), which cron, git, mail
-//! programs and mail servers act on.
+//! Why the command failed, and its exit code. The codes are those of sysexits(3), on which mail programs and mail servers
+//! act.
 
 use std::fmt::Display;
 use std::path::Path;
 
 use exosend::{Error, ErrorKind, Stage};
 
-/// What ends the command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
     what: String,
     hint: Option<String>,
-    /// What the library said, if it was the library.
+    /// The library's error, if it was one.
     error: Option<Error>,
     /// `--json` has written it to stdout already.
     printed: bool,
@@ -30,7 +29,7 @@ pub(crate) const PROTOCOL: u8 = 76;
 pub(crate) const NO_PERMISSION: u8 = 77;
 pub(crate) const CONFIG: u8 = 78;
 
-/// What an exit code tells, and what to do: for people who see nothing else.
+/// The meaning of an exit code, and what to do.
 pub(crate) fn meaning(code: u8) -> Option<(&'static str, &'static str)> {
     Some(match code {
         USAGE => ("the arguments make no sense", "exosend --help"),
@@ -104,7 +103,7 @@ impl Failure {
         Self::new(CONFIG, what)
     }
 
-    /// A file or folder that nothing can be read from or written to now.
+    /// A file or folder cannot be read or written.
     pub(crate) fn disk(path: &Path, what: impl Display) -> Self {
         Self::new(TRY_AGAIN, file(path, what))
     }
@@ -116,7 +115,7 @@ impl Failure {
         }
     }
 
-    /// The same failure, as `in_doubt = retry` wants it.
+    /// For `in_doubt = retry`: the caller is to try again.
     pub(crate) fn retried_in_doubt(mut self) -> Self {
         if self.code == IN_DOUBT {
             self.code = TRY_AGAIN;
@@ -124,7 +123,7 @@ impl Failure {
         self
     }
 
-    /// The same failure; where it is in doubt, with the Message-ID to look for.
+    /// If it is in doubt, adds the Message-ID to look for.
     pub(crate) fn naming(mut self, message_id: Option<&str>) -> Self {
         let in_doubt = self.error.as_ref().is_some_and(Error::in_doubt);
         if let (true, Some(id), Some(hint)) = (in_doubt, message_id, &mut self.hint) {
@@ -133,17 +132,15 @@ impl Failure {
         self
     }
 
-    /// Whether the doctor finds out more: what is wrong is neither the arguments nor the message.
+    /// Whether the doctor can find out more: not about arguments and messages.
     pub(crate) fn is_for_the_doctor(&self) -> bool {
         matches!(self.code, NO_HOST | UNAVAILABLE | TRY_AGAIN..=CONFIG)
     }
 
-    /// The same failure in other words.
     pub(crate) fn with_what(self, what: String) -> Self {
         Self { what, ..self }
     }
 
-    /// The same failure, which stdout has already.
     pub(crate) fn printed(self) -> Self {
         Self {
             printed: true,
@@ -190,7 +187,7 @@ impl From<lexopt::Error> for Failure {
     }
 }
 
-/// In doubt comes first, because a caller that tries again may deliver twice; then what trying again may cure.
+/// In doubt comes first, because a caller that tries again may deliver twice; then failures that are transient.
 pub(crate) fn code(error: &Error) -> u8 {
     if error.in_doubt() {
         return IN_DOUBT;
@@ -210,7 +207,7 @@ pub(crate) fn code(error: &Error) -> u8 {
     }
 }
 
-/// A file that cannot be used, by its name.
+/// `/path: what`
 pub(crate) fn file(path: &Path, what: impl Display) -> String {
     format!("{}: {what}", path.display())
 }

@@ -1,4 +1,4 @@
-//! `exosend explain`: what a line from any program's log means. No network.
+//! `exosend explain`: the meaning of a line from any program's log, without network.
 
 mod own;
 
@@ -13,7 +13,7 @@ use crate::exit::{self, Failure};
 use crate::out::{say, say_json};
 use crate::{help, wrap};
 
-/// Some lines of a log, not a log.
+/// Enough for some lines of a log.
 const MAX_INPUT: u64 = 64 * 1024;
 
 pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -31,7 +31,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
     let line = match words.is_empty() {
         true => input(common)?,
-        // Unquoted, the shell has made words of it.
+        // A line without quotes: the shell has split it.
         false => words.join(" "),
     };
     if line.trim().is_empty() {
@@ -58,7 +58,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     })
 }
 
-/// One thing that the line means.
+/// One meaning of the line.
 struct Known {
     recognised: String,
     meaning: String,
@@ -66,7 +66,7 @@ struct Known {
     page: String,
 }
 
-/// What the library knows, and what only this command writes: its own lines, and exit codes as others show them.
+/// By the library; else an exit code, or a line of this command's own.
 fn known(line: &str) -> Vec<Known> {
     let found = explain(line);
     if !found.is_empty() {
@@ -115,7 +115,7 @@ fn exit_code(line: &str) -> Option<(u8, (&'static str, &'static str))> {
         let rest = text.get(at..)?;
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
         let number = rest.get(..end.unwrap_or(rest.len()))?;
-        // Without a mark, the line is the number.
+        // Without a mark, the whole line has to be the number.
         if mark.is_empty() && number.len() < text.len() {
             return None;
         }
@@ -140,7 +140,6 @@ fn input(common: &Common) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The likeliest first.
 fn shown(found: &[Known]) -> String {
     let mut out = String::new();
     for (n, known) in found.iter().enumerate() {

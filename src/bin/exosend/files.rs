@@ -1,4 +1,4 @@
-//! Files that somebody names: opened without waiting, and believed only where nobody else could have written them.
+//! Opens files without waiting, and reads those that have to be trusted only if no other user could have written them.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -10,15 +10,15 @@ use zeroize::Zeroizing;
 
 use crate::process;
 
-/// More than any text that people write.
+/// The longest file that is read as text.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
-/// The flag with which a FIFO is opened at once, so that it can be looked at and refused.
+/// The flag that opens a FIFO at once, so that it can be refused.
 pub(crate) fn without_waiting() -> i32 {
     i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default()
 }
 
-/// A regular file, to be read. It is looked at once it is open: by its name it could have become another.
+/// Opens a regular file. Checked after it is open, because before that another file could take its name.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     let file = options
@@ -32,19 +32,17 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     }
 }
 
-/// The text of such a file.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     open(path).and_then(|(file, _)| io::read_to_string(file))
 }
 
-/// A file to be written anew.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(true);
     options.custom_flags(without_waiting()).open(path)
 }
 
-/// Why a file is left out.
+/// Why a file is not read.
 #[derive(Debug)]
 pub(crate) struct Unread {
     pub(crate) what: String,
@@ -61,7 +59,7 @@ impl From<io::Error> for Unread {
     }
 }
 
-/// A file that decides where mail or secrets go, and its mode.
+/// Reads a file that decides where mail or secrets go. Returns its mode, too.
 pub(crate) fn read_trusted(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Unread> {
     let (file, found) = open(path)?;
     let distrust = distrust(found.uid(), found.mode(), process::uid());
@@ -69,7 +67,7 @@ pub(crate) fn read_trusted(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Unr
         let denied = false;
         return Err(Unread { what, denied });
     }
-    // As much room as it needs: one that grows leaves copies of a secret behind.
+    // With room for all of it: a vector that grows leaves copies of a secret behind.
     let room = found.len().min(LONGEST) + 1;
     let mut text = Zeroizing::new(Vec::with_capacity(
         usize::try_from(room).unwrap_or_default(),
@@ -81,8 +79,8 @@ pub(crate) fn read_trusted(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Unr
     Ok((text, found.mode() & 0o7777))
 }
 
-/// Why a file is not believed, as sshd and cron would have it: root who keeps HOME of another user, as under sudo, would
-/// else send the machine's secret wherever that user's file says.
+/// Why a file is not trusted, by the rules of sshd and cron. Otherwise root with another user's HOME, as under sudo, would
+/// send the machine's secret to the server that this user's file names.
 fn distrust(owner: u32, mode: u32, me: u32) -> Option<String> {
     if owner != me && owner != 0 {
         return Some(format!(
@@ -95,13 +93,13 @@ fn distrust(owner: u32, mode: u32, me: u32) -> Option<String> {
     })
 }
 
-/// Who may write the folder can put a link in the file's place, to something that he had this user write. A group may: it
-/// is the user's own (umask 002), or root's in a container. Where nobody can write, anybody may: a ConfigMap of Kubernetes
-/// lies in such a folder, mounted read-only.
+/// Why a file is not trusted if others can write to its folder: they could put a link in its place, to a file that they had
+/// this user write. A group may, because it is the user's own (umask 002), or root's in a container; and so may all on a
+/// read-only mount, as Kubernetes mounts a ConfigMap.
 fn replaceable(path: &Path) -> Option<String> {
     let places = [std::path::absolute(path), path.canonicalize()];
     let mut folders = places.iter().flatten().filter_map(|place| place.parent());
-    // In a sticky one, such as /tmp, each has only what is his.
+    // In a sticky folder, such as /tmp, users cannot replace each other's files.
     let anybodys = |folder: &&Path| {
         let found = folder.metadata();
         let disk = statvfs(*folder).map(|disk| disk.f_flag);
@@ -119,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_believed() {
+    fn files_of_root_and_of_the_user_are_trusted() {
         for (owner, mode, me, believed) in [
             (0, 0o100644, 33, true),
             (33, 0o100600, 33, true),

@@ -1,10 +1,10 @@
-//! What the doctor finds beside the steps of sending.
+//! What the doctor reports beside the steps of sending: sendmail's names and the queue.
 
 use serde_json::{Value, json};
 
 use crate::wrap::wrap;
 
-/// One thing that it has looked at, and the command that mends it or shows more.
+/// One result, and the command that corrects it or shows more.
 pub(crate) struct Finding {
     pub(crate) ok: bool,
     detail: String,
@@ -35,13 +35,13 @@ impl Finding {
     }
 }
 
-/// For people, below the steps of sending.
+/// Lines below those of the steps of sending.
 pub(crate) fn text(about: &str, findings: &[Finding]) -> String {
     let mut out = String::new();
     for finding in findings {
         let word = match (finding.ok, &finding.command) {
             (false, _) => "FAIL",
-            // Mail goes out all the same.
+            // Mail is sent all the same.
             (true, Some(_)) => "note",
             (true, None) => "ok",
         };

@@ -1,8 +1,8 @@
-//! What `--help` says. Each text fits a screen of 24 lines and 80 columns.
+//! The texts of `--help`. Each fits a screen of 24 lines and 80 columns.
 
 use crate::out::say;
 
-/// Prints a text and ends.
+/// Prints a text and exits.
 pub(crate) fn print(text: &str) -> ! {
     std::process::exit(match say(text) {
         Ok(()) => 0,
@@ -10,7 +10,7 @@ pub(crate) fn print(text: &str) -> ! {
     })
 }
 
-/// Roots grow old: an issuer that is younger than they are is unknown to this program.
+/// The date of the roots tells whether this program can know a new certificate authority.
 pub(crate) const VERSION: &str = concat!(
     "exosend ",
     env!("CARGO_PKG_VERSION"),

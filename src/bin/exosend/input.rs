@@ -1,4 +1,4 @@
-//! The message on stdin, read to its end before anything connects: a cron job writes for as long as it runs.
+//! The message on stdin. It is read to its end before anything connects, because a cron job writes for as long as it runs.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -8,23 +8,23 @@ use std::os::unix::fs::OpenOptionsExt;
 use crate::octets::{Charset, Length};
 use crate::process;
 
-/// What is kept in memory. A header that is longer than this is none.
+/// The part of the message that is kept in memory; a header has to fit in.
 const IN_MEMORY: usize = 1024 * 1024;
 
-/// A text of any length, at constant memory.
+/// A text of any length, in constant memory.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// The first piece, all of it unless there is a rest.
+    /// The beginning of the text; all of it if there is no rest.
     pub(crate) start: Vec<u8>,
-    /// In a file that has no name any more.
+    /// In a temporary file.
     rest: Option<(File, Length, Charset)>,
 }
 
-/// Why there is none.
+/// Why it cannot be read.
 #[derive(Debug)]
 pub(crate) enum NoInput {
     Stdin(io::Error),
-    /// The temporary file that a long text goes to.
+    /// The temporary file.
     Disk(io::Error),
 }
 
@@ -47,7 +47,7 @@ impl Input {
             let bytes = block.get(..length).unwrap_or_default();
             if rest.is_none() {
                 let file = nameless_file().map_err(NoInput::Disk)?;
-                // A character that is cut goes there whole.
+                // A character that is cut by the end of `start` goes into the file as a whole.
                 let mut last = start.iter().rev().take(3);
                 let begun = last.position(|&byte| byte >= 0xc0).map_or(0, |at| at + 1);
                 let cut = start.split_off(start.len() - begun);
@@ -66,13 +66,12 @@ impl Input {
         Ok(Self { start, rest })
     }
 
-    /// Whether there is no more than the start.
+    /// Whether it is all in `start`.
     pub(crate) fn is_whole(&self) -> bool {
         self.rest.is_none()
     }
 
-    /// The character set of what stands here from `body` on, `None` if it is ASCII. What is no UTF-8 counts as
-    /// Windows-1252.
+    /// The character set of the text from `body` on; `None` for ASCII. What is not UTF-8 counts as Windows-1252.
     pub(crate) fn charset(&self, body: usize) -> Option<&'static str> {
         let mut start = Charset::default();
         start.feed(self.start.get(body..).unwrap_or_default());
@@ -80,7 +79,7 @@ impl Input {
         start.end().max(rest.unwrap_or_default()).charset()
     }
 
-    /// A header and, behind it, what stands here from `body` on, with its length as RFC 1870 counts.
+    /// A header followed by the text from `body` on, and the length of both as RFC 1870 counts it.
     pub(crate) fn behind(&mut self, header: Vec<u8>, body: usize) -> (u64, Text<'_, &mut File>) {
         let start = self.start.get(body..).unwrap_or_default();
         let rest = self.rest.as_mut();
@@ -88,7 +87,7 @@ impl Input {
     }
 }
 
-/// The same of a text in two pieces.
+/// The same for a text in two pieces.
 pub(crate) fn behind<R: Read>(
     header: Vec<u8>,
     start: &[u8],
@@ -107,7 +106,7 @@ pub(crate) fn behind<R: Read>(
     (total, text)
 }
 
-/// A message that is made while it is read.
+/// A message in up to three pieces.
 #[derive(Debug)]
 pub(crate) struct Text<'t, R> {
     header: Cursor<Vec<u8>>,
@@ -117,7 +116,7 @@ pub(crate) struct Text<'t, R> {
 }
 
 impl Text<'_, &mut File> {
-    /// From its beginning. What goes wrong with the file shows when it is read, and ends the message there.
+    /// Begins again. If the file cannot be rewound, the next `read` fails.
     pub(crate) fn again(&mut self) -> &mut Self {
         self.header.set_position(0);
         self.start.set_position(0);

@@ -1,12 +1,12 @@
-//! What this machine calls its own. Mail for it can go nowhere but where the configuration says.
+//! The names and domains of this machine. Exchange cannot deliver mail for them; the configuration says where it goes.
 
 use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::process;
 
-/// Names of every machine for itself: RFC 6761 6.3, and what distributions write into /etc/hosts.
-const OF_ALL: &[&str] = &[
+/// The names of every machine for itself: RFC 6761 6.3, and what distributions write into /etc/hosts.
+const LOCALHOST: &[&str] = &[
     "localhost",
     "localhost.localdomain",
     "localhost4",
@@ -22,12 +22,11 @@ pub(crate) struct Here {
     /// The first label of its name.
     host: String,
     domains: Vec<String>,
-    /// Exchange's own, whatever the machine is called.
+    /// The mailbox's domain, which is Exchange's even if the machine is called so.
     elsewhere: Option<String>,
 }
 
 impl Here {
-    /// Looks at the machine, and at what the configuration calls local.
     pub(crate) fn new(config: &Config) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (name, mailname) = (read("/proc/sys/kernel/hostname"), read("/etc/mailname"));
@@ -44,12 +43,12 @@ impl Here {
             let own = ["", ".localdomain", ".local"].map(|end| format!("{host}{end}"));
             domains.extend(own);
             domains.push(name.clone());
-            // The first name of the line that has ours, as `hostname --fqdn` does.
+            // The first name of the line with our name is the full one, as for `hostname --fqdn`.
             let lines = hosts.lines().filter_map(|line| line.split('#').next());
             let names = lines.map(|line| line.split_whitespace().skip(1));
             let full = names.filter(|names| names.clone().any(|n| n.eq_ignore_ascii_case(&name)));
             domains.extend(full.filter_map(|mut names| names.next().map(str::to_ascii_lowercase)));
-            // Often this is the name of the company, and whoever works there does not get their mail on this machine.
+            // Not if it is the company's domain, as often: its people do not get their mail on this machine.
             let mailname = mailname.trim().to_ascii_lowercase();
             domains.extend(Some(mailname).filter(|name| name.split('.').next() == Some(&host)));
         }
@@ -66,7 +65,7 @@ impl Here {
         }
     }
 
-    /// The user, if it is one of this machine's.
+    /// The user's name, if the address is a user's of this machine.
     pub(crate) fn user<'a>(&self, address: &'a str) -> Option<&'a str> {
         match address.rsplit_once('@') {
             None => Some(address),
@@ -80,13 +79,14 @@ impl Here {
         let address = domain.trim_matches(['[', ']']);
         let address = address.strip_prefix("ipv6:").unwrap_or(address);
         address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-            || OF_ALL.contains(&&*domain)
+            || LOCALHOST.contains(&&*domain)
             || domain.ends_with(".localhost")
             || self.domains.contains(&domain)
     }
 
-    /// Whether no answer reaches a domain. Beyond what is local, `web1` is `web1.contoso.com` to programs that ask the
-    /// resolver, and some domains are known to a network only (RFC 6762, RFC 8375, ICANN's `internal`).
+    /// Whether no answer can reach an address in this domain. Beside the local domains these are domains that only a network
+    /// knows (RFC 6762, RFC 8375, ICANN's `internal`), and the host's name in any domain: programs that ask the resolver
+    /// find `web1.contoso.com` for `web1`.
     pub(crate) fn is_unreachable(&self, domain: &str) -> bool {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();
         let private = [".local", ".localdomain", ".internal", ".home.arpa"];
@@ -100,18 +100,18 @@ impl Here {
                 && Some(&domain) != self.elsewhere.as_ref()
     }
 
-    /// `root on web1` for `%u on %h`. Without a user it is whoever calls.
+    /// `root on web1` for `%u on %h`. An empty `user` is the caller.
     pub(crate) fn name(&self, template: &str, user: &str) -> String {
         let user = match user {
-            "" => &process::user().unwrap_or_else(calls_himself),
+            "" => &process::user().unwrap_or_else(user_of_environment),
             user => user,
         };
         template.replace("%h", &self.host).replace("%u", user)
     }
 }
 
-/// For who is not in the password file.
-fn calls_himself() -> String {
+/// For a caller who is not in the password file.
+fn user_of_environment() -> String {
     let mut names = ["LOGNAME", "USER"].iter();
     let name = names.find_map(|name| std::env::var(name).ok());
     name.unwrap_or_default()
@@ -179,9 +179,9 @@ mod tests {
         assert_eq!(here.name("%u on %h", "root"), "root on web1");
     }
 
-    /// A machine that is named like the company has no claim to the company's mail.
+    /// Even if the machine is called like the company.
     #[test]
-    fn the_mailboxes_domain_is_never_local_unless_it_is_said() {
+    fn the_mailboxes_domain_is_local_only_if_the_configuration_says_so() {
         let of = |more: &[String]| {
             Here::of(
                 "contoso.com",

@@ -7,13 +7,12 @@ use log::{Level, LevelFilter};
 use crate::common::Common;
 use crate::text::printable;
 
-/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows what is asked and answered, secret and
-/// token included.
+/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq would show secret and token.
 pub(crate) fn start(common: &Common) {
     start_with(common, str::to_owned);
 }
 
-/// `shown` has the last word on each line of the transcript.
+/// `shown` edits each line of the transcript.
 pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
     let filter = match (common.verbose, common.quiet) {
         (true, _) => "exosend=debug",
@@ -24,7 +23,7 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
     let wanted = readable(&wanted);
     let mut builder = env_logger::Builder::new();
     if !wanted.is_empty() {
-        // A filter that is meant for another program silences no warning.
+        // So that a filter for another program does not silence our warnings.
         builder.filter_level(LevelFilter::Warn);
         builder.parse_filters(&wanted);
     }
@@ -40,14 +39,14 @@ pub(crate) fn start_with(common: &Common, shown: fn(&str) -> String) {
                 _ => writeln!(out, "exosend: {text}"),
             }
         })
-        // Fails where a subcommand that runs another has started it.
+        // Fails if it was started before, by a subcommand that runs another.
         .try_init()
         .unwrap_or_default();
     log::set_max_level(log::max_level().min(LevelFilter::Debug));
 }
 
-/// What of `RUST_LOG` names a level. Of the rest env_logger tells by `eprintln!`, which panics where stderr is gone; and
-/// what stands behind a `/` would silence warnings in which it does not stand.
+/// The filters of `RUST_LOG` that env_logger can read: of others it warns by `eprintln!`, which panics if stderr is closed.
+/// Without the pattern after a `/`, which would silence all warnings that do not contain it.
 fn readable(filters: &str) -> String {
     let filters = filters.split('/').next().unwrap_or_default();
     let is_level = |level: &str| level.is_empty() || level.parse::<LevelFilter>().is_ok();

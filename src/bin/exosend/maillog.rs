@@ -1,4 +1,4 @@
-//! Where the line about each message goes. A log that is full or gone stops no mail, and is not waited for.
+//! Writes the log line of each message. A log that cannot be written stops no mail, and is not waited for.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use crate::process;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LogTo {
-    /// Syslog, where there is one.
+    /// Syslog, if there is one.
     #[default]
     Usual,
     Nowhere,
@@ -23,7 +23,6 @@ pub(crate) enum LogTo {
 
 const SYSLOG: &str = "/dev/log";
 
-/// Writes the line where the configuration wants it.
 pub(crate) fn write(log: &LogTo, line: &str, failed: bool) {
     let to_syslog = || syslog(Path::new(SYSLOG), line, failed);
     let written = match log {
@@ -31,7 +30,7 @@ pub(crate) fn write(log: &LogTo, line: &str, failed: bool) {
         LogTo::Usual => return to_syslog().unwrap_or_else(|e| log::debug!("{SYSLOG}: {e}")),
         LogTo::Syslog => to_syslog().map_err(|error| format!("syslog: {error}")),
         LogTo::File(path) => append(path, line).map_err(|error| {
-            // It may be another user's: who wrote first has made it.
+            // As when the user who wrote first has made the file, and this is another.
             let instead = to_syslog().map_or("", |()| "; written to syslog instead");
             format!("{}: {error}{instead}", path.display())
         }),
@@ -44,7 +43,7 @@ pub(crate) fn write(log: &LogTo, line: &str, failed: bool) {
 fn append(path: &Path, line: &str) -> io::Result<()> {
     let line = format!("{} {line}\n", rfc3339(SystemTime::now()));
     let mut options = OpenOptions::new();
-    // Who writes to whom is nobody else's business.
+    // Only its owner may read who writes to whom.
     options.append(true).create(true).mode(0o600);
     let mut file = options.custom_flags(without_waiting()).open(path)?;
     let found = file.metadata()?;
@@ -58,7 +57,7 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     file.write_all(line.as_bytes())
 }
 
-/// RFC 3164 without a time, which every syslogd then adds itself. Facility mail, severity info or err.
+/// RFC 3164 without the time, which syslogd adds. Facility mail, severity info or err.
 fn syslog(socket: &Path, line: &str, failed: bool) -> io::Result<()> {
     let priority = 2 * 8 + if failed { 3 } else { 6 };
     let message = format!("<{priority}>exosend[{}]: {line}", std::process::id());

@@ -1,13 +1,14 @@
-//! What this process is and what it may leave behind. Judged before anything is read.
+//! The rights and limits of this process, and its user.
 
 use rustix::process::{self, Resource, Rlimit};
 
 use crate::exit::Failure;
 
-/// Refuses to run with rights that its caller has not, and keeps secrets out of a core.
+/// Refuses to run with rights that the caller does not have, and keeps secrets out of core dumps. Called before anything is
+/// read.
 ///
-/// Installed set-user-id or set-group-id, as Debian had msmtp for three years, or with capabilities of its file, it would
-/// hand secret and token to any local user: their environment and their files say where both go.
+/// Installed set-user-id, set-group-id or with file capabilities, it would hand secret and token to any local user, whose
+/// environment and files say where both are sent.
 pub(crate) fn guard() -> Result<(), Failure> {
     let user = process::getuid() == process::geteuid();
     let refused = |what: &str, mend: &str| {
@@ -19,10 +20,10 @@ pub(crate) fn guard() -> Result<(), Failure> {
         return Err(refused("set-user-id or set-group-id", "chmod u-s,g-s"));
     }
     #[cfg(target_os = "linux")]
-    if has_capabilities_of_its_file() {
+    if has_file_capabilities() {
         return Err(refused("capabilities of its own", "setcap -r"));
     }
-    // A program that takes cores through a pipe minds no limit. This hides memory and environment in /proc, too.
+    // For cores that are piped to a program, which have no limit (core(5)). It hides memory and environment in /proc, too.
     #[cfg(target_os = "linux")]
     let _ = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);
     let none = Rlimit {
@@ -39,28 +40,27 @@ pub(crate) fn guard() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a user who is not root can do and has from no caller, who would have made it ambient (capabilities(7)).
+/// Whether the file has capabilities: those that a caller passes on are ambient (capabilities(7)).
 #[cfg(target_os = "linux")]
-fn has_capabilities_of_its_file() -> bool {
+fn has_file_capabilities() -> bool {
     use rustix::thread::{capabilities, capability_is_in_ambient_set};
     let effective = capabilities(None).map(|sets| sets.effective);
     let mut effective = effective.into_iter().flat_map(|set| set.iter());
     uid() != 0 && effective.any(|one| !capability_is_in_ambient_set(one).unwrap_or(true))
 }
 
-/// How long a file may become. Whoever writes more is killed by SIGXFSZ, and a message that has been delivered would be
-/// sent again.
+/// How long a file may become (`ulimit -f`). Writing more would kill the process (SIGXFSZ), after a delivery perhaps, and
+/// the caller would send the message again.
 pub(crate) fn longest_file() -> u64 {
     let limit = process::getrlimit(Resource::Fsize).current;
     limit.unwrap_or(u64::MAX)
 }
 
-/// Who runs this.
 pub(crate) fn uid() -> u32 {
     process::geteuid().as_raw()
 }
 
-/// The name of who runs this, by passwd(5).
+/// The user's name, by passwd(5).
 pub(crate) fn user() -> Option<String> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     name_in(&users, &uid().to_string()).map(str::to_owned)
@@ -74,22 +74,21 @@ fn name_in<'u>(users: &'u str, uid: &str) -> Option<&'u str> {
     })
 }
 
-/// Whether nobody logs in as this user: www-data and its like, whose home may be what a web server shows or what a
-/// visitor may upload to.
+/// Whether this is a user like www-data, as whom nobody logs in: a web server may show its home, or visitors upload to it.
 pub(crate) fn is_system_user() -> bool {
     let defs = || std::fs::read_to_string("/etc/login.defs").unwrap_or_default();
     match uid() {
         0 => false,
         NOBODY => true,
-        uid => uid < least_login(&defs()),
+        uid => uid < uid_min(&defs()),
     }
 }
 
-/// No small number, and nobody logs in as this one either: the kernel's own (overflowuid in proc_sys_kernel(5)).
+/// A system user, too, in spite of its number (overflowuid in proc_sys_kernel(5)).
 const NOBODY: u32 = 65_534;
 
 /// `UID_MIN` of login.defs(5).
-fn least_login(defs: &str) -> u32 {
+fn uid_min(defs: &str) -> u32 {
     let mut words = defs.lines().map(str::split_whitespace);
     let value = words.find_map(|mut line| match line.next() {
         Some("UID_MIN") => line.next()?.parse().ok(),
@@ -111,12 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn where_people_begin() {
-        assert_eq!(least_login(""), 1000);
-        assert_eq!(
-            least_login("# UID_MIN 7\nUID_MAX 9\nUID_MIN\t\t  500\n"),
-            500
-        );
-        assert_eq!(least_login("UID_MIN many\n"), 1000);
+    fn uid_min_by_login_defs() {
+        assert_eq!(uid_min(""), 1000);
+        assert_eq!(uid_min("# UID_MIN 7\nUID_MAX 9\nUID_MIN\t\t  500\n"), 500);
+        assert_eq!(uid_min("UID_MIN many\n"), 1000);
     }
 }

@@ -1,4 +1,4 @@
-//! What became of a message: a line for logs, an object for programs.
+//! The result of a sending: as a line for the log, and as JSON.
 
 use exosend::{Receipt, Refusal, Reply};
 use serde_json::{Value, json};
@@ -7,32 +7,32 @@ use crate::exit::{self, Failure};
 use crate::process;
 use crate::text::printable;
 
-/// The message, as far as it is known.
+/// What is known of the message.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
-    /// Whose it is, if that is not whoever runs this.
+    /// The user who sent it, if it is not this process's.
     pub(crate) uid: Option<u32>,
     pub(crate) from: String,
-    /// What stood in From, if the mailbox took its place.
+    /// The address in From before the mailbox replaced it.
     pub(crate) original_from: Option<String>,
     pub(crate) to: Vec<String>,
     pub(crate) size: Option<u64>,
     pub(crate) message_id: Option<String>,
-    /// What was to be a recipient and is no address.
+    /// What was given as a recipient and is no address.
     pub(crate) wrong: Vec<String>,
-    /// Its id, where it went into the queue.
+    /// Its id in the queue.
     pub(crate) queued: Option<String>,
-    /// What somebody has to do soon, though all is well.
+    /// A warning that the client secret expires soon.
     pub(crate) note: Option<String>,
 }
 
-/// How it ended.
+/// How a sending without a failure ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Sent(Receipt),
-    /// `--dry-run`: who would have been refused.
+    /// `--dry-run`: the recipients that would have been refused.
     Checked(Vec<Refusal>),
-    /// The aliases lead to nobody.
+    /// The aliases lead to /dev/null.
     ThrownAway,
 }
 
@@ -54,9 +54,8 @@ impl Outcome {
     }
 }
 
-/// `exit=0 stage=- code=250 from=robot@contoso.com to=ann@example.com size=1234 ... text="..." hint=-`: the same fields
-/// each time, `-` for what is not known. What others have written comes last, and is cut: a syslog takes no line of any
-/// length.
+/// `exit=0 stage=- code=250 from=robot@contoso.com to=ann@example.com size=1234 ... text="..." hint=-`: always the same
+/// fields, `-` for what is not known. Each is cut at a length, because syslog bounds the line; the text of others comes last.
 pub(crate) fn line(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Failure>) -> String {
     const SHOWN: usize = 20;
     let mut to: Vec<_> = facts.to.iter().take(SHOWN).map(|to| address(to)).collect();
@@ -113,7 +112,7 @@ fn quoted(value: &str, most: usize) -> String {
     }
 }
 
-/// Text that is no address, such as a page's code, is quoted in no log.
+/// Text that is no address, such as code from a web form, is not put into the log.
 fn address(text: &str) -> String {
     let allowed = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@[]:\"".contains(c);
     match text.chars().all(allowed) {
@@ -129,7 +128,7 @@ fn reply_of<'a>(outcome: Option<&'a Outcome>, failure: Option<&'a Failure>) -> O
     }
 }
 
-/// Where it failed; the configuration is a stage of the command.
+/// Where it failed: a stage of the library's, or the configuration.
 fn stage(failure: Option<&Failure>) -> Option<String> {
     let failure = failure?;
     match failure.error() {
@@ -138,7 +137,7 @@ fn stage(failure: Option<&Failure>) -> Option<String> {
     }
 }
 
-/// The result object of `--json`: the same fields each time, `null` for what is not known.
+/// The result object of `--json`: always the same fields, `null` for what is not known.
 pub(crate) fn object(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&Failure>) -> Value {
     let error = failure.and_then(Failure::error);
     let refused = match outcome {

@@ -42,7 +42,7 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
     }
 }
 
-/// For the account that is configured, whose token is asked for.
+/// Completes the script with the Object ID that the account's token tells.
 pub(crate) fn script(
     config: &Config,
     mut setup: Setup<'_>,
@@ -51,7 +51,7 @@ pub(crate) fn script(
     if let Some(id) = object_id {
         setup = setup.object_id(id);
     }
-    // The token knows better than whoever copies ids by hand: it cannot be the wrong one of two.
+    // Stronger than `--object-id`: an application has two such ids, and people copy the wrong one.
     match Token::get(&config.account) {
         Ok(token) => setup = setup.token(&token),
         Err(error) if object_id.is_none() => {

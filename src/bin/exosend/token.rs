@@ -39,6 +39,6 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
 }
 
 fn opaque() -> Failure {
-    let what = "the token is not a JWT: it keeps its claims to itself";
+    let what = "the token is not a JWT: its claims cannot be read";
     Failure::new(exit::UNAVAILABLE, what)
 }

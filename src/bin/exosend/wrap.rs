@@ -1,10 +1,10 @@
-//! Text for people, 80 columns wide.
+//! Text in lines of 80 columns.
 
 use crate::text::printable;
 
 const WIDTH: usize = 80;
 
-/// Words in lines of 80 columns. A word that fits none stands alone, and is not cut: it may be copied.
+/// `first` begins the first line, `indent` the others. A longer word is not cut, because it may be copied.
 pub(crate) fn wrap(out: &mut String, text: &str, first: &str, indent: &str) {
     out.push_str(first);
     let mut column = first.chars().count();

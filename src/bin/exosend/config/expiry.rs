@@ -1,4 +1,4 @@
-//! The end of the client secret, by `client_secret_expires`.
+//! Warnings before the client secret expires, by `client_secret_expires`.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,8 @@ use crate::date::rfc3339;
 use crate::exit::Failure;
 
 impl Config {
-    /// What there is to say of the client secret's end, from 30 days before. Entra does not tell it to the application.
+    /// A warning, from 30 days before the secret expires. The date is configured because Entra does not tell it to the
+    /// application.
     pub(crate) fn secret_end(&self) -> Option<String> {
         let end = self.settings.client_secret_expires?;
         let place = self.secret_place()?;
@@ -30,14 +31,14 @@ impl Config {
         }
     }
 
-    /// Where the client secret stands, if that is what proves the application.
+    /// Where the client secret is set.
     fn secret_place(&self) -> Option<&str> {
         let keys = ["client_secret", "client_secret_file"];
         let place = keys.iter().find_map(|key| self.origins.get(*key));
         place.map(String::as_str)
     }
 
-    /// Where no token is had for the secret's sake: that it has ended, first, and where a new one goes.
+    /// If the secret is the reason for a failure, adds that it has expired, and where to put a new one.
     pub(super) fn with_secret_end(&self, failure: Failure) -> Failure {
         let Some(error) = failure
             .error()

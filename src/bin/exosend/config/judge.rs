@@ -1,4 +1,4 @@
-//! What is wrong with a configuration before it is written, and where it is to be written.
+//! Checks a configuration before `configure` writes it, and finds the file to write.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,9 @@ use exosend::Account;
 use zeroize::Zeroizing;
 
 use crate::common::Common;
-use crate::config::{Config, as_meant, settings, sources};
+use crate::config::{Config, normalised, settings, sources};
 use crate::exit::Failure;
 
-/// The file that is named; root's is the machine's, and another user's his own.
 pub(crate) fn file_to_write(common: &Common) -> Result<PathBuf, Failure> {
     sources::file_to_write(common)
         .ok_or_else(|| Failure::config("no HOME to write to: --config FILE"))
@@ -20,13 +19,13 @@ pub(crate) fn is_machines(path: &Path) -> bool {
     path == Path::new(sources::MACHINES)
 }
 
-/// What `--set` and its like say.
+/// The settings of `--set` and of `configure`'s own options.
 pub(crate) fn arguments(common: &Common) -> Result<Vec<(String, Zeroizing<String>)>, Failure> {
     let layer = sources::from_arguments(&common.set)?;
     Ok(layer.into_iter().map(|set| (set.key, set.value)).collect())
 }
 
-/// What is wrong with one value, whatever the others are.
+/// What is wrong with one value, independent of the others.
 pub(crate) fn wrong(key: &str, value: &str) -> Option<String> {
     if let Some(set) = settings::setter(key) {
         return set(&mut settings::Settings::default(), value).err();
@@ -38,10 +37,10 @@ pub(crate) fn wrong(key: &str, value: &str) -> Option<String> {
         .tenant("-")
         .client_id("-")
         .access_token("-");
-    let judged = account
-        .set(key, as_meant(key, value))
+    let checked = account
+        .set(key, normalised(key, value))
         .and_then(|()| account.check());
-    judged.err().map(|error| {
+    checked.err().map(|error| {
         let what = error.to_string();
         let what = what
             .split_once(": ")
@@ -50,7 +49,7 @@ pub(crate) fn wrong(key: &str, value: &str) -> Option<String> {
     })
 }
 
-/// What is wrong with the text that this file is to have.
+/// Checks the text that is to be written to this file.
 pub(crate) fn judge(path: &Path, text: &[u8]) -> Result<(), Failure> {
     let config = Config::of(vec![sources::from_text(path, text)?])?;
     config
@@ -64,7 +63,6 @@ mod tests {
     use super::*;
     use crate::file::parse;
 
-    /// Each line of it may be taken as it is.
     #[test]
     fn the_sample_has_every_key_with_a_value_that_it_takes() {
         let sample = include_str!("../share/exosend.conf");
@@ -72,7 +70,7 @@ mod tests {
         let lines: Vec<_> = lines.filter(|line| !line.starts_with(' ')).collect();
         let entries = parse(lines.join("\n").as_bytes()).unwrap();
         for entry in &entries {
-            // Files that are on no machine yet.
+            // Values that are files do not exist here.
             if !entry.value.starts_with('/') {
                 assert_eq!(wrong(&entry.key, &entry.value), None, "{}", entry.key);
             }

@@ -1,4 +1,4 @@
-//! Where settings come from: two files, the environment, and a default or two.
+//! The sources of settings: files, the environment, arguments, and some defaults.
 
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
@@ -15,22 +15,22 @@ use crate::file;
 use crate::files::{self, Unread};
 use crate::process;
 
-/// Settings from one place, all of the same strength.
+/// Settings of one source.
 pub(super) type Layer = Vec<Setting>;
 
 pub(super) struct Setting {
     pub(super) key: String,
     /// It may be a secret.
     pub(super) value: Zeroizing<String>,
-    /// `/etc/exosend.conf:3: server`, `EXOSEND_SERVER`, `--set server`: what somebody has to change.
+    /// `/etc/exosend.conf:3: server`, `EXOSEND_SERVER`, `--set server`.
     pub(super) from: String,
 }
 
-/// All of them, the weakest first.
+/// The layers of all sources, the weakest first.
 pub(super) fn layers(common: &Common, cache: Option<&Path>) -> Result<Vec<Layer>, Failure> {
     let cache = cache.map(Path::to_owned).or_else(default_cache);
     let mut layers = vec![cache.and_then(cache_at).into_iter().collect()];
-    // Why a file that is there is not read. Another one may do: root's secret is no business of who has his own.
+    // Files that exist and are not read, and why. Not an error yet: a user who cannot read the machine's may have his own.
     let mut unread = Vec::new();
     match common.config.clone().or_else(|| variable(CONFIG)) {
         Some(path) if path == Path::new("/dev/null") => {}
@@ -58,8 +58,8 @@ pub(super) fn layers(common: &Common, cache: Option<&Path>) -> Result<Vec<Layer>
     Ok(layers)
 }
 
-/// Whether the caller names a key that counts, in his own file, in the environment or in arguments. For who cannot read
-/// the machine's file.
+/// Whether one of the keys that the caller sets, in his own file, the environment or arguments, `counts`. For callers who
+/// cannot read the machine's file.
 pub(super) fn own_keys(common: &Common, counts: impl Fn(&str) -> bool) -> bool {
     let files = match common.config.clone().or_else(|| variable(CONFIG)) {
         Some(path) => vec![path],
@@ -71,16 +71,16 @@ pub(super) fn own_keys(common: &Common, counts: impl Fn(&str) -> bool) -> bool {
     own.any(|setting| counts(&setting.key))
 }
 
-/// Nothing else says enough.
+/// The failure if no other source names a mailbox.
 fn left_out(why: Unread) -> Failure {
     let failure = Failure::config(why.what);
     match why.denied {
-        // Who can read the secret is not to become more.
+        // With a queue, callers need not read the configuration, and the secret in it.
         true if Path::new(SPOOL).exists() => {
-            failure.with_hint("root and the queue's owner can: `exosend send --queue`, or sudo")
+            failure.with_hint("root and the queue's owner may: `exosend send --queue`, or sudo")
         }
         true => failure.with_hint(format!(
-            "who sends mail has to be able to read it: chown root:exosend, chmod 0640, adduser {} exosend, \
+            "the user who sends has to be able to read it: chown root:exosend, chmod 0640, adduser {} exosend, \
              and restart what sends",
             process::user().unwrap_or_else(|| process::uid().to_string())
         )),
@@ -88,7 +88,7 @@ fn left_out(why: Unread) -> Failure {
     }
 }
 
-/// Where somebody may put what is missing.
+/// Where a missing key can be set.
 pub(super) fn hint() -> String {
     let files = variable(CONFIG).map_or_else(usual_files, |file| vec![file]);
     let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
@@ -102,23 +102,22 @@ fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     value.map(PathBuf::from)
 }
 
-/// A folder that a variable names. What does not begin at the root would be wherever a job happens to run, and counts as
-/// not set (XDG Base Directory Specification, "Basics").
+/// A folder that a variable names. A relative one counts as not set (XDG Base Directory Specification, "Basics").
 fn folder(name: &str) -> Option<PathBuf> {
     variable(name).filter(|folder| folder.is_absolute())
 }
 
-/// Variables of Azure's that prove who sends.
+/// Azure's variables for credentials.
 pub(super) const AZURE: [&str; 3] = [
     "AZURE_CLIENT_SECRET",
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_FEDERATED_TOKEN_FILE",
 ];
 
-/// Where a cache comes from that nobody has named.
+/// The origin of a `token_cache` that is not configured.
 pub(super) const DEFAULT_CACHE: &str = "the default cache";
 
-/// Where a login comes from that nobody has named.
+/// The origin of a `login_file` that is not configured.
 pub(super) const USUAL_LOGIN: &str = "the usual login_file";
 
 /// The machine's file.
@@ -132,35 +131,37 @@ fn usual_files() -> Vec<PathBuf> {
     files
 }
 
-/// Where a configuration is written to, if no file is named: root's for the machine, any other user's for himself.
+/// The file that `configure` writes: the one that is named, for root the machine's, for another user his own.
 pub(super) fn file_to_write(common: &Common) -> Option<PathBuf> {
     let named = common.config.clone().or_else(|| variable(CONFIG));
     let own = usize::from(process::uid() != 0);
     named.or_else(|| usual_files().into_iter().nth(own))
 }
 
-/// A person's home. That of www-data and its like is what a web server shows, and where its visitors may upload to.
+/// The home of a person. That of a user like www-data may be shown by a web server, or written to by its visitors.
 fn home() -> Option<PathBuf> {
     let home = folder("HOME")?;
     if !process::is_system_user() {
         return Some(home);
     }
-    // Asked more than once, and said once.
+    // Called more than once, but warns once.
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         let there = home.join(".config/exosend.conf");
         if may_be_there(&there) {
             let there = there.display();
-            log::warn!("{there}: not read, for this is a system user's home: name it by {CONFIG}");
+            log::warn!(
+                "{there}: not read, because it is in a system user's home: name it by {CONFIG}"
+            );
         }
     });
     None
 }
 
-/// The variable that stands for `--config` where callers add arguments of their own: it names a file, and is no key.
+/// The variable that names another file, like `--config`, for programs that call sendmail. It is not a key.
 const CONFIG: &str = "EXOSEND_CONFIG";
 
-/// A program that is started for each message would ask Entra for a token each time.
+/// A cache by default, because a program that is started for each message would ask Entra for a token each time.
 fn default_cache() -> Option<PathBuf> {
     let folder = cache_folder()?;
     let mut maker = DirBuilder::new();
@@ -181,7 +182,6 @@ fn cache_at(path: PathBuf) -> Option<Setting> {
     })
 }
 
-/// Where this user keeps what is fetched anew when it is lost.
 pub(super) fn cache_folder() -> Option<PathBuf> {
     let folder = match folder("XDG_CACHE_HOME") {
         Some(folder) => folder,
@@ -192,12 +192,12 @@ pub(super) fn cache_folder() -> Option<PathBuf> {
     Some(folder.join("exosend"))
 }
 
-/// A folder that must not be looked into counts as empty: under `sudo -u www-data`, HOME may be root's.
+/// A folder that cannot be searched counts as empty: under `sudo -u www-data`, HOME may be root's.
 fn may_be_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// What a file says, or why it is not read; and an error for a line that cannot be right.
+/// The settings of a file, or why it is not read. Fails for a wrong line in it.
 fn from_file(path: &Path) -> Result<Result<Layer, Unread>, Failure> {
     let (text, mode) = match files::read_trusted(path) {
         Ok(read) => read,
@@ -232,11 +232,11 @@ pub(super) fn from_text(path: &Path, text: &[u8]) -> Result<Layer, Failure> {
     Ok(settings.collect())
 }
 
-/// What `--set` says.
+/// The settings of `--set`.
 pub(super) fn from_arguments(set: &[(String, String)]) -> Result<Layer, Failure> {
     let setting = |(key, value): &(String, String)| {
         let key = file::key(key);
-        // Every user of the machine can read the arguments of a process.
+        // Other users can read the arguments of a process.
         if matches!(key.as_str(), "client_secret" | "access_token") {
             let what =
                 format!("--set {key}: others can read arguments, so no secret is taken from them");
@@ -263,7 +263,7 @@ fn from_environment() -> Result<Layer, Failure> {
             continue;
         }
         let key = file::key(name);
-        // Some other program's variable must not stop the mail.
+        // Not an error: it may be another program's variable.
         if let Some(what) = settings::unknown(&key) {
             log::warn!("{name}: {what}");
             continue;

@@ -1,4 +1,4 @@
-//! Checks for people: one line each, then what is wrong. 80 columns.
+//! The report of the checks: a line for each, then what is wrong, in 80 columns.
 
 use std::io::IsTerminal;
 
@@ -25,7 +25,7 @@ pub(super) fn report(checks: &[Check], config: &Config, verbose: bool) -> String
         .iter()
         .partition(|check| check.state() == CheckState::Failed);
     for check in checks {
-        // Beside a failure, what is well is told in one line.
+        // If one has failed, the others are shortened to one line.
         let whole = verbose || failed.is_empty() || check.state() == CheckState::Failed;
         line(&mut out, check, colour, whole);
     }
@@ -48,7 +48,7 @@ pub(super) fn report(checks: &[Check], config: &Config, verbose: bool) -> String
             continue;
         }
         told.push(advice);
-        // What several failed of is told once.
+        // Several that failed for the same reason are explained once.
         let same = failed.iter().filter(|other| {
             other.name() == check.name() || advice.is_some() && other.advice() == advice
         });
@@ -100,7 +100,7 @@ fn notes(out: &mut String, checks: &[&Check], config: &Config) {
     }
 }
 
-/// The likeliest cause again, in one line: on a small screen the first has scrolled away.
+/// The likeliest cause again, in one line, because on a small screen the first lines have scrolled away.
 fn summary(name: &str, likely: &str) -> String {
     shortened(&printable(&format!("Most likely ({name}): {likely}"))) + "\n"
 }
@@ -168,7 +168,7 @@ fn explain(out: &mut String, name: &str, advice: &Advice, config: &Config) {
     }
 }
 
-/// What to look at before anything is changed, each tool's commands together.
+/// The commands that only look, before any that change something; those of one tool together.
 fn look(out: &mut String, causes: &[Cause]) {
     let mut places: Vec<Place> = Vec::new();
     for cause in causes {
@@ -189,7 +189,7 @@ fn look(out: &mut String, causes: &[Cause]) {
     }
 }
 
-/// Where commands belong. For a setting that is there already, its file and line.
+/// Where commands are to be entered. For a setting that exists, its file and line.
 fn heading(cause: &Cause, commands: &[&str], config: &Config) -> Option<String> {
     let first = commands.iter().find(|command| !command.starts_with('#'))?;
     let key = first.split(' ').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! When it last worked, as far as the log goes: a login that is refused after months has other reasons than one that never
-//! succeeded. Nothing is kept for this: who asks is often another user than who sends.
+//! When a message was last accepted, by the log: a login that is refused after months has other reasons than one that never
+//! succeeded. No file is kept for this, because the doctor's user is often not the one who sends.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::files;
 use crate::maillog::LogTo;
 
-/// A line for people; `None` where the log says nothing, or there is none.
+/// `None` if there is no log, or no such message in it.
 pub(super) fn worked_until(log: &LogTo) -> Option<String> {
     match log {
         LogTo::Nowhere => None,
@@ -28,7 +28,7 @@ pub(super) fn worked_until(log: &LogTo) -> Option<String> {
     }
 }
 
-/// The time of the last message that was accepted, out of the end of the log.
+/// The time of the last message that was accepted, from the end of the log.
 fn last_success(path: &Path) -> std::io::Result<Option<String>> {
     const TAIL: u64 = 1024 * 1024;
     let (mut file, found) = files::open(path)?;

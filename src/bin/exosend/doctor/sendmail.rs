@@ -1,14 +1,14 @@
-//! What other programs call to send mail, and whether it is this program.
+//! Whether the sendmail that other programs call is this program.
 
 use std::path::Path;
 
 use crate::config::Config;
 use crate::finding::Finding;
 
-/// Where they look for it: Debian policy 11.6 and the Filesystem Hierarchy Standard name both.
+/// Its paths by Debian policy 11.6 and the Filesystem Hierarchy Standard.
 const NAMES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 
-/// Nothing for an account of one's own: the machine's programs are its administrator's.
+/// None for a user's own account, who cannot change the machine's programs.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
     match std::env::current_exe() {
         Ok(ours) if config.is_machines() => {
@@ -26,12 +26,12 @@ fn finding(name: &Path, ours: &Path) -> Finding {
         Ok(program) if program == ours => Finding::ok(format!("{at} is this program")),
         Ok(program) => {
             let what = format!(
-                "{at} is {}: who calls it does not send through {here}",
+                "{at} is {}: its callers do not send through {here}",
                 program.display()
             );
             Finding::ok(what).with(displace(name, &link))
         }
-        // A link to nothing is in the way of another.
+        // A dangling link, which has to be moved for another.
         Err(_) if name.is_symlink() => {
             Finding::ok(format!("{at} leads to nothing")).with(displace(name, &link))
         }
@@ -39,7 +39,7 @@ fn finding(name: &Path, ours: &Path) -> Finding {
     }
 }
 
-/// The command that puts this program in the place of another.
+/// The command that replaces another program by this one.
 fn displace(name: &Path, link: &str) -> String {
     let at = name.display();
     let first = name.read_link().unwrap_or_default();
@@ -72,7 +72,7 @@ mod tests {
         assert!(flat().starts_with("note sendmail ") && flat().ends_with(&link));
         for (to, word, says) in [
             (&ours, "ok", "is this program".to_owned()),
-            (&other, "note", format!("is {}: who", other.display())),
+            (&other, "note", format!("is {}: its", other.display())),
             (&folder.join("gone"), "note", "leads to nothing".into()),
         ] {
             symlink(to, &name).unwrap();

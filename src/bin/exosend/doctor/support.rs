@@ -1,4 +1,4 @@
-//! What Microsoft's support asks for, and nothing that it must not see.
+//! What Microsoft's support asks for, without secrets and without this machine's address.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -56,14 +56,14 @@ pub(super) fn bundle(checks: &[Check]) -> String {
     out
 }
 
-/// `[AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T12:00:00.000Z 08DE2B...]`, with which Microsoft finds a session.
+/// `[AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T12:00:00.000Z 08DE2B...]`, by which Microsoft finds a session.
 fn bracketed(text: &str) -> Option<&str> {
     let start = text.rfind('[')?;
     let inside = text.get(start + 1..)?;
     inside.get(..inside.find(']')?)
 }
 
-/// Without the address that this machine has in the eyes of the server.
+/// Masks IP addresses, such as this machine's in the server's replies.
 pub(super) fn masked(text: &str) -> String {
     let address = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_hexdigit() && c != ':');

@@ -1,28 +1,28 @@
-//! Lines that only this command writes, on stderr or in its log.
+//! Lines that this command writes on stderr or into its log.
 
-/// What was recognised, what it means, and what to do.
+/// What was recognised, its meaning, and what to do.
 type Found = (String, (&'static str, &'static str));
 
-/// Words that say enough in a line of ours, in lower case.
+/// Words in our lines, in lower case; their meaning, and what to do.
 const WORDS: &[(&str, &str, &str)] = &[
     (
         "not queued",
-        "the queue took nothing, and who called has the message yet",
-        "make room on its disk, or mend its folder: exosend doctor",
+        "the message was not queued; the caller still has it",
+        "make room on the queue's disk, or correct its folder: exosend doctor",
     ),
     (
         "the queue is exosend's",
-        "only root and the queue's owner look into it",
+        "only root and the queue's owner may look into it",
         "sudo exosend queue",
     ),
     (
         "nobody has sent from",
-        "messages wait, and no run has come for them for a day",
+        "messages wait, and there was no run of the queue for a day",
         "systemctl enable --now exosend.path exosend.timer",
     ),
     (
         "others may write here",
-        "the queue's folders are root's, who sends nothing that others put there",
+        "the queue's folders belong to root, who does not send what others put there",
         "give them to the user exosend: exosend doctor",
     ),
     (
@@ -32,38 +32,38 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "s from now: ",
-        "the mailbox has sent what Exchange takes of it for the moment",
+        "the mailbox has sent as much as Exchange takes for the moment",
         "wait, or leave it to the queue",
     ),
     (
         "more recipients than a mailbox",
-        "the message was given up untried",
-        "send it to fewer at once",
+        "the message was given up without an attempt",
+        "send it to fewer recipients at once",
     ),
     (
         "longer than exchange takes",
-        "the message was given up untried",
-        "send less of it, or a link to it",
+        "the message was given up without an attempt",
+        "send less, or a link to it",
     ),
     (
         "its check sum is another",
         "the message's file is not what was put into the queue",
-        "look after the disk, and send the message anew",
+        "check the disk, and send the message again",
     ),
     (
         "not a file that exosend made",
-        "somebody has put into the queue what is no message",
+        "somebody has put a file into the queue that is no message",
         "exosend queue show, and remove",
     ),
     (
         "without an answer to its last dot",
-        "the connection was lost three times when all was said",
+        "the connection was lost three times after the whole message was sent",
         "look for its Message-ID in the mailbox's Sent Items before you release it",
     ),
     (
         "its time is over",
         "it was tried for as long as `queue_lifetime` says",
-        "mend what its last words name, then exosend queue release",
+        "correct what its last error names, then exosend queue release",
     ),
     (
         "permission denied",
@@ -82,8 +82,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "not believed",
-        "somebody else than root and the user who sends could have written this file",
-        "chown it to one of them, and chmod go-w; its folder, chmod o-w",
+        "a user other than root and the one who sends could have written this file",
+        "chown it to one of them, chmod go-w it, and chmod o-w its folder",
     ),
     (
         "not a regular file",
@@ -107,17 +107,17 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "a mode that sends nothing",
-        "the message would be gone, and all would look well",
+        "the message would be lost, with exit code 0",
         "leave out -bi, -bp, -bs, -I or -q",
     ),
     (
         "only behind a subcommand",
-        "who adds a word to a caller's arguments may not say where mail goes",
+        "whoever can add a word to a caller's arguments must not choose where mail goes",
         "EXOSEND_CONFIG in the environment names another configuration",
     ),
     (
         "no subcommand",
-        "the first word is no subcommand, and nobody's name",
+        "the first word is neither a subcommand nor an address",
         "exosend --help",
     ),
     ("no message", "nothing came on stdin", "pipe the message in"),
@@ -138,7 +138,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// How a line goes on that the library's error began, by its stage.
+/// The stages with which the library's errors begin.
 const STAGES: &[(&str, &str, &str)] = &[
     (
         "account",
@@ -150,7 +150,7 @@ const STAGES: &[(&str, &str, &str)] = &[
         "the message cannot be sent as it is",
         "correct the field that is named",
     ),
-    ("token", "no token was to be had", "exosend doctor"),
+    ("token", "no token could be fetched", "exosend doctor"),
     ("resolve", WAY, DOCTOR),
     ("connect", WAY, DOCTOR),
     ("greeting", WAY, DOCTOR),
