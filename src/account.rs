@@ -1,4 +1,4 @@
-//! Who sends, and through which servers.
+//! Who sends, and through which servers. No sockets, no JSON.
 
 pub(crate) mod check;
 pub(crate) mod cloud;

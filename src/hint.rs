@@ -1,4 +1,5 @@
-//! From what was seen to what it means: replies of our own server, failures of the network and of TLS.
+//! From what was seen to what it means: replies of our own server, failures of the network and of TLS. Nothing is decided by
+//! it.
 
 pub(crate) mod exchange;
 #[cfg(feature = "graph")]

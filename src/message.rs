@@ -1,4 +1,4 @@
-//! A message: its header, texts and files, written as one MIME text into any `Write`.
+//! A message: its header, texts and files, written as one MIME text into any `Write`. No server is known here.
 
 pub(crate) mod address;
 pub(crate) mod attachment;

@@ -1,4 +1,4 @@
-//! One login, and any number of messages after it.
+//! One login, and any number of messages after it. Neither TLS nor MIME is known here.
 
 use std::fmt;
 use std::io::Read;

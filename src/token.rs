@@ -1,4 +1,5 @@
-//! A token for an application: what is asked for, and how it is got and kept. HTTP is spoken here, and by Graph.
+//! A token for an application: what is asked for, and how it is got and kept. HTTP is spoken here, and by Graph; neither SMTP
+//! nor an account is known.
 
 pub(crate) mod answer;
 pub(crate) mod cache;

@@ -1,4 +1,4 @@
-//! Everything about an account that can be known to be wrong before the first connection.
+//! Everything about an account that can be known to be wrong before the first connection. Files are read, no network.
 
 use std::path::Path;
 use std::sync::Arc;
