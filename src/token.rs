@@ -92,6 +92,7 @@ pub(crate) struct Slot {
     pub(crate) answered: Condvar,
 }
 
+/// What a [`Slot`] holds.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) token: Option<Token>,
