@@ -20,8 +20,8 @@ const MARKED: [&str; 3] = ["ann@example.com", "marked subject", "marked text"];
 /// Nothing here takes this long, unless it hangs.
 const TOTAL: Duration = Duration::from_secs(30);
 
-/// Where the other side falls silent, each case costs this. Too short on a slow machine, an error comes earlier in the
-/// dialogue than it might; nothing that is asserted hangs on it.
+/// Each case in which the other side falls silent takes this long. On a slow machine it may end an earlier step of the
+/// dialogue, which no assertion minds.
 const SHORT: Duration = Duration::from_millis(100);
 
 fn patient() -> Timeouts {
@@ -43,14 +43,14 @@ fn message() -> exosend::Message {
         .text("marked text\n")
 }
 
-/// A dialogue, whole; one result for each message.
+/// A whole dialogue; one result for each message.
 type Dialogue = fn(&Account) -> Vec<Result<Receipt, Error>>;
 
 fn one_message(account: &Account) -> Vec<Result<Receipt, Error>> {
     vec![send_mail(account, &message())]
 }
 
-/// Two messages; of the first one recipient is refused, so that there is a RSET, the second is for two.
+/// Two messages to two recipients each: one of the first is refused, so that there is a RSET.
 fn session(account: &Account) -> Vec<Result<Receipt, Error>> {
     let mut session = match Session::open(account) {
         Ok(session) => session,
@@ -96,7 +96,7 @@ impl Lane {
         }
     }
 
-    /// What no fault may change; gives the results.
+    /// Runs the dialogue and checks what no fault may change; returns the results.
     fn run(&mut self, timeouts: Timeouts, what: &str) -> Vec<Result<Receipt, Error>> {
         let begun = Instant::now();
         let results = (self.dialogue)(&self.account.clone().timeouts(timeouts));
@@ -134,7 +134,7 @@ impl Lane {
     }
 }
 
-/// Of how many octets an undisturbed dialogue consists.
+/// How many octets an undisturbed dialogue has.
 struct Octets {
     server: u64,
     client: u64,
@@ -178,8 +178,8 @@ fn positions(end: u64, turn: u64) -> Vec<u64> {
     positions
 }
 
-/// At each position, the same dialogue. A lane is new after each 25: a connection that nobody reads any more keeps its
-/// thread and its socket to the end.
+/// Runs the same dialogue for each position. A lane serves 25 of them: each connection that nobody reads any more keeps its
+/// thread and its socket as long as the lane.
 fn everywhere(
     positions: &[u64],
     lanes: usize,
@@ -196,7 +196,7 @@ fn everywhere(
     });
 }
 
-/// Lanes that compute, and lanes that wait.
+/// How many lanes run side by side: those that compute, and those that mostly wait.
 const BUSY: usize = 4;
 const WAITING: usize = 128;
 
@@ -241,7 +241,7 @@ fn cut_everywhere_without_pipelining() {
     );
 }
 
-/// As above, with silence: the wait that ends it has a name.
+/// Silence behind every octet of SMTP that the server says: the error names the timeout that ended it.
 #[test]
 fn silent_everywhere() {
     let builder = Exchange::builder();
@@ -380,7 +380,7 @@ fn every_step_goes_wrong_in_every_way() {
         Fault::reply("451 4.7.0 later").then_disconnect(),
         Fault::reply("554 5.7.1 never").then_disconnect(),
         Fault::reply("554 5.7.1 never").then_reset(),
-        // Not 250: said in the middle of a message whose end is there too, it is a lie that nobody can tell from the truth.
+        // Not 250: in the middle of a message whose end has been sent, nobody can tell it from the true reply.
         Fault::reply("354 go on").then_disconnect(),
         raw(b"250-2.0.0 more\r\n").then_disconnect(),
         raw(b"250").then_disconnect(),
@@ -406,12 +406,12 @@ fn every_step_goes_wrong_in_every_way() {
     each(&cases, WAITING, |&(step, fault)| {
         let builder = Exchange::builder().on(step, fault.clone());
         let what = format!("{step:?}: {:.200}", format!("{fault:?}"));
-        // Whose answer nobody waits for.
+        // Nobody waits for the answer to QUIT.
         let undisturbed = step == Step::Quit;
         let timeouts = if undisturbed { patient() } else { impatient() };
         let results = Lane::new(&builder, session).run(timeouts, &what);
         let ok = results.last().unwrap().is_ok();
-        // What is said in the middle of a message stands before what is said to its end, and may be part of that line.
+        // A reply in the middle of a message comes before the one to its end, and may become a part of that line.
         assert!(
             ok == undisturbed || step == Step::Body(10),
             "{what}: {results:?}"
@@ -468,7 +468,7 @@ fn the_token_answered_by_anything_else() {
     });
 }
 
-/// How long a token lives may be said in any way: it is sent once for sure, and kept only if that makes sense.
+/// Whatever `expires_in` says, the token is used once; it is kept only if that makes sense.
 #[test]
 fn a_lifetime_that_makes_no_sense_is_none() {
     for (expires_in, kept) in [

@@ -1,5 +1,5 @@
-//! Every string that a caller can give is attacked with what would make two lines or two addresses of one. It is refused
-//! before the first byte leaves, or goes out so that it cannot act.
+//! Every string that a caller can give is attacked with what could make two lines or two addresses of one. It is refused
+//! before the first byte leaves, or is sent encoded, so that it does no harm.
 
 use crate::exchange;
 
@@ -177,7 +177,7 @@ const SETTERS: &[(&str, &str, Attempt)] = &[
     }),
 ];
 
-/// What is put behind, before and into the value that is right.
+/// The right value with each attack before it, behind it and within it.
 fn attacks(right: &str) -> BTreeSet<String> {
     let long = "x".repeat(100_000);
     let mut attacks = BTreeSet::from([
@@ -222,7 +222,7 @@ fn attacks(right: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_is_given_cannot_act() {
+fn no_string_makes_a_line_or_an_address_of_its_own() {
     let (rows, cases) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run = || {
         while let Some((name, right, attempt)) = SETTERS.get(rows.fetch_add(1, Relaxed)) {
@@ -245,7 +245,7 @@ fn judge(what: &str, name: &str, result: &Result<Receipt, Error>) {
     let requests = EXCHANGE.token_requests();
     assert_eq!(EXCHANGE.violations(), [""; 0], "{what}");
     for line in lines.iter().filter(|line| line.starts_with("C: ")) {
-        // The whole of what the client may say, and nobody but those who were meant.
+        // All that the client may say, and to no other recipients.
         let verb = line[3..].split([' ', ':']).next().unwrap();
         let known = [
             "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "QUIT",
@@ -278,7 +278,7 @@ fn judge(what: &str, name: &str, result: &Result<Receipt, Error>) {
     }
     if let Some(mail) = EXCHANGE.delivered().last() {
         let text = mail.text();
-        // What a text holds is its own affair: it is the body.
+        // The body of a message may hold anything.
         let body = ["Message::text", "Message::html"].contains(&name);
         let looked_at = if body {
             text.split("\r\n\r\n").next().unwrap()
@@ -300,7 +300,7 @@ fn judge(what: &str, name: &str, result: &Result<Receipt, Error>) {
     if let Err(error) = result {
         let text = error.to_string();
         assert!(!text.chars().any(char::is_control), "{what}: {text:?}");
-        // Some rows send more than one thing, and a session is open before its envelope is looked at.
+        // Some rows send more than once, and a session is open before its envelope is checked.
         let several = ["Account::set", "Message::header", "Attachment::bytes"];
         let opened = name.starts_with("Envelope::") || several.contains(&name);
         if error.kind() == ErrorKind::Input && !opened {
@@ -337,7 +337,7 @@ fn raw(envelope: &Envelope, text: &str) -> Result<Receipt, Error> {
     result
 }
 
-/// The stand-in's own account but for its mailbox.
+/// The account with all of the stand-in's settings but the mailbox.
 fn like(account: Account) -> Account {
     account
         .tenant(EXCHANGE.tenant())

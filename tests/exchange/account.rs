@@ -10,28 +10,25 @@ pub fn note() -> Message {
 }
 
 impl Exchange {
-    /// An account that is known here.
+    /// The account that the stand-in knows.
     pub fn account(&self) -> Account {
-        Account::new(self.mailbox())
-            .tenant(self.tenant())
-            .client_id(self.client_id())
-            .client_secret(self.client_secret())
-            .server(self.host(), self.port())
-            .authority(self.authority())
-            .scope(self.scope())
-            .root_certificates(self.ca_pem())
+        self.account_at(self.port()).scope(self.scope())
     }
 
-    /// The same by Microsoft Graph; its SMTP port is one where nobody listens.
+    /// The same by Microsoft Graph; nobody listens on its SMTP port.
     #[cfg(feature = "graph")]
     pub fn graph_account(&self) -> Account {
+        self.account_at(9)
+            .transport(exosend::Transport::Graph)
+            .graph_endpoint(self.graph_endpoint())
+    }
+
+    fn account_at(&self, smtp_port: u16) -> Account {
         Account::new(self.mailbox())
             .tenant(self.tenant())
             .client_id(self.client_id())
             .client_secret(self.client_secret())
-            .transport(exosend::Transport::Graph)
-            .graph_endpoint(self.graph_endpoint())
-            .server(self.host(), 9)
+            .server(self.host(), smtp_port)
             .authority(self.authority())
             .root_certificates(self.ca_pem())
     }

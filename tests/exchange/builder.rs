@@ -64,7 +64,7 @@ impl Builder {
         self.with(|config| config.token_length = 43)
     }
 
-    /// Who logs in, if it is not the mailbox's own user.
+    /// The user who logs in, if that is not the mailbox's own.
     pub fn logs_in(self, user: &str) -> Self {
         self.with(|config| config.login_user = Some(user.into()))
     }
@@ -74,8 +74,7 @@ impl Builder {
         self.with(|config| config.login_scp = scp.into())
     }
 
-    /// How often the application has to ask before the user has entered the code, and how many seconds apart: once, and at
-    /// once.
+    /// How often the application has to ask before the user has entered the code, and how many seconds apart: once, 0.
     pub fn login_after(self, polls: usize, interval: u64) -> Self {
         self.with(|config| (config.login_polls, config.login_interval) = (polls, interval))
     }

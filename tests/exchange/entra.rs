@@ -76,7 +76,7 @@ fn token(request: &Request, shared: &Shared) -> Answer {
     }
 }
 
-/// What is a user's and not the application's.
+/// The answer to a request for a user; `None` for one of an application.
 fn of_user(request: &Request, shared: &Shared) -> Option<Result<serde_json::Value, Refusal>> {
     let path = request.target.strip_prefix('/')?;
     let (tenant, name) = path.split_once("/oauth2/v2.0/")?;

@@ -60,9 +60,7 @@ impl Step {
         Self::Accept,
         Self::Rset,
     ];
-}
 
-impl Step {
     /// A line of a table: `Accept 451 4.7.500 Server busy`, or `Accept hangs up`.
     pub(super) fn says(row: &str) -> (Self, Fault) {
         let (name, reply) = row.split_once(' ').expect("a step and its reply");

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a token request needs.
+//! As much of HTTP/1.1 as token requests and Graph need.
 
 use std::io::Read;
 

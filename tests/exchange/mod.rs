@@ -1,6 +1,6 @@
 //! A stand-in for Exchange Online and Entra on loopback.
 //!
-//! It says what they say (facts.md 2 and 3), is as strict as the RFCs, remembers what it was told, and
+//! It says what they say (facts.md), is as strict as the RFCs, remembers what it was told, and
 //! goes wrong where a test wants it to. Any number may run side by side; dropping one ends it.
 //!
 //! ```ignore
@@ -71,12 +71,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// One that is well.
+    /// A stand-in without any fault.
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// One that is to be otherwise.
+    /// A stand-in that is set up otherwise.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -173,7 +173,7 @@ impl Exchange {
 
     /// Whether it has issued this token, for Exchange.
     pub fn knows(&self, token: &str) -> bool {
-        self.shared.is_good_for_exchange(token)
+        self.shared.lets_in(token).is_some()
     }
 }
 

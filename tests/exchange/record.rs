@@ -67,7 +67,7 @@ impl Exchange {
         self.shared.record().token_requests.clone()
     }
 
-    /// The refresh tokens that it has given out, the first first.
+    /// The refresh tokens that it has given out, in order.
     pub fn refresh_tokens(&self) -> Vec<String> {
         let tokens = &self.shared.record().logins.refresh_tokens;
         tokens.iter().map(|token| token.token.clone()).collect()
@@ -158,7 +158,7 @@ impl Delivered {
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
     pub(super) token: String,
-    /// Whom it lets in.
+    /// The user whom it lets in.
     pub(super) user: String,
     /// Whether it is for Exchange. One for Microsoft Graph is well-formed, and refused (facts.md, "Replies").
     pub(super) for_exchange: bool,

@@ -53,7 +53,7 @@ impl Shared {
         self.orders().faults.next(step)
     }
 
-    /// What was told to be the answer to this token request.
+    /// The answer that a test wants for this token request.
     pub(super) fn next_answer(&self) -> Option<Answer> {
         self.orders().answers.next()
     }
@@ -69,12 +69,7 @@ impl Shared {
         refused.map(|(_, reply)| reply.clone())
     }
 
-    /// Whether Exchange takes this token.
-    pub(super) fn is_good_for_exchange(&self, token: &str) -> bool {
-        self.lets_in(token).is_some()
-    }
-
-    /// Whom Exchange lets in by it.
+    /// The user whom Exchange lets in by this token.
     pub(super) fn lets_in(&self, token: &str) -> Option<String> {
         let record = self.record();
         let mut issued = record.issued.iter();

@@ -70,7 +70,7 @@ impl Tcp {
         time.is_zero() || self.lifetime.pause(time)
     }
 
-    /// Comes back when the connection has ended in the way asked for.
+    /// Ends the connection in this way, and returns when it has ended.
     pub(super) fn end(&mut self, how: End) {
         match how {
             End::Disconnect => {
@@ -81,7 +81,7 @@ impl Tcp {
             End::Reset => self.one_unread = false,
             End::Silent => self.drain(),
             End::StopReading => {
-                // Without reading it cannot be seen that the client goes, so nobody shall wait for it.
+                // Without reading nobody sees the client go, so `settle` does not wait for this connection.
                 self.count_out();
                 self.lifetime.until_over();
             }
@@ -143,7 +143,7 @@ impl Write for Tcp {
 
 impl Drop for Tcp {
     fn drop(&mut self) {
-        // An end that was not asked to be a reset is none.
+        // With the last byte read, closing sends FIN and not RST.
         let _ = self.read_the_unread();
         self.count_out();
     }

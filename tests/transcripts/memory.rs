@@ -125,7 +125,7 @@ impl Script {
         assert_eq!(step.as_ref(), Some(expected), "{}", self.name);
     }
 
-    /// A whole flight in one write; a message in as many as it takes, its final dot in the last.
+    /// Compares a write with the script: a flight comes in one write, a message in several, its final dot in the last.
     fn heard(&mut self, bytes: &[u8]) {
         let Some(Step::Client(lines)) = self.steps.front() else {
             panic!(
@@ -163,14 +163,14 @@ impl Script {
 struct Memory {
     script: Arc<Mutex<Script>>,
     closed: bool,
-    /// Nothing is waited for.
+    /// The deadline has passed: no read waits.
     late: bool,
 }
 
 impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut script = self.script.lock().unwrap();
-        // Whoever hangs up next, whatever it says before, reads no more.
+        // A server that is about to hang up, whatever it says before that, reads no more.
         let hangs_up = script
             .steps
             .iter()

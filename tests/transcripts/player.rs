@@ -88,7 +88,6 @@ impl Transcript {
         format!(".{}\r\n", "x".repeat(70)).repeat(self.size.div_ceil(73).max(1))
     }
 
-    /// What the client's calls gave is what the transcript says.
     pub(super) fn assert_outcomes(&self, outcomes: &[String]) {
         assert_eq!(self.outcomes, outcomes, "{}", self.name);
     }
@@ -157,7 +156,7 @@ impl Transcript {
     }
 }
 
-/// A word behind the rest, and whether it stands there.
+/// The text without this last word, and whether it was there.
 fn flag<'t>(text: &'t str, word: &str) -> (&'t str, bool) {
     text.strip_suffix(word)
         .map_or((text, false), |text| (text, true))
@@ -188,7 +187,7 @@ fn bytes(text: &str) -> Vec<u8> {
     [before.as_bytes(), &inside, &bytes(after)].concat()
 }
 
-/// Puts the login where the server repeats it.
+/// Replaces `<login>` where the server repeats it.
 pub(super) fn fill_in(said: &mut Vec<u8>, login: &str) {
     if let Some(at) = said.windows(7).position(|piece| piece == b"<login>") {
         said.splice(at..at + 7, login.bytes());

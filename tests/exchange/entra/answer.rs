@@ -149,7 +149,7 @@ impl Answer {
             .body(value.to_string())
     }
 
-    /// Whether who answers so may have done what it was asked.
+    /// Whether a server that answers so may have done what it was asked.
     pub(in super::super) fn may_have_taken(&self) -> bool {
         !matches!(
             (self.what, self.status),

@@ -19,7 +19,7 @@ pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 pub(in super::super) struct Logins {
     pub(in super::super) codes: Vec<Code>,
     pub(in super::super) refresh_tokens: Vec<RefreshToken>,
-    /// By which number they are all refused.
+    /// The AADSTS number by which all refresh tokens are refused.
     pub(in super::super) ended: Option<u32>,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn device_code(
     Ok(answer)
 }
 
-/// The grant of a code that has been entered, which it is after some polls.
+/// The grant for a device code; pending until it was asked for often enough.
 pub(super) fn poll(request: &Request, tenant: &str, shared: &Shared) -> Result<Value, Refusal> {
     let client_id = request.field("client_id").unwrap_or_default();
     check_client(request, client_id, tenant, shared)?;
