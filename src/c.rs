@@ -213,16 +213,9 @@ fn complete(head: &mut Head, mailbox: &str, body: &[u8]) -> String {
         .rsplit_once('@')
         .map_or(mailbox, |(_, domain)| domain);
     let id = format!("<{}@{domain}>", crypto::random::<16>());
-    for (name, value) in [
-        ("From", mailbox),
-        ("Date", &date::rfc5322(SystemTime::now())),
-        ("Message-ID", &id),
-    ] {
-        if head.get(name).is_none() {
-            head.remove(name);
-            head.add(name, value);
-        }
-    }
+    head.add_missing("From", mailbox);
+    head.add_missing("Date", &date::rfc5322(SystemTime::now()));
+    head.add_missing("Message-ID", &id);
     let mut charset = Charset::default();
     body.chunks(64 * 1024).for_each(|piece| charset.feed(piece));
     if let Some(charset) = charset.end().charset() {

@@ -248,7 +248,7 @@ fn all_failed(failures: Vec<(SocketAddr, io::Error)>, late: Option<io::Error>) -
 }
 
 /// With the usual size of a stack: getaddrinfo loads NSS modules, and nobody knows what they need.
-fn spawn(work: background::Work) -> io::Result<()> {
+pub(crate) fn spawn(work: background::Work) -> io::Result<()> {
     let thread = thread::Builder::new().name("exosend connect".into());
     background::spawn(thread, work)
 }

@@ -248,12 +248,10 @@ impl Error {
 
     /// What the message is made from could not be read to its end.
     pub(crate) fn body(error: io::Error) -> Self {
-        Self::new(
-            ErrorKind::Body,
-            Stage::Body,
-            lower_case(&printable(&error.to_string())),
-        )
-        .with_source(error)
+        let what = lower_case(&printable(&error.to_string()));
+        let mut made = Self::new(ErrorKind::Body, Stage::Body, what);
+        made.0.behind.source = Some(Box::new(error));
+        made
     }
 
     /// The session ended at an earlier call. Nothing of this message was sent, and a new session may take it.
@@ -282,11 +280,6 @@ impl Error {
     /// Moves it to the step that the failed one was a part of.
     pub(crate) fn at(mut self, stage: Stage) -> Self {
         self.0.stage = stage;
-        self
-    }
-
-    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.behind.source = Some(Box::new(source));
         self
     }
 

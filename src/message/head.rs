@@ -282,6 +282,14 @@ impl Head {
         });
     }
 
+    /// Adds a field, unless there is one with a value.
+    pub fn add_missing(&mut self, name: &str, value: &str) {
+        if self.get(name).is_none() {
+            self.remove(name);
+            self.add(name, value);
+        }
+    }
+
     /// Takes out every field of that name.
     pub fn remove(&mut self, name: &str) {
         self.fields.retain(|field| !field.is(name));
@@ -306,12 +314,9 @@ impl Head {
             .iter()
             .filter(|field| names.iter().any(|name| field.is(name)));
         let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
-        let nobody = |mailbox: &Mailbox| mailbox.spec.is_empty();
-        let mailboxes = mailboxes.into_iter().flatten();
-        (
-            mailboxes.filter(|mailbox| !nobody(mailbox)).collect(),
-            wrong.concat(),
-        )
+        let mut mailboxes = mailboxes.concat();
+        mailboxes.retain(|mailbox| !mailbox.spec.is_empty());
+        (mailboxes, wrong.concat())
     }
 
     /// Replaces mailboxes in To and Cc by those that `others` returns for them.
@@ -440,10 +445,8 @@ impl Head {
         }
         let mut becomes = from.clone();
         if !is_own {
-            let is_answered = is_known && author.can_be_answered(&from.spec);
-            if self.get("Reply-To").is_none() && is_answered {
-                self.remove("Reply-To");
-                self.add("Reply-To", &from.written());
+            if is_known && author.can_be_answered(&from.spec) {
+                self.add_missing("Reply-To", &from.written());
             }
             self.remove("Sender");
             becomes.spec = author.mailbox.to_owned();

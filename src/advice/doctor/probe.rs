@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use crate::account::Account;
-use crate::background::{self, Inbox};
+use crate::background::Inbox;
 use crate::crypto;
 use crate::dial;
 use crate::error::Error;
@@ -41,8 +41,7 @@ pub(crate) fn reach(
             let result = left.and_then(|left| TcpStream::connect_timeout(&address, left));
             answer.put((address, result.map(|_| start.elapsed())));
         };
-        let thread = std::thread::Builder::new().name("exosend connect".into());
-        if let Err(e) = background::spawn(thread, Box::new(attempt)) {
+        if let Err(e) = dial::spawn(Box::new(attempt)) {
             results.put((address, Err(e)));
         }
     }

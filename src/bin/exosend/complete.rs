@@ -69,11 +69,6 @@ pub(crate) fn complete(
 
 /// Adds Date and Message-ID if they are missing.
 pub(crate) fn identify(head: &mut Head, id: &str) {
-    let now = date::rfc5322(SystemTime::now());
-    for (name, value) in [("Date", now), ("Message-ID", format!("<{id}>"))] {
-        if head.get(name).is_none() {
-            head.remove(name);
-            head.add(name, &value);
-        }
-    }
+    head.add_missing("Date", &date::rfc5322(SystemTime::now()));
+    head.add_missing("Message-ID", &format!("<{id}>"));
 }
