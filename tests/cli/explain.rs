@@ -148,12 +148,12 @@ fn every_line_of_our_own() {
             "not a file that exosend made",
         ),
         (
-            "event=failed text=\"may have been delivered: each attempt ended without an answer to its last dot\"",
-            "without an answer to its last dot",
+            "event=failed text=\"may have been delivered: each attempt ended without a reply to the final dot\"",
+            "without a reply to the final dot",
         ),
         (
-            "event=failed text=\"its time is over; last: body: gone\"",
-            "its time is over",
+            "event=failed text=\"too old (queue_lifetime); last error: body: gone\"",
+            "too old (queue_lifetime)",
         ),
     ] {
         let told = well().run(&["explain", line], "");

@@ -273,7 +273,9 @@ fn a_message_that_is_put_off_keeps_nobody_waiting_and_has_its_time() {
     assert_eq!((office.waiting(), office.count("failed")), (0, 1));
     let failed = office.log("failed");
     assert!(
-        failed[0].contains("its time is over; last: recipient <ann@example.com>: 450 4.2.1"),
+        failed[0].contains(
+            "too old (queue_lifetime); last error: recipient <ann@example.com>: 450 4.2.1"
+        ),
         "{failed:?}"
     );
 }

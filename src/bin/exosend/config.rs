@@ -1,7 +1,7 @@
 //! The configuration: the account for the library, the rest for the command.
 
+pub(crate) mod check;
 mod expiry;
-pub(crate) mod judge;
 pub(crate) mod settings;
 mod sources;
 

@@ -1,4 +1,4 @@
-//! `exosend configure`: answers to a configuration file that works, and whether it does.
+//! `exosend configure`: writes the configuration from answers, and tests whether it works.
 
 mod ask;
 mod edit;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::common::{Common, Shared, text};
 use crate::config::settings::SPOOL;
-use crate::config::{CREDENTIALS, Config, judge};
+use crate::config::{CREDENTIALS, Config, check};
 use crate::exit::{self, Failure};
 use crate::out::say;
 use crate::{doctor, files, help, logger, send, setup};
@@ -37,23 +37,21 @@ const QUESTIONS: [(&str, &str, &str); 4] = [
 
 const SECRET: &str = "The client secret, its Value and not its ID; it is not shown";
 
-/// What the arguments ask for.
 #[derive(Debug, Default)]
 struct Options {
     /// `-` is stdin.
     secret_file: Option<PathBuf>,
-    /// Who gets a test message.
+    /// The recipient of a test message.
     test: Option<String>,
-    /// What is set already is asked for again, and replaced.
+    /// Ask for what is set already, too, and replace it.
     force: bool,
-    /// Nothing but the file.
     no_doctor: bool,
 }
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let options = Options::parse(parser, common)?;
     logger::start(common);
-    let path = judge::file_to_write(common)?;
+    let path = check::file_to_write(common)?;
     let terminal = io::stdin().is_terminal();
     let changed = configure(&path, &options, common, terminal)?;
     say(&format!("{}: {changed}", path.display()))?;
@@ -72,13 +70,13 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
                 say(script.trim_end())?;
                 say("\nTo answer otherwise, such as with another secret: the same with --force.")?;
             }
-            // All has been said: no line on stderr as for a message that failed.
+            // The report says it all: no line on stderr.
             std::process::exit(code.into());
         }
     }
     let to = match options.test {
         Some(to) => to,
-        // All is written by now: Ctrl-D is Enter.
+        // The file is written: Ctrl-D means Enter, and no error.
         None if terminal => ask("\nSend a test message to; Enter for nobody", None, true)
             .map(|to| to.to_string())
             .or_else(|failure| match failure.code() {
@@ -108,7 +106,7 @@ impl Options {
         let mut options = Options::default();
         while let Some(argument) = parser.next()? {
             match Shared::of(&argument) {
-                // Neither can be meant: a file is written, and two programs speak.
+                // Not taken here: a file is written, and there are questions.
                 Some(Shared::DryRun | Shared::Json) | None => {}
                 Some(shared) => {
                     common.take(shared, &mut parser)?;
@@ -138,7 +136,7 @@ impl Options {
     }
 }
 
-/// Makes the file say what was answered. Returns what became of it.
+/// Writes the answers into the file. Returns what has changed.
 fn configure(
     path: &Path,
     options: &Options,
@@ -151,8 +149,8 @@ fn configure(
         Err(why) => return Err(Failure::config(exit::file(path, why.what))),
     };
     let mut edit = Edit::new(path, &old, options.force)?;
-    for (key, value) in judge::arguments(common)? {
-        if let Some(what) = judge::wrong(&key, &value) {
+    for (key, value) in check::arguments(common)? {
+        if let Some(what) = check::wrong(&key, &value) {
             return Err(Failure::config(format!("{key}: {what}")));
         }
         edit.set(&key, &value)?;
@@ -172,7 +170,7 @@ fn configure(
         return Err(Failure::usage(what).with_hint("exosend configure --help"));
     }
     let new = edit.text();
-    judge::judge(path, new.as_bytes())?;
+    check::file(path, new.as_bytes())?;
     if new.as_bytes() == old.as_slice() {
         return Ok("says so already".into());
     }
@@ -182,7 +180,7 @@ fn configure(
     Ok(format!("written: {}", edit.changed().join(", ")))
 }
 
-/// What is needed and not said, as its flag.
+/// The flags of what is needed and not set.
 fn missing(edit: &Edit<'_>) -> Vec<String> {
     let needed = |(key, flag, _): &(&str, _, _)| {
         let needed = is_needed(edit, key) && edit.get(key).is_none();
@@ -205,7 +203,7 @@ fn is_needed(edit: &Edit<'_>, key: &str) -> bool {
     }
 }
 
-/// Asks for what is not said yet; with `force` for what is, too, where Enter keeps it.
+/// Asks for what is not set; with `force` also for what is, and Enter keeps it.
 fn question(edit: &mut Edit<'_>, force: bool) -> Result<(), Failure> {
     let is_new = !missing(edit).is_empty();
     for (key, _, question) in QUESTIONS {
@@ -220,7 +218,7 @@ fn question(edit: &mut Edit<'_>, force: bool) -> Result<(), Failure> {
         }
         loop {
             let answer = ask(question, known.as_ref().map(|known| known.as_str()), true)?;
-            match judge::wrong(key, &answer) {
+            match check::wrong(key, &answer) {
                 _ if answer.is_empty() && !needed => break,
                 None if !answer.is_empty() => {
                     edit.set(key, &answer)?;
@@ -255,14 +253,14 @@ fn question(edit: &mut Edit<'_>, force: bool) -> Result<(), Failure> {
     }
 }
 
-/// The longest that Entra makes has some 40 characters.
+/// Entra's have some 40 characters.
 const LONGEST_SECRET: u64 = 4096;
 
 fn secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    // As much room as it needs: one that grows leaves copies behind.
+    // With room for all of it: a string that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(2 * LONGEST_SECRET as usize));
     let file = match path == Path::new("-") {
-        // Not by way of std's stdin, whose buffer nobody wipes.
+        // Not through std's stdin, whose buffer is not wiped.
         true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         false => files::open(path).map(|(file, _)| file),
     };

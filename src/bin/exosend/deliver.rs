@@ -71,7 +71,6 @@ fn pause(error: &Error) -> Option<Duration> {
 /// after the login only. With partial delivery, the others are no reason to stop.
 pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, Failure> {
     let partial = config.settings.partial;
-    let mut envelope = Envelope::new(config.account.mailbox()).partial(partial);
     let mut to = Vec::new();
     for address in facts.to.drain(..) {
         match check_address(&address) {
@@ -86,8 +85,8 @@ pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, F
         (_, Some(what)) if !partial => return Err(Failure::data(what)),
         _ => {}
     }
-    envelope = facts.to.iter().fold(envelope, Envelope::to);
-    Ok(envelope)
+    let envelope = Envelope::new(config.account.mailbox()).partial(partial);
+    Ok(facts.to.iter().fold(envelope, Envelope::to))
 }
 
 /// Prints the server's reply.

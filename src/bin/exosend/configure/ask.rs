@@ -9,16 +9,16 @@ use zeroize::Zeroizing;
 
 use crate::exit::{self, Failure};
 
-/// Ctrl-C, in what a terminal hands on.
+/// The byte of Ctrl-C.
 const INTERRUPT: u8 = 3;
 
-/// What is typed, without the line's end; `known` where that is nothing. What is not `shown` is not echoed either.
+/// Asks, and returns the answer; `known` if it is empty. Echoes it only if `shown`.
 pub(super) fn ask(
     question: &str,
     known: Option<&str>,
     shown: bool,
 ) -> Result<Zeroizing<String>, Failure> {
-    // Before it is asked: who answers at once is not shown either.
+    // Before the question, so that an early answer is not echoed either.
     let hidden = (!shown).then(Hidden::start).transpose().map_err(failed)?;
     let mut stderr = io::stderr().lock();
     let default = known.map(|known| format!(" [{known}]")).unwrap_or_default();
@@ -34,7 +34,7 @@ pub(super) fn ask(
     })
 }
 
-/// One line. Not by way of std's stdin, whose buffer nobody wipes.
+/// One line. Not through std's stdin, whose buffer is not wiped.
 fn line() -> Result<Zeroizing<String>, Failure> {
     let stopped = || Failure::new(exit::NO_INPUT, "stopped: nothing was written");
     let mut typed = Zeroizing::new([0; 4096]);
@@ -55,14 +55,14 @@ fn failed(error: impl Into<io::Error>) -> Failure {
     Failure::new(exit::NO_INPUT, format!("the terminal: {error}"))
 }
 
-/// A terminal that does not show what is typed, until this is dropped.
+/// The terminal echoes nothing until this is dropped.
 struct Hidden(Termios);
 
 impl Hidden {
     fn start() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut terminal = before.clone();
-        // No signal: whoever it ended would leave a terminal that shows nothing. Ctrl-C ends the line instead.
+        // Without signals: a process that one ends could not restore the echo. Ctrl-C ends the line instead.
         terminal
             .local_modes
             .remove(LocalModes::ECHO | LocalModes::ISIG);

@@ -1,4 +1,4 @@
-//! A configuration file with other values in it, and every other line as it was. Pure.
+//! Changes values in the text of a configuration file, and keeps every other line as it is.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use crate::file::{self, Entry, Wrong};
 pub(super) struct Edit<'a> {
     path: &'a Path,
     found: Vec<Entry>,
-    /// One of them may hold a secret.
+    /// They may hold a secret.
     lines: Vec<Zeroizing<String>>,
-    /// A value that is there already, and another, is replaced.
+    /// Replace a different value that is set already.
     force: bool,
     given: Vec<String>,
     changed: Vec<String>,
@@ -37,10 +37,9 @@ impl<'a> Edit<'a> {
         })
     }
 
-    /// What the file says now.
     pub(super) fn text(&self) -> Zeroizing<String> {
         let length = self.lines.iter().map(|line| line.len() + 1).sum();
-        // Room for all of it: a text that grows leaves copies behind.
+        // With room for all of it: a string that grows leaves copies behind.
         let mut text = Zeroizing::new(String::with_capacity(length));
         for line in &self.lines {
             text.push_str(line);
@@ -59,12 +58,12 @@ impl<'a> Edit<'a> {
         keys.iter().any(|key| self.get(key).is_some())
     }
 
-    /// Whether this run has said what the key is to be.
+    /// Whether `set` was called for this key.
     pub(super) fn is_given(&self, key: &str) -> bool {
         self.given.iter().any(|given| given == key)
     }
 
-    /// The keys that have another value than before.
+    /// The keys whose values have changed.
     pub(super) fn changed(&self) -> &[String] {
         &self.changed
     }
@@ -87,11 +86,11 @@ impl<'a> Edit<'a> {
             start.is_some_and(|start| file::key(start) == key)
         };
         let is_set = self.lines.iter().position(|line| is(line));
-        let told = |line: &str| line.strip_prefix('#').is_some_and(is);
-        let is_told = self.lines.iter().position(|line| told(line));
+        let is_comment = |line: &str| line.strip_prefix('#').is_some_and(is);
+        let comment = self.lines.iter().position(|line| is_comment(line));
         let line = assignment(key, value);
-        // In place; else behind the line that tells of it, as samples do; else at the end.
-        match (is_set.and_then(|at| self.lines.get_mut(at)), is_told) {
+        // In place; else after the comment of this key, as the sample has it; else at the end.
+        match (is_set.and_then(|at| self.lines.get_mut(at)), comment) {
             (Some(old), _) => *old = line,
             (None, Some(at)) => self.lines.insert(at + 1, line),
             (None, None) => self.lines.push(line),
@@ -101,9 +100,9 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// In single quotes, where nothing counts but they; a value that has one in it, in double quotes.
+/// In single quotes, in which nothing needs escaping; a value with a single quote in it, in double quotes.
 fn assignment(key: &str, value: &str) -> Zeroizing<String> {
-    // Room for all of it, whatever has to be escaped.
+    // With room for all of it, and for a backslash before each character.
     let mut line = Zeroizing::new(String::with_capacity(key.len() + 2 * value.len() + 5));
     line.push_str(key);
     line.push_str(" = ");

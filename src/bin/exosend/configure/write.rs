@@ -1,4 +1,4 @@
-//! A configuration on the disk.
+//! Writes the configuration file.
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, DirEntry, File, Permissions};
@@ -6,18 +6,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::config::judge;
+use crate::config::check;
 use crate::{crypto, process};
 
-/// Whole or not at all, and at no moment for others to read. Whoever owns the queue sends what waits in it, so his group
-/// reads the machine's file.
+/// Writes it whole or not at all, and never readable by others. The machine's file is readable by the group of the queue's
+/// owner, who sends what waits.
 pub(super) fn write(path: &Path, text: &[u8], spool: &Path) -> io::Result<()> {
     let path = match path.canonicalize() {
         Ok(path) => path,
         Err(_) => path.to_owned(),
     };
     let found = path.metadata().ok();
-    let machines = judge::is_machines(&path) && process::uid() == 0;
+    let machines = check::is_machines(&path) && process::uid() == 0;
     let queues = spool.metadata().ok().filter(|_| machines);
     let old = found
         .as_ref()
@@ -58,8 +58,8 @@ pub(super) fn write(path: &Path, text: &[u8], spool: &Path) -> io::Result<()> {
     written
 }
 
-/// Removes what a run that was killed has left beside the file, with the secret in it. Not one fixed name instead: of two
-/// runs at once, one would put the other's half in place; so, it fails.
+/// Removes what a process that was killed has left beside the file, with the secret in it. A fixed name would need no
+/// search, but of two processes at once one could rename what the other has written half; with random names, one fails.
 fn remove_left_behind(path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
     else {

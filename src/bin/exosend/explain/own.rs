@@ -56,12 +56,12 @@ const WORDS: &[(&str, &str, &str)] = &[
         "exosend queue show, and remove",
     ),
     (
-        "without an answer to its last dot",
+        "without a reply to the final dot",
         "the connection was lost three times after the whole message was sent",
         "look for its Message-ID in the mailbox's Sent Items before you release it",
     ),
     (
-        "its time is over",
+        "too old (queue_lifetime)",
         "it was tried for as long as `queue_lifetime` says",
         "correct what its last error names, then exosend queue release",
     ),

@@ -179,7 +179,7 @@ impl Attempt {
         let mut later = ready.later;
         let fits = connection.config.account.check_envelope(&envelope);
         if let Err(error) = fits.and_then(|()| connection.session().map(drop)) {
-            return Err(self.judge(connection, error, used, later));
+            return Err(self.fate_of(connection, error, used, later));
         }
         if !connection.pace() {
             return Err(Fate::Broken);
@@ -202,12 +202,12 @@ impl Attempt {
                 later.extend(self.sort(connection, receipt.refused()));
                 Ok(Fate::Sent(Outcome::Sent(receipt), later))
             }
-            Err(error) => Err(self.judge(connection, error, used, later)),
+            Err(error) => Err(self.fate_of(connection, error, used, later)),
         }
     }
 
     /// The fate that an error means. `used`: the session has sent a message before.
-    fn judge(
+    fn fate_of(
         &mut self,
         connection: &mut Connection<'_>,
         error: Error,

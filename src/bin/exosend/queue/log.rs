@@ -5,19 +5,16 @@
 //! `foreign`, `digest`, `login`.
 
 use std::cell::Cell;
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::clock::Moment;
 use super::file::Head;
 use super::notices;
-use super::spool::{STATE, Spool};
+use super::spool::Spool;
 use super::trouble::Trouble;
 use crate::date::rfc3339;
 use crate::exit::Failure;
-use crate::files;
 use crate::maillog::{self, LogTo};
 use crate::report::{self, Facts, Outcome};
 
@@ -133,16 +130,6 @@ impl Log {
             &format!("event=held trouble={name} wait={wait} {line}"),
             failed,
         );
-    }
-
-    /// `true` once in 24 hours.
-    pub(crate) fn once_a_day(&self, what: &str) -> bool {
-        let due = notices::is_a_day_ago(&self.spool, what);
-        if due {
-            let mark = files::create(&self.spool.path(STATE).join(what));
-            let _ = mark.and_then(|mut mark| write!(mark, "{}", Moment::now()));
-        }
-        due
     }
 }
 

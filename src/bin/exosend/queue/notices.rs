@@ -63,8 +63,18 @@ pub(super) fn is_due(spool: &Spool) -> bool {
     some && is_a_day_ago(spool, TIME)
 }
 
+/// `true` once a day; a file in `state` keeps when it last was.
+pub(super) fn once_a_day(spool: &Spool, what: &str) -> bool {
+    let due = is_a_day_ago(spool, what);
+    if due {
+        let mark = files::create(&spool.path(STATE).join(what));
+        let _ = mark.and_then(|mut mark| write!(mark, "{}", Moment::now()));
+    }
+    due
+}
+
 /// Whether the time in a file in `state` is a day ago, or not known.
-pub(super) fn is_a_day_ago(spool: &Spool, what: &str) -> bool {
+fn is_a_day_ago(spool: &Spool, what: &str) -> bool {
     let last = files::read(&spool.path(STATE).join(what)).ok();
     let last = last.and_then(|last| Moment::parse(&last));
     let passed = last.and_then(|last| Moment::now().since(&last));

@@ -90,7 +90,7 @@ pub(super) fn recover_work(spool: &Spool, log: &Log) -> io::Result<()> {
 
 /// Once a day: removes what was given up a month ago, and the state of messages that are gone.
 pub(super) fn sweep(spool: &Spool, log: &Log) -> io::Result<()> {
-    if !log.once_a_day("swept") {
+    if !notices::once_a_day(spool, "swept") {
         return Ok(());
     }
     let now = Moment::now();

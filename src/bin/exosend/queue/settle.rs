@@ -137,7 +137,7 @@ impl Run<'_> {
                 true => attempt.facts.to.clone(),
                 false => attempt.state.left.clone(),
             };
-            let over = format!("its time is over; last: {why}");
+            let over = format!("too old (queue_lifetime); last error: {why}");
             self.connection
                 .log
                 .failed(&name.id, attempt.entry.uid, to, &over);
@@ -186,7 +186,7 @@ pub(super) fn settle_in_doubt(
                 .unwrap_or_default(),
             false => state.left.clone(),
         };
-        let why = "may have been delivered: each attempt ended without an answer to its last dot";
+        let why = "may have been delivered: each attempt ended without a reply to the final dot";
         log.failed(&name.id, uid, to, why);
         give_up(spool, path, name, state)?;
         return Ok(None);
@@ -195,7 +195,7 @@ pub(super) fn settle_in_doubt(
         since: Moment::now(),
         length: DOUBTFUL,
     });
-    state.words = "may have been delivered: no answer to the last dot".into();
+    state.words = "may have been delivered: no reply to the final dot".into();
     // If it cannot be saved, the message is due at once.
     let _ = state.save(spool, &name.id);
     spool.put(path, name, QUEUE).map(Some)

@@ -12,6 +12,7 @@ use super::clock::Moment;
 use super::fault;
 use super::file::{self, Head};
 use super::log::Log;
+use super::notices;
 use super::spool::{self, DROP, FAILED, HELD, MOST_DOUBTS, Name, QUEUE, Spool};
 use crate::config::settings::MOST_CONNECTIONS;
 
@@ -62,7 +63,7 @@ pub(crate) fn take_over(spool: &Spool, log: &Log) -> io::Result<Takeover> {
         if metadata.is_dir() {
             // Not ours, and perhaps full of files: it is reported, not removed.
             let path = entry.path();
-            if log.once_a_day("folder") {
+            if notices::once_a_day(spool, "folder") {
                 log.foreign(&path, "a folder in drop: rm -r it");
             }
         } else if !metadata.is_file() {

@@ -49,8 +49,8 @@ pub(crate) fn wrong(key: &str, value: &str) -> Option<String> {
     })
 }
 
-/// Checks the text that is to be written to this file.
-pub(crate) fn judge(path: &Path, text: &[u8]) -> Result<(), Failure> {
+/// Checks the text of a file that is to be written.
+pub(crate) fn file(path: &Path, text: &[u8]) -> Result<(), Failure> {
     let config = Config::of(vec![sources::from_text(path, text)?])?;
     config
         .account
