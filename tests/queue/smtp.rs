@@ -137,6 +137,24 @@ fn only_crlf_dot_crlf_ends_a_message() {
     assert_eq!((run.code, office.waiting()), (75, 0));
 }
 
+/// A text in a shell script, whose lines end as the script's do.
+#[test]
+fn a_client_that_greets_with_lf_ends_its_message_with_lf() {
+    let office = Office::new();
+    let client = "HELO x\nMAIL FROM:<>\nRCPT TO:<ann@example.com>\nDATA\nSubject: x\n\none\n..\n.two\n.\nQUIT\n";
+    let replies = speak(&office, client);
+    assert_eq!(
+        codes(&replies),
+        ["220", "250", "250", "250", "354", "250", "221"]
+    );
+    assert_eq!(office.run(), 0);
+    assert!(
+        office.arrived()[0]
+            .text()
+            .ends_with("\r\n\r\none\r\n.\r\ntwo\r\n")
+    );
+}
+
 #[test]
 fn a_message_that_is_too_long_is_passed_over() {
     let office = Office::new();

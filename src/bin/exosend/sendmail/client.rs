@@ -64,9 +64,20 @@ impl Write for Timed {
     }
 }
 
-/// The text of DATA (RFC 5321 4.5.2). Only CRLF.CRLF ends it, and only after a CRLF is the first dot of a line removed.
+/// What ends a line of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    #[default]
+    CrLf,
+    /// LF, with or without a CR.
+    Lf,
+}
+
+/// The text of DATA (RFC 5321 4.5.2). Only a line of one dot ends it, and only the first dot of a line is removed: where
+/// CRLF ends the lines, an LF alone does neither.
 pub(super) struct DataReader<'i, R> {
     input: &'i mut R,
+    line_end: LineEnd,
     seen: Seen,
     length: u64,
     pub(super) too_long: bool,
@@ -85,9 +96,10 @@ enum Seen {
 }
 
 impl<'i, R: BufRead> DataReader<'i, R> {
-    pub(super) fn new(input: &'i mut R) -> Self {
+    pub(super) fn new(input: &'i mut R, line_end: LineEnd) -> Self {
         Self {
             input,
+            line_end,
             seen: Seen::Line,
             length: 0,
             too_long: false,
@@ -113,10 +125,12 @@ impl<R: BufRead> Read for DataReader<'_, R> {
                     (Seen::Line, b'.') => (Seen::Dot, None),
                     (Seen::Dot, b'\r') => (Seen::DotCr, None),
                     (Seen::DotCr, b'\n') => (Seen::End, None),
+                    (Seen::Dot, b'\n') if self.line_end == LineEnd::Lf => (Seen::End, None),
                     // The CR was no part of the end.
                     (Seen::DotCr, _) => (Seen::Cr, Some(b'\r')),
                     (_, b'\r') => (Seen::Cr, Some(byte)),
                     (Seen::Cr, b'\n') => (Seen::Line, Some(byte)),
+                    (_, b'\n') if self.line_end == LineEnd::Lf => (Seen::Line, Some(byte)),
                     (_, _) => (Seen::Text, Some(byte)),
                 };
                 // This byte made the CR before it text; it is looked at again itself.
@@ -144,10 +158,10 @@ mod tests {
     use super::*;
     use std::io::BufReader;
 
-    fn taken(wire: &[u8], piece: usize, block: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn taken(wire: &[u8], end: LineEnd, piece: usize, block: usize) -> Option<(Vec<u8>, Vec<u8>)> {
         let mut input = BufReader::with_capacity(piece, wire);
         let mut text = Vec::new();
-        let mut dotted = DataReader::new(&mut input);
+        let mut dotted = DataReader::new(&mut input, end);
         let mut buffer = vec![0; block];
         loop {
             match dotted.read(&mut buffer) {
@@ -175,11 +189,25 @@ mod tests {
         Some((plain[2..].to_vec(), framed[end + 5..].to_vec()))
     }
 
+    /// The same by lines that LF ends.
+    fn expected_of_lines(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (mut plain, mut rest) = (Vec::new(), wire);
+        loop {
+            let end = rest.iter().position(|&byte| byte == b'\n')?;
+            let (line, behind) = rest.split_at(end + 1);
+            if matches!(line, b".\n" | b".\r\n") {
+                return Some((plain, behind.to_vec()));
+            }
+            plain.extend(line.strip_prefix(b".").unwrap_or(line));
+            rest = behind;
+        }
+    }
+
     /// Every text of up to seven of the bytes that matter, however it comes and is asked for.
     #[test]
-    fn nothing_but_crlf_dot_crlf_ends_a_message() {
+    fn nothing_but_a_line_of_one_dot_ends_a_message() {
         let mut texts = vec![Vec::new()];
-        for length in 1..=7 {
+        for _ in 1..=7 {
             texts = texts
                 .iter()
                 .flat_map(|text: &Vec<u8>| {
@@ -188,12 +216,18 @@ mod tests {
                 .collect();
             for text in &texts {
                 let wire = [text.as_slice(), b"\r\n.\r\nRSET"].concat();
-                let expected = expected(&wire);
-                for (piece, block) in [(1, 1), (2, 3), (64, 1), (64, 64)] {
-                    assert_eq!(taken(&wire, piece, block), expected, "{text:?} {length}");
+                for (end, expected) in [
+                    (LineEnd::CrLf, expected(&wire)),
+                    (LineEnd::Lf, expected_of_lines(&wire)),
+                ] {
+                    for (piece, block) in [(1, 1), (2, 3), (64, 1), (64, 64)] {
+                        let taken = taken(&wire, end, piece, block);
+                        assert_eq!(taken, expected, "{text:?} {end:?}");
+                    }
                 }
             }
         }
-        assert_eq!(taken(b"a\n.\n", 64, 64), None, "no end at all");
+        let wire = b"a\n.\n";
+        assert_eq!(taken(wire, LineEnd::CrLf, 64, 64), None, "no end at all");
     }
 }

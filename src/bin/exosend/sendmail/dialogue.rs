@@ -1,11 +1,13 @@
 //! The server's side of SMTP for `-bs`, on any streams and for any backend (RFC 5321, 2920, 1870, 6152, 2034, 6531).
 //!
 //! No AUTH and no TLS: whoever can start this program, or reach the machine's loopback, can call sendmail as well. Only
-//! CRLF ends a line of a message: if LF did, too, a second message could be hidden in one (SMTP smuggling).
+//! CRLF ends a line of a message: if LF did, too, a second message could be hidden in one (SMTP smuggling). But where the
+//! client's greeting ends in LF alone, it is a text in a script, as in `sendmail -bs <<END`, and LF ends all its lines; a
+//! server that passes another's message on does not say EHLO like that. Exim does the same.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
-use super::client::DataReader;
+use super::client::{DataReader, LineEnd};
 use crate::addressing::{Addressing, check_address};
 use crate::list;
 use crate::queue::file::LARGEST;
@@ -39,6 +41,8 @@ pub(crate) struct Dialogue<R, W: Write> {
     /// A reply that could not be written; `line` returns it.
     write_error: Option<io::Error>,
     greeted: bool,
+    /// As the client's greeting ended.
+    line_end: LineEnd,
     envelope: Option<Envelope>,
     errors: u32,
 }
@@ -51,6 +55,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
             host,
             write_error: None,
             greeted: false,
+            line_end: LineEnd::default(),
             envelope: None,
             errors: 0,
         }
@@ -136,7 +141,11 @@ impl<R: Read, W: Write> Dialogue<R, W> {
             }
         }
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let before_cr = line.strip_suffix(b"\r");
+        if !self.greeted {
+            self.line_end = before_cr.map_or(LineEnd::Lf, |_| LineEnd::CrLf);
+        }
+        let line = before_cr.unwrap_or(line);
         Ok(Some(Some(String::from_utf8_lossy(line).into_owned())))
     }
 
@@ -253,7 +262,7 @@ impl<R: Read, W: Write> Dialogue<R, W> {
         let addressing = self.envelope.take().unwrap_or_default().addressing;
         self.say("354 end with a dot on a line of its own");
         self.out.flush()?;
-        let mut text = DataReader::new(&mut self.input);
+        let mut text = DataReader::new(&mut self.input, self.line_end);
         let taken = backend.take(addressing, &mut text);
         // If the backend has not read it to the end: the next line has to be a command.
         io::copy(&mut text, &mut io::sink())?;
