@@ -119,13 +119,17 @@ fn what_a_killed_run_has_left_beside_the_file_is_removed() {
     std::fs::create_dir(machine.path("new")).unwrap();
     let left = format!("{FILE}.0123456789abcdef");
     let (others, backup) = (format!("{FILE}.0123"), format!("{FILE}.before-thursday"));
-    for file in [&left, &others, &backup] {
-        machine.write(file, "client_secret = old");
+    // The second run has nothing to write.
+    for said in [": written: ", ": says so already\n"] {
+        for file in [&left, &others, &backup] {
+            machine.write(file, "client_secret = old");
+        }
+        let run = with_answers(&machine, &["--no-doctor"]);
+        run.exits(0).err("");
+        assert!(run.stdout.contains(said), "{run:?}");
+        let there = [&left, &others, &backup].map(|file| machine.path(file).exists());
+        assert_eq!(there, [false, true, true]);
     }
-    let run = with_answers(&machine, &["--no-doctor"]);
-    run.exits(0).err("");
-    let there = [&left, &others, &backup].map(|file| machine.path(file).exists());
-    assert_eq!(there, [false, true, true]);
 }
 
 #[test]

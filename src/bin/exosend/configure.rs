@@ -21,7 +21,7 @@ use crate::out::say;
 use crate::{doctor, files, help, logger, send, setup};
 use ask::ask;
 use edit::Edit;
-use write::write;
+use write::{remove_left_behind, write};
 
 /// Asked for at a terminal: the key, its flag, and the question.
 const QUESTIONS: [(&str, &str, &str); 4] = [
@@ -172,6 +172,7 @@ fn configure(
     let new = edit.text();
     check::file(path, new.as_bytes())?;
     if new.as_bytes() == old.as_slice() {
+        remove_left_behind(path);
         return Ok("says so already".into());
     }
     let spool = edit.get("spool");

@@ -12,10 +12,7 @@ use crate::{crypto, process};
 /// Writes it whole or not at all, and never readable by others. The machine's file is readable by the group of the queue's
 /// owner, who sends what waits.
 pub(super) fn write(path: &Path, text: &[u8], spool: &Path) -> io::Result<()> {
-    let path = match path.canonicalize() {
-        Ok(path) => path,
-        Err(_) => path.to_owned(),
-    };
+    let path = resolved(path);
     let found = path.metadata().ok();
     let machines = check::is_machines(&path) && process::uid() == 0;
     let queues = spool.metadata().ok().filter(|_| machines);
@@ -58,9 +55,15 @@ pub(super) fn write(path: &Path, text: &[u8], spool: &Path) -> io::Result<()> {
     written
 }
 
+/// Where the file is, whatever links to it.
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// Removes what a process that was killed has left beside the file, with the secret in it. A fixed name would need no
 /// search, but of two processes at once one could rename what the other has written half; with random names, one fails.
-fn remove_left_behind(path: &Path) {
+pub(super) fn remove_left_behind(path: &Path) {
+    let path = resolved(path);
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str))
     else {
         return;
