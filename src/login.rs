@@ -219,9 +219,12 @@ pub fn kept(account: &Account) -> Result<Option<Login>, Error> {
 /// [`Input`](crate::ErrorKind::Input) if the account has no login file, if it is not a login, or if it cannot be removed.
 pub fn end(account: &Account) -> Result<bool, Error> {
     let file = file(account)?;
-    // While it is known which token is the login's.
-    Token::forget_kept(account);
-    file.remove().map_err(|why| unusable(file, &why))
+    // Before, for a process that dies in between has not ended the login; and behind it, for one that had a token meanwhile.
+    let forget = Token::forgetter(account);
+    forget();
+    let ended = file.remove().map_err(|why| unusable(file, &why));
+    forget();
+    ended
 }
 
 fn file(account: &Account) -> Result<&LoginFile, Error> {

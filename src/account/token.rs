@@ -92,13 +92,16 @@ impl Token {
         age.map_or(true, |age| age > YOUNG)
     }
 
-    /// Forgets what is kept for the user who has logged out.
+    /// Forgets what is kept for a user who logs out, whenever it is called: whose it is is only known while he is logged in.
     #[cfg(feature = "login")]
-    pub(crate) fn forget_kept(account: &Account) {
-        memory(account).token = None;
-        if let Some((file, name)) = file(account) {
-            if let Some(token) = file.load(&name) {
-                file.forget(&name, &token);
+    pub(crate) fn forgetter(account: &Account) -> impl Fn() + '_ {
+        let file = file(account);
+        move || {
+            memory(account).token = None;
+            if let Some((file, name)) = &file {
+                if let Some(token) = file.load(name) {
+                    file.forget(name, &token);
+                }
             }
         }
     }
@@ -106,13 +109,13 @@ impl Token {
     /// Keeps it for later calls.
     #[cfg(feature = "login")]
     pub(crate) fn keep(&self, account: &Account) {
-        self.keep_in(file(account), account);
+        self.keep_in(file(account).as_ref(), account);
     }
 
-    fn keep_in(&self, file: Option<(&dyn Keep, String)>, account: &Account) {
+    fn keep_in(&self, file: Option<&(&dyn Keep, String)>, account: &Account) {
         memory(account).token = Some(self.clone());
         if let Some((file, name)) = file {
-            file.store(&name, self);
+            file.store(name, self);
         }
     }
 
@@ -313,7 +316,11 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
             result => break result.map_err(|failure| failure.error)?,
         }
     };
-    token.keep_in(file, account);
+    token.keep_in(file.as_ref(), account);
+    // A user has logged out meanwhile, and forgotten what was kept by then.
+    if let (Some((file, name)), Err(_)) = (file, credential.fingerprint()) {
+        file.forget(&name, &token);
+    }
     Ok(token)
 }
 

@@ -325,6 +325,21 @@ fn a_renewal_undoes_neither_a_new_login_nor_its_end() {
     }
 }
 
+/// Nor does it leave the token that it had when the login was there.
+#[test]
+fn no_token_outlives_the_login() {
+    let desk = Desk::logged_in();
+    let tokens = desk.file().with_file_name("tokens");
+    fs::remove_file(&tokens).unwrap();
+    let mut renewing = desk.machine.command("exosend");
+    renewing.arg("token");
+    let (renewing, mark) = desk.stop(renewing, "answered");
+    assert_eq!(desk.machine.run(&["logout"], "").code, 0);
+    fs::remove_file(&mark).unwrap();
+    assert_eq!(end(renewing).code, 0);
+    assert_eq!(fs::read_to_string(&tokens).unwrap(), "exosend tokens 1\n");
+}
+
 /// What a process that was killed has left is nobody's to wait for.
 #[test]
 fn an_end_after_a_death() {
