@@ -57,9 +57,10 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     file.write_all(line.as_bytes())
 }
 
-/// RFC 3164 without the time, which syslogd adds. Facility mail, severity info or err.
+/// RFC 3164 without the time, which syslogd adds. Facility mail, severity notice or err: less than a notice of the queue's runs
+/// is kept out of the journal by exosend.service.
 fn syslog(socket: &Path, line: &str, failed: bool) -> io::Result<()> {
-    let priority = 2 * 8 + if failed { 3 } else { 6 };
+    let priority = 2 * 8 + if failed { 3 } else { 5 };
     let message = format!("<{priority}>exosend[{}]: {line}", std::process::id());
     let log = UnixDatagram::unbound()?;
     log.set_write_timeout(Some(Duration::from_secs(1)))?;
@@ -78,11 +79,11 @@ mod tests {
         syslog(&path, "exit=0", false).unwrap();
         syslog(&path, "exit=75", true).unwrap();
         let mut buffer = [0; 100];
-        for expected in ["<22>", "<19>"] {
+        for expected in ["<21>", "<19>"] {
             let length = socket.recv(&mut buffer).unwrap();
             let text = std::str::from_utf8(&buffer[..length]).unwrap();
             let id = std::process::id();
-            let exit = if expected == "<22>" { 0 } else { 75 };
+            let exit = if expected == "<21>" { 0 } else { 75 };
             assert_eq!(text, format!("{expected}exosend[{id}]: exit={exit}"));
         }
         std::fs::remove_file(path).unwrap();
