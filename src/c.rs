@@ -170,7 +170,7 @@ impl<'c> Given<'c> {
         let mut session = Session::connect(&account, total)?;
         let mut text = head.as_slice().chain(body);
         let sent = session.send_raw_by(&envelope, &mut text, total);
-        session.quit_by(total);
+        session.quit();
         sent.map_err(|error| error.of_message(&id))
     }
 }

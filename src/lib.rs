@@ -108,6 +108,6 @@ pub fn send_mail(account: &Account, message: &Message) -> Result<Receipt, Error>
     let total = timeouts::Deadline::total(&account.timeouts);
     let mut session = Session::connect(account, total)?; // token and connection side by side
     let receipt = session.send_by(message, total);
-    session.quit_by(total); // says QUIT, does not wait
+    session.quit(); // says QUIT, does not wait
     receipt
 }

@@ -264,16 +264,7 @@ impl Session {
 
     /// Says QUIT, and does not wait for the answer: every message has had its own. A session that is dropped does the same.
     pub fn quit(self) {
-        let total = self.total();
-        self.quit_by(total);
-    }
-
-    pub(crate) fn quit_by(self, total: Deadline) {
-        match self.way {
-            Way::Smtp(dialogue) => dialogue.quit(total),
-            #[cfg(feature = "graph")]
-            Way::Graph(_) => {}
-        }
+        drop(self);
     }
 }
 

@@ -21,7 +21,6 @@ use crate::advice::doctor::context::Context;
 use crate::error::Error;
 use crate::message::Message;
 use crate::session::Session;
-use crate::smtp::dialogue::Dialogue;
 use crate::smtp::login::{LoggedIn, Secured};
 use crate::smtp::wire::Wire;
 use crate::stage::Stage;
@@ -304,7 +303,7 @@ fn log_in(
     }
 }
 
-/// MAIL, RCPT, and back: RSET and QUIT.
+/// MAIL, RCPT, and back: RSET, and the QUIT of a session that is dropped.
 fn envelope(
     checks: &mut Checks,
     context: &Context<'_>,
@@ -334,8 +333,6 @@ fn envelope(
         recipient => unasked(checks, recipient, "it needs the sender"),
     }
     take_back(checks, context, wire, accepted);
-    let total = wire.total();
-    Dialogue::new(session).quit(total);
 }
 
 /// Reports that the server was not asked about the recipient.

@@ -265,11 +265,6 @@ impl Dialogue {
             .map_err(|error| Over::from(&error))?;
         self.reset()
     }
-
-    /// QUIT, which the wire says when it is dropped, before `total`.
-    pub(crate) fn quit(mut self, total: Deadline) {
-        self.wire.set_total(total);
-    }
 }
 
 /// What follows the recipients.

@@ -360,11 +360,7 @@ enum NoLine {
 /// Reads to the next LF. CRLF ends a line, and so does the bare LF that some gateways make of it. A CR elsewhere is text
 /// and shown as `?`: as a line end, which it is not (RFC 5321 2.3.8), it would make two replies of one.
 fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
-    let mut line = Line {
-        text: Vec::new(),
-        cut: false,
-    };
-    let mut skipped = 0;
+    let (mut text, mut skipped) = (Vec::new(), 0);
     loop {
         let buffer = match io.fill_buf() {
             Ok([]) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -373,24 +369,23 @@ fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
         };
         let buffer = match buffer {
             Ok(buffer) => buffer,
-            Err(error) => return Err(NoLine::Failed(error, line.text)),
+            Err(error) => return Err(NoLine::Failed(error, text)),
         };
         let end = buffer.iter().position(|&b| b == b'\n');
         let piece = buffer
             .get(..end.unwrap_or(buffer.len()))
             .unwrap_or_default();
-        let room = MAX_LINE - line.text.len();
-        line.cut |= piece.len() > room;
+        let room = MAX_LINE - text.len();
         skipped += piece.len().saturating_sub(room);
-        line.text
-            .extend_from_slice(piece.get(..room).unwrap_or(piece));
+        text.extend_from_slice(piece.get(..room).unwrap_or(piece));
         let used = piece.len() + usize::from(end.is_some());
         io.consume(used);
         if end.is_some() {
-            if !line.cut && line.text.last() == Some(&b'\r') {
-                line.text.pop();
+            let cut = skipped > 0;
+            if !cut && text.last() == Some(&b'\r') {
+                text.pop();
             }
-            return Ok(line);
+            return Ok(Line { text, cut });
         }
         if skipped > MAX_SKIPPED {
             return Err(NoLine::Endless);

@@ -192,7 +192,6 @@ fn converse(clear: &Canned, hidden: &Canned) -> Vec<Result<(), Error>> {
         }
         results.push(result.map(drop));
     }
-    dialogue.quit(Deadline::total(&Timeouts::default()));
     results
 }
 

@@ -77,7 +77,6 @@ fn play(transcript: &Transcript) {
                 });
                 outcomes.push(player::outcome(&result));
             }
-            dialogue.quit(Deadline::total(&account.timeouts));
         }
     }
     transcript.assert_outcomes(&outcomes);
