@@ -306,6 +306,17 @@ mod tests {
         assert_eq!(prepared(&csv).1, "text/csv; charset=utf-8");
     }
 
+    /// Else a reader saves it instead of showing it.
+    #[test]
+    fn what_programs_attach_has_a_type_of_its_own() {
+        const USUAL: &str = "csv docx gif gz tgz htm html ics jpeg jpg json log txt pdf png pptx svg tar webp xlsx xml zip";
+        for extension in USUAL.split(' ') {
+            let (name, content_type) =
+                prepared(&Attachment::bytes(["a.", extension].concat(), "x"));
+            assert_ne!(content_type, "application/octet-stream", "{name}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_attached() {
         let wrong = |attachment: Attachment| attachment.prepare().err().expect("an error");
