@@ -1,5 +1,5 @@
-//! A machine whose `/usr/sbin/sendmail` is this program, and what Debian's programs make of it. Needs root and Debian's
-//! packages, so it runs on request: `cargo test --test command callers:: -- --ignored`.
+//! Programs of Debian's that call this program as `/usr/sbin/sendmail`. Needs root and their packages, so it runs on request:
+//! `cargo test --test command callers:: -- --ignored`.
 //!
 //! The machine is a mount namespace: nothing outside the test sees another sendmail, /etc or /var/cache.
 
@@ -15,7 +15,7 @@ use exchange::{Delivered, Exchange};
 use machine::{Machine, Run, end, finish, start};
 use mail_parser::{Message, MessageParser, MimeHeaders};
 
-/// Puts the program in sendmail's place, its configuration into /etc, and mail for root somewhere.
+/// Puts the program in sendmail's place, and its configuration into /etc.
 const INSTALL: &str = r#"
 mkdir -p "$BOX/cache" "$BOX/crontabs"
 cp -a /etc "$BOX/etc"
@@ -33,7 +33,7 @@ fn machine() -> Machine {
     machine
 }
 
-fn that_refuses_ann() -> Machine {
+fn machine_that_refuses_ann() -> Machine {
     let exchange = Exchange::builder().refuse("ann@example.com", "550 5.1.10 no");
     Machine::with(exchange.start())
 }
@@ -65,7 +65,7 @@ fn run(machine: &Machine, script: &str, input: &str) -> Run {
     run
 }
 
-/// Until something has arrived; what has not in a minute and a half never will.
+/// Waits for messages, at most a minute and a half.
 fn await_mail(machine: &Machine, messages: usize) {
     let patience = Instant::now() + Duration::from_secs(90);
     while machine.exchange.delivered().len() < messages && Instant::now() < patience {
@@ -73,7 +73,7 @@ fn await_mail(machine: &Machine, messages: usize) {
     }
 }
 
-/// Ends a daemon that leads a group, with what it started.
+/// Ends a daemon and the processes of its group.
 fn stop(daemon: Child) -> String {
     let group = format!("-{}", daemon.id());
     Command::new("kill")
@@ -83,7 +83,7 @@ fn stop(daemon: Child) -> String {
     String::from_utf8_lossy(&daemon.wait_with_output().unwrap().stderr).into_owned()
 }
 
-/// What arrived, and that Exchange had nothing to say against it.
+/// What arrived, without a violation of Exchange's rules.
 fn arrived(machine: &Machine) -> Vec<Delivered> {
     let delivered = machine.exchange.settle().delivered();
     assert_eq!(machine.exchange.violations(), [""; 0]);
@@ -235,7 +235,7 @@ fn git_send_email() {
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn git_send_email_sees_a_failure() {
-    let machine = that_refuses_ann();
+    let machine = machine_that_refuses_ann();
     let script = "
         git init -q repository && cd repository
         git config user.name Ann && git config user.email ann@shop.example
@@ -277,11 +277,11 @@ fn php_without_a_from() {
     let script = r#"php -r 'exit(mail("ann@example.com", "x", "y") ? 0 : 1);'"#;
     run(&machine, script, "");
     assert_eq!(parsed(&arrived(&machine)[0]).subject(), Some("x"));
-    let run = finish(&mut shell(&that_refuses_ann(), script), "");
+    let run = finish(&mut shell(&machine_that_refuses_ann(), script), "");
     assert_eq!(run.code, 1, "mail() returns false");
 }
 
-/// Debian's cron itself, for the first minute that comes.
+/// Debian's cron, until the next minute begins.
 #[test]
 #[ignore = "needs root and Debian's packages, and up to a minute"]
 fn cron() {
@@ -324,7 +324,7 @@ fn cron() {
     assert!(parsed(disk).body_text(0).unwrap().contains("% /"));
 }
 
-/// The README's unit, in a systemd of its own that knows no unit but these.
+/// The README's unit, in a systemd that has no other units.
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn systemd_on_failure() {
@@ -377,10 +377,10 @@ fn systemd_on_failure() {
     );
 }
 
-/// The README's settings for machines whose /usr/sbin/sendmail stays another.
+/// The README's settings for machines with another /usr/sbin/sendmail.
 #[test]
 #[ignore = "needs root and Debian's packages"]
-fn programs_that_are_told_where_it_is() {
+fn programs_that_are_configured_to_call_exosend() {
     let machine = machine();
     let script = r#"
         umount /usr/sbin/sendmail
@@ -404,7 +404,7 @@ fn programs_that_are_told_where_it_is() {
     );
 }
 
-/// What cronie says, whose arguments and header are others.
+/// cronie's arguments and header differ from cron's.
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn cronie() {
@@ -445,7 +445,7 @@ subprocess.run(["/usr/sbin/sendmail", "-t", "-oi"], input=message.as_bytes(), ch
     assert_eq!(message.attachment(0).unwrap().contents(), b"\x00\xff");
 }
 
-/// The examples of msmtp's and of Postfix's manuals, and of the programs that they name.
+/// The examples in the manuals of msmtp and Postfix, and of the programs that they name.
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn documented_invocations() {
@@ -474,12 +474,12 @@ fn documented_invocations() {
     }
 }
 
-/// A user who is not root and may not read the configuration learns that.
+/// The error names the group that may read it.
 #[test]
 #[ignore = "needs root and Debian's packages"]
 fn a_web_server_that_may_not_read_the_configuration() {
     let machine = machine();
-    // The program has to be somewhere that this user can reach.
+    // In a folder that this user can search.
     let script =
         "chmod 711 \"$BOX\" && setpriv --reuid=33 --regid=33 --clear-groups /usr/sbin/sendmail -t";
     let message = "To: ann@example.com\n\nhello\n";
@@ -506,10 +506,10 @@ fn a_web_server_that_may_not_read_the_configuration() {
     assert_eq!(arrived(&machine)[0].to, ["ann@example.com"]);
 }
 
-/// Token, names and connection each want a thread. Where none can be had they come one after the other.
+/// Token, DNS and connection use a thread each; without threads they come one after the other.
 #[test]
 #[ignore = "needs root and Debian's packages"]
-fn a_user_who_may_start_no_thread_sends_all_the_same() {
+fn without_threads_it_sends_all_the_same() {
     let machine = machine();
     let script = "chmod 711 \"$BOX\" && chown root:mail /etc/exosend.conf && chmod 640 /etc/exosend.conf && \
                   exec setpriv --reuid=33 --regid=33 --groups=8 bash -c 'ulimit -u 1; exec /usr/sbin/sendmail -t'";
@@ -519,10 +519,10 @@ fn a_user_who_may_start_no_thread_sends_all_the_same() {
     assert_eq!(arrived(&machine)[0].to, ["ann@example.com"]);
 }
 
-/// As Debian had msmtp for three years: any user could have had the secret.
+/// Any user could have got the secret.
 #[test]
 #[ignore = "needs root and Debian's packages"]
-fn installed_with_rights_of_its_own_it_refuses_to_run() {
+fn set_user_id_or_with_capabilities_it_refuses_to_run() {
     let set_id = "chgrp mail \"$BOX/exosend\" && chmod 2755 \"$BOX/exosend\"";
     // cap_dac_read_search=ep
     let capable = "python3 -c 'import os, struct; os.setxattr(\"exosend\", \"security.capability\", \
@@ -541,7 +541,7 @@ fn installed_with_rights_of_its_own_it_refuses_to_run() {
         let error = format!("exosend: {error}: refused\nexosend: hint: {hint}");
         assert!(run.stderr.starts_with(&error), "{}", run.stderr);
     }
-    // A caller's own are no reason: they were his before.
+    // Ambient capabilities are the caller's own, and no reason to refuse.
     let machine = machine();
     let script = "chmod 711 \"$BOX\" && chmod 644 /etc/exosend.conf && setpriv --reuid=33 --regid=33 --clear-groups \
                   --inh-caps=+net_bind_service --ambient-caps=+net_bind_service /usr/sbin/sendmail -t";
@@ -549,10 +549,10 @@ fn installed_with_rights_of_its_own_it_refuses_to_run() {
     assert_eq!(run.code, 0, "{run:?}");
 }
 
-/// Another program of the same user, as a page's code is under a web server, reads neither memory nor environment.
+/// Such as the code of other web pages.
 #[test]
 #[ignore = "needs root and Debian's packages"]
-fn what_a_process_holds_is_not_for_its_users_other_programs() {
+fn other_programs_of_the_same_user_cannot_read_its_memory() {
     let script = r#"
         chmod 711 "$BOX"
         as() { exec setpriv --reuid=33 --regid=33 --clear-groups "$@"; }
@@ -572,10 +572,10 @@ fn what_a_process_holds_is_not_for_its_users_other_programs() {
     );
 }
 
-/// www-data's home is what a web server shows, and root's HOME may be another user's, as under sudo.
+/// www-data's home may be shown by a web server; and root's HOME may be another user's, as under sudo.
 #[test]
 #[ignore = "needs root and Debian's packages"]
-fn a_home_decides_for_people_only() {
+fn the_home_of_a_system_user_is_not_read() {
     let evil = Exchange::start();
     let script = format!(
         "chmod 711 \"$BOX\" && chmod 644 /etc/exosend.conf && \
@@ -602,10 +602,10 @@ fn a_home_decides_for_people_only() {
     assert_eq!(evil.token_requests().len(), 0);
 }
 
-/// Of mode 0777, and nobody can write there: kubernetes/kubernetes#133641.
+/// Its folder has mode 0777, but is mounted read-only: kubernetes/kubernetes#133641.
 #[test]
 #[ignore = "needs root and Debian's packages"]
-fn a_configmap_of_kubernetes_is_believed() {
+fn a_configmap_of_kubernetes_is_trusted() {
     let machine = machine();
     let script = r#"
         mkdir "$BOX/config"

@@ -1,4 +1,4 @@
-//! The command: a command line and a message in; text, an exit code and delivered bytes out.
+//! The command: its output, exit code and delivered bytes, by command line and message.
 
 #[path = "cli/attacks.rs"]
 mod attacks;

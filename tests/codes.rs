@@ -1,11 +1,11 @@
-//! One table, read in three places: an error's hint, a line of a log, and the doctor say the same of the same code.
+//! An error's hint, a line of a log, and the doctor say the same of the same code.
 
 use exosend::advice::{Check, Condition, Explanation, condition, conditions, diagnose, explain};
 use exosend::{Error, send_mail};
 
 use crate::exchange::{Answer, Certificate, Exchange, note};
 
-/// What an error means, as it says itself and as its line in a log does.
+/// The condition of an error, which is the same for its line in a log.
 #[track_caller]
 fn told(error: &Error) -> Option<Condition> {
     let found = explain(&error.to_string());
@@ -14,13 +14,13 @@ fn told(error: &Error) -> Option<Condition> {
     condition(error)
 }
 
-/// The doctor says in two parts what the hint says, and knows a command or that there is none.
+/// The doctor's advice is the hint in two parts, with a command or the words that there is none.
 #[track_caller]
 fn same_of(check: &Check, expected: Condition) {
     let error = check.error().unwrap();
     assert_eq!(told(error), Some(expected), "{error}");
     let advice = check.advice().unwrap();
-    // A secret has a second step.
+    // For a secret there is a second step.
     let cause = &advice.causes()[0];
     let meaning = advice.meaning().trim_end_matches('.');
     let words = format!("{meaning}: {}", cause.text());
@@ -122,7 +122,7 @@ fn replies_to_a_message() {
     }
 }
 
-/// By what Graph says of a message, `send_mail` and `explain` come to the same.
+/// `send_mail` and `explain` find the same condition in Graph's answers.
 #[test]
 #[cfg(feature = "graph")]
 fn answers_of_graph() {
@@ -151,13 +151,13 @@ fn answers_of_graph() {
             "{curl}"
         );
     }
-    // Where nothing but the status says it.
+    // By the status alone.
     exchange.on_nth_graph(9, Answer::status(413));
     let error = send_mail(&exchange.graph_account(), &note()).unwrap_err();
     assert_eq!(condition(&error), Some(Condition::GraphTooLarge), "{error}");
 }
 
-/// What no other program says, or not in these words.
+/// Errors in the library's own words.
 #[test]
 fn the_network_and_tls() {
     let exchange = Exchange::builder().says("Accept hangs up").start();

@@ -1,4 +1,4 @@
-//! The queue: what is taken is delivered, whatever happens in between. The program as it is, and the stand-in as judge.
+//! The queue: every message that was taken is delivered or given up, whatever happens in between.
 
 mod clock;
 mod drop;

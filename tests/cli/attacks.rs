@@ -1,8 +1,8 @@
-//! Somebody else chooses a word of the command line: a web page's visitor, by PHP's fifth parameter of `mail()`, by a
-//! recipient that begins with a hyphen, or by an address that a program puts behind `-f` unquoted.
+//! Attackers who choose words of the command line: as a web page's visitor by the fifth parameter of PHP's `mail()`, by a
+//! recipient that begins with a hyphen, or by an address that a program puts after `-f` unquoted.
 //!
-//! What they can reach is what sendmail's flags mean. Nothing of the owner's leaves, nothing is read or written, and no
-//! message is gone while all looks well.
+//! They can use sendmail's flags only. No secret is printed or sent, no file is read or written, and no message is lost with
+//! exit code 0.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use crate::machine::{Machine, finish};
 
 const NOTE: &str = "To: ann@example.com\nSubject: x\n\nhello\n";
 
-/// Who calls, with the arguments that the program itself gives.
+/// Callers, with the arguments that they give themselves.
 const CALLERS: [(&str, &[&str]); 4] = [
-    // PHP's default, and what the README tells for one program alone.
+    // PHP's default, and what the README says for a single program.
     ("sendmail", &["-t", "-i"]),
     ("exosend", &["-t", "-i"]),
     ("exosend", &["-v", "-t"]),
     ("sendmail", &["-i", "-fa@b", "bob@example.com"]),
 ];
 
-/// Every file below a folder, and what it holds.
+/// Every file below a folder, and its content.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -42,7 +42,7 @@ fn machine() -> (Machine, Exchange) {
     (machine, Exchange::start())
 }
 
-/// Calls the program as each caller does, with the attacker's words behind. Only the token cache may change.
+/// Calls the program as each caller does, with the attacker's words appended. Only the token cache may change.
 fn attacked(machine: &Machine, evil: &Exchange, words: &[&str], judge: impl Fn(i32, usize)) {
     for (name, own) in CALLERS {
         let before = files(&machine.path(""));
@@ -71,7 +71,7 @@ fn attacked(machine: &Machine, evil: &Exchange, words: &[&str], judge: impl Fn(i
 }
 
 #[test]
-fn nothing_that_says_where_things_go_is_taken_from_a_caller() {
+fn a_caller_cannot_choose_server_credential_or_file() {
     let (machine, evil) = machine();
     let stolen = machine.path("stolen").display().to_string();
     let authority = format!("authority={}", evil.authority());
@@ -140,7 +140,7 @@ fn a_subcommand_is_the_first_word_or_a_recipient() {
             assert_eq!((code, sent), (64, 0), "{words:?}");
         });
     }
-    // Before the subcommand an option makes it none.
+    // After an option it is no subcommand.
     for arguments in [
         &["--quiet", "token"][..],
         &["-v", "token"],
@@ -151,9 +151,9 @@ fn a_subcommand_is_the_first_word_or_a_recipient() {
     }
 }
 
-/// CVE-2016-10033 and its kin: where sendmail would read or write a file of the attacker's choice.
+/// As by CVE-2016-10033, where sendmail writes a file of the attacker's choice.
 #[test]
-fn what_other_sendmails_do_with_these_flags_is_not_done() {
+fn no_flag_reads_or_writes_a_file() {
     let (machine, evil) = machine();
     let page = machine.path("www.php").display().to_string();
     for words in [
@@ -176,7 +176,7 @@ fn what_other_sendmails_do_with_these_flags_is_not_done() {
             assert_eq!((code, sent), (0, 1), "{words:?}");
         });
     }
-    // Exim's expansions, and modes that are not here.
+    // Exim's expansions, and modes that exosend does not have.
     for words in [
         &["-be", "${run{/bin/id}}"][..],
         &["-bv"],

@@ -1,4 +1,4 @@
-//! What the shells offer is what the program takes: each completion is run by its own shell.
+//! The shells complete all options and subcommands: each completion is run by its own shell.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -6,13 +6,13 @@ use std::process::Command;
 use crate::cli::manual::subcommands;
 use crate::machine::Machine;
 
-/// `$1` is the file, `$2` the subcommand. Each prints what is offered behind it, a line each.
+/// `$1` is the file, `$2` the subcommand. Each prints the options that are offered after it, one a line.
 const SHELLS: [(&str, &str); 3] = [
     (
         "bash",
         r#". "$1"; COMP_WORDS=(exosend "$2" -); COMP_CWORD=2; _exosend; printf '%s\n' "${COMPREPLY[@]}""#,
     ),
-    // What zsh's own functions are handed: they work at a prompt only.
+    // A stand-in for zsh's own functions, which work at a prompt only.
     (
         "zsh",
         r#"_arguments() { print -rl -- "${@#\*}" }; words=(exosend "$2" -); CURRENT=3; . "$1""#,
@@ -23,7 +23,7 @@ const SHELLS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The options, or nothing where there is no such shell: .ci/run installs it.
+/// The options, or nothing if the shell is not installed; .ci/run installs it.
 fn offered(shell: &str, script: &str, command: &str) -> Option<BTreeSet<String>> {
     let root = env!("CARGO_MANIFEST_DIR");
     let file = format!("{root}/src/bin/exosend/share/exosend.{shell}");
@@ -47,7 +47,7 @@ fn option(text: &str) -> &str {
 }
 
 #[test]
-fn every_shell_offers_what_the_help_tells() {
+fn every_shell_offers_the_options_of_the_help() {
     let machine = Machine::new();
     for command in subcommands() {
         let help = machine.run(&format!("{command} --help"), "").stdout;

@@ -1,4 +1,4 @@
-//! Where settings come from, which wins, and what a mistake says.
+//! The sources of settings, which of them wins, and the errors about wrong ones.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -15,7 +15,7 @@ fn send(machine: &Machine, variables: &[(&str, &str)], more: &str) -> Run {
 fn each_layer_is_stronger_than_the_one_before() {
     let machine = Machine::new();
     let from = |variables: &[(&str, &str)], more: &str| send(&machine, variables, more).code;
-    // Each wrong mailbox would be refused at the login.
+    // The login refuses a wrong mailbox.
     machine.configure("");
     let of_azure = ["AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"].map(|name| (name, "wrong"));
     assert_eq!(from(&of_azure, ""), 0);
@@ -25,11 +25,11 @@ fn each_layer_is_stronger_than_the_one_before() {
     assert_eq!(from(&[("EXOSEND_TENANT", "a/b")], &tenant), 0);
     // A variable that is set and empty counts as not set.
     assert_eq!(from(&[("EXOSEND_CLIENT_SECRET", "")], ""), 0);
-    // The command's own keys are variables too.
+    // The command's own keys can be variables, too.
     send(&machine, &[("EXOSEND_LOG", "sylog")], "").exits(78).err(
         "exosend: EXOSEND_LOG: takes syslog, none, or a file with its whole path\nexosend: more: exosend doctor\n",
     );
-    // Somebody else's variables are somebody else's.
+    // A variable that may be another program's is no error.
     let said = "exosend: warning: EXOSEND_TENNANT: unknown key, did you mean `tenant`?\n";
     send(&machine, &[("EXOSEND_TENNANT", "x")], "")
         .exits(0)
@@ -93,7 +93,7 @@ fn a_mistake_is_named_with_its_line() {
         run.exits(78);
         run.err_begins(&format!("exosend: {}:9: {error}\n", file.display()));
     }
-    // What only the whole account can tell.
+    // Errors that are found in the whole account only.
     let text = "mailbox = robot@contoso.com\ntenant = a/b\nclient_id = x\nclient_secret = y\n";
     machine.write("home/.config/exosend.conf", text);
     let run = send(&machine, &[], "");
@@ -113,7 +113,7 @@ fn a_mistake_is_named_with_its_line() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_where_to_put_it() {
+fn a_missing_key_is_named_with_the_files_to_set_it_in() {
     let machine = Machine::new();
     machine.write("home/.config/exosend.conf", "");
     let run = send(&machine, &[], "");
@@ -145,10 +145,10 @@ fn a_secret_that_everybody_can_read_is_warned_about() {
 }
 
 #[test]
-fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
+fn an_existing_file_that_cannot_be_read_is_an_error() {
     let machine = Machine::new();
     let file = machine.path("home/.config/exosend.conf");
-    // Not by its mode, which root does not mind.
+    // Not by its mode, because root can read it all the same.
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     let run = send(&machine, &[], "");
@@ -158,9 +158,8 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
     ));
 }
 
-/// The variable is no key, and what it is to be says the hint.
 #[test]
-fn a_proxy_that_cannot_be_used_is_told_with_what_can() {
+fn the_error_about_a_wrong_proxy_says_which_are_possible() {
     let machine = Machine::new();
     let run = send(&machine, &[("HTTPS_PROXY", "socks5://tor:9050")], "");
     let told = run.stderr.lines().collect::<Vec<_>>();
@@ -172,7 +171,7 @@ fn a_proxy_that_cannot_be_used_is_told_with_what_can() {
     );
 }
 
-/// A machine without a battery, before it has asked for the time. The C library says so to every program that asks.
+/// A machine without a battery before NTP, by a C library that returns that time.
 #[test]
 fn a_clock_before_1970_is_an_error_and_no_panic() {
     let machine = Machine::new();
@@ -226,7 +225,7 @@ fn systemds_credentials() {
 }
 
 #[test]
-fn the_token_is_kept_between_runs_unless_told_otherwise() {
+fn the_token_is_kept_between_runs() {
     let machine = Machine::new();
     let requests = || machine.exchange.token_requests().len();
     let sends = |more: &str, asked: usize| {
@@ -242,15 +241,15 @@ fn the_token_is_kept_between_runs_unless_told_otherwise() {
     let elsewhere = machine.path("kept");
     sends(&format!("--set token_cache={}", elsewhere.display()), 4);
     assert!(elsewhere.exists());
-    // A home that cannot be written is no reason not to send.
+    // A home that cannot be written does not keep mail from being sent.
     let run = send(&machine, &[("XDG_CACHE_HOME", "/dev/null")], "");
     assert_eq!((run.code, run.stderr.as_str(), requests()), (0, "", 5));
-    // Not into whatever folder a job runs in.
+    // A relative path would be in whatever folder a job runs in.
     let run = send(&machine, &[("XDG_CACHE_HOME", "relative")], "");
     assert_eq!((run.code, machine.path("relative").exists()), (0, false));
 }
 
-/// A FIFO that nobody writes to, or reads.
+/// A FIFO without a writer or a reader.
 fn fifo(machine: &Machine, name: &str) -> String {
     let path = machine.path(name).display().to_string();
     let made = std::process::Command::new("mkfifo").arg(&path).status();
@@ -259,7 +258,7 @@ fn fifo(machine: &Machine, name: &str) -> String {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_waited_for() {
+fn a_fifo_is_not_waited_for() {
     let machine = Machine::new();
     let fifo = fifo(&machine, "fifo");
     let refused = "cannot be read: not a regular file";
@@ -272,7 +271,7 @@ fn what_is_no_regular_file_is_not_waited_for() {
         ),
     ];
     machine.ends("", &rows.each_ref().map(String::as_str));
-    // After delivery: whoever is held up there would send again.
+    // The log is written after the delivery; waiting there would make the caller send again.
     machine.configure(&format!("log = {fifo}"));
     let run = machine.run("ann@example.com", "x: y\n\nz\n");
     run.exits(0);
@@ -282,7 +281,7 @@ fn what_is_no_regular_file_is_not_waited_for() {
 }
 
 #[test]
-fn a_file_that_others_may_write_is_not_believed() {
+fn a_file_that_others_may_write_is_not_trusted() {
     let machine = Machine::new();
     let file = machine.path("home/.config/exosend.conf");
     let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
@@ -295,7 +294,7 @@ fn a_file_that_others_may_write_is_not_believed() {
         "",
         &[&format!("{named} => 78 {}: {what}\n", file.display())],
     );
-    // What else is known may be enough.
+    // The other sources may be enough.
     mode(0o600);
     let text = std::fs::read_to_string(&file).unwrap();
     mode(0o602);
@@ -316,9 +315,9 @@ fn a_file_that_others_may_write_is_not_believed() {
     run.err_has("not believed");
 }
 
-/// What stands there next may be a link to something that the user once wrote for somebody else.
+/// Others could put a link in its place, to a file that they had this user write.
 #[test]
-fn a_file_that_anybody_may_replace_is_not_believed() {
+fn a_file_that_others_may_replace_is_not_trusted() {
     let machine = Machine::new();
     let folder = machine.path("home/.config");
     let mode = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
@@ -361,7 +360,7 @@ fn values_are_taken_as_people_copy_and_write_them() {
 }
 
 #[test]
-fn a_token_for_something_else_is_for_a_file_to_ask_for() {
+fn only_a_file_may_name_a_scope_of_another_service() {
     let machine = Machine::new();
     let scope = "https://management.azure.com/.default";
     let error = "scope: only a file may name a scope that is not Exchange's or Graph's";
@@ -373,9 +372,9 @@ fn a_token_for_something_else_is_for_a_file_to_ask_for() {
     assert_eq!(send(&machine, &[], "").code, 77, "Entra's to judge");
 }
 
-/// Entra does not tell an application when its secret ends.
+/// By `client_secret_expires`, because Entra does not tell an application.
 #[test]
-fn the_secrets_end() {
+fn warnings_before_the_secret_expires() {
     let machine = Machine::new();
     let file = machine.path("home/.config/exosend.conf");
     let place = format!("{}:4: client_secret", file.display());
@@ -396,7 +395,7 @@ fn the_secrets_end() {
             log.display()
         ));
         let note = format!(
-            "the client secret ends on {day}, in {days} days: make a new one; its Value goes to {place}"
+            "the client secret expires on {day}, in {days} days: make a new one; its Value goes to {place}"
         );
         let run = send(&machine, &[], "");
         let expected = if warned {
@@ -414,7 +413,7 @@ fn the_secrets_end() {
     machine.configure("client_secret_expires = 2026-01-31");
     let run = send(&machine, &[], "--set token_cache=none");
     run.exits(77);
-    let ended = "exosend: the client secret ended on 2026-01-31 (client_secret_expires)";
+    let ended = "exosend: the client secret expired on 2026-01-31 (client_secret_expires)";
     let lines: Vec<_> = run.stderr.lines().collect();
     assert_eq!(
         lines[0],
@@ -428,14 +427,14 @@ fn the_secrets_end() {
         lines[2].contains(&format!("; its Value goes to {place}")),
         "{lines:?}"
     );
-    // Who has not said when is told where all the same.
+    // Without the date, the error still says where a new secret goes.
     machine.configure("");
     let run = send(&machine, &[], "--set token_cache=none");
     run.err_has(&format!("; its Value goes to {place}"));
 }
 
 #[test]
-fn one_broken_certificate_spoils_no_bundle() {
+fn a_broken_certificate_in_a_bundle_is_ignored() {
     let machine = Machine::new();
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let ca = machine.exchange.ca_pem();

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use crate::exchange::Exchange;
 use crate::machine::{Machine, Run, finish};
 
-/// The file that is written, which is not there at first.
+/// The file that is written.
 const FILE: &str = "new/exosend.conf";
 
-/// Where the stand-in is, as for any other server.
+/// `configure` without answers, with the stand-in as its server.
 fn configure(machine: &Machine) -> Command {
     let exchange = &machine.exchange;
     let mut command = machine.command("exosend");
@@ -30,7 +30,7 @@ fn configure(machine: &Machine) -> Command {
     command
 }
 
-/// All that is asked, as arguments; the secret on stdin.
+/// With all answers as arguments, and the secret on stdin.
 fn with_answers(machine: &Machine, more: &[&str]) -> Run {
     let exchange = &machine.exchange;
     let mut command = configure(machine);
@@ -89,7 +89,7 @@ fn answers_become_a_file_that_works_and_a_second_run_changes_nothing() {
 }
 
 #[test]
-fn what_is_set_is_replaced_by_force_only() {
+fn a_value_that_is_set_is_replaced_by_force_only() {
     let machine = Machine::new();
     std::fs::create_dir(machine.path("new")).unwrap();
     let sample = "# Who sends.\n#mailbox = robot@contoso.com\nclient_id = other\n";
@@ -114,7 +114,7 @@ fn what_is_set_is_replaced_by_force_only() {
 }
 
 #[test]
-fn what_a_killed_run_has_left_beside_the_file_is_removed() {
+fn files_that_a_killed_run_has_left_are_removed() {
     let machine = Machine::new();
     std::fs::create_dir(machine.path("new")).unwrap();
     let left = format!("{FILE}.0123456789abcdef");
@@ -146,7 +146,7 @@ fn a_secret_that_is_too_long_is_refused_and_not_cut() {
 }
 
 #[test]
-fn what_cannot_work_is_not_written() {
+fn a_configuration_that_cannot_work_is_not_written() {
     let machine = Machine::new();
     for (arguments, code, error) in [
         (
@@ -186,7 +186,7 @@ fn what_cannot_work_is_not_written() {
 }
 
 #[test]
-fn a_login_that_is_refused_is_followed_by_what_allows_it() {
+fn after_a_refused_login_the_commands_that_allow_it_are_printed() {
     let exchange = Exchange::builder()
         .says("AuthBlob 535 5.7.3 Authentication unsuccessful")
         .start();
@@ -198,7 +198,7 @@ fn a_login_that_is_refused_is_followed_by_what_allows_it() {
     assert_eq!(machine.exchange.delivered().len(), 0);
 }
 
-/// What script(1), which every Debian has, makes a terminal for. Each question is answered when it is asked.
+/// At a terminal that script(1) makes. Each question is answered when it is asked.
 fn at_a_terminal(machine: &Machine, answers: &[(&str, &str)]) -> (i32, String) {
     let mut asked = configure(machine);
     let words = asked
@@ -248,7 +248,7 @@ fn at_a_terminal(machine: &Machine, answers: &[(&str, &str)]) -> (i32, String) {
 }
 
 #[test]
-fn questions_at_a_terminal_and_a_secret_that_it_does_not_show() {
+fn a_terminal_asks_and_does_not_echo_the_secret() {
     let machine = Machine::new();
     let exchange = &machine.exchange;
     let line = |text: &str| format!("{text}\n");
@@ -273,7 +273,7 @@ fn questions_at_a_terminal_and_a_secret_that_it_does_not_show() {
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains(exchange.client_secret()), "{shown}");
     assert_eq!(machine.last().to, ["ann@example.com"]);
-    // Nothing is asked that is set. Enter, and Ctrl-D, are nobody.
+    // Nothing that is set is asked for. Enter or Ctrl-D: no test message.
     for nobody in ["\n", "\x04"] {
         let (code, shown) = at_a_terminal(&machine, &[("test message", nobody)]);
         assert_eq!(
@@ -285,7 +285,7 @@ fn questions_at_a_terminal_and_a_secret_that_it_does_not_show() {
 }
 
 #[test]
-fn ctrl_c_where_nothing_is_shown_writes_nothing() {
+fn ctrl_c_at_the_hidden_question_writes_nothing() {
     let machine = Machine::new();
     let answers = [
         ("mailbox", "a@example.com\n"),

@@ -1,4 +1,4 @@
-//! What a caller acts on: the exit code, one line for the error, one for the hint.
+//! Exit codes, and the lines of an error.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -8,8 +8,8 @@ use crate::machine::{Machine, end, finish, start, words};
 
 const NOTE: &str = "Subject: x\n\nhello\n";
 
-/// How a send through a stand-in ends that is not well: the exit code and the first line of stderr. Behind it stand at
-/// most a hint and where to find out more.
+/// The exit code and the first line of stderr of a send that fails. After that line there may be a hint, and a line that
+/// names the doctor.
 fn outcome(exchange: Exchange, more: &str) -> String {
     let machine = Machine::with(exchange);
     machine.configure(more);
@@ -33,7 +33,7 @@ fn outcome(exchange: Exchange, more: &str) -> String {
 
 #[test]
 fn every_exit_code() {
-    // It waits while the others are tried.
+    // Started first, because it waits.
     let deaf = std::thread::spawn(|| {
         let deaf = Exchange::builder().on(Step::Ehlo, Fault::silent());
         outcome(deaf.start(), "timeout = 3")
@@ -62,7 +62,7 @@ fn every_exit_code() {
         (says("Ehlo 250 hello"), "76 starttls: "),
         (raw(Step::Greeting, "SSH-2.0\r\n"), "76 greeting: "),
         (Exchange::builder().auth("LOGIN"), "76 auth: "),
-        // Nobody's address is wrong there.
+        // Not 67: no address is wrong.
         (raw(Step::Rcpt, "what?\r\n"), "76 recipient <"),
         (mistaken, "76 "),
         (
@@ -84,7 +84,7 @@ fn every_exit_code() {
 }
 
 #[test]
-fn nothing_and_nonsense_have_codes_of_their_own() {
+fn empty_and_invalid_input_have_codes_of_their_own() {
     let machine = Machine::new();
     machine.ends(
         NOTE,
@@ -112,7 +112,7 @@ fn nothing_and_nonsense_have_codes_of_their_own() {
             "token --set access_token=x => 64 --set access_token: others can read arguments",
         ],
     );
-    // A folder can be opened, and not read.
+    // A folder can be opened, but not read.
     let folder = std::fs::File::open("/").unwrap();
     let mut command = machine.command("exosend");
     let output = command.arg("ann@example.com").stdin(folder).output();
@@ -127,11 +127,11 @@ fn a_header_without_end_is_no_message() {
 }
 
 #[test]
-fn a_host_that_is_not_there() {
+fn a_host_that_does_not_exist() {
     let machine = Machine::new();
     let server = "server=no-such-host.invalid";
     let run = machine.run(&["send", "--to", "ann@example.com", "--set", server], NOTE);
-    // Where the machine has no name server to ask, it may be there all the same.
+    // Without a name server, nobody knows whether it exists: 75.
     let expected = match run.stderr.contains("Temporary failure") {
         true => 75,
         false => 68,
@@ -141,21 +141,21 @@ fn a_host_that_is_not_there() {
     run.err_begins(error);
 }
 
-/// A stdout or stderr that takes nothing.
+/// A stdout or stderr that cannot be written.
 fn full() -> std::fs::File {
     let full = std::fs::File::options().write(true).open("/dev/full");
     full.unwrap()
 }
 
 #[test]
-fn where_nobody_reads_stderr_the_exit_code_is_still_told() {
+fn the_exit_code_is_right_with_stderr_closed() {
     let machine = Machine::new();
     for (argument, code) in [("-t", 66), ("-Z", 64)] {
         let mut command = machine.command("exosend");
         command.arg(argument).stdin(Stdio::null()).stderr(full());
         assert_eq!(command.status().unwrap().code(), Some(code), "{argument}");
     }
-    // Whatever there is to be said to it beforehand.
+    // Also if a warning comes before it.
     for filter in ["a/b/c", "exosend=loud", "a=b=c"] {
         let mut command = machine.command("exosend");
         command.env("RUST_LOG", filter).arg("-t").stderr(full());
@@ -165,7 +165,7 @@ fn where_nobody_reads_stderr_the_exit_code_is_still_told() {
 }
 
 #[test]
-fn where_nobody_reads_stdout_a_sent_message_is_still_sent() {
+fn a_sent_message_exits_with_0_with_stdout_closed() {
     let machine = Machine::new();
     for json in [&[][..], &["--json"]] {
         let mut command = machine.command("exosend");
@@ -181,9 +181,9 @@ fn where_nobody_reads_stdout_a_sent_message_is_still_sent() {
     assert_eq!(output.unwrap().status.code(), Some(75));
 }
 
-/// More than a pipe holds: a writer whose reader goes dies of it, and never sees the exit code.
+/// A message longer than a pipe holds: if it were not read, the writer would die of SIGPIPE and not see the exit code.
 #[test]
-fn a_writer_is_heard_out_whatever_is_wrong() {
+fn stdin_is_read_to_its_end_after_an_error() {
     let machine = Machine::new();
     machine.configure("tiemout = 3");
     for (arguments, code) in [
@@ -204,7 +204,7 @@ fn a_writer_is_heard_out_whatever_is_wrong() {
 }
 
 #[test]
-fn a_disk_that_takes_no_long_message_is_a_passing_trouble() {
+fn a_full_temporary_disk_is_a_transient_failure() {
     let machine = Machine::new();
     let message = format!("To: ann@example.com\n\n{}", "x\n".repeat(600_000));
     let mut command = machine.command("exosend");
@@ -214,7 +214,7 @@ fn a_disk_that_takes_no_long_message_is_a_passing_trouble() {
     run.err_begins(error);
 }
 
-/// There is no queue that would try again.
+/// Because without a queue nobody else tries again.
 #[test]
 fn what_exchange_wants_waited_for_is_waited_for_once() {
     let busy = "Accept 432 4.3.2 Concurrent connections limit exceeded.";
@@ -232,7 +232,7 @@ fn what_exchange_wants_waited_for_is_waited_for_once() {
         assert_eq!(length, message.replace('\n', "\r\n").len() - head);
         assert!(text.ends_with('\n'));
     };
-    // All wait at the same time.
+    // All at the same time, because each waits.
     std::thread::scope(|scope| {
         for case in [(busy, NOTE), (busy, &long), (fast, NOTE)] {
             scope.spawn(move || waits(case));

@@ -33,7 +33,7 @@ fn an_unknown_line_says_so() {
     assert_eq!(machine.run("explain", "\n").code, 64);
 }
 
-/// Whatever the command writes when it fails, it can explain; and so the exit code alone, as cron and systemd show it.
+/// Every error that the command writes, and its exit code alone as cron and systemd show it.
 #[test]
 fn every_line_of_our_own() {
     let says = |row: &str| Machine::with(Exchange::builder().says(row).start());
@@ -101,7 +101,7 @@ fn every_line_of_our_own() {
         assert_eq!(told.code, 0, "{arguments}: {line}\n{}", told.stderr);
         codes.push(run.code);
     }
-    // Those of the queue, and what only root can bring about.
+    // Those of the queue, and those that need root.
     for (line, words) in [
         (
             "exosend: not queued: /var/spool/exosend/drop: Permission denied (os error 13)",
@@ -161,7 +161,7 @@ fn every_line_of_our_own() {
     }
     codes.sort_unstable();
     codes.dedup();
-    // 68 where the machine has a name server to ask, else 75.
+    // 68 if the machine has a name server, else 75.
     let codes: Vec<_> = codes.into_iter().filter(|code| *code != 68).collect();
     assert_eq!(codes, [64, 65, 66, 67, 69, 74, 75, 76, 77, 78]);
     let machine = Machine::new();

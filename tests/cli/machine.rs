@@ -15,7 +15,7 @@ pub struct Machine {
     folder: PathBuf,
 }
 
-/// What a run left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -23,7 +23,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// What is expected of it: how it ended, all that it said, or a part of that.
+/// Assertions on the exit code, and on all or a part of the output.
 impl Run {
     #[track_caller]
     pub fn exits(&self, code: i32) -> &Self {
@@ -96,7 +96,7 @@ impl Machine {
     /// Writes the user's configuration: the account, and more lines.
     pub fn configure(&self, more: &str) {
         let exchange = &self.exchange;
-        // A test that fails shall not take an hour.
+        // So that a test that fails does not take an hour.
         let timeout = if more.contains("timeout =") {
             ""
         } else {
@@ -126,7 +126,7 @@ impl Machine {
         self.write("home/.config/exosend.conf", &text);
     }
 
-    /// A file nobody else can read.
+    /// A file that no other user can read.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path(name);
@@ -139,7 +139,7 @@ impl Machine {
         self.folder.join(name)
     }
 
-    /// The command under one of its names, ready to be given arguments. Nothing of the environment but a home.
+    /// The command under one of its names, without arguments and, except for a home, without an environment.
     pub fn command(&self, name: &str) -> Command {
         let program = match name {
             "exosend" => Path::new(env!("CARGO_BIN_EXE_exosend")).to_owned(),
@@ -160,14 +160,14 @@ impl Machine {
         finish(self.command("exosend").args(arguments.words()), input)
     }
 
-    /// The command under one of its names, as the first word says.
+    /// The command under the name that is the first word.
     pub fn call(&self, line: &str, input: impl AsRef<[u8]>) -> Run {
         let words = words(line);
         finish(self.command(&words[0]).args(&words[1..]), input)
     }
 
-    /// One row a run, `arguments => code error`: how each ends, with the same on stdin. `error` is how the first line
-    /// goes on. Nobody is called.
+    /// Runs each row, `arguments => code error`, with the same stdin. The first line of stderr begins with `error`, and
+    /// nothing connects.
     pub fn ends(&self, input: &str, rows: &[&str]) {
         for row in rows {
             let (arguments, end) = row.split_once(" => ").expect("arguments => code error");
@@ -179,7 +179,7 @@ impl Machine {
         self.nobody_called();
     }
 
-    /// `sendmail` with arguments and a message. All must be well.
+    /// `sendmail` with arguments and a message, which is delivered.
     #[track_caller]
     pub fn sendmail(&self, arguments: impl Arguments, input: impl AsRef<[u8]>) -> Delivered {
         let run = finish(self.command("sendmail").args(arguments.words()), input);
@@ -193,7 +193,7 @@ impl Machine {
         self.exchange.delivered().pop().expect("a message")
     }
 
-    /// Nothing was delivered, nor even asked for.
+    /// Nothing connected.
     pub fn nobody_called(&self) {
         assert_eq!(self.exchange.settle().transcript(), [""; 0]);
     }
@@ -205,7 +205,7 @@ impl Drop for Machine {
     }
 }
 
-/// Arguments: a line as a shell takes it, or one by one.
+/// Arguments: a line as for a shell, or a list of words.
 pub trait Arguments {
     fn words(self) -> Vec<String>;
 }
@@ -240,7 +240,7 @@ impl Arguments for &Vec<&str> {
     }
 }
 
-/// As a shell takes a line apart, which has `'` for its only quote.
+/// Splits a line as a shell does, with `'` as the only quote.
 pub fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quoted, mut begun) = (String::new(), false, false);
@@ -263,7 +263,7 @@ pub fn words(line: &str) -> Vec<String> {
 
 pub fn finish(command: &mut Command, input: impl AsRef<[u8]>) -> Run {
     let mut child = start(command);
-    // A command that does not want the message may be gone.
+    // A command that does not read the message may have ended.
     let _ = child.stdin.take().unwrap().write_all(input.as_ref());
     end(child)
 }

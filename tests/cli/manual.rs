@@ -1,4 +1,4 @@
-//! The manual: every page is well made, and tells what the program takes.
+//! The manual: every page is well-formed, and has the options of the program.
 
 use std::process::Command;
 
@@ -9,7 +9,6 @@ fn page(name: &str) -> String {
     format!("{root}/src/bin/exosend/share/{name}")
 }
 
-/// As a reader sees it.
 fn rendered(name: &str) -> Option<String> {
     let man = Command::new("man")
         .args(["--warnings=all", "-l", &page(name)])
@@ -44,7 +43,8 @@ fn the_manual_is_rendered_without_a_complaint() {
     }
 }
 
-/// Beside man's, which is about macros and fonts only. What mandoc knows of the pages of others depends on the machine.
+/// mandoc finds more than man, which checks macros and fonts only. References to pages that this machine may not have are
+/// left out.
 #[test]
 #[ignore = "needs mandoc: .ci/run"]
 fn mandoc_has_no_complaint() {

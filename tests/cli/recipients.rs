@@ -1,4 +1,4 @@
-//! Names without a domain, aliases, and delivery to some.
+//! Names without a domain, aliases, and partial delivery.
 
 use super::rewriting::host;
 use crate::exchange::Exchange;
@@ -7,7 +7,7 @@ use crate::machine::Machine;
 const NOTE: &str = "To: root\nSubject: x\n\nhello\n";
 
 #[test]
-fn a_name_needs_somewhere_to_go() {
+fn a_name_without_a_domain_needs_local_recipient() {
     let machine = Machine::new();
     let run = machine.run("-t", NOTE);
     run.exits(67).err("exosend: recipient <root>: a name without a domain: set `local_recipient` to where its mail goes\n");
@@ -36,7 +36,7 @@ fn a_name_needs_somewhere_to_go() {
     );
     let arrived = machine.sendmail("root@Office.Example", NOTE);
     assert_eq!(arrived.to, ["ops@example.com", "it@example.com"]);
-    // Noticed at every start, and not at root's first mail.
+    // An error at every start, and not only at root's first mail.
     for row in [
         "ops => `ops` needs a domain",
         "ops@example.com, not an address => `not an address` is no address",
@@ -54,7 +54,7 @@ fn a_name_needs_somewhere_to_go() {
     }
 }
 
-/// Each as it stands in somebody's /etc/aliases.
+/// Lines as in real files of aliases.
 #[test]
 fn aliases() {
     let machine = Machine::new();
@@ -82,7 +82,7 @@ fn aliases() {
     let (ann, ops) = ("ann@example.com", "ops@example.com");
     let roots = [ann, "bob@example.com", "cid@example.com", ops];
     for (name, expected) in [
-        // A name that leads to itself is the user.
+        // A name that leads to itself goes to `local_recipient`.
         ("ROOT", &roots[..]),
         ("Postmaster@localhost", &roots[..]),
         ("me", &[ann, ops]),
@@ -115,7 +115,7 @@ fn aliases() {
         );
         run.exits(78).err(&expected);
     }
-    // Whose address it was before it lost a byte nobody knows.
+    // An address with a byte that is not UTF-8 may be anybody's.
     let run = machine.run(&["latin"], NOTE);
     let expected = "latin: `j\u{fffd}rg@example.com` is no address";
     run.exits(78);
@@ -141,7 +141,7 @@ fn aliases() {
     let expected = ".conf:8: aliases: /nonexistent/aliases: cannot be read: ";
     run.exits(78);
     run.err_has(expected);
-    // Nobody needs it for an address.
+    // The file of aliases is not needed for an address.
     machine.sendmail("ann@example.com", NOTE);
 }
 
@@ -164,17 +164,17 @@ fn one_refusal_stops_the_message_unless_partial_is_set() {
     run.exits(67).err("exosend: recipient <bob@example.com>: 550 5.1.10 Recipient not found (and 1 more refused)\n\
               exosend: hint: the other recipients get the message (partial = true)\n");
     assert_eq!(machine.last().to, ["ann@example.com"]);
-    // To try again would deliver twice to ann, so it is not 75.
+    // Not 75: to try again would deliver twice to ann.
     assert_eq!(
         machine.run("ann@example.com cid@example.com", NOTE).code,
         67
     );
-    // With nobody left it is what it is without partial delivery.
+    // If no recipient is left, the failure is the same as without partial delivery.
     assert_eq!(machine.run("cid@example.com", NOTE).code, 75);
 }
 
 #[test]
-fn what_is_no_address_is_found_before_anything_connects() {
+fn a_recipient_that_is_no_address_is_refused_before_anything_connects() {
     let machine = Machine::new();
     machine.ends(
         NOTE,
@@ -202,7 +202,7 @@ fn what_is_no_address_is_found_before_anything_connects() {
 }
 
 #[test]
-fn a_name_may_hold_what_separates_others() {
+fn a_quoted_name_may_contain_separators() {
     let machine = Machine::new();
     let message = "To: Smith, John <john@example.com>, =?UTF-8?Q?M=C3=BCller;_J?= <j@example.com>,\n \
                    [Ticket 5 <t@example.com>\n\nx\n";
@@ -211,7 +211,7 @@ fn a_name_may_hold_what_separates_others() {
 }
 
 #[test]
-fn with_partial_delivery_one_that_is_no_address_stops_nobody_else() {
+fn partial_delivery_skips_what_is_no_address() {
     let machine = Machine::new();
     let message = "To: ann@example.com, broken@@y, cid@example.com\nCc: bob@exa..mple\n\nx\n";
     assert_eq!(machine.run("-t", message).code, 65);
@@ -229,7 +229,7 @@ fn with_partial_delivery_one_that_is_no_address_stops_nobody_else() {
 }
 
 #[test]
-fn with_partial_delivery_a_user_with_nowhere_to_go_stops_nobody_else() {
+fn partial_delivery_skips_a_user_that_leads_nowhere() {
     let machine = Machine::new();
     let message = "To: ann@example.com, root\n\nx\n";
     assert_eq!(machine.run("-t", message).code, 67);
@@ -243,14 +243,14 @@ fn with_partial_delivery_a_user_with_nowhere_to_go_stops_nobody_else() {
 }
 
 #[test]
-fn an_empty_address_in_a_list_is_nobody() {
+fn an_empty_address_in_a_list_is_ignored() {
     let machine = Machine::new();
     let delivered = machine.sendmail("-t", "To: ann@example.com\nCc: <>\n\nx\n");
     assert_eq!(delivered.to, ["ann@example.com"]);
 }
 
 #[test]
-fn behind_two_dashes_there_are_recipients_only() {
+fn after_two_dashes_there_are_recipients_only() {
     let machine = Machine::new();
     machine.configure("local_recipient = ops@example.com");
     let delivered = machine.sendmail("-- token", NOTE);

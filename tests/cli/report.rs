@@ -1,4 +1,4 @@
-//! What is said of a message: the result object, the log's line, the transcript.
+//! The reports about a message: the result object, the log line, the transcript.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -161,7 +161,7 @@ fn a_log_that_cannot_be_written_stops_no_mail() {
     assert_eq!(machine.run("--quiet ann@example.com", NOTE).stderr, "");
 }
 
-/// Where nobody reads what cron's mail would say, syslog is where somebody looks.
+/// When mail does not work, cron cannot mail the error either: syslog has it.
 #[test]
 fn a_configuration_that_cannot_be_used_is_a_line_of_the_log_too() {
     let machine = Machine::new();
@@ -193,7 +193,7 @@ fn the_transcript_shows_no_secret() {
     run.err_has("C: RCPT TO:<ann@example.com>\n");
     run.err_has("S: 235 2.7.0");
     let token = machine.run("token", "").stdout;
-    // A few letters of it are enough: at trace, ureq_proto dumps what it reads sixteen bytes a line.
+    // Parts of the secret are searched for: at trace, ureq_proto would dump what it reads in lines of sixteen bytes.
     for secret in [
         token.trim(),
         &token[..12],
@@ -205,7 +205,7 @@ fn the_transcript_shows_no_secret() {
 }
 
 #[test]
-fn a_filter_of_somebody_else_silences_nothing() {
+fn a_log_filter_for_another_program_silences_no_warning() {
     let machine = Machine::new();
     for filter in ["", "myapp=debug", "off"] {
         let mut command = machine.command("exosend");
@@ -219,9 +219,9 @@ fn a_filter_of_somebody_else_silences_nothing() {
     }
 }
 
-/// Text of a caller, of a message and of a token acts on no terminal and begins no line of a log.
+/// Text from a caller, a message or a token cannot send escape sequences to a terminal, nor begin a line of a log.
 #[test]
-fn what_others_write_acts_on_nothing() {
+fn no_control_characters_of_others_reach_a_terminal_or_a_log() {
     let machine = machine();
     let log = machine.path("mail.log");
     machine.configure(&format!("log = {}", log.display()));
@@ -265,7 +265,7 @@ fn what_others_write_acts_on_nothing() {
 }
 
 #[test]
-fn in_doubt_the_message_to_look_for_is_named() {
+fn in_doubt_the_message_id_is_named() {
     let lost = Exchange::builder().on(Step::Accept, Fault::disconnect());
     let machine = Machine::with(lost.start());
     let log = machine.path("mail.log");

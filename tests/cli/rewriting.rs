@@ -1,10 +1,10 @@
-//! From, as Exchange takes it: the stand-in refuses the others after the whole body, as Exchange does.
+//! From, as Exchange takes it: like Exchange, the stand-in refuses another one after the whole body.
 
 use crate::exchange::Exchange;
 use crate::machine::Machine;
 
 #[test]
-fn a_strange_from_becomes_the_mailbox_and_an_info_line_says_so() {
+fn another_from_is_replaced_by_the_mailbox_and_logged() {
     let machine = Machine::new();
     let message = "From: \"Other, Ann\" <ann@example.org>\nSender: root@web1\nDKIM-Signature: v=1; b=abc\nTo: x@example.com\n\nhello\n";
     let mut command = machine.command("exosend");
@@ -27,7 +27,7 @@ fn a_strange_from_becomes_the_mailbox_and_an_info_line_says_so() {
 }
 
 #[test]
-fn what_the_mailbox_may_send_as_stays() {
+fn an_address_of_send_as_stays() {
     let machine = Machine::with(Exchange::builder().send_as("ops@contoso.com").start());
     machine.configure("send_as = it@contoso.com, OPS@contoso.com");
     let arrived = machine.sendmail(
@@ -40,7 +40,7 @@ fn what_the_mailbox_may_send_as_stays() {
 }
 
 #[test]
-fn whoever_turns_it_off_is_refused_by_exchange() {
+fn without_rewrite_from_exchange_refuses_another_from() {
     let machine = Machine::new();
     machine.configure("rewrite_from = no");
     let run = machine.run("ann@example.com", "From: ops@contoso.com\n\nhello\n");
@@ -63,7 +63,7 @@ pub(super) fn host() -> String {
     name.trim().split('.').next().unwrap().to_owned()
 }
 
-/// Who runs the tests.
+/// The user who runs the tests.
 pub(super) fn user() -> String {
     let output = std::process::Command::new("id")
         .arg("-un")
@@ -77,7 +77,7 @@ pub(super) fn on_host(user: &str) -> String {
 }
 
 #[test]
-fn the_machines_own_addresses_are_nobodys_reply_to() {
+fn a_local_from_becomes_no_reply_to() {
     let machine = Machine::new();
     let host = host();
     for address in [
@@ -96,7 +96,7 @@ fn the_machines_own_addresses_are_nobodys_reply_to() {
 }
 
 #[test]
-fn one_sees_who_wrote_where_from_had_no_name() {
+fn from_without_a_name_gets_the_users() {
     let machine = Machine::new();
     for (more, from, name) in [
         ("", "root@web1", on_host("root")),
@@ -115,7 +115,7 @@ fn one_sees_who_wrote_where_from_had_no_name() {
 }
 
 #[test]
-fn raw_bytes_become_what_every_reader_shows() {
+fn raw_bytes_in_the_header_become_encoded_words() {
     let machine = Machine::new();
     let message = b"From: J\xf6rg <root@box>\nTo: ann@example.com\nSubject: Gr\xc3\xbc\xc3\x9fe\n\nSch\xc3\xb6n\n";
     let arrived = machine.sendmail("-t", message);
@@ -145,7 +145,7 @@ fn raw_bytes_become_what_every_reader_shows() {
 }
 
 #[test]
-fn a_bcc_gets_its_copy_or_nobody_gets_one() {
+fn a_bcc_gets_its_copy_or_the_message_fails() {
     let machine = Machine::new();
     let arrived = machine.sendmail(
         "-t",
@@ -163,7 +163,7 @@ fn a_bcc_gets_its_copy_or_nobody_gets_one() {
 }
 
 #[test]
-fn a_user_in_to_can_become_who_gets_the_mail() {
+fn rewrite_to_replaces_users_in_to() {
     let machine = Machine::new();
     machine.configure("local_recipient = Ops <ops@example.com>, it@example.com\nrewrite_to = yes");
     let arrived = machine.sendmail("-t", "To: root, \"Ann O.\" <ann@example.com>\n\nhello\n");

@@ -87,7 +87,7 @@ fn the_text_is_stdin() {
         send(&[], b"no subject").0.as_deref(),
         Some("no subject\r\n")
     );
-    // One strange byte does not keep a report from its readers.
+    // A report is sent even if a byte of it is not UTF-8.
     let (text, stderr) = send(&["--subject", "x"], b"caf\xe9\n");
     assert_eq!(text.as_deref(), Some("caf\u{fffd}\r\n"));
     assert_eq!(
@@ -110,7 +110,7 @@ fn options_of_all_subcommands() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_found_before_anything_connects() {
+fn a_message_that_cannot_be_sent_is_refused_before_anything_connects() {
     let machine = Machine::new();
     machine.ends(
         "",

@@ -1,4 +1,4 @@
-//! As sendmail: every flag, and what arrives.
+//! Called as sendmail: every flag, and what arrives.
 
 use std::io::Write;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::machine::{Machine, end, finish, start};
 const NOTE: &str = "To: Ann <ann@example.com>\nSubject: hello\n\nhello\n.\n..\nbye";
 
 #[test]
-fn a_message_arrives_with_what_was_missing() {
+fn a_message_arrives_with_a_completed_header() {
     let machine = Machine::new();
     let arrived = machine.sendmail("bob@example.com", NOTE);
     assert_eq!(arrived.from, "robot@contoso.com");
@@ -38,7 +38,7 @@ fn a_message_arrives_with_what_was_missing() {
 }
 
 #[test]
-fn what_is_there_stays_as_it_is() {
+fn a_complete_header_stays_as_it_is() {
     let machine = Machine::new();
     let message = b"Return-Path: <x@example.org>\r\nReceived: from a\r\n\tby b\r\nFrom: robot@contoso.com\r\n\
                    Date: Tue, 24 Nov 2026 12:00:00 +0100\r\nMessage-ID: <1@x>\r\nSubject: =?utf-8?q?=C3=A9?=\r\nContent-Type: text/plain\r\n\r\n\xff\r\n";
@@ -69,7 +69,7 @@ fn a_blind_copy_stays_blind_without_t_too() {
     assert_eq!(arrived.to, ["ann@example.com"]);
 }
 
-/// Each as it stands in somebody's manual or source.
+/// Each from the manual or the source of a program.
 #[test]
 fn flags_that_callers_use() {
     let machine = Machine::new();
@@ -231,7 +231,7 @@ fn there_is_no_daemon_and_an_empty_queue() {
         "sendmail -bd -q1h => 64 ",
         "sendmail -bv ann@example.com => 64 ",
         "sendmail -bx => 64 ",
-        // A message that came with them would be gone.
+        // A message that came with them would be lost.
         "sendmail -bp ann@example.com => 64 ",
         "sendmail -t -q => 64 ",
         "mailq ann@example.com => 64 ",
@@ -263,7 +263,7 @@ fn nothing_connects_before_the_message_has_been_read() {
     let mut child = start(machine.command("exosend").arg("-t"));
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"To: ann@example.com\n\nfirst\n").unwrap();
-    // Another message overtakes it, and finds nothing that was asked for in the meantime.
+    // Another message is sent meanwhile, and for it the first token is fetched.
     machine.sendmail("bob@example.com", NOTE);
     let exchange = machine.exchange.settle();
     let tokens = exchange.token_requests().len();
@@ -276,14 +276,14 @@ fn nothing_connects_before_the_message_has_been_read() {
 }
 
 #[test]
-fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
+fn a_long_message_goes_through_a_deleted_temporary_file() {
     const LINES: usize = 600_000;
     let machine = Machine::with(Exchange::builder().discard_bodies().start());
     let temporary = machine.path("tmp");
     std::fs::create_dir(&temporary).unwrap();
     let line = "x".repeat(76);
     let body = format!("{line}\n").repeat(LINES);
-    // 46 MB through a program that may have 30 MiB of everything, its own code and the threads' stacks included.
+    // 46 MB through a program with an address space of 30 MiB, its code and the threads' stacks included.
     let mut command = Command::new("sh");
     let limited = "ulimit -v 30720 && exec \"$0\" ann@example.com";
     command
@@ -303,9 +303,9 @@ fn what_is_too_long_for_memory_goes_through_a_file_nobody_can_open() {
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
 }
 
-/// A name that nobody could ask for is not one that does not exist.
+/// A name that could not be looked up is no name that does not exist.
 #[test]
-fn without_a_descriptor_it_may_be_tried_again() {
+fn running_out_of_descriptors_is_a_transient_failure() {
     let machine = Machine::new();
     let mut command = Command::new("sh");
     command
@@ -322,7 +322,7 @@ fn without_a_descriptor_it_may_be_tried_again() {
 }
 
 #[test]
-fn a_message_the_server_would_not_take_is_not_sent() {
+fn a_message_beyond_the_servers_size_is_not_sent() {
     let machine = Machine::with(Exchange::builder().extension("SIZE 2000000").start());
     let run = machine.run(
         "ann@example.com",
@@ -334,7 +334,7 @@ fn a_message_the_server_would_not_take_is_not_sent() {
 }
 
 #[test]
-fn mending() {
+fn corrections_of_the_header() {
     let machine = Machine::new();
     for row in [
         "From root Tue Nov 24 12:00:00 2026\nSubject: x\n\nhello\n => Subject: x\r\n|hello\r\n",
@@ -342,7 +342,7 @@ fn mending() {
         "Subject : x\n   \nhello\n => Subject: x\r\n|hello\r\n",
         "hello\nthere => |hello\r\nthere\r\n",
         "\nhello => |hello\r\n",
-        // What is mended stands in the manual, and nothing else is.
+        // Nothing is corrected but what the manual names.
         "Subject: x\nSubject: y\n\nhello\n => Subject: x\r\nSubject: y\r\n|hello\r\n",
         "Subject: x\r\rhello\r => Subject: x\r\n|hello\r\n",
     ] {
@@ -364,7 +364,7 @@ fn mending() {
 }
 
 #[test]
-fn what_only_decorates_stops_no_message() {
+fn a_wrong_f_or_capital_f_stops_no_message() {
     let machine = Machine::new();
     let nameless = format!("{} <robot@contoso.com>", on_host(&user()));
     for (words, from, warning) in [
@@ -415,7 +415,7 @@ fn what_only_decorates_stops_no_message() {
 }
 
 #[test]
-fn recipients_may_stand_in_one_argument() {
+fn several_recipients_in_one_argument() {
     let machine = Machine::new();
     for argument in [
         "ann@example.com bob@example.com",
@@ -427,7 +427,7 @@ fn recipients_may_stand_in_one_argument() {
 }
 
 #[test]
-fn an_empty_stdin_is_an_empty_message_where_it_is_known_for_whom() {
+fn an_empty_stdin_with_recipients_is_an_empty_message() {
     let machine = Machine::new();
     let run = machine.run("ann@example.com", "");
     let warning = "exosend: warning: stdin: empty, so the message is\n";
@@ -436,9 +436,8 @@ fn an_empty_stdin_is_an_empty_message_where_it_is_known_for_whom() {
     assert!(arrived.header("From").is_some() && arrived.text().ends_with("\r\n\r\n"));
 }
 
-/// Where a message is not on its way, nobody waits for one.
 #[test]
-fn what_sends_nothing_does_not_wait_for_stdin() {
+fn modes_that_send_nothing_do_not_read_stdin() {
     let machine = Machine::new();
     for words in ["-bv root", "-bd", "--nonsense", "", "-bp", "-q"] {
         let mut child = start(
@@ -453,7 +452,7 @@ fn what_sends_nothing_does_not_wait_for_stdin() {
     }
 }
 
-/// A signal behind the delivery would let the caller send again.
+/// If SIGXFSZ killed the program after the delivery, the caller would send again.
 #[test]
 fn a_limit_on_files_costs_a_line_of_the_log_and_no_message() {
     let machine = Machine::new();
@@ -478,7 +477,7 @@ fn a_process_leaves_no_core() {
     let machine = Machine::new();
     let child = start(machine.command("exosend").arg("-t"));
     let limits = format!("/proc/{}/limits", child.id());
-    // The shell's limit, until the program begins.
+    // The shell's limit, which the program lowers.
     let none = || {
         std::fs::read_to_string(&limits)
             .unwrap()
@@ -494,12 +493,11 @@ fn a_process_leaves_no_core() {
     assert_eq!(end(child).code, 66);
 }
 
-/// Whoever sits at one would wonder what is waited for.
 #[test]
 fn at_a_terminal_it_says_what_it_reads() {
     let machine = Machine::new();
     let at_a_terminal = |arguments: &str, typed: &str| {
-        // Without an echo amid what is said.
+        // Without an echo between the lines of output.
         let line = format!("stty -echo; {} {arguments}", env!("CARGO_BIN_EXE_exosend"));
         let script = r#"PATH=/usr/bin:/bin exec script -qec "$0" /dev/null"#;
         finish(machine.command("sh").args(["-c", script, &line]), typed)

@@ -11,7 +11,7 @@ fn the_token_and_nothing_else() {
     let token = run.stdout.strip_suffix('\n').unwrap();
     assert_eq!(token.len(), 2012);
     assert!(token.bytes().all(|b| b.is_ascii_graphic()));
-    // The one that is kept, while it is good.
+    // The cached one, while it is valid.
     assert_eq!(machine.run("token", "").stdout.trim(), token);
     assert_eq!(machine.exchange.token_requests().len(), 1);
 }

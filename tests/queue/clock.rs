@@ -5,7 +5,7 @@ use super::office::{NOTE, Office, minutes};
 const YEAR_2026: u64 = 1_796_000_000;
 
 #[test]
-fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
+fn a_clock_that_jumps_to_1970_and_back_ages_no_message_and_stops_none() {
     let office = Office::new();
     office.set_clock("first", 100, 5);
     office.submit("ann@example.com", NOTE);
@@ -18,7 +18,7 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
     office.set_clock("first", 170, YEAR_2026 + 40);
     office.run();
     assert_eq!(office.log("deferred").len(), 2);
-    // Another boot, in 1970 again: what lies ahead counts as long past.
+    // Another boot, in 1970 again: a wait that began in the future counts as over.
     office.set_clock("second", 10, 7);
     office.run();
     assert_eq!(office.log("deferred").len(), 3);
@@ -36,7 +36,7 @@ fn from_1970_to_today_and_back_nothing_grows_old_or_waits_for_ever() {
 }
 
 #[test]
-fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
+fn a_given_up_message_is_kept_for_a_month_by_any_clock() {
     let office = Office::new();
     office.set_clock("first", 100, YEAR_2026);
     office
@@ -50,7 +50,7 @@ fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
         (31, YEAR_2026, 0),
     ] {
         office.set_clock("first", 100 + days * 86_400, wall);
-        // An idle run clears nothing away.
+        // An idle run removes nothing.
         office.submit(&["ann@example.com"], NOTE);
         assert_eq!(office.run(), 0);
         assert_eq!(office.count("failed"), kept, "{days} days later");
@@ -58,7 +58,7 @@ fn what_was_given_up_is_kept_for_a_month_whatever_the_clock_says() {
 }
 
 #[test]
-fn a_state_that_is_lost_or_damaged_costs_an_attempt_and_no_message() {
+fn a_lost_or_damaged_state_costs_an_attempt_and_no_message() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     office.exchange.says("Greeting hangs up");

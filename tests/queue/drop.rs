@@ -1,4 +1,4 @@
-//! What hostile and unlucky people leave in `drop`, and deaths at every step of the way.
+//! Hostile and damaged files in `drop`, and processes that die at every step.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -11,7 +11,7 @@ use crate::exchange::{Exchange, Fault, Step};
 use crate::machine::{finish, start};
 
 #[test]
-fn a_submitter_that_dies_has_promised_nothing_or_is_kept_to_it() {
+fn a_submitter_that_dies_leaves_a_whole_message_or_none() {
     for (place, delivered) in [
         ("before open", 0),
         ("after open", 0),
@@ -34,7 +34,7 @@ fn a_submitter_that_dies_has_promised_nothing_or_is_kept_to_it() {
         assert_eq!(child.wait().unwrap().code(), None, "{place}");
         assert_eq!(office.run(), 0);
         assert_eq!(office.arrived().len(), delivered, "{place}");
-        // What nobody writes any more is gone after an hour.
+        // An unfinished file without a writer is removed after an hour.
         assert_eq!(
             office.waiting(),
             usize::from(delivered == 0 && place != "before open"),
@@ -48,7 +48,7 @@ fn a_submitter_that_dies_has_promised_nothing_or_is_kept_to_it() {
 }
 
 #[test]
-fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_arrived() {
+fn a_run_that_dies_loses_nothing_and_repeats_only_messages_in_doubt() {
     for (place, delivered, in_doubt) in [
         ("after takeover", 1, false),
         ("after claim", 1, false),
@@ -84,9 +84,8 @@ fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_arrived() {
     }
 }
 
-/// What nobody hears of would be swept away after a month.
 #[test]
-fn a_run_that_dies_while_it_gives_up_has_told_of_it_and_does_so_again() {
+fn a_run_that_dies_while_it_gives_up_reports_it_twice_and_never_not_at_all() {
     for (fault, attempts) in [
         ("Accept 554 5.6.0 Corrupt message content", 1),
         ("Rcpt 450 4.2.1 later", 2),
@@ -123,7 +122,7 @@ fn a_run_that_dies_while_it_gives_up_has_told_of_it_and_does_so_again() {
 }
 
 #[test]
-fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
+fn files_that_are_no_messages_are_not_sent_and_hold_up_no_others() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     let drop = office.path("drop");
@@ -163,7 +162,7 @@ fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
     fs::set_permissions(&elsewhere, Permissions::from_mode(0o740)).unwrap();
     fs::hard_link(&elsewhere, drop.join("9".repeat(32))).unwrap();
     fs::create_dir_all(drop.join("folder/in/folder")).unwrap();
-    // Nearly all of it is a hole, and to read it would take days.
+    // A sparse file, which it would take days to read.
     put(&"a".repeat(32), &good);
     let hole = File::options().write(true).open(drop.join("a".repeat(32)));
     hole.unwrap().set_len(1 << 43).unwrap();
@@ -181,7 +180,7 @@ fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
     assert_eq!(office.log("foreign").len(), 3);
     assert_eq!(office.only("drop"), drop.join("folder"));
     assert_eq!(fs::read(&elsewhere).unwrap(), good);
-    // Told once.
+    // Reported once.
     assert_eq!(office.run(), 0);
     assert_eq!(
         (office.log("failed").len(), office.log("foreign").len()),
@@ -190,7 +189,7 @@ fn what_is_no_message_is_not_sent_and_disturbs_nobody() {
 }
 
 #[test]
-fn no_message_takes_the_place_of_another() {
+fn a_message_with_a_taken_id_replaces_no_other() {
     let office = Office::new();
     let exchange = &office.exchange;
     exchange.says("Rcpt 451 4.2.1 later");
@@ -198,7 +197,7 @@ fn no_message_takes_the_place_of_another() {
     let name = office.only("drop");
     assert_eq!(office.run(), 0);
     let first = fs::read(office.only("queue")).unwrap();
-    // Who got it through another recipient knows its id from the Message-ID.
+    // As by a user who knows its id from the Message-ID.
     office.submit("bob@example.com", "Subject: other\n\nx\n");
     fs::rename(office.only("drop"), &name).unwrap();
     assert_eq!(office.run(), 0);
@@ -210,7 +209,7 @@ fn no_message_takes_the_place_of_another() {
 }
 
 #[test]
-fn a_writer_at_work_is_left_alone_for_as_long_as_it_takes() {
+fn an_unfinished_message_is_kept_while_its_writer_lives() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
@@ -231,7 +230,7 @@ fn a_writer_at_work_is_left_alone_for_as_long_as_it_takes() {
 }
 
 #[test]
-fn who_writes_for_ever_keeps_no_run_from_its_end() {
+fn a_user_who_never_finishes_a_message_cannot_keep_a_run_from_ending() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
@@ -252,9 +251,9 @@ fn who_writes_for_ever_keeps_no_run_from_its_end() {
     }
 }
 
-/// Its owner may hold a descriptor from before: what is sent is what was promised, or nothing.
+/// Its owner may still have it open for writing.
 #[test]
-fn what_changes_while_it_is_sent_does_not_arrive() {
+fn a_message_that_changes_while_it_is_sent_is_not_delivered() {
     use std::os::unix::fs::FileExt;
     let exchange = Exchange::builder().discard_bodies().start();
     let office = Office::with(exchange);
@@ -288,7 +287,7 @@ fn what_changes_while_it_is_sent_does_not_arrive() {
     assert!(office.log("failed")[0].contains("changed while it was sent"));
 }
 
-/// Each is looked up among the others. Nobody submits them, but anybody can write such a file.
+/// A submit refuses so many, but any user can write such a file, and duplicates are searched for in quadratic time.
 #[test]
 fn more_recipients_than_a_mailbox_may_have_in_a_day_are_not_tried() {
     let office = Office::new();

@@ -13,7 +13,7 @@ fn office() -> Office {
 }
 
 #[test]
-fn what_waits_is_sent() {
+fn a_queued_message_is_sent_by_graph() {
     let office = office();
     for to in ["ann@example.com", "bob@example.com"] {
         office.submit(&[to], NOTE);
@@ -29,9 +29,9 @@ fn what_waits_is_sent() {
     );
 }
 
-/// As long as Graph says, and one message tells for all.
+/// For as long as Graph says.
 #[test]
-fn a_throttle_holds_them_all() {
+fn a_throttle_holds_all_messages() {
     for (status, asked, held) in [
         (429, "300", 300),
         (503, "120", 120),
@@ -59,7 +59,7 @@ fn a_throttle_holds_them_all() {
 }
 
 #[test]
-fn one_messages_refusal_is_not_the_mailboxes() {
+fn a_refused_message_does_not_hold_the_others() {
     let office = office();
     office.submit("ann@example.com", NOTE);
     office.submit("bob@example.com", NOTE);
@@ -71,7 +71,7 @@ fn one_messages_refusal_is_not_the_mailboxes() {
 }
 
 #[test]
-fn a_permission_that_is_missing_holds_them_all() {
+fn a_missing_permission_holds_all_messages() {
     let office = office();
     office.submit("ann@example.com", NOTE);
     office.submit("bob@example.com", NOTE);
@@ -86,7 +86,7 @@ fn a_permission_that_is_missing_holds_them_all() {
 }
 
 #[test]
-fn what_may_have_been_taken_is_sent_again_twice_at_most() {
+fn a_message_in_doubt_is_sent_again_twice_at_most() {
     let office = office();
     office.submit("ann@example.com", NOTE);
     office.exchange.on_graph(Answer::status(504));
@@ -99,9 +99,9 @@ fn what_may_have_been_taken_is_sent_again_twice_at_most() {
     assert_eq!((office.waiting(), office.count("failed")), (0, 1));
 }
 
-/// The last block leaves when the file's name says that it may have.
+/// The file is renamed before the last block of the request is sent.
 #[test]
-fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_been_taken() {
+fn a_run_that_dies_loses_nothing_and_repeats_only_messages_in_doubt() {
     for (place, delivered) in [
         ("before mail", 1),
         ("mid data", 1),
@@ -125,7 +125,7 @@ fn a_run_that_dies_loses_nothing_and_repeats_only_what_may_have_been_taken() {
 }
 
 #[test]
-fn what_is_too_large_or_names_nobody_is_told_of_and_not_sent() {
+fn messages_that_graph_cannot_take_are_given_up() {
     let office = office();
     office.submit(
         "ann@example.com",

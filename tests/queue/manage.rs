@@ -1,4 +1,4 @@
-//! Seeing and steering.
+//! Listing, holding, releasing and removing messages.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ fn json(office: &Office) -> Value {
 }
 
 #[test]
-fn the_queue_says_what_waits_and_why() {
+fn the_list_shows_what_waits_and_why() {
     let office = Office::new();
     assert_eq!(office.exosend("queue", "").stdout, "Mail queue is empty\n");
     office.submit("ann@example.com bob@example.com", NOTE);
@@ -53,7 +53,7 @@ fn the_queue_says_what_waits_and_why() {
 }
 
 #[test]
-fn the_queue_says_why_all_wait() {
+fn the_list_shows_why_all_wait() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     office
@@ -86,7 +86,7 @@ fn a_message_is_held_released_shown_and_removed() {
         shown.starts_with("exosend 1\n") && shown.contains("\nSubject: hello\r\n"),
         "{shown}"
     );
-    // With one message every beginning would be its own.
+    // Every id begins with an empty one, and there is one message only.
     steer("remove", "", 64);
     steer("hold", &id[..8], 0);
     assert_eq!((office.run_now(), office.arrived().len()), (0, 0));
@@ -114,7 +114,7 @@ fn a_message_is_held_released_shown_and_removed() {
 }
 
 #[test]
-fn what_was_given_up_can_be_released() {
+fn a_given_up_message_can_be_released() {
     let office = Office::new();
     office
         .exchange
@@ -136,7 +136,7 @@ fn what_was_given_up_can_be_released() {
 }
 
 #[test]
-fn what_is_released_goes_to_those_who_have_not_got_it() {
+fn a_released_message_goes_to_the_recipients_that_are_left() {
     let office = Office::new();
     let to = ["ann@example.com", "bob@example.com"];
     office.submit(&to, NOTE);
@@ -169,7 +169,7 @@ fn what_is_released_goes_to_those_who_have_not_got_it() {
 }
 
 #[test]
-fn what_no_run_has_taken_over_can_be_removed_and_not_moved() {
+fn a_message_in_drop_can_be_removed_but_not_held() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     let id = id(&office, "drop");
@@ -183,7 +183,7 @@ fn what_no_run_has_taken_over_can_be_removed_and_not_moved() {
 }
 
 #[test]
-fn monitoring_asks_for_the_oldest() {
+fn max_age_for_monitoring() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     let ask = |age: &str| office.exosend(&["queue", "--max-age", age], "").code;

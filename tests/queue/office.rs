@@ -11,7 +11,7 @@ use crate::machine::{Arguments, Machine, Run, finish, words};
 
 pub(crate) struct Office {
     pub(crate) machine: Machine,
-    /// On the build's disk: a temporary folder may lie in memory, where a queue is none.
+    /// On the build's disk: a temporary folder may be in memory, where messages are not queued first.
     spool: PathBuf,
 }
 
@@ -50,7 +50,7 @@ impl Office {
         self.machine.configure(&more);
     }
 
-    /// A command that knows the clock. No submit starts a run then: the test does.
+    /// A command with the test's clock. A submit starts no run then: the test does.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = self.machine.command(name);
         command.env("QUEUE_TEST_CLOCK", self.machine.path("clock"));
@@ -66,14 +66,14 @@ impl Office {
         finish(self.command(&words[0]).args(&words[1..]), input)
     }
 
-    /// Puts a message into the queue. Exit code 0, and not a word.
+    /// Queues a message. Exit code 0, and no output.
     #[track_caller]
     pub(crate) fn submit(&self, to: impl Arguments, input: impl AsRef<[u8]>) {
         let run = finish(self.command("sendmail").args(to.words()), input);
         run.exits(0).out("").err("");
     }
 
-    /// One run, that says nothing, and its exit code.
+    /// The exit code of one run, which prints nothing.
     pub(crate) fn run(&self) -> i32 {
         self.run_with(&[])
     }
@@ -106,7 +106,7 @@ impl Office {
         );
     }
 
-    /// All messages that arrived; the client has kept all rules.
+    /// All messages that arrived, none of which broke a rule of the stand-in's.
     pub(crate) fn arrived(&self) -> Vec<Delivered> {
         let exchange = self.machine.exchange.settle();
         assert_eq!(exchange.violations(), [""; 0]);
@@ -118,7 +118,7 @@ impl Office {
         std::fs::read_dir(self.path(folder)).map_or(0, Iterator::count)
     }
 
-    /// Messages anywhere between `drop` and the end.
+    /// The messages that wait, in all folders.
     pub(crate) fn waiting(&self) -> usize {
         ["drop", "queue", "work/1", "work/2", "work/3", "held"]
             .iter()

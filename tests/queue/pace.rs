@@ -1,4 +1,4 @@
-//! At Exchange's pace: real time, in which a minute lasts one second.
+//! Exchange's limits, in real time with minutes of one second.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::machine::{end, start};
 
 const MINUTE: Duration = Duration::from_secs(1);
 
-/// A command in whose short minutes the machine's clock counts.
+/// A command with short minutes and the machine's own clock.
 fn in_real_time(office: &Office, arguments: &[&str]) -> Command {
     let mut command = office.machine.command("exosend");
     command
@@ -22,10 +22,10 @@ fn run(office: &Office) -> Command {
     in_real_time(office, &["queue", "run"])
 }
 
-/// When a message arrived: two looks, of which only the second saw it.
+/// When a message arrived: between these two looks.
 type Arrival = (Instant, Instant);
 
-/// When each message arrived, and how many connections there were at most, from the start of these commands to their end.
+/// Runs these commands to their end. Returns when each message arrived, and how many connections there were at most.
 fn watch(office: &Office, commands: &mut [Command]) -> (Vec<Arrival>, usize) {
     let (exchange, mut before) = (&office.exchange, Instant::now());
     let known = exchange.delivered().len();
@@ -38,7 +38,8 @@ fn watch(office: &Office, commands: &mut [Command]) -> (Vec<Arrival>, usize) {
         let seen = exchange.delivered().len() - known;
         arrivals.resize(seen, (before, Instant::now()));
         before = now;
-        // The table is not read at once: a connection that ends meanwhile may stand beside its successor.
+        // The smaller of two looks: the kernel's table is not read at once, so that one look may find a connection that has
+        // ended and its successor.
         let look = || connections(exchange.port());
         most = most.max(look().min(look()));
         if last {
@@ -52,8 +53,9 @@ fn watch(office: &Office, commands: &mut [Command]) -> (Vec<Arrival>, usize) {
     (arrivals, most)
 }
 
-/// No more than `rate` begin in any minute, however slow this machine is: since `began` no more have arrived than may have
-/// begun, and behind any arrival no more but what was on its way at that moment, one over each other connection.
+/// No more than `rate` messages begin in any minute, however slow this machine is. So since `began` no more have arrived
+/// than may have begun; and in the minute after an arrival no more than `rate` and one on each other connection, which was
+/// being sent at that moment.
 fn assert_pace(began: Instant, arrivals: &[Arrival], rate: usize, connections: usize) {
     for (n, (_, seen)) in arrivals.iter().enumerate() {
         let minutes = u32::try_from(n / rate).unwrap();
@@ -65,7 +67,7 @@ fn assert_pace(began: Instant, arrivals: &[Arrival], rate: usize, connections: u
     }
 }
 
-/// By the kernel's word: the server's ends that are established. One that the client has closed is not.
+/// The server's ends that the kernel calls established: not those that the client has closed.
 fn connections(port: u16) -> usize {
     const ESTABLISHED: &str = "01";
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -129,7 +131,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
         office.submit("ann@example.com", NOTE);
     }
     let logins = || office.exchange.settle().said("C: AUTH");
-    // In minutes as long as they are no message takes so long that the others would get help.
+    // With whole minutes, because in short ones a message would take long enough to call another run.
     let run = || {
         let mut run = office.machine.command("exosend");
         run.args(["queue", "run"]);
@@ -138,7 +140,7 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
     let (arrivals, most) = watch(&office, &mut [(); 8].map(|()| run()));
     assert_eq!(arrivals.len(), 60);
     assert!(most <= 3, "{most}");
-    // One run alone calls two others where there is work for them, and only there.
+    // One run calls two others if there is work for them, and none if there is not.
     for (messages, connections) in [(60, 3), (5, 1)] {
         let before = logins();
         for _ in 0..messages {
@@ -152,9 +154,9 @@ fn never_more_than_three_connections_and_three_where_many_wait() {
 }
 
 #[test]
-fn what_goes_straight_waits_for_its_turn() {
+fn a_message_that_is_sent_at_once_waits_for_its_turn() {
     let office = Office::new();
-    // The queue makes the folders that count.
+    // A run makes the folders of the connections.
     office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
     office.configure("connections = 1\nrate = 2");
@@ -172,10 +174,10 @@ fn what_goes_straight_waits_for_its_turn() {
 }
 
 #[test]
-fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
+fn neither_a_long_message_nor_a_user_with_many_holds_up_others() {
     let office = Office::new();
     office.configure("rate = 0");
-    // As another user would have put them there: the last word on whose they are is the file's.
+    // As by another user: whose a message is, its file's owner says.
     for n in 0..20 {
         office.submit("ann@example.com", format!("Subject: {n}\n\nx\n"));
     }
@@ -203,9 +205,8 @@ fn a_long_message_keeps_nobody_waiting_and_neither_does_somebody_with_many() {
     assert!(place <= 1, "{subjects:?}");
 }
 
-/// Such as a long one over a slow line: the others go over another connection.
 #[test]
-fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
+fn messages_that_come_while_a_long_one_is_sent_do_not_wait_for_it() {
     let office = Office::new();
     let slow = Fault::delay(Duration::from_secs(60));
     office.exchange.on_nth(Step::Accept, 1, slow);
@@ -224,9 +225,9 @@ fn what_comes_while_one_message_takes_long_does_not_wait_for_it() {
     assert_eq!(office.arrived().len(), 2);
 }
 
-/// A run knows when each message is due from its beginning, and others work meanwhile.
+/// A run reads at its beginning when each message is due.
 #[test]
-fn what_another_run_has_put_off_is_not_tried_at_once() {
+fn a_message_that_another_run_has_deferred_is_not_tried_at_once() {
     let office = Office::with(
         Exchange::builder()
             .refuse("bob@example.com", "450 4.2.1 later")

@@ -1,4 +1,4 @@
-//! Whose fault a failure is, and when it is tried again.
+//! Whether a failure is the message's or the mailbox's, and when it is tried again.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,12 +6,11 @@ use std::time::Duration;
 use super::office::{NOTE, Office, minutes};
 use crate::exchange::{Answer, Exchange, Fault, Step};
 
-/// Logins that were tried.
 fn logins(office: &Office) -> usize {
     office.exchange.settle().said("C: AUTH")
 }
 
-/// The next attempts come after these pauses, and not half a minute earlier.
+/// The next attempts are made after these pauses, and not half a minute earlier.
 fn expect_pauses(office: &Office, pauses: &[u64], count: impl Fn(&Office) -> usize) {
     for (n, pause) in pauses.iter().enumerate() {
         let before = count(office);
@@ -59,7 +58,7 @@ fn each_row_of_the_throttle_table() {
         }
         let login = reply.starts_with("Auth");
         match login {
-            // A refusal of a token just fetched, and no second one.
+            // One login only: a token that was just fetched is not fetched again.
             true => office.exchange.says(reply),
             false => office.exchange.says_nth(1, reply),
         }
@@ -104,7 +103,7 @@ fn too_many_connections_cost_one_of_ours_for_ten_minutes() {
         office.log("held")
     );
     assert_eq!((office.arrived().len(), office.waiting()), (0, 1));
-    // The mailbox is not at fault, and there are two connections left.
+    // The mailbox is not held, because two connections are left.
     assert_eq!(office.run(), 0);
     assert_eq!(office.arrived().len(), 1);
     let state = std::fs::read_to_string(office.path("state/mailbox")).unwrap();
@@ -135,7 +134,7 @@ fn a_mailbox_that_cannot_be_reached_is_tried_less_and_less_often_and_nothing_is_
     assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
 }
 
-/// Such as one that a firewall on the way does not like.
+/// As by a firewall on the way.
 #[test]
 fn a_message_that_breaks_the_connection_lets_the_others_go_first() {
     let office = Office::new();
@@ -154,7 +153,7 @@ fn a_message_that_breaks_the_connection_lets_the_others_go_first() {
 }
 
 #[test]
-fn a_digest_that_cannot_go_out_costs_no_login_a_minute_and_is_kept() {
+fn a_digest_that_cannot_be_sent_is_kept_and_costs_no_login_each_minute() {
     let exchange = Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
     let office = Office::with(exchange.start());
     office.configure("local_recipient = ops@contoso.com");
@@ -180,7 +179,7 @@ fn a_digest_that_cannot_go_out_costs_no_login_a_minute_and_is_kept() {
 }
 
 #[test]
-fn a_dead_address_among_those_of_local_recipient_keeps_the_digest_from_nobody() {
+fn a_dead_address_in_local_recipient_does_not_keep_the_digest_from_the_others() {
     let exchange = Exchange::builder()
         .refuse("bob@example.com", "550 5.1.10 Recipient not found")
         .refuse("cid@example.com", "550 5.1.10 Recipient not found")
@@ -232,7 +231,7 @@ fn a_day_of_535_costs_one_login_per_step() {
 
 /// As on a full disk.
 #[test]
-fn a_pause_that_cannot_be_noted_ends_the_run() {
+fn a_hold_that_cannot_be_written_ends_the_run() {
     let office = Office::new();
     for to in ["ann@example.com", "bob@example.com", "cid@example.com"] {
         office.submit(&[to], NOTE);
@@ -245,7 +244,7 @@ fn a_pause_that_cannot_be_noted_ends_the_run() {
 }
 
 #[test]
-fn an_expired_secret_is_shown_to_entra_seldom() {
+fn an_expired_secret_is_tried_seldom() {
     let expired = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#;
     let office = Office::with(
         Exchange::builder()
@@ -259,7 +258,7 @@ fn an_expired_secret_is_shown_to_entra_seldom() {
 }
 
 #[test]
-fn a_message_that_is_put_off_keeps_nobody_waiting_and_has_its_time() {
+fn a_deferred_message_holds_up_no_other_and_is_given_up_after_queue_lifetime() {
     let exchange = Exchange::builder().refuse("ann@example.com", "450 4.2.1 greylisted");
     let office = Office::with(exchange.start());
     office.submit("ann@example.com", NOTE);
@@ -281,7 +280,7 @@ fn a_message_that_is_put_off_keeps_nobody_waiting_and_has_its_time() {
 }
 
 #[test]
-fn who_is_refused_is_told_of_and_the_others_get_it() {
+fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
     let exchange = Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
     let office = Office::with(exchange.start());
     office.configure("local_recipient = ops@contoso.com");
@@ -298,7 +297,7 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
     );
     let arrived = office.arrived();
     assert_eq!(arrived[0].to, ["ann@example.com"]);
-    // The digest: what became of whom, and nothing of the message.
+    // The digest names recipients and reasons, and quotes no message.
     let digest = &arrived[1];
     assert_eq!(
         (
@@ -313,7 +312,7 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
             && !digest.text().contains("plans")
             && !digest.text().contains("ann@")
     );
-    // Once a day, whatever else happens; and nobody gets anything twice.
+    // No second digest within a day, and nobody gets anything twice.
     office.submit("bob@example.com", NOTE);
     office.pass(minutes(1));
     assert_eq!(office.run(), 0);
@@ -334,7 +333,7 @@ fn who_is_refused_is_told_of_and_the_others_get_it() {
     assert_eq!(office.arrived().len(), 4, "nothing to tell");
 }
 
-/// Anybody may write to any name of /etc/aliases, such as one that leads to a program.
+/// Any user can send to any name in /etc/aliases, such as one that leads to a program.
 #[test]
 fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
     let office = Office::new();
@@ -352,7 +351,7 @@ fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
     office.pass(minutes(1));
     assert_eq!(office.run(), 0);
     assert_eq!(office.last().to, ["lists@contoso.com"]);
-    // A table that is not there is another matter.
+    // Without the file of aliases, all wait.
     std::fs::remove_file(&aliases).unwrap();
     office.submit("lists", NOTE);
     assert_eq!(office.run(), 78);
@@ -360,7 +359,7 @@ fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
 }
 
 #[test]
-fn what_can_be_no_address_is_told_of_once() {
+fn a_recipient_that_is_no_address_is_reported_once() {
     let office = Office::new();
     office.exchange.says("Greeting hangs up");
     let aliases = office.write("aliases", "ops: ops@contoso..com, ann@example.com\n");
@@ -378,7 +377,7 @@ fn what_can_be_no_address_is_told_of_once() {
 }
 
 #[test]
-fn what_may_have_arrived_is_sent_again_twice_at_most() {
+fn a_message_in_doubt_is_sent_again_twice_at_most() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     office.exchange.says("Accept hangs up");
@@ -410,7 +409,7 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
     let before = known();
     office.submit("ann@example.com", NOTE);
     office.configure("tenant = another\nnonsense = 1");
-    // The spool stands in it, too: so this is the command's own way to name it.
+    // `spool` is in that file, too, so it has to be named by the variable.
     let spool = office.path("");
     let run = crate::machine::finish(
         office
@@ -436,9 +435,8 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
     assert_eq!(list, "Mail queue is empty\n");
 }
 
-/// A message to hundreds, and a digest that two would read.
 #[test]
-fn runs_that_end_together_tell_one_digest_and_a_short_one() {
+fn runs_that_end_together_send_one_short_digest() {
     let office = Office::new();
     office.configure("local_recipient = ops@contoso.com");
     let to: Vec<_> = (0..400).map(|n| format!("user-{n}@example.com")).collect();
@@ -447,7 +445,7 @@ fn runs_that_end_together_tell_one_digest_and_a_short_one() {
     office
         .exchange
         .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
-    // The first digest cannot go out.
+    // The first digest cannot be sent.
     office.exchange.says_nth(2, "Accept 451 4.2.1 later");
     assert_eq!(office.run(), 0);
     let digest = std::fs::read_to_string(office.path("state/digest")).unwrap();
@@ -469,14 +467,14 @@ fn runs_that_end_together_tell_one_digest_and_a_short_one() {
 }
 
 #[test]
-fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
+fn given_up_messages_are_removed_after_a_month_and_states_of_gone_ones() {
     let office = Office::new();
     office
         .exchange
         .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
     office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
-    // One of them by a run that was killed.
+    // One of them left by a run that was killed.
     let orphans = ["", ".new"].map(|end| office.path("state").join("a".repeat(32) + end));
     for orphan in &orphans {
         std::fs::write(orphan, "attempts 1\n").unwrap();
@@ -494,7 +492,7 @@ fn what_was_given_up_is_kept_for_a_month_and_no_state_for_ever() {
 }
 
 #[test]
-fn what_is_thrown_away_shortens_no_pause() {
+fn a_message_that_aliases_throw_away_does_not_end_a_hold() {
     let office = Office::new();
     let aliases = office.machine.path("aliases");
     std::fs::write(&aliases, "none: /dev/null\n").unwrap();
@@ -519,7 +517,7 @@ fn a_pipe_among_the_queues_own_files_is_not_waited_for() {
     let office = Office::new();
     office.submit("ann@example.com", NOTE);
     assert_eq!(office.run(), 0);
-    // Nor is what lies there beside the queue's folders a reason to stop.
+    // Nor does a file beside the queue's folders stop a run.
     std::fs::write(office.path("work/note~"), "").unwrap();
     let id = "a".repeat(32);
     for (name, code) in [
@@ -540,10 +538,9 @@ fn a_pipe_among_the_queues_own_files_is_not_waited_for() {
     assert_eq!(office.arrived().len(), 4);
 }
 
-/// The crontab line for machines without systemd, and a job that says something each minute. What a line prints, cron
-/// mails.
+/// The crontab line for machines without systemd, and a job that prints something each minute, which cron mails.
 #[test]
-fn ten_minutes_of_cron_offline_leave_what_the_job_said_and_nothing_more() {
+fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
     let office = Office::new();
     office.configure("local_recipient = ops@contoso.com");
     office.exchange.says("Greeting hangs up");

@@ -1,10 +1,10 @@
-//! Straight, into the queue, or one after the other.
+//! Whether a message is sent at once, queued, or queued after a failure.
 
 use super::office::{NOTE, Office};
 use crate::exchange::Exchange;
 
 #[test]
-fn off_and_watched_go_straight() {
+fn with_queue_off_or_v_a_message_is_sent_at_once() {
     let office = Office::new();
     let run = office.call("sendmail -v ann@example.com", NOTE);
     assert_eq!(
@@ -14,7 +14,7 @@ fn off_and_watched_go_straight() {
     office.configure("queue = off");
     office.submit("ann@example.com", NOTE);
     assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
-    // Unless it is asked for, `send` goes straight, and says how it went.
+    // `send` without `--queue` sends at once, and prints the reply.
     office.configure("");
     let run = office.exosend("send --to ann@example.com --subject x --text x", "");
     run.out_begins("250 ");
@@ -22,7 +22,7 @@ fn off_and_watched_go_straight() {
 }
 
 #[test]
-fn without_a_queue_all_is_as_it_was() {
+fn without_a_queue() {
     let machine = crate::machine::Machine::new();
     for name in ["exosend", "sendmail"] {
         let run = machine.call(&format!("{name} -bp"), "");
@@ -36,7 +36,7 @@ fn without_a_queue_all_is_as_it_was() {
 }
 
 #[test]
-fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
+fn fallback_queues_a_message_if_the_mailbox_is_the_reason() {
     for row in [
         "Greeting hangs up => 0 1",
         "AuthBlob 535 5.7.3 Authentication unsuccessful => 0 1",
@@ -46,7 +46,7 @@ fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
         "Ehlo 250 no STARTTLS here => 0 1",
         "Accept 554 5.6.0 Corrupt message content => 69 0",
         "Rcpt 550 5.1.10 Recipient not found => 67 0",
-        // Sent again, it might arrive twice: the caller is to know.
+        // In doubt it is not queued, because it might arrive twice: the caller decides.
         "Accept hangs up => 74 0",
     ] {
         let (fault, end) = row.split_once(" => ").unwrap();
@@ -82,17 +82,17 @@ fn fallback_keeps_what_the_mailbox_is_the_reason_for() {
 }
 
 #[test]
-fn a_spool_that_the_account_does_not_name_takes_nothing_of_it() {
+fn an_account_without_spool_does_not_use_the_machines() {
     let office = Office::new();
     office.machine.configure("");
-    // The account is the user's own: no folder of the machine's is asked.
+    // The account is the user's own, so the machine's folder is not used.
     std::fs::create_dir_all(office.path("drop")).unwrap();
     office.submit("ann@example.com", NOTE);
     assert_eq!((office.arrived().len(), office.waiting()), (1, 0));
 }
 
 #[test]
-fn keys_that_cannot_be_right() {
+fn wrong_values_of_the_queues_keys() {
     let office = Office::new();
     for row in [
         "queue = maybe => takes first, fallback or off",

@@ -1,5 +1,5 @@
-//! The machine's queue: root's configuration, the service's secret, and everybody's mail. Needs root and namespaces, so
-//! it runs on request: `cargo test --all-features queue -- --ignored`.
+//! The machine's queue, with several users. Needs root and namespaces, so it runs on request: `cargo test --all-features
+//! queue -- --ignored`.
 //!
 //! The machine is a mount namespace with users, folders and configuration as packages put them there.
 
@@ -78,7 +78,6 @@ impl Town {
         command
     }
 
-    /// All must be well.
     fn run(&self, script: &str) -> Run {
         let run = finish(&mut self.shell(script), "");
         run.exits(0);
@@ -119,7 +118,7 @@ impl Drop for Town {
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn anybody_puts_mail_in_and_nobody_else_sees_it() {
+fn any_user_can_queue_mail_and_none_can_see_anothers() {
     let town = Town::new("");
     let run = town.run(
         r#"
@@ -163,7 +162,7 @@ fn anybody_puts_mail_in_and_nobody_else_sees_it() {
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn a_run_is_never_roots() {
+fn a_run_never_runs_as_root() {
     let town = Town::new("");
     let run = town.run(
         r#"
@@ -239,10 +238,10 @@ fn without_systemd_root_starts_the_run_and_cron_the_others() {
     assert_eq!(town.subjects(), ["web", "root"]);
 }
 
-/// The machine's login lies with the queue, and is its owner's, whoever logs in, uses it or ends it.
+/// Whoever logs in, uses the login or ends it.
 #[test]
 #[ignore = "needs root and namespaces"]
-fn the_machines_login_is_the_queues() {
+fn the_machines_login_belongs_to_the_queues_owner() {
     let town = Town::with(Exchange::builder().logs_in("ann@contoso.com").start(), "");
     let run = town.run(
         r#"
@@ -276,7 +275,7 @@ true
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn who_has_an_account_of_his_own_never_sends_from_the_machines() {
+fn a_caller_with_an_account_of_his_own_never_sends_from_the_machines() {
     let town = Town::new("");
     let run = town.run(
         r#"
@@ -295,10 +294,10 @@ fn who_has_an_account_of_his_own_never_sends_from_the_machines() {
     assert_eq!(town.count("drop"), 1);
 }
 
-/// A small disk: `first` would send from one that lies in memory, so the configuration is out of sight.
+/// A small disk in memory. With a readable configuration, a message would be sent at once from there, and not queued.
 #[test]
 #[ignore = "needs root and namespaces"]
-fn a_full_disk_ends_with_75_and_a_line_and_nothing_half() {
+fn a_full_disk_ends_with_75_and_leaves_no_unfinished_file() {
     let town = Town::new("");
     let run = town.run(
         r#"
@@ -317,7 +316,7 @@ fn a_full_disk_ends_with_75_and_a_line_and_nothing_half() {
         fill size=200k www-data 50000
         fill size=12m www-data 1000000
         fill size=20m,nr_inodes=5 www-data 1000
-        # Root may fill it, and does not die of it.
+        # Root may use the last 8 MiB.
         mv /etc/exosend.conf /etc/away
         fill size=200k root 50000
         mount --bind -o ro /var/spool/exosend/drop /var/spool/exosend/drop
@@ -344,7 +343,7 @@ fn a_full_disk_ends_with_75_and_a_line_and_nothing_half() {
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn foreign_files_with_the_mark_are_kept_and_told_of() {
+fn foreign_files_that_look_complete_are_kept_and_reported() {
     let town = Town::new("");
     town.run(
         r#"
@@ -378,10 +377,10 @@ fn foreign_files_with_the_mark_are_kept_and_told_of() {
     );
 }
 
-/// With the network unplugged, by `mail`, PHP and Debian's cron, as users who read no configuration.
+/// With the network unplugged, by `mail`, PHP and Debian's cron, as users who cannot read the configuration.
 #[test]
 #[ignore = "needs root, namespaces and Debian's packages, and up to a minute"]
-fn whoever_mails_offline_is_done_at_once_and_plugged_in_all_arrives_once() {
+fn callers_offline_do_not_wait_and_all_arrives_once_online() {
     let town = Town::new("local_recipient = ops@contoso.com");
     let run = town.run(
         r#"
@@ -412,10 +411,10 @@ fn whoever_mails_offline_is_done_at_once_and_plugged_in_all_arrives_once() {
     assert_eq!(subjects[1..], ["by-mail", "by-mail", "by-php"]);
 }
 
-/// Such as a file that root has made immutable: the others go.
+/// Such as one that root has made immutable.
 #[test]
 #[ignore = "needs root and namespaces"]
-fn a_file_that_the_disk_does_not_let_go_keeps_nobody_waiting() {
+fn a_file_that_cannot_be_moved_holds_up_no_others() {
     let town = Town::new("");
     let run = town.run(
         r#"

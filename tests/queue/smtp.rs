@@ -9,7 +9,7 @@ use super::office::Office;
 use crate::exchange::Exchange;
 use crate::machine::{Machine, end, finish, start};
 
-/// What the client says, all at once, and the replies' codes.
+/// The codes of the replies.
 fn codes(output: &str) -> Vec<&str> {
     assert!(output.ends_with("\r\n"), "{output}");
     let lines = output.split_terminator("\r\n");
@@ -26,7 +26,7 @@ fn speak(office: &Office, client: &str) -> String {
 }
 
 #[test]
-fn messages_go_into_the_queue_with_what_was_missing() {
+fn messages_are_queued_with_completed_headers() {
     let office = Office::new();
     let said = speak(
         &office,
@@ -70,7 +70,7 @@ fn messages_go_into_the_queue_with_what_was_missing() {
 }
 
 #[test]
-fn out_of_place_out_of_bounds_and_not_here() {
+fn commands_that_are_refused() {
     let office = Office::new();
     for row in [
         "MAIL FROM:<a@x.org>|EHLO x|QUIT| => 220 503 250 221",
@@ -82,9 +82,9 @@ fn out_of_place_out_of_bounds_and_not_here() {
         "EHLO x|MAIL FROM:<a@x.org>|RCPT TO:<>|RCPT TO:<a@x.org,b@x.org>|RCPT TO:<a@x.org> NOTIFY=NEVER|\
          RCPT TO:<\u{e4}nn@x.org>| => 220 250 250 553 501 555 553",
         "EHLO x|AUTH LOGIN|STARTTLS|EXPN x|BDAT 3 LAST|XYZ| => 220 250 502 502 502 502 500",
-        // A browser that was talked into it, and what it would say next.
+        // A browser that a web page has made connect, and what it would send next.
         "POST / HTTP/1.1|EHLO x|MAIL FROM:<a@x.org>| => 220 421",
-        // The end in the middle of anything.
+        // The end of input in the middle of anything.
         "EHLO x|MAIL FRO => 220 250",
         " => 220",
     ] {
@@ -130,7 +130,7 @@ fn only_crlf_dot_crlf_ends_a_message() {
             .ends_with("\r\nforged\r\n.\r\n.\r\nend\r\n")
             || arrived[0].text().contains("forged")
     );
-    // A message without an end is none.
+    // A message without an end is not taken.
     let client = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\nbody\n.\n";
     let run = office.call("sendmail -bs", client);
     assert_eq!(codes(&run.stdout), ["220", "250", "250", "250", "354"]);
@@ -156,7 +156,7 @@ fn a_client_that_greets_with_lf_ends_its_message_with_lf() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_passed_over() {
+fn a_message_that_is_too_long_is_refused_and_the_next_one_taken() {
     let office = Office::new();
     let mut client =
         "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\n"
@@ -171,7 +171,7 @@ fn a_message_that_is_too_long_is_passed_over() {
 }
 
 #[test]
-fn without_a_queue_it_goes_straight_and_the_client_hears_how_it_went() {
+fn without_a_queue_the_reply_is_the_result_of_the_sending() {
     for row in [
         "Quit 221 bye => 250 2.0.0 250 2.0.0 OK ",
         "Accept 451 4.7.500 Server busy => 451 4.3.0 accept: 451 4.7.500 Server busy",
@@ -198,7 +198,7 @@ fn without_a_queue_it_goes_straight_and_the_client_hears_how_it_went() {
 }
 
 #[test]
-fn a_client_that_hangs_is_let_go() {
+fn a_client_that_sends_nothing_times_out() {
     let office = Office::new();
     for said in [
         "EHLO x\r\n",
@@ -219,9 +219,9 @@ fn a_client_that_hangs_is_let_go() {
     assert_eq!(office.waiting(), 0);
 }
 
-/// A pipe holds 64 KiB: of that much the client has not taken notice.
+/// A pipe holds 64 KiB, so there have to be more replies than that.
 #[test]
-fn a_client_that_never_listens_is_let_go() {
+fn a_client_that_reads_nothing_times_out() {
     let office = Office::new();
     let mut command = office.command("sendmail");
     let mut child = start(command.arg("-bs").env("QUEUE_TEST_MINUTE", "20"));
@@ -234,7 +234,7 @@ fn a_client_that_never_listens_is_let_go() {
 }
 
 #[test]
-fn a_long_session_keeps_no_child_that_has_ended() {
+fn a_long_session_leaves_no_zombies() {
     let office = Office::new();
     let mut child = start(office.machine.command("sendmail").arg("-bs"));
     let mut stdin = child.stdin.take().unwrap();
@@ -262,7 +262,7 @@ fn a_long_session_keeps_no_child_that_has_ended() {
     assert_eq!(office.arrived().len(), 4);
 }
 
-/// Python's own client, over a pipe and over a socket as a unit would give it.
+/// smtplib, over a pipe, and over a socket as a socket unit gives it.
 const PYTHON: &str = r#"
 import smtplib, socket, subprocess, sys, email.message
 
@@ -332,7 +332,7 @@ fn python_speaks_to_it() {
     assert_eq!(greeting.header("Reply-To").unwrap(), "night@shop.example");
 }
 
-/// Symfony Mailer over the pipe that it opens itself, PHPMailer over a socket as a unit would give it.
+/// Symfony Mailer over the pipe that it opens itself, PHPMailer over a socket as a socket unit gives it.
 const PHP: &str = r#"
 ini_set("include_path", "/usr/share/php");
 require "Symfony/Component/Mailer/autoload.php";

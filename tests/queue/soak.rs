@@ -1,6 +1,6 @@
-//! Everything at once, for as long as one likes: eight users, one of them by SMTP, and runs of the queue, killed at random;
-//! a server that throttles, refuses and hangs up; a clock that jumps; a full disk. What got exit 0 is held against what
-//! arrived.
+//! Everything at once, for any time: eight users, one of them by SMTP, and runs of the queue, killed at random; a server
+//! that throttles, refuses and hangs up; a clock that jumps; a full disk. Every message whose caller got exit 0 has to
+//! arrive or be given up.
 //!
 //! Root, by request: `EXOSEND_SOAK_SECONDS=3600 cargo test --all-features --test command queue::soak -- --ignored
 //! --nocapture`; 60 seconds without the variable. `EXOSEND_SOAK_SEED=7` draws other faults.
@@ -16,11 +16,11 @@ use super::shared::Town;
 use crate::exchange::{Answer, Exchange, Fault, Step};
 use crate::machine::{end, start};
 
-/// The queue's time passes so much faster, so that a second holds a minute's wait.
+/// How much faster the queue's time passes: a minute's wait takes a second.
 const HASTE: u64 = 60;
 
-/// The disk is small and the configuration out of the users' sight, as a package leaves it. Ends when `over` is there and
-/// the queue is empty.
+/// The disk is small, and users cannot read the configuration, as after a package's installation. Ends when the file `over`
+/// exists and the queue is empty.
 const SCRIPT: &str = r#"
 truncate -s 96M "$BOX/disk"
 mkfs.ext4 -q -m 0 "$BOX/disk"
@@ -154,8 +154,8 @@ fn everything_at_once() {
     assert!(weather.faults > 0 && clock.jumps > 0);
 }
 
-/// What was promised has arrived or was given up and told of; what arrived twice was said to; and no exit code, no word is
-/// without a reason.
+/// Each queued message has arrived or was given up and reported; duplicates were logged as possible; and every exit code and
+/// every output is one of those expected.
 fn account_for_all(town: &Town, log: &str) {
     let read = |name: &str| std::fs::read_to_string(town.machine.path(name)).unwrap_or_default();
     let count = |name: &str| read(name).lines().count();
@@ -208,9 +208,9 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
-/// The machine's time since its boot, in a hurry, and its wall clock, which is wrong now and then: for the machine has
-/// started anew, or nobody knows why. Ahead by less than an hour: the kernel's clock does not jump, so whatever is written
-/// then looks that old, and what is older may be cleared away while it is written.
+/// The fast time since boot, and a wall clock that is wrong now and then, after a reboot or without one. It is ahead by less
+/// than an hour only: the times of files are the kernel's, so a file that is being written looks that old, and one older
+/// than an hour could be removed.
 struct Clock {
     path: PathBuf,
     begun: Instant,
@@ -247,7 +247,7 @@ impl Clock {
         self.write(if jumping { wrong[self.jumps % 4] } else { 0 });
     }
 
-    /// With the wall clock so many milliseconds off. Nobody sees half of it.
+    /// With the wall clock so many milliseconds off. Renamed, so that no process reads half of it.
     fn write(&self, off: i64) {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap();
@@ -259,7 +259,7 @@ impl Clock {
     }
 }
 
-/// What the stand-in does wrong, a moment each.
+/// Faults of the stand-in, each for a moment.
 struct Weather {
     seed: u64,
     random: TestRng,
@@ -338,7 +338,7 @@ impl Weather {
         self.until = Instant::now() + Duration::from_millis(200);
     }
 
-    /// Well from now on. `true` the first time.
+    /// Ends all faults. `true` the first time.
     fn clear(&mut self, exchange: &Exchange) -> bool {
         if let Some(step) = self.step.take() {
             exchange.on(step, Fault::delay(Duration::ZERO));
@@ -348,7 +348,7 @@ impl Weather {
     }
 }
 
-/// What processes cost: the most of each kind, in the first half and in the second.
+/// The most memory and descriptors of each kind of process, in the first half and in the second.
 #[derive(Default)]
 struct Samples([BTreeMap<&'static str, (usize, usize)>; 2]);
 
@@ -381,7 +381,7 @@ impl Samples {
         }
     }
 
-    /// Flat: no more in the second half than in the first, but for a page here and there.
+    /// No more in the second half than in the first, except for some pages.
     fn judge(&self) {
         let [first, second] = &self.0;
         for (kind, (peak, descriptors)) in second {

@@ -1,4 +1,4 @@
-//! What a caller waits for, and what arrives.
+//! Submitting a message, and what arrives.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -6,7 +6,7 @@ use super::office::{NOTE, Office};
 use crate::machine::finish;
 
 #[test]
-fn a_message_is_taken_without_the_network_and_arrives_as_it_was_put_in() {
+fn a_message_is_queued_without_the_network_and_arrives_unchanged() {
     let office = Office::new();
     office.submit("-f ops@example.org -F Robot bob@example.com", NOTE);
     office.nobody_called();
@@ -67,13 +67,13 @@ fn many_messages_go_over_one_session() {
 }
 
 #[test]
-fn recipients_come_from_the_message_and_lead_where_the_configuration_says_when_it_is_sent() {
+fn local_recipients_are_resolved_when_the_message_is_sent() {
     let office = Office::new();
     office.submit(
         "-t",
         "To: root, Ann <ann@example.com>\nBcc: eve@example.com\nSubject: x\n\nx\n",
     );
-    // Nobody has said where root's mail goes: the others do not wait for that.
+    // Without `local_recipient`, root's mail waits, and that of the others does not.
     assert_eq!(office.run(), 0);
     assert_eq!(
         office.arrived()[0].to,
@@ -92,7 +92,7 @@ fn recipients_come_from_the_message_and_lead_where_the_configuration_says_when_i
 }
 
 #[test]
-fn a_submit_ends_as_its_caller_expects() {
+fn exit_codes_of_a_submit() {
     let office = Office::new();
     for (line, input, code) in [
         ("sendmail -t", "", 66),
@@ -128,7 +128,7 @@ fn a_long_message_streams_through() {
     assert!(arrived[0].length > 78 * 100_000);
 }
 
-/// As `ulimit -f` counts: 1,024 bytes each. SIGXFSZ would end the program without a word.
+/// `ulimit -f` counts 1,024 bytes. SIGXFSZ would kill the program without a word.
 #[test]
 fn a_file_size_limit_ends_with_75_and_a_line() {
     let office = Office::new();
@@ -152,7 +152,7 @@ fn a_file_size_limit_ends_with_75_and_a_line() {
 }
 
 #[test]
-fn a_umask_takes_nothing_from_the_mode() {
+fn the_mode_does_not_depend_on_the_umask() {
     let office = Office::new();
     for umask in ["077", "777"] {
         let mut command = std::process::Command::new("sh");
@@ -175,7 +175,7 @@ fn a_umask_takes_nothing_from_the_mode() {
 }
 
 #[test]
-fn in_a_queue_of_his_own_each_submit_of_a_user_starts_a_run() {
+fn each_submit_to_a_users_own_queue_starts_a_run() {
     let office = Office::new();
     let run = office.machine.run("ann@example.com", "Subject: x\n\nx\n");
     run.exits(0).err("");
@@ -187,7 +187,7 @@ fn in_a_queue_of_his_own_each_submit_of_a_user_starts_a_run() {
 }
 
 #[test]
-fn send_with_queue_names_the_id_and_leaves_from_to_the_run() {
+fn send_queue_prints_the_id_and_leaves_from_to_the_run() {
     let office = Office::new();
     let send = [
         "send",

@@ -23,10 +23,10 @@ impl Config {
         {
             Ok(days) if days > 30 => None,
             Ok(days) => Some(format!(
-                "the client secret ends on {date}, in {days} days: make a new one; its Value goes to {place}"
+                "the client secret expires on {date}, in {days} days: make a new one; its Value goes to {place}"
             )),
             Err(_) => Some(format!(
-                "the client secret ended on {date} (client_secret_expires)"
+                "the client secret expired on {date} (client_secret_expires)"
             )),
         }
     }
