@@ -75,7 +75,7 @@ fn what_is_known_beforehand_costs_no_token() {
     let run = machine.run("-t", &text);
     run.exits(65);
     run.err_begins("exosend: message size: 3100");
-    run.err_has("hint: a message by Microsoft Graph has 3,000,000 bytes");
+    run.err_has("hint: Microsoft Graph takes messages of 3,000,000 bytes");
     let file = machine.write("large.txt", &"x".repeat(2_300_000));
     let file = file.to_str().unwrap();
     let run = machine.run(
