@@ -160,10 +160,9 @@ pub(crate) fn beside<T>(
     connect: impl FnOnce(&Interrupt) -> Result<T, Error>,
 ) -> Result<(T, Token), Error> {
     let interrupt = Interrupt::default();
-    let no_token = interrupt.clone();
     let pending = match kept {
         Some(token) => Pending::Kept(token),
-        None => Pending::start(account, total, move || no_token.raise())?,
+        None => Pending::start(account, total, interrupt.clone())?,
     };
     let connection =
         connect(&interrupt).map_err(|connection| pending.failure().unwrap_or(connection))?;
@@ -179,13 +178,9 @@ enum Pending {
 }
 
 impl Pending {
-    /// Starts the request. `failed` is called if it ends without a token. Without a thread the request is made here, before
-    /// the connection.
-    fn start(
-        account: &Account,
-        total: Deadline,
-        failed: impl FnOnce() + Send + 'static,
-    ) -> Result<Self, Error> {
+    /// Starts the request, which raises `interrupt` if it ends without a token. Without a thread the request is made here,
+    /// before the connection.
+    fn start(account: &Account, total: Deadline, interrupt: Interrupt) -> Result<Self, Error> {
         let inbox = Inbox::default();
         let (fetched_for, answered) = (account.clone(), inbox.clone());
         let request = move || {
@@ -201,7 +196,7 @@ impl Pending {
             // Nobody reads it if the connection failed first; the token is in memory for the next call then.
             answered.put(result);
             if none {
-                failed();
+                interrupt.raise();
             }
         };
         let thread = std::thread::Builder::new().name("exosend token".into());
