@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use exosend::{Account, login};
+use exosend::login;
 use lexopt::{Arg, Parser};
 use serde_json::json;
 
@@ -20,11 +20,8 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let Some(whose) = Whose::of(common, "login", tenant.as_deref())? else {
         return Ok(());
     };
-    let Whose {
-        config, account, ..
-    } = &whose;
-    let blame = |error: exosend::Error| config.blame(error.into());
-    let prompt = login::start(account).map_err(blame)?;
+    let blame = |error: exosend::Error| whose.config.blame(error.into());
+    let prompt = login::start(&whose.config.account).map_err(blame)?;
     show(&prompt, common)?;
     let login = prompt.wait().map_err(blame)?;
     match common.json {
@@ -46,7 +43,8 @@ pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let Some(whose) = Whose::of(common, "logout", None)? else {
         return Ok(());
     };
-    let ended = login::end(&whose.account).map_err(|error| whose.config.blame(error.into()))?;
+    let ended = login::end(&whose.config.account);
+    let ended = ended.map_err(|error| whose.config.blame(error.into()))?;
     let file = whose.file.display();
     match (common.json, ended) {
         (true, _) => say_json(json!({ "logged_out": ended, "login_file": whose.file })),
@@ -81,7 +79,6 @@ fn options(
 /// Whose login it is, and where it lies.
 struct Whose {
     config: Config,
-    account: Account,
     file: PathBuf,
 }
 
@@ -102,20 +99,14 @@ impl Whose {
             config = of_service(common, &spool, word)?;
             file = place(&config)?;
         }
-        let mut account = config.account.clone();
         let path = file
             .to_str()
             .ok_or_else(|| Failure::config(exit::file(&file, "not UTF-8")))?;
-        account.set(LOGIN, path)?;
+        config.account.set(LOGIN, path)?;
         if let Some(tenant) = tenant {
-            account.set("tenant", tenant)?;
+            config.account.set("tenant", tenant)?;
         }
-        let whose = Self {
-            config,
-            account,
-            file,
-        };
-        Ok(Some(whose))
+        Ok(Some(Self { config, file }))
     }
 
     /// What is to be done next.
@@ -158,10 +149,9 @@ fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Fail
     Config::load_with_cache(common, Some(&spool.path("state/tokens")))
 }
 
-/// Those of the same command for another user.
+/// Those of this command, for another user.
 fn arguments(common: &Common, word: &str, tenant: Option<&str>) -> Vec<OsString> {
-    let mut arguments = queue::arguments(common, false);
-    arguments.splice(..2, [word.into()]);
+    let mut arguments = queue::arguments(common, &[word]);
     for (set, option) in [(common.json, "--json"), (common.quiet, "--quiet")] {
         arguments.extend(set.then(|| option.into()));
     }

@@ -130,7 +130,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
             let what = "not the machine's queue: run it as its owner, or with --config FILE";
             return Err(Failure::usage(exit::file(spool.root(), what)));
         }
-        return start_as(&owner, &spool, arguments(common, now));
+        return start_as(&owner, &spool, run_again(common, now));
     }
     let drop = std::fs::metadata(spool.path(spool::DROP));
     if owner.uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
@@ -144,7 +144,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
     let options = Options {
         now,
         shown,
-        again: arguments(common, false),
+        again: run_again(common, false),
     };
     let ended = run::run(&spool, &options, || match spool.own {
         true => Config::load(common),
@@ -203,11 +203,17 @@ pub(crate) fn start_as(
 }
 
 /// The arguments that start a run with the same configuration.
-pub(crate) fn arguments(common: &Common, now: bool) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["queue".into(), "run".into()];
-    if now {
-        arguments.push("--now".into());
-    }
+pub(crate) fn run_again(common: &Common, now: bool) -> Vec<OsString> {
+    let words: &[_] = match now {
+        true => &["queue", "run", "--now"],
+        false => &["queue", "run"],
+    };
+    arguments(common, words)
+}
+
+/// Those that start a command of these words with it.
+pub(crate) fn arguments(common: &Common, words: &[&str]) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = words.iter().map(Into::into).collect();
     if common.verbose {
         arguments.push("-v".into());
     }
