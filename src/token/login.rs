@@ -63,7 +63,7 @@ impl Login {
 
     /// One use of the refresh token.
     fn renew(&self, app: &Application<'_>, total: Deadline) -> Result<Token, Failure> {
-        let kept = self.kept()?;
+        let mut kept = self.kept()?;
         if !kept.client_id.eq_ignore_ascii_case(app.client_id) {
             let what = format!(
                 "{}: {} logged in for the application {}, and `client_id` is another: exosend login",
@@ -95,12 +95,9 @@ impl Login {
         file::point("answered");
         // The file first, the token's use then: whatever kills the process, one of the two refresh tokens is on the disk.
         if let (true, Some(refresh_token)) = (self.keeps, grant.refresh_token) {
-            let renewed = Kept {
-                refresh_token,
-                renewed: asked,
-                ..kept.clone()
-            };
-            if let Err(why) = self.file.renew(&kept, &renewed) {
+            let old = std::mem::replace(&mut kept.refresh_token, refresh_token);
+            kept.renewed = asked;
+            if let Err(why) = self.file.renew(&old, &kept) {
                 let path = self.file.path().display();
                 log::warn!("{KEY} {path}: the renewed login is not kept: {why}");
             }
@@ -186,11 +183,9 @@ impl Answer {
 fn user(id_token: &str) -> Option<String> {
     let claims = claims::json(id_token)?;
     let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-    let names = ["upn", "preferred_username"].map(|name| claims.get(name)?.as_str());
-    let user = names
-        .into_iter()
-        .flatten()
-        .find(|name| name.contains('@'))?;
+    let mut names = ["upn", "preferred_username"].iter();
+    let user =
+        names.find_map(|&name| claims.get(name)?.as_str().filter(|name| name.contains('@')))?;
     is_word(user).then(|| user.to_owned())
 }
 

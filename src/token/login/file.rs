@@ -30,7 +30,7 @@ const MAX_FILE: u64 = 64 * 1024;
 const TRIES: u32 = 10;
 
 /// What the file says.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Kept {
     /// Who logged in.
     pub(crate) user: String,
@@ -120,8 +120,9 @@ impl LoginFile {
         Err(io::Error::other("other processes write it, too"))
     }
 
-    /// Keeps a renewed one, unless another process has been faster: what the file says then is as good.
-    pub(crate) fn renew(&self, old: &Kept, new: &Kept) -> io::Result<()> {
+    /// Keeps a renewed one in the place of the `old` refresh token, unless another process has been faster: what the file says
+    /// then is as good.
+    pub(crate) fn renew(&self, old: &Secret, new: &Kept) -> io::Result<()> {
         self.write(new, Some(old)).map(drop)
     }
 
@@ -139,9 +140,9 @@ impl LoginFile {
         Ok(found.is_some())
     }
 
-    /// Puts a login in the place of this old one, if that is there yet, or of whatever is there. `false` while another process
-    /// is at it.
-    fn write(&self, kept: &Kept, old: Option<&Kept>) -> io::Result<bool> {
+    /// Puts a login in the place of the one with this old refresh token, if that is there yet, or of whatever is there. `false`
+    /// while another process is at it.
+    fn write(&self, kept: &Kept, old: Option<&Secret>) -> io::Result<bool> {
         let found = self.whole()?.map(|(_, found)| found);
         let place = Place::of(&self.0, found.as_ref())?;
         if old.is_none() {
@@ -152,7 +153,7 @@ impl LoginFile {
         };
         point("drafted");
         let now = || self.read().ok().flatten().map(|now| now.refresh_token);
-        if old.is_some_and(|old| now().as_ref() != Some(&old.refresh_token)) {
+        if old.is_some() && old != now().as_ref() {
             return Ok(true);
         }
         if let Some((uid, gid)) = place.owner {
@@ -231,27 +232,31 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Joined in one piece: a string that grows leaves copies behind.
 fn text(kept: &Kept) -> Zeroizing<String> {
-    let token = kept.refresh_token.expose();
-    // Room for all: a string that grows leaves copies behind.
-    let others = [&kept.user, &kept.client_id, &kept.tenant, &kept.scope];
-    let room = others.iter().map(|text| text.len()).sum::<usize>();
-    let mut text = Zeroizing::new(String::with_capacity(256 + room + token.len()));
-    let (since, renewed) = (
-        seconds(kept.since).to_string(),
-        seconds(kept.renewed).to_string(),
-    );
-    text.extend([
+    let text = |time| seconds(time).to_string();
+    let (since, renewed) = (text(kept.since), text(kept.renewed));
+    let lines = [
         TITLE,
         "\nuser ",
         &kept.user,
         "\nclient_id ",
         &kept.client_id,
-    ]);
-    text.extend(["\ntenant ", &kept.tenant, "\nscope ", &kept.scope]);
-    text.extend(["\nsince ", &since, "\nrenewed ", &renewed]);
-    text.extend(["\nrefresh_token ", token, "\n", END, "\n"]);
-    text
+        "\ntenant ",
+        &kept.tenant,
+        "\nscope ",
+        &kept.scope,
+        "\nsince ",
+        &since,
+        "\nrenewed ",
+        &renewed,
+        "\nrefresh_token ",
+        kept.refresh_token.expose(),
+        "\n",
+        END,
+        "\n",
+    ];
+    Zeroizing::new(lines.concat())
 }
 
 fn parse(text: &str) -> Option<Kept> {
