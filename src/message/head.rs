@@ -202,6 +202,12 @@ impl Field {
     }
 }
 
+/// A list as it stands behind the name of its field.
+fn value_of(mailboxes: &[Mailbox]) -> Vec<u8> {
+    let written: Vec<_> = mailboxes.iter().map(Mailbox::written).collect();
+    format!(" {}", written.join(",\r\n ")).into_bytes()
+}
+
 /// `name="Übersicht.pdf"` by RFC 2231, in pieces that fit a line; what is ASCII stays as it is.
 fn encoded_parameters(text: &str) -> String {
     let (mut in_quotes, mut escaped) = (false, false);
@@ -309,14 +315,17 @@ impl Head {
             true => resent,
             false => ["To", "Cc", "Bcc"],
         };
-        let fields = self
-            .fields
-            .iter()
-            .filter(|field| names.iter().any(|name| field.is(name)));
-        let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
-        let mut mailboxes = mailboxes.concat();
+        let (mut mailboxes, wrong) = self.mailboxes(&names);
         mailboxes.retain(|mailbox| !mailbox.spec.is_empty());
-        (mailboxes, wrong.concat())
+        (mailboxes, wrong)
+    }
+
+    /// The mailboxes in these fields, and what is none.
+    fn mailboxes(&self, names: &[&str]) -> (Vec<Mailbox>, Vec<String>) {
+        let is_of = |field: &&Field| names.iter().any(|name| field.is(name));
+        let fields = self.fields.iter().filter(is_of);
+        let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
+        (mailboxes.concat(), wrong.concat())
     }
 
     /// Replaces mailboxes in To and Cc by those that `others` returns for them.
@@ -331,8 +340,7 @@ impl Head {
             let mailboxes = mailboxes
                 .into_iter()
                 .flat_map(|m| others(&m).unwrap_or(vec![m]));
-            let written: Vec<_> = mailboxes.map(|mailbox| mailbox.written()).collect();
-            field.value = format!(" {}", written.join(",\r\n ")).into_bytes();
+            field.value = value_of(&mailboxes.collect::<Vec<_>>());
         }
     }
 
@@ -355,13 +363,12 @@ impl Head {
         self.fields.retain(|field| !is_resent(field));
         let (mut unnamed, mut gone) = (recipients.to_vec(), Vec::new());
         for name in ["To", "Cc"] {
-            let fields = self.fields.iter().filter(|field| field.is(name));
-            let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
-            if let Some(what) = wrong.concat().first() {
+            let (mailboxes, wrong) = self.mailboxes(&[name]);
+            if let Some(what) = wrong.first() {
                 return Err(what.clone());
             }
             let mut named = Vec::new();
-            for mailbox in mailboxes.concat() {
+            for mailbox in mailboxes {
                 match recipients.iter().find(|to| is_same(to, &mailbox.spec)) {
                     Some(to) => named.push(mailbox.unmistakable(to)),
                     None if mailbox.spec.is_empty() => {}
@@ -397,9 +404,7 @@ impl Head {
 
     /// Replaces the first field of that name by a list, and removes the others; an empty list removes all.
     fn put(&mut self, name: &str, mailboxes: &[Mailbox]) {
-        let written: Vec<_> = mailboxes.iter().map(Mailbox::written).collect();
-        let value = format!(" {}", written.join(",\r\n ")).into_bytes();
-        let mut value = Some(value).filter(|_| !written.is_empty());
+        let mut value = (!mailboxes.is_empty()).then(|| value_of(mailboxes));
         self.fields.retain_mut(|field| {
             !field.is(name) || value.take().map(|value| field.value = value).is_some()
         });

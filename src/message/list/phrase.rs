@@ -109,15 +109,15 @@ fn unmistakable_word(word: &str) -> Option<String> {
 
 /// The text without the specials of RFC 5322 3.2.3, and without control characters.
 fn without_specials(text: &[u8]) -> Vec<u8> {
-    let becomes = |byte: &u8| match byte {
-        b'@' => b" at ".to_vec(),
-        b'(' | b')' | b'<' | b'>' | b'[' | b']' | b':' | b';' | b'\\' | b',' | b'"' => {
-            b" ".to_vec()
+    let mut plain = Vec::new();
+    for byte in text {
+        match byte {
+            b'@' => plain.extend(b" at "),
+            byte if byte.is_ascii_control() || b"()<>[]:;\\,\"".contains(byte) => plain.push(b' '),
+            byte => plain.push(*byte),
         }
-        byte if byte.is_ascii_control() => b" ".to_vec(),
-        byte => vec![*byte],
-    };
-    text.iter().flat_map(becomes).collect()
+    }
+    plain
 }
 
 /// Character set, encoding and text of an encoded word.
