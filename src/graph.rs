@@ -50,11 +50,7 @@ pub(crate) struct Graph {
 pub(crate) fn answered(stream: Box<dyn Stream>, token: &Token) -> Result<Receipt, Error> {
     let deadline = Deadline::total(&Timeouts::default());
     let mut connection = Connection::over(stream);
-    let request = Request::post("https://localhost/").header("content-length", 1);
-    let request = request
-        .body(())
-        .map_err(|error| Error::protocol(Stage::Graph, error.to_string()))?;
-    connection.begin(request, 1)?;
+    connection.begin(Request::post("https://localhost/"), 1)?;
     let (answer, _) = connection.answer(deadline)?;
     answer::judge(&answer, token)
 }
@@ -139,13 +135,10 @@ impl Graph {
         let url = format!("{}/v1.0/users/{mailbox}/sendMail", self.account.graph());
         log::debug!("graph request to {url}, {length} bytes of MIME");
         let token = Zeroizing::new(["Bearer ", self.token.secret()].concat());
-        let request = Request::post(url)
+        let request = Request::post(&url)
             .header("user-agent", http::USER_AGENT)
             .header("authorization", token.as_str())
-            .header("content-type", "text/plain")
-            .header("content-length", length.div_ceil(3) * 4)
-            .body(())
-            .map_err(|error| Error::protocol(Stage::Graph, error.to_string()))?;
+            .header("content-type", "text/plain");
         let head = connection.begin(request, length.div_ceil(3) * 4)?;
         let timeouts = &self.account.timeouts;
         let mut body = Body::new(&mut connection, timeouts, total, head, length);
@@ -210,22 +203,13 @@ impl<'t> Text<'t> {
         total: Deadline,
     ) -> Result<Self, Error> {
         let mut message = Timed(message, total);
-        let unread = |error| unread(error, total);
-        let (mut start, is_whole, size) = match size {
-            Some(size) => {
-                fits(size)?;
-                let (start, is_whole) = read_head(&mut message).map_err(unread)?;
-                (start, is_whole, size)
-            }
-            None => {
-                let mut text = Vec::new();
-                let most = MAX_MESSAGE + 1;
-                let read = message.by_ref().take(most).read_to_end(&mut text);
-                read.map_err(unread)?;
-                let size = length(&text);
-                (text, true, size)
-            }
-        };
+        if let Some(size) = size {
+            fits(size)?;
+        }
+        let read = read_start(&mut message, size.is_none());
+        let (mut start, is_whole) = read.map_err(|error| unread(error, total))?;
+        let size = size.unwrap_or_else(|| length(&start));
+        fits(size)?;
         let (mut head, body) = head::split(&start, is_whole).map_err(unnamed)?;
         let mut was = Length::default();
         was.feed(start.get(..body).unwrap_or_default());
@@ -266,15 +250,17 @@ impl Read for Timed<'_> {
     }
 }
 
-/// As much of a message as its header may take, and whether it is all of it.
-fn read_head(message: &mut Timed<'_>) -> io::Result<(Vec<u8>, bool)> {
-    const LONGEST: u64 = 1024 * 1024;
+/// As much of a message as its header may take, or all of it, if it is not too large; and whether it is all of it.
+fn read_start(message: &mut dyn Read, all: bool) -> io::Result<(Vec<u8>, bool)> {
+    const LONGEST_HEAD: u64 = 1024 * 1024;
+    let enough = if all { MAX_MESSAGE + 1 } else { LONGEST_HEAD };
     let mut start = Vec::new();
     let mut piece = 32 * 1024;
     loop {
-        let read = message.by_ref().take(piece).read_to_end(&mut start)?;
+        let read = Read::take(&mut *message, piece).read_to_end(&mut start)?;
         let is_whole = (read as u64) < piece;
-        if is_whole || start.len() as u64 >= LONGEST || head::split(&start, false).is_ok() {
+        let is_head = || !all && head::split(&start, false).is_ok();
+        if is_whole || start.len() as u64 >= enough || is_head() {
             return Ok((start, is_whole));
         }
         piece = start.len() as u64;

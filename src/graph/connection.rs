@@ -5,7 +5,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use ureq::http::{Request, Response};
+use ureq::http::Response;
+use ureq::http::request::Builder;
 use ureq_proto::client::state::{RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
 use zeroize::Zeroizing;
@@ -80,28 +81,31 @@ impl Connection {
         (is_idle && self.input.is_empty() && self.used.elapsed() < REST).then_some(self)
     }
 
-    /// The header of a request whose body has so many bytes, and nothing else in it that could be wrong.
+    /// The header of a request whose body has so many bytes.
     pub(super) fn begin(
         &mut self,
-        request: Request<()>,
+        request: Builder,
         length: u64,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let no_request = || Error::protocol(Stage::Graph, "no header can be made for this request");
-        let room: usize = request.headers().iter().map(|(_, value)| value.len()).sum();
-        let mut head = Zeroizing::new(vec![0; room + 4096]);
         let begin = || {
-            let mut call = Call::new(request)?.proceed();
-            let n = call.write(&mut head)?;
+            let request = request.header("content-length", &length.to_string());
+            let request = request.body(()).ok()?;
+            let room: usize = request.headers().iter().map(|(_, value)| value.len()).sum();
+            let mut head = Zeroizing::new(vec![0; room + 4096]);
+            let mut call = Call::new(request).ok()?.proceed();
+            let n = call.write(&mut head).ok()?;
             head.truncate(n);
-            let Some(SendRequestResult::SendBody(mut call)) = call.proceed()? else {
-                return Ok(None);
+            let SendRequestResult::SendBody(mut call) = call.proceed().ok()?? else {
+                return None;
             };
             // What the body is made of is not its business.
-            call.consume_direct_write(usize::try_from(length).unwrap_or(usize::MAX))?;
-            Ok(call.proceed())
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            call.consume_direct_write(length).ok()?;
+            Some((head, call.proceed()?))
         };
-        let begun: Result<_, ureq_proto::Error> = begin();
-        let call = begun.ok().flatten().ok_or_else(no_request)?;
+        let (head, call) = begin().ok_or_else(|| {
+            Error::protocol(Stage::Graph, "no header can be made for this request")
+        })?;
         self.call = Some(Box::new(call));
         Ok(head)
     }
