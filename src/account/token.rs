@@ -313,6 +313,7 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     };
     token.keep_in(file.as_ref(), account);
     // A user has logged out meanwhile, and forgotten what was kept by then.
+    #[cfg(feature = "login")]
     if let (Some((file, name)), Err(_)) = (file, credential.fingerprint()) {
         file.forget(&name, &token);
     }
