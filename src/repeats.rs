@@ -6,18 +6,37 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// Letters and digits of the secrets that no line of the server's may carry into a log or an error.
+/// So many letters and digits in a row tell a secret from what servers say.
+const PIECE: usize = 2 * HALF;
+const HALF: usize = 12;
+
+/// The secrets that no line of the server's may carry into a log or an error.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<Zeroizing<Vec<u8>>>);
+pub(crate) struct Secrets {
+    bare: Vec<Zeroizing<Vec<u8>>>,
+    /// How the halves of their pieces begin. Of a text's parts hardly any has two halves that begin so, and is compared.
+    /// Not wiped: a quarter of a secret, in no order.
+    beginnings: Vec<u32>,
+}
 
 impl Secrets {
     pub(crate) fn add(&mut self, secret: &Secret) {
-        self.0.push(bare(secret.expose().as_bytes()));
+        let secret = bare(secret.expose().as_bytes());
+        self.beginnings.resize(32 * 32, 0);
+        for (pair, third) in secret.chunks_exact(HALF).map(beginning) {
+            if let Some(thirds) = self.beginnings.get_mut(pair) {
+                *thirds |= third;
+            }
+        }
+        self.bare.push(secret);
     }
 
     /// Whether a text holds one of them, or a piece of 35 letters and digits: as it is, in other cases, with anything strewn
     /// between them, backwards, as base64 or hexadecimal digits.
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
+        if self.bare.is_empty() {
+            return false;
+        }
         let mut plain = bare(text);
         let mut found = self.have(&plain) || decoded(text).any(|inner| self.have(&bare(&inner)));
         plain.reverse();
@@ -25,39 +44,58 @@ impl Secrets {
         found
     }
 
-    /// Looks for pieces of the text that overlap by half, so that any 35 characters in a row hold a whole one: the work
-    /// grows with the length of the text, whatever is in it.
     fn have(&self, text: &[u8]) -> bool {
-        const PIECE: usize = 24;
-        text.windows(PIECE).step_by(PIECE / 2).any(|piece| {
-            let first = piece.first().copied().unwrap_or_default();
-            self.0.iter().any(|secret| {
-                let begins = |at| secret.get(at..).is_some_and(|rest| rest.starts_with(piece));
-                memchr::memchr_iter(first, secret).any(begins)
-            })
+        text.windows(PIECE).any(|part| {
+            let is_part = |piece: &[u8]| {
+                let mut pairs = piece.iter().zip(part);
+                pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+            };
+            let is_in = |secret: &Zeroizing<Vec<u8>>| pieces(secret).any(is_part);
+            part.chunks(HALF).all(|half| self.have_half(half)) && self.bare.iter().any(is_in)
         })
+    }
+
+    fn have_half(&self, text: &[u8]) -> bool {
+        let (pair, third) = beginning(text);
+        let thirds = self.beginnings.get(pair);
+        thirds.is_some_and(|thirds| thirds & third != 0)
     }
 }
 
-/// Its letters, in small ones, and digits.
+/// Pieces that overlap by half: any 35 characters in a row hold a whole one.
+fn pieces(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
+    secret.windows(PIECE).step_by(HALF)
+}
+
+/// A number for its first two characters and a bit for the third, from five bits of each: those are the same in both cases.
+fn beginning(text: &[u8]) -> (usize, u32) {
+    match text {
+        [a, b, c, ..] => (
+            usize::from(a % 32) * 32 + usize::from(b % 32),
+            1 << (c % 32),
+        ),
+        _ => (0, 0),
+    }
+}
+
+/// Its letters and digits.
 fn bare(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut bare = Zeroizing::new(Vec::with_capacity(text.len()));
-    let kept = text.iter().filter(|b| b.is_ascii_alphanumeric());
-    bare.extend(kept.map(u8::to_ascii_lowercase));
+    let mut bare = Zeroizing::new(text.to_vec());
+    bare.retain(u8::is_ascii_alphanumeric);
     bare
 }
 
 /// What long words say as base64 of either alphabet, or as hexadecimal digits, wherever in the word it begins.
 fn decoded(text: &[u8]) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
-    let packed: Vec<u8> = text
-        .iter()
-        .filter(|b| !b.is_ascii_whitespace())
-        .map(|b| match b {
-            b'-' => b'+',
-            b'_' => b'/',
-            &b => b,
-        })
-        .collect();
+    let mut packed = Zeroizing::new(text.to_vec());
+    packed.retain(|b| !b.is_ascii_whitespace());
+    for b in packed.iter_mut() {
+        match b {
+            b'-' => *b = b'+',
+            b'_' => *b = b'/',
+            _ => {}
+        }
+    }
     let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     let mut found = Vec::new();
     for run in packed.split(|b| !word(b)).filter(|run| run.len() >= 32) {
@@ -118,6 +156,17 @@ mod tests {
             TOKEN.replace('.', "%2e").replace('-', "%2D"),
         ] {
             assert!(repeats(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_35_letters_and_digits_in_a_row_are_found() {
+        let bare: Vec<_> = TOKEN.chars().filter(char::is_ascii_alphanumeric).collect();
+        for run in bare.windows(35) {
+            let forth: String = run.iter().collect();
+            let back: String = run.iter().rev().collect();
+            assert!(repeats(&forth) && repeats(&back.to_uppercase()), "{forth}");
+            assert!(!repeats(&forth[..23]), "{forth}");
         }
     }
 
