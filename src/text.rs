@@ -19,7 +19,11 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 /// Makes a text safe for a terminal and a line of a log: what [is unprintable](is_unprintable) becomes `?`.
 pub fn printable(text: &str) -> String {
     let shown = |c| if is_unprintable(c) { '?' } else { c };
-    text.chars().map(shown).collect()
+    // Most text is plain.
+    match text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        true => text.to_owned(),
+        false => text.chars().map(shown).collect(),
+    }
 }
 
 /// The text with a small first letter, unless the second is a capital, too (`TLS`): texts of the operating system begin with
