@@ -6,15 +6,23 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A text nobody gets to see: wiped when dropped, absent from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(String);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        // What a string has room for is wiped at once, what is in it byte by byte.
+        self.0.clear();
+        self.0.zeroize();
+    }
+}
 
 impl Secret {
     pub(crate) fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self(text)
     }
 
     /// The text itself. Whoever calls this answers for where it goes.

@@ -323,8 +323,8 @@ impl Stream for io::Empty {
 
 /// The base64 of what a login says.
 pub(crate) fn blob(text: &[&str]) -> Secret {
-    let text = zeroize::Zeroizing::new(text.concat());
-    Secret::new(STANDARD.encode(text.as_bytes()))
+    let text = Secret::new(text.concat());
+    Secret::new(STANDARD.encode(text.expose()))
 }
 
 fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
