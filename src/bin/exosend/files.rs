@@ -14,16 +14,14 @@ use crate::process;
 const LONGEST: u64 = 4 * 1024 * 1024;
 
 /// The flag that opens a FIFO at once, so that it can be refused.
-pub(crate) fn without_waiting() -> i32 {
-    i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default()
-}
+pub(crate) const WITHOUT_WAITING: i32 = OFlags::NONBLOCK.bits() as i32;
 
 /// Opens a regular file. Checked after it is open, because before that another file could take its name.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     let file = options
         .read(true)
-        .custom_flags(without_waiting())
+        .custom_flags(WITHOUT_WAITING)
         .open(path)?;
     let found = file.metadata()?;
     match found.is_file() {
@@ -39,7 +37,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(true);
-    options.custom_flags(without_waiting()).open(path)
+    options.custom_flags(WITHOUT_WAITING).open(path)
 }
 
 /// Why a file is not read.

@@ -48,7 +48,7 @@ pub(crate) const SEND: &str = "\
 exosend send: a message from arguments
 
  --to A           a recipient, or several with commas; repeat for more
- --cc A, --bcc A  of a copy, of a copy that no other sees
+ --cc A, --bcc A  a recipient of a copy, of a blind copy
  --subject S
  --text T         the text; without it, stdin
  --html FILE      the text in HTML
@@ -56,7 +56,7 @@ exosend send: a message from arguments
  --from A         needs the right to send as A; \"Name <mailbox>\" does not
  --reply-to A
  --header 'N: V'  one more header field; repeat for more
- --queue          into the queue, and done; prints its ID
+ --queue          put it into the queue, and print its ID
 
  --config FILE  --set KEY=VALUE  --dry-run  --json  --quiet  -v  --version
 
@@ -65,37 +65,36 @@ Prints the server's reply. A script that sends a backup's report:
   backup 2>&1 | exosend send --queue --to ops@example.com --subject \"backup\"";
 
 pub(crate) const CONFIGURE: &str = "\
-exosend configure: writes the configuration, and finds out whether it works
+exosend configure: writes the configuration, and tests whether it works
 
  --mailbox A  --tenant T  --client-id ID  --local-recipient A
-                  the answers; what is not given is asked for at a terminal
+                  the answers; the others are asked for at a terminal
  --secret-file F  a file with the client secret, - for stdin; without it, asked
                   for and not shown
  --set KEY=VALUE  any other key, such as client_certificate_file; repeat
  --force          ask for what is set, too, and replace it
- --test A         send A a message
- --no-doctor      write, and nothing else
+ --test A         send a test message to A
+ --no-doctor      only write the file
 
  --config FILE  --quiet  -v  --version
 
-Root writes /etc/exosend.conf, which who owns the queue may read; any other user
-~/.config/exosend.conf. A value that is set already, and is another, stays, and
-is an error. A second run with the same answers changes nothing. Then it does
-what exosend doctor does, and prints what exosend setup does if token or login
-is refused.";
+Root writes /etc/exosend.conf, which the queue's owner may read; another user
+~/.config/exosend.conf. A different value that is set already is an error. A
+second run with the same answers changes nothing. Then it does what exosend
+doctor does and, if token or login is refused, prints what exosend setup does.";
 
 pub(crate) const DOCTOR: &str = "\
-exosend doctor: all that sending needs, step by step, and no message is sent
+exosend doctor: tests all that sending needs, step by step, and sends no message
 
- --to A           ask for this recipient, too
+ --to A           test this recipient, too
  --send           if all is well, send that recipient a test message
  -v               each step in full, the transcript, and if something fails, at
                   the end what Microsoft's support asks for
 
  --config FILE  --set KEY=VALUE  --json  --quiet  --version
 
-Says of each step whether it is well. For one that is not it says what that
-means, and the commands that mend it, for this mailbox and this application.
+Prints for each step whether it works. For one that fails, prints what that
+means, and the commands that correct it for this mailbox and this application.
 The exit code is that of a message that would fail there; 0 if all is well.";
 
 pub(crate) const EXPLAIN: &str = "\
@@ -115,7 +114,7 @@ code 65 for a line of which nothing is known.
 pub(crate) const LOGIN: &str = "\
 exosend login: lets you send as yourself, without an administrator's application
 
- --tenant T       where a login at any tenant is not admitted, and `tenant` is
+ --tenant T       if the application is not for all tenants, and `tenant` is
                   not set: its id, a domain, organizations or consumers
 
  --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
@@ -146,8 +145,8 @@ exosend queue: what waits to be sent, since when, and why
 
  --config FILE  --set KEY=VALUE  --json  -v  --version
 
-For root and the owner of the queue. A run says nothing, but for the log, unless
-it is on a terminal: it is for timers and crontabs.";
+For root and the owner of the queue. A run prints nothing unless it is on a
+terminal, because it is for timers and crontabs; its events are in the log.";
 
 pub(crate) const SETUP: &str = "\
 exosend setup: prints the PowerShell that lets this application send as this
@@ -167,7 +166,7 @@ machine: in PowerShell 7.6, or Windows PowerShell 5.1.";
 pub(crate) const TOKEN: &str = "\
 exosend token: prints the access token, for msmtp, mutt, isync, curl and others
 
- --claims         what the token says of itself, as JSON, instead of the token
+ --claims         the claims of the token, as JSON, instead of the token
 
  --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
 

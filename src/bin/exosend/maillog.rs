@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::date::rfc3339;
-use crate::files::without_waiting;
+use crate::files::WITHOUT_WAITING;
 use crate::process;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // Only its owner may read who writes to whom.
     options.append(true).create(true).mode(0o600);
-    let mut file = options.custom_flags(without_waiting()).open(path)?;
+    let mut file = options.custom_flags(WITHOUT_WAITING).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() && !found.file_type().is_char_device() {
         return Err(io::Error::other("neither a file nor a terminal"));

@@ -35,11 +35,10 @@ struct Reached {
 
 impl<'c> Recipients<'c> {
     pub(crate) fn new(config: &'c Config, here: &'c Here) -> Self {
-        let aliases = None;
         Self {
             config,
             here,
-            aliases,
+            aliases: None,
         }
     }
 

@@ -112,9 +112,7 @@ fn unreadable(owner: &Metadata, spool: &Spool) -> Vec<Finding> {
         "ca_file",
         "aliases",
     ];
-    let mut wrong: Vec<_> = unread(owner, "configuration", MACHINES)
-        .into_iter()
-        .collect();
+    let mut wrong = Vec::from_iter(unread(owner, "configuration", MACHINES));
     let text = std::fs::read(MACHINES).unwrap_or_default();
     for entry in settings::parse(&text).unwrap_or_default() {
         let value = entry.value.as_str();

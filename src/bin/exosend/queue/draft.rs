@@ -103,7 +103,7 @@ impl<'s> Draft<'s> {
         self.complete().map_err(refused)?;
         let file = &self.out.get_ref().file;
         let made = file.metadata().map_err(refused)?;
-        if !spool.trusts(&made).unwrap_or(false) {
+        if !spool.trusts(&made) {
             return Err(disowned(spool));
         }
         let committed = Permissions::from_mode(COMMITTED);

@@ -87,11 +87,7 @@ impl Governor {
 
     /// How many connections may be open now.
     pub(crate) fn connections(&self, mailbox: &Mailbox) -> u32 {
-        let taken = match &mailbox.crowded {
-            Some(wait) if !wait.left(&Moment::now()).is_zero() => mailbox.fewer,
-            _ => 0,
-        };
-        self.most().saturating_sub(taken).max(1)
+        self.most().saturating_sub(mailbox.fewer_now()).max(1)
     }
 
     fn most(&self) -> u32 {
@@ -165,11 +161,7 @@ impl Governor {
         let changed = self.change(|mailbox| {
             let now = Moment::now();
             if trouble == Trouble::Crowded {
-                let crowded = mailbox
-                    .crowded
-                    .as_ref()
-                    .is_some_and(|wait| !wait.left(&now).is_zero());
-                mailbox.fewer = if crowded { mailbox.fewer + 1 } else { 1 };
+                mailbox.fewer = mailbox.fewer_now().saturating_add(1);
                 mailbox.crowded = Some(Wait {
                     since: now.clone(),
                     length: CROWDED,
@@ -265,6 +257,12 @@ impl Mailbox {
     pub(crate) fn held(&self) -> Duration {
         let left = |wait: &Wait| wait.left(&Moment::now());
         self.wait.as_ref().map_or(Duration::ZERO, left)
+    }
+
+    fn fewer_now(&self) -> u32 {
+        let crowded = self.crowded.as_ref();
+        let lasts = crowded.is_some_and(|wait| !wait.left(&Moment::now()).is_zero());
+        if lasts { self.fewer } else { 0 }
     }
 
     fn release(&mut self) {

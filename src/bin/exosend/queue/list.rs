@@ -92,17 +92,13 @@ fn line(
     let head = Head::of(path);
     let age = head.as_ref().and_then(|head| now.since(&head.created));
     let all = head.map(|head| head.addressing.to).unwrap_or_default();
-    let to = match state.left.is_empty() {
-        true => all,
-        false => state.left.clone(),
-    };
     Some(Line {
         name,
         place,
         uid: metadata.uid(),
         size: metadata.len(),
         age,
-        to,
+        to: state.recipients(all),
         state,
     })
 }

@@ -133,10 +133,7 @@ impl Run<'_> {
         }
         if age.is_some_and(|age| age >= self.connection.config.settings.queue_lifetime) {
             let name = &attempt.entry.name;
-            let to = match attempt.state.left.is_empty() {
-                true => attempt.facts.to.clone(),
-                false => attempt.state.left.clone(),
-            };
+            let to = attempt.state.recipients(attempt.facts.to.clone());
             let over = format!("too old (queue_lifetime); last error: {why}");
             self.connection
                 .log
@@ -180,12 +177,8 @@ pub(super) fn settle_in_doubt(
     let mut state = State::of(spool, &name.id);
     if name.doubts > MOST_DOUBTS {
         let uid = path.symlink_metadata()?.uid();
-        let to = match state.left.is_empty() {
-            true => Head::of(path)
-                .map(|head| head.addressing.to)
-                .unwrap_or_default(),
-            false => state.left.clone(),
-        };
+        let all = Head::of(path).map(|head| head.addressing.to);
+        let to = state.recipients(all.unwrap_or_default());
         let why = "may have been delivered: each attempt ended without a reply to the final dot";
         log.failed(&name.id, uid, to, why);
         give_up(spool, path, name, state)?;

@@ -81,6 +81,14 @@ impl State {
         std::fs::rename(beside, path)
     }
 
+    /// The recipients of the next attempt, of all the message's.
+    pub(crate) fn recipients(&self, all: Vec<String>) -> Vec<String> {
+        match self.left.is_empty() {
+            true => all,
+            false => self.left.clone(),
+        }
+    }
+
     pub(crate) fn forget(spool: &Spool, id: &str) {
         let _ = std::fs::remove_file(Self::path(spool, id));
     }

@@ -99,10 +99,7 @@ fn take(spool: &Spool, log: &Log, entry: &DirEntry) -> io::Result<Option<Entry>>
     fault::point("after takeover");
     let path = spool.path(QUEUE).join(name.to_string());
     let opened = file::read_only(&path).and_then(|file| file.metadata());
-    let trusted = opened
-        .as_ref()
-        .is_ok_and(|opened| spool.trusts(opened).unwrap_or(false));
-    let (Ok(metadata), true) = (opened, trusted) else {
+    let Some(metadata) = opened.ok().filter(|opened| spool.trusts(opened)) else {
         let uid = path.symlink_metadata()?.uid();
         let why = "not a file that exosend made for the service";
         // Reported before it is moved: a run that dies in between reports it twice, but never not at all.
