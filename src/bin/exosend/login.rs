@@ -1,4 +1,4 @@
-//! `exosend login`, `exosend logout`: a user's own login, for whom no application sends.
+//! `exosend login` and `exosend logout`: the login of a user, for sending without an administrator's application.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -76,14 +76,14 @@ fn options(
     Ok(tenant)
 }
 
-/// Whose login it is, and where it lies.
+/// The account that logs in, and the file of its login.
 struct Whose {
     config: Config,
     file: PathBuf,
 }
 
 impl Whose {
-    /// `None` if another process has done it: the machine's login is the queue's owner's, whoever logs in.
+    /// `None` if another process has done it as the queue's owner, to whom the machine's login belongs.
     fn of(common: &Common, word: &str, tenant: Option<&str>) -> Result<Option<Self>, Failure> {
         let mut config = Config::load(common)?;
         let spool = route::spool(&config).filter(|spool| !spool.own);
@@ -109,7 +109,7 @@ impl Whose {
         Ok(Some(Self { config, file }))
     }
 
-    /// What is to be done next.
+    /// The next step, for the user.
     fn next(&self, login: &login::Login) -> String {
         let user = login.user();
         match (self.config.credential(), self.config.account.mailbox()) {
@@ -133,12 +133,12 @@ fn place(config: &Config) -> Result<PathBuf, Failure> {
     let named = config.named_login().map(PathBuf::from);
     named.or_else(|| config.usual_login()).ok_or_else(|| {
         Failure::config(format!(
-            "a system user has no place of his own for a login: name one by {LOGIN}"
+            "a system user has no file for a login by default: name one by {LOGIN}"
         ))
     })
 }
 
-/// The machine's account as its service has it, with the service's tokens.
+/// The machine's account with the cache of tokens that its service uses.
 fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Failure> {
     if !spool.may_manage() {
         let what = format!("the machine's login is its queue's: sudo exosend {word}");
@@ -149,7 +149,7 @@ fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Fail
     Config::load_with_cache(common, Some(&spool.path("state/tokens")))
 }
 
-/// Those of this command, for another user.
+/// The arguments of this command, run as another user.
 fn arguments(common: &Common, word: &str, tenant: Option<&str>) -> Vec<OsString> {
     let mut arguments = queue::arguments(common, &[word]);
     for (set, option) in [(common.json, "--json"), (common.quiet, "--quiet")] {
@@ -161,7 +161,7 @@ fn arguments(common: &Common, word: &str, tenant: Option<&str>) -> Vec<OsString>
     arguments
 }
 
-/// Where to go and what to enter: all that somebody on a telephone needs to be told.
+/// The address and the code, in words that can be read to somebody on a telephone.
 fn show(prompt: &login::Prompt, common: &Common) -> Result<(), Failure> {
     let seconds = prompt.expires_in().as_secs();
     if common.json {

@@ -161,9 +161,9 @@ impl Run<'_> {
     fn work(&mut self) -> io::Result<()> {
         let mut worked = Instant::now();
         loop {
-            let look = takeover::take_over(self.spool, &self.connection.log)?;
+            let new = takeover::take_over(self.spool, &self.connection.log)?;
             let now = Instant::now();
-            let taken = look.taken.into_iter().map(|entry| (entry, now));
+            let taken = new.taken.into_iter().map(|entry| (entry, now));
             self.waiting.extend(taken);
             let mailbox = self.connection.governor.read();
             let held = mailbox.held();
@@ -198,7 +198,7 @@ impl Run<'_> {
                 _ => {
                     let soon = self.waiting.iter().any(|(_, due)| *due <= now + PATIENCE);
                     // Not for ever, or a user who begins messages and finishes none could keep this run from ending.
-                    let writing = look.writing && worked.elapsed() < fault::minute();
+                    let writing = new.writing && worked.elapsed() < fault::minute();
                     if !(soon || writing) || !clock::sleep(Duration::from_millis(500)) {
                         return Ok(());
                     }

@@ -127,8 +127,8 @@ impl Run<'_> {
         why.clone_into(&mut state.words);
         let saved = state.save(self.spool, &attempt.entry.name.id);
         if !attempt.state.left.is_empty() {
-            // Without its state the message would go to all recipients again. Left in `work` it counts as in doubt, so
-            // that this happens a few times at most.
+            // Without its state the message would go to all recipients again. So it stays in `work`: after a delivery to
+            // some it is in doubt there, and sent to all a few times at most.
             saved?;
         }
         if age.is_some_and(|age| age >= self.connection.config.settings.queue_lifetime) {
