@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use exosend::{Account, Error, ErrorKind, Message, Token, login, send_mail};
 
@@ -125,7 +126,14 @@ fn each_use_is_a_renewal_and_a_kept_token_is_none() {
     let desk = Desk::logged_in();
     let cached = || desk.account().token_cache(desk.scratch.path("tokens"));
     assert_eq!(desk.kept(), 0);
+    let renewed = || login::kept(&cached()).unwrap().unwrap().renewed();
+    let text = fs::read_to_string(desk.file()).unwrap();
+    let line = text.lines().find(|line| line.starts_with("renewed "));
+    fs::write(desk.file(), text.replace(line.unwrap(), "renewed 1")).unwrap();
+    assert_eq!(renewed(), UNIX_EPOCH + Duration::from_secs(1));
+    let before = SystemTime::now() - Duration::from_secs(1);
     Token::fetch(&cached()).unwrap();
+    assert!(renewed() >= before);
     assert_eq!((desk.kept(), mode(&desk.file())), (1, 0o600));
     let message = Message::new().to("ann@example.com").text("x");
     send_mail(&cached(), &message).unwrap();
@@ -134,9 +142,11 @@ fn each_use_is_a_renewal_and_a_kept_token_is_none() {
         1,
         "kept, and who logged in with it"
     );
-    let login = login::kept(&cached()).unwrap().unwrap();
-    assert!(login.renewed() >= login.since());
-    // A new login is another one, also where the old one's token is still good.
+    // Another user's login is another token, and none gets none, also where the one that is kept is still good.
+    let text = fs::read_to_string(desk.file()).unwrap();
+    fs::write(desk.file(), text.replace("user ann@", "user bob@")).unwrap();
+    Token::get(&cached()).unwrap();
+    assert_eq!(desk.exchange.token_requests().len(), 2);
     fs::remove_file(desk.file()).unwrap();
     assert_eq!(Token::get(&cached()).unwrap_err().kind(), ErrorKind::Input);
 }
