@@ -204,13 +204,14 @@ fn entry(text: &str) -> Option<Entry> {
     Some(Entry { account, token })
 }
 
+/// Since 1970, as both files have it.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    let passed = time.duration_since(UNIX_EPOCH);
+    passed.unwrap_or_default().as_secs()
+}
+
 fn line(entry: &Entry) -> Zeroizing<String> {
     let Entry { account, token } = entry;
-    let seconds = |time: SystemTime| {
-        time.duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs()
-    };
     let (issued, expires) = (seconds(token.issued), seconds(token.expires));
     let mut line = Zeroizing::new(String::with_capacity(room(entry)));
     // Writing into a String does not fail.

@@ -12,10 +12,11 @@ use crate::secret::Secret;
 use crate::text::is_word;
 use crate::timeouts::Deadline;
 use crate::token::answer::{Withheld, take};
+use crate::token::cache::seconds;
 use crate::token::claims;
 use crate::token::credential::{Credential, wrong};
 use crate::token::http::Answer;
-use crate::token::login::file::{Kept, LoginFile, seconds};
+use crate::token::login::file::{Kept, LoginFile};
 use crate::token::request::post;
 use crate::token::{Application, Attempt, Failure, Token};
 

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::{self, Secret};
 use crate::text::is_word;
-use crate::token::cache::{Draft, draft_of, make_folder, open_private, user};
+use crate::token::cache::{Draft, draft_of, make_folder, open_private, seconds, user};
 
 /// How the first line begins, whatever wrote it. A file that begins otherwise is not a login.
 const KIND: &str = "exosend login ";
@@ -278,12 +278,6 @@ fn parse(text: &str) -> Option<Kept> {
         renewed: time(field("renewed")?)?,
         refresh_token: Secret::new(field("refresh_token")?),
     })
-}
-
-pub(super) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }
 
 /// Where a test stops this process, to kill it or to let others go first: a file tells that the place is reached, and nothing
