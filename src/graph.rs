@@ -202,11 +202,10 @@ impl<'t> Text<'t> {
         message: &'t mut dyn Read,
         total: Deadline,
     ) -> Result<Self, Error> {
-        let mut message = Timed(message, total);
         if let Some(size) = size {
             fits(size)?;
         }
-        let read = read_start(&mut message, size.is_none());
+        let read = read_start(message, size.is_none(), total);
         let (mut start, is_whole) = read.map_err(|error| unread(error, total))?;
         let size = size.unwrap_or_else(|| length(&start));
         fits(size)?;
@@ -240,30 +239,34 @@ impl<'t> Text<'t> {
     }
 }
 
-/// A reader that may be slow: the clock is looked at before each piece.
-struct Timed<'r>(&'r mut dyn Read, Deadline);
-
-impl Read for Timed<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.1.remaining()?;
-        self.0.read(into)
-    }
-}
-
-/// As much of a message as its header may take, or all of it, if it is not too large; and whether it is all of it.
-fn read_start(message: &mut dyn Read, all: bool) -> io::Result<(Vec<u8>, bool)> {
-    const LONGEST_HEAD: u64 = 1024 * 1024;
-    let enough = if all { MAX_MESSAGE + 1 } else { LONGEST_HEAD };
-    let mut start = Vec::new();
-    let mut piece = 32 * 1024;
+/// As much of a message as its header may take, or all of it, if it is not too large; and whether it is all of it. The reader
+/// may be slow: the clock is looked at before each piece.
+fn read_start(message: &mut dyn Read, all: bool, total: Deadline) -> io::Result<(Vec<u8>, bool)> {
+    const LONGEST_HEAD: usize = 1024 * 1024;
+    let enough = if all {
+        MAX_MESSAGE as usize + 1
+    } else {
+        LONGEST_HEAD
+    };
+    let (mut start, mut piece, mut looked_at) = (Vec::new(), [0; 8 * 1024], 0);
     loop {
-        let read = Read::take(&mut *message, piece).read_to_end(&mut start)?;
-        let is_whole = (read as u64) < piece;
-        let is_head = || !all && head::split(&start, false).is_ok();
-        if is_whole || start.len() as u64 >= enough || is_head() {
-            return Ok((start, is_whole));
+        total.remaining()?;
+        match message.read(&mut piece) {
+            Ok(0) => return Ok((start, true)),
+            Ok(n) => start.extend(piece.iter().take(n)),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
-        piece = start.len() as u64;
+        if start.len() >= enough {
+            return Ok((start, false));
+        }
+        // Seldom enough, for each look is at all of it.
+        if !all && start.len() >= 2 * looked_at + 32 * 1024 {
+            if head::split(&start, false).is_ok() {
+                return Ok((start, false));
+            }
+            looked_at = start.len();
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Body<'t> {
     left: u64,
     ends: LineEnds,
     block: Vec<u8>,
-    /// Of the connection: from the first one on a missing answer says nothing.
+    /// Why the connection ended amid the request. Nothing is written after that, and only a no ends the doubt.
     failure: Option<io::Error>,
 }
 
