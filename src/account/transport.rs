@@ -71,3 +71,20 @@ pub(crate) fn fits(size: u64) -> Result<(), Error> {
     let what = format!("{size} bytes, Microsoft Graph takes {MAX_MESSAGE}");
     Err(Error::input(Stage::Message, "size", what).with_condition(Condition::GraphTooLarge))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::cloud::Cloud;
+
+    #[test]
+    fn where_graph_is() {
+        let of = |cloud| Account::new("a@b.c").cloud(cloud).graph();
+        assert_eq!(of(Cloud::Worldwide), "https://graph.microsoft.com");
+        assert_eq!(of(Cloud::GccHigh), "https://graph.microsoft.us");
+        assert_eq!(of(Cloud::Dod), "https://dod-graph.microsoft.us");
+        assert_eq!(of(Cloud::China), "https://microsoftgraph.chinacloudapi.cn");
+        let other = Account::new("a@b.c").graph_endpoint("localhost:8443/");
+        assert_eq!(other.graph(), "https://localhost:8443");
+    }
+}

@@ -265,6 +265,18 @@ fn who_cannot_be_named_is_an_error_before_the_request() {
     session.send(&note()).unwrap();
 }
 
+/// Whom SMTP does not serve is told of it; no message goes by it unasked.
+#[test]
+fn it_is_named_and_never_chosen() {
+    let off = "AuthBlob 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.";
+    let exchange = Exchange::builder().says(off).start();
+    let account = exchange.account();
+    let account = account.graph_endpoint(exchange.graph_endpoint());
+    let error = send_mail(&account, &note()).unwrap_err();
+    assert!(error.hint().unwrap().ends_with(" or transport = graph"));
+    assert_eq!(exchange.graph_requests().len(), 0);
+}
+
 /// Another resource, so another line of the cache: the two never serve each other's token.
 #[test]
 fn tokens_of_both_kinds_live_in_one_file() {
