@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::repeats::Secrets;
@@ -106,7 +107,7 @@ impl Wire {
     /// Sends the flight in one write.
     pub(crate) fn send(&mut self, stage: Stage) -> Result<(), Error> {
         // Taken first: a login that does not go out is wiped as well.
-        let flight = zeroize::Zeroizing::new(std::mem::take(&mut self.flight));
+        let flight = Zeroizing::new(std::mem::take(&mut self.flight));
         self.expect_silence(stage)?;
         self.start(self.timeouts.command, "command");
         if self.owed == 0 {
