@@ -87,5 +87,7 @@ mod tests {
             assert_eq!(text, format!("{expected}exosend[{id}]: exit={exit}"));
         }
         std::fs::remove_file(path).unwrap();
+        // 5 is a notice.
+        assert!(include_str!("share/exosend.service").contains("\nLogLevelMax=notice\n"));
     }
 }
