@@ -122,7 +122,7 @@ fn replies_to_a_message() {
     }
 }
 
-/// `send_mail` and `explain` find the same condition in Graph's answers.
+/// `send_mail` and `explain` find the same condition in an answer of Graph.
 #[test]
 #[cfg(feature = "graph")]
 fn answers_of_graph() {
@@ -157,7 +157,7 @@ fn answers_of_graph() {
     assert_eq!(condition(&error), Some(Condition::GraphTooLarge), "{error}");
 }
 
-/// Errors in the library's own words.
+/// Failures of the network and of TLS, in the library's own words.
 #[test]
 fn the_network_and_tls() {
     let exchange = Exchange::builder().says("Accept hangs up").start();

@@ -39,7 +39,7 @@ fn a_token_of_the_callers_own() {
     exchange.revoke_tokens();
     let error = send(&account).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
-    assert_eq!(exchange.token_requests().len(), 0, "and there is no other");
+    assert_eq!(exchange.token_requests().len(), 0, "no other is fetched");
 
     for no in ["", "a b", "a\nb", "\u{e9}"] {
         let error = send(&account.clone().access_token(no)).unwrap_err();

@@ -17,11 +17,6 @@ const BOUND: Duration = Duration::from_secs(1);
 const TRICKLE: Duration = Duration::from_millis(50);
 const HANG: Duration = Duration::from_secs(30);
 
-/// All in good time but for what a test shortens.
-fn timeouts() -> Timeouts {
-    Timeouts::default()
-}
-
 fn error(account: &Account, timeouts: Timeouts) -> Error {
     let begun = Instant::now();
     let error = send_mail(&account.clone().timeouts(timeouts), &note()).unwrap_err();
@@ -68,7 +63,7 @@ fn each_step(check: impl Fn(&Exchange, Stage, &'static str) + Sync) {
 #[test]
 fn a_step_ends_at_its_own_bound() {
     each_step(|exchange, stage, name| {
-        let timeouts = timeouts().command(BOUND).accept(BOUND);
+        let timeouts = Timeouts::default().command(BOUND).accept(BOUND);
         let error = error(&exchange.account(), timeouts);
         assert!(
             error.to_string().contains(&format!("(timeout `{name}`)")),
@@ -82,28 +77,28 @@ fn a_step_ends_at_its_own_bound() {
 #[test]
 fn no_step_outlives_the_total() {
     each_step(|exchange, _, _| {
-        // The token first: it may take its time, the steps of the server may not.
+        // The token first, so that the total is for the steps of the server.
         let account = exchange.account();
         Token::fetch(&account).unwrap();
-        let error = error(&account, timeouts().total(BOUND));
+        let error = error(&account, Timeouts::default().total(BOUND));
         assert!(error.to_string().contains("(timeout `total`)"), "{error}");
     });
 }
 
 /// RFC 5321 4.1.1.10: QUIT before the connection is closed, however long ago the last call was.
 #[test]
-fn a_session_that_is_dropped_behind_the_total_says_quit() {
+fn a_session_that_is_dropped_after_the_total_says_quit() {
     let exchange = Exchange::start();
     let account = exchange.account();
     Token::fetch(&account).unwrap();
-    let account = account.timeouts(timeouts().total(BOUND));
+    let account = account.timeouts(Timeouts::default().total(BOUND));
     let session = Session::open(&account).unwrap();
     std::thread::sleep(BOUND);
     drop(session);
     assert_eq!(exchange.settle().said("C: QUIT"), 1);
 }
 
-/// Each case at the same time: they wait, and do not compute.
+/// Runs all cases at the same time: they wait, and do not compute.
 fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
     std::thread::scope(|scope| {
         for case in cases {
@@ -120,8 +115,8 @@ fn the_handshake_is_one_step() {
     let fault = Fault::raw(record).paced(1, TRICKLE);
     let exchange = Exchange::builder().on(Step::Handshake, fault).start();
     let cases = [
-        (timeouts().command(BOUND), "(timeout `command`)"),
-        (timeouts().total(BOUND), "(timeout `total`)"),
+        (Timeouts::default().command(BOUND), "(timeout `command`)"),
+        (Timeouts::default().total(BOUND), "(timeout `total`)"),
     ];
     at_once(cases, |(change, name)| {
         let error = error(&exchange.account(), change);
@@ -130,14 +125,14 @@ fn the_handshake_is_one_step() {
     });
 }
 
-/// The server takes no more of a message that never ends.
+/// The server stops reading in the middle of a message that never ends.
 #[test]
-fn a_block_that_is_not_taken() {
+fn a_block_that_is_not_read_ends_at_its_bound() {
     let builder = Exchange::builder().on(Step::Body(1), Fault::stop_reading());
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
     let cases = [
-        (timeouts().block(BOUND), "(timeout `block`)"),
-        (timeouts().total(BOUND * 2), "(timeout `total`)"),
+        (Timeouts::default().block(BOUND), "(timeout `block`)"),
+        (Timeouts::default().total(BOUND * 2), "(timeout `total`)"),
     ];
     at_once(cases, |(change, name)| {
         let exchange = builder.clone().start();
@@ -152,8 +147,8 @@ fn a_block_that_is_not_taken() {
     });
 }
 
-/// The token's answer byte by byte, late, or not at all; not even TLS. By its own bound it is asked for twice, by the total
-/// once, and each error names who was asked.
+/// The answer with the token comes byte by byte, late or not at all, or there is not even TLS. Its own bound allows two
+/// requests, the total one, and each error names who was asked.
 #[test]
 fn the_token_has_its_bound_and_the_total_too() {
     let token = |answer| Exchange::builder().token(answer);
@@ -164,8 +159,8 @@ fn the_token_has_its_bound_and_the_total_too() {
         (Exchange::builder().entra_is_deaf(), false),
     ];
     let bounds = [
-        (timeouts().token(BOUND), "token", 2),
-        (timeouts().total(BOUND), "total", 1),
+        (Timeouts::default().token(BOUND), "token", 2),
+        (Timeouts::default().total(BOUND), "total", 1),
     ];
     let cases = slow
         .iter()
@@ -192,11 +187,11 @@ fn a_dead_only_address_costs_the_bound_of_connecting() {
     listener.bind(&any.into()).unwrap();
     listener.listen(0).unwrap();
     let dead = listener.local_addr().unwrap().as_socket().unwrap();
-    // A queue for none holds one; what comes after it is not answered.
+    // With a backlog of 0 the kernel queues one connection, and does not answer the next.
     let _queued = TcpStream::connect(dead).unwrap();
     at_once(["127.0.0.1", "localhost"], |host| {
         let account = exchange.account().server(host, dead.port());
-        let error = error(&account, timeouts().connect(BOUND));
+        let error = error(&account, Timeouts::default().connect(BOUND));
         let place = format!("connect {host}:{}", dead.port());
         let said = format!("{place}: timed out after 1s (timeout `connect`)");
         assert_eq!(error.to_string(), said);

@@ -10,6 +10,7 @@ use exosend::{Account, Error, ErrorKind, Message, Token, login, send_mail};
 use crate::credentials::child::Scratch;
 use crate::exchange::{Answer, Builder, Exchange};
 
+/// A stand-in where Ann can log in, and a folder for the file that keeps her login.
 struct Desk {
     exchange: Exchange,
     scratch: Scratch,
@@ -122,7 +123,7 @@ fn a_user_logs_in_and_sends() {
 }
 
 #[test]
-fn each_use_is_a_renewal_and_a_kept_token_is_none() {
+fn each_token_request_renews_the_login_and_a_kept_token_does_not() {
     let desk = Desk::logged_in();
     let cached = || desk.account().token_cache(desk.scratch.path("tokens"));
     assert_eq!(desk.kept(), 0);
@@ -253,7 +254,7 @@ fn a_code_that_cannot_be_had() {
 
 /// The network is gone for a while, and Entra too.
 #[test]
-fn what_passes_is_waited_for() {
+fn a_temporary_failure_is_waited_for() {
     let builder = Exchange::builder()
         .logs_in("ann@contoso.com")
         .nth_token(2, Answer::cut_short());
@@ -295,7 +296,7 @@ fn what_ends_a_login_that_is_kept() {
 
 /// A page, a redirect, too much, too little: the login stays as it is.
 #[test]
-fn what_is_no_answer_to_a_renewal() {
+fn a_renewal_that_fails_leaves_the_login() {
     for (answer, kind, passes) in [
         (Answer::html(), ErrorKind::Token, false),
         (
@@ -414,7 +415,7 @@ fn a_file_that_is_not_ours_alone_is_refused() {
 /// Root may use a service's login, and leaves it to the service; nobody uses what another has put there. Where this is not
 /// root's, that cannot be tried.
 #[test]
-fn the_owner_stays() {
+fn the_file_keeps_its_owner() {
     let desk = Desk::logged_in();
     if chown(desk.file(), Some(4321), Some(4321)).is_err() {
         return;
@@ -474,7 +475,7 @@ fn another_application_is_another_login() {
 }
 
 #[test]
-fn an_end() {
+fn the_end_of_a_login_removes_its_file_and_its_token() {
     let desk = Desk::logged_in();
     let cached = || desk.account().token_cache(desk.scratch.path("tokens"));
     Token::get(&cached()).unwrap();
@@ -487,7 +488,7 @@ fn an_end() {
     assert!(!tokens.contains(token.secret()));
 }
 
-/// Who logged in is not said: SMTP could not be told.
+/// The answer does not say who logged in, which SMTP has to be told.
 #[test]
 fn an_answer_without_a_user() {
     let desk = Desk::logged_in();

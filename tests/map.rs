@@ -1,4 +1,4 @@
-//! src/README.md is the map of the house: it names no room that is not there, and leaves none out.
+//! src/README.md is the map of src: it names no file that is not there, and leaves none out.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ fn root() -> &'static Path {
 }
 
 /// Every Rust file below, as the map writes it: from `src` on.
-fn rooms(folder: &Path, found: &mut Vec<String>) {
+fn files(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            rooms(&path, found);
+            files(&path, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let room = path.strip_prefix(root().join("src")).unwrap();
-            found.push(room.to_str().unwrap().to_owned());
+            let file = path.strip_prefix(root().join("src")).unwrap();
+            found.push(file.to_str().unwrap().to_owned());
         }
     }
 }
@@ -36,12 +36,12 @@ fn what_the_map_names_is_there() {
 }
 
 #[test]
-fn every_room_is_on_the_map() {
+fn every_file_is_on_the_map() {
     let (mut found, named) = (Vec::new(), named());
-    rooms(&root().join("src"), &mut found);
-    for room in found {
-        // A folder that is named stands for the rooms in it.
-        let is = |name: &String| *name == room || name.ends_with('/') && room.starts_with(name);
-        assert!(named.iter().any(is), "src/README.md leaves out {room}");
+    files(&root().join("src"), &mut found);
+    for file in found {
+        // A folder that is named stands for the files in it.
+        let is = |name: &String| *name == file || name.ends_with('/') && file.starts_with(name);
+        assert!(named.iter().any(is), "src/README.md leaves out {file}");
     }
 }

@@ -25,7 +25,7 @@ fn written(message: &Message) -> Vec<u8> {
     text
 }
 
-/// A message of the tests: everything that changes from run to run is fixed.
+/// A message in which everything is fixed that would change from run to run.
 fn message() -> Message {
     Message::new()
         .from("robot@contoso.com")
@@ -48,7 +48,8 @@ fn everything() -> Message {
         .attach(Attachment::bytes("odd \"name\"; x=1 '%41'.txt", "text\n"))
 }
 
-/// What a reader sees going out. `EXOSEND_GOLDEN=write cargo test --test messages` writes them anew.
+/// Each shape of a message as it is sent. `EXOSEND_GOLDEN=write cargo test --all-features --test library messages` writes
+/// them anew.
 #[test]
 fn golden_files() {
     let shapes = [
@@ -246,7 +247,7 @@ fn python_finds_no_defect() {
     );
 }
 
-/// Nothing in a message is a command: not the sequences that some server takes for its end.
+/// No text of a message ends it, not even what some servers take for the end.
 #[test]
 fn nothing_in_a_message_ends_it() {
     let exchange = Exchange::start();

@@ -1,5 +1,5 @@
-//! `exosend setup`: four texts of PowerShell, as a reader sees them. `EXOSEND_GOLDEN=write cargo test --test setup` writes
-//! them anew.
+//! `exosend setup`: its scripts of PowerShell, as a reader sees them. `EXOSEND_GOLDEN=write cargo test --all-features --test
+//! command setup` writes them anew.
 
 use crate::machine;
 
@@ -189,7 +189,7 @@ fn has(run: &Run, object_id: &str) {
 }
 
 #[test]
-fn both_ways_and_back() {
+fn the_command_prints_each_script() {
     let machine = Machine::new();
     let script = |arguments: &[&str]| {
         let run = machine.run(&[&["setup"], arguments].concat(), "");

@@ -1,4 +1,4 @@
-//! The stand-in itself: the rules it watches, and what it takes for a proof. What else the other suites lean on, they try.
+//! The stand-in itself: the rules that it watches, and the assertions that it accepts. The other suites try the rest of it.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,7 +19,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::exchange::{ClientCertificate, Exchange};
 use crate::verifier;
 
-/// A client that is not exosend, and breaks what rule it likes.
+/// A client that is not exosend, and can break any rule.
 struct Client<S: Read + Write>(BufReader<S>);
 
 impl<S: Read + Write> Client<S> {
@@ -71,7 +71,7 @@ fn logged_in(exchange: &Exchange) -> Client<impl Read + Write + use<>> {
 }
 
 #[test]
-fn the_rules_are_watched() {
+fn a_broken_rule_of_the_dialogue_is_noticed() {
     for (said, violation) in [
         ("NOOP\rX", "CR or NUL inside a line"),
         ("HELP", "an unknown command"),
@@ -98,7 +98,7 @@ fn the_rules_are_watched() {
 }
 
 #[test]
-fn the_rules_of_messages_are_watched() {
+fn a_broken_rule_of_a_message_is_noticed() {
     for (text, violation) in [
         ("a\nb", "a bare LF in the message"),
         ("a\rb", "a bare CR in the message"),
@@ -119,7 +119,7 @@ fn the_rules_of_messages_are_watched() {
 }
 
 #[test]
-fn a_bare_lf_ends_nothing() {
+fn a_bare_lf_ends_neither_a_command_nor_a_message() {
     let exchange = Exchange::start();
     let mut client = logged_in(&exchange);
     client.send("NOOP\n");

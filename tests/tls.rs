@@ -45,7 +45,7 @@ fn a_bad_certificate_of_the_server_gets_no_token() {
             error.to_string().starts_with("starttls localhost: "),
             "{error}"
         );
-        // A clock may be set.
+        // A clock can be set right.
         let time = matches!(certificate, Certificate::Expired | Certificate::NotYetValid);
         assert_eq!(error.is_transient(), time, "{error}");
     }
@@ -89,8 +89,8 @@ fn tls_12_and_an_address_as_server() {
     send_mail(&account, &note()).unwrap();
 }
 
-/// What a server says that would rather speak TLS 1.1, SSL 3, or an even older tongue: the version of its ServerHello, an
-/// alert that asks for less, or no TLS at all.
+/// What a server says that would rather speak TLS 1.1, SSL 3 or something older: the version in its ServerHello, an alert
+/// that asks for another version, or no TLS at all.
 #[test]
 fn no_downgrade() {
     let hello = |version: [u8; 2]| {

@@ -81,7 +81,7 @@ fn a_wrong_tenant_client_or_scope() {
 }
 
 #[test]
-fn what_is_no_answer_is_named() {
+fn an_answer_without_a_token_is_told_as_what_it_is() {
     for (answer, expected) in [
         (Answer::html(), "instead of JSON"),
         (
@@ -145,7 +145,7 @@ fn a_server_error_is_asked_once_more() {
 }
 
 #[test]
-fn too_many_requests_are_not_made_more_unless_the_wait_is_short() {
+fn a_429_is_repeated_only_after_a_short_retry_after() {
     for (after, requests) in [(Some("0"), 2), (Some("11"), 1), (None, 1)] {
         let answer = Answer::status(429);
         let answer = after.map_or(answer.clone(), |after| answer.header("Retry-After", after));
@@ -157,7 +157,7 @@ fn too_many_requests_are_not_made_more_unless_the_wait_is_short() {
 
 /// RFC 9110 15.5.9: the server did not wait for all of the request, which may be repeated.
 #[test]
-fn a_request_that_came_too_slowly_may_come_again() {
+fn a_408_is_transient() {
     let exchange = Exchange::builder().token(Answer::status(408)).start();
     assert!(send(&exchange).unwrap_err().is_transient());
 }
@@ -177,7 +177,7 @@ fn clones_without_a_token_ask_once_for_all() {
     });
     assert_eq!(exchange.token_requests().len(), 1);
 
-    // Whoever waited for a failure asks for itself.
+    // After a failure each of those who waited asks for itself.
     let exchange = Exchange::builder().token(Answer::status(400)).start();
     let account = exchange.account();
     std::thread::scope(|scope| {
@@ -280,7 +280,7 @@ fn a_refused_login_is_not_tried_again() {
 }
 
 #[test]
-fn a_token_of_its_own() {
+fn fetch_returns_a_token_and_its_lifetime() {
     let exchange = Exchange::start();
     let token = Token::fetch(&exchange.account()).unwrap();
     assert_eq!(token.secret().len(), 2012);

@@ -60,7 +60,7 @@ impl Kept {
         self.exchange.token_requests().len()
     }
 
-    /// As if the file had been written that much earlier: each token was issued then, and ends that much sooner.
+    /// Makes all tokens older: each was issued so much earlier, and ends so much sooner.
     fn age(&self, by: Duration) {
         self.shift(-i64::try_from(by.as_secs()).unwrap());
     }
@@ -140,7 +140,7 @@ fn one_file_serves_several_accounts() {
 }
 
 #[test]
-fn a_changed_secret_does_not_live_on_a_kept_token() {
+fn a_changed_secret_does_not_use_a_kept_token() {
     let kept = Kept::new();
     kept.send().unwrap();
     let error = send(&kept.account().client_secret("another")).unwrap_err();
@@ -213,7 +213,7 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
     assert_eq!(kept.requests(), 3, "the new one is kept");
 }
 
-/// Or each call of a queue that tries once an hour would show the last one's token first, and fail twice.
+/// Otherwise each call of a queue that tries once an hour would use the last call's token first, and fail twice.
 #[test]
 fn a_login_that_is_refused_again_is_refused_and_keeps_no_token() {
     let kept = Kept::new();
@@ -398,7 +398,7 @@ fn processes_killed_at_any_moment_leave_the_file_whole() {
 }
 
 #[test]
-fn a_draft_is_respected_while_it_can_be_in_the_making() {
+fn a_draft_is_respected_until_it_must_be_abandoned() {
     let kept = Kept::new();
     let draft = kept.scratch.file("tokens.tmp", "a token");
     let moment = |of: SystemTime| {

@@ -8,11 +8,11 @@ use exosend::{Account, send_mail};
 
 use super::exchange::{Exchange, note};
 
-/// What the other process does: sends a note through the account of its environment, and logs all that it may.
+/// The other process: sends a note by the account of its environment, and logs at length.
 #[test]
 #[ignore = "the other tests run it, as a process of its own"]
 fn child() {
-    // What ureq_proto prints at trace level is not ours to stop: the documentation says so.
+    // ureq_proto prints secrets at trace level, which the documentation warns of.
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Debug)
         .filter_module("exosend", log::LevelFilter::Trace)

@@ -1,4 +1,4 @@
-//! The identity that Azure gives a machine. Which machine this is the environment says, so each is a process of its own.
+//! The identity that Azure gives a machine. The environment says which machine it is, so each is a process of its own.
 
 use super::child::{Scratch, command, outcome};
 use super::exchange::{Answer, Exchange};
@@ -33,7 +33,7 @@ fn with(
 #[test]
 fn a_virtual_machine() {
     let exchange = Exchange::start();
-    // A proxy that is not there: what is asked on this machine does not go by it.
+    // A proxy that is not there: requests to this machine do not go by it.
     let sent = on_vm(
         &exchange,
         &[
@@ -109,7 +109,7 @@ fn by_graph() {
 }
 
 #[test]
-fn nobody_is_asked_in_the_clear_elsewhere() {
+fn no_other_machine_is_asked_in_the_clear() {
     let exchange = Exchange::start();
     let failed = send(
         &exchange,

@@ -1,4 +1,4 @@
-//! Token requests by a proxy. Which one it is the environment says, so each is a process of its own.
+//! Token requests by a proxy. The environment says which one, so each is a process of its own.
 
 use std::io::{BufRead, BufReader, Write, copy};
 use std::net::{TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::child::{Scratch, command, everything, outcome};
 use super::exchange::Exchange;
 
-/// To whom a CONNECT comes from, and where that wants to go.
+/// Answers the client of a CONNECT to this address.
 type Answer = fn(&TcpStream, &str);
 
-/// A proxy, by its address, that answers each CONNECT in this way.
+/// Starts a proxy that answers each CONNECT in this way; returns its address.
 fn proxy(answer: Answer) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -56,7 +56,7 @@ fn the_token_comes_by_the_proxy_and_the_mail_does_not() {
 }
 
 #[test]
-fn what_a_visitor_of_a_web_server_sends_names_no_proxy() {
+fn http_proxy_is_ignored() {
     let exchange = Exchange::start();
     let sent = send(&exchange, &[("HTTP_PROXY", "http://127.0.0.1:1")]);
     assert!(sent.starts_with("sent: 250"), "{sent}");
@@ -72,13 +72,13 @@ fn a_dead_proxy_is_named() {
         exchange.authority().rsplit(':').next().unwrap()
     );
     assert!(failed.starts_with(&expected), "{failed}");
-    // Nothing that is not set is blamed.
+    // The error names the variable that is set.
     let failed = send(&exchange, &[("HTTPS_PROXY", "http://a..b:3128")]);
     assert!(failed.contains("via proxy a..b:3128"), "{failed}");
     assert!(failed.contains("set HTTPS_PROXY ("), "{failed}");
 }
 
-/// Of what a proxy says its number is shown: in its words may be the login that it was shown.
+/// Only the number of a proxy's answer is shown: its words may repeat the login.
 #[test]
 fn a_proxy_that_repeats_its_login_is_not_quoted() {
     const LOGIN: &str = "dTpodXNo"; // u:hush

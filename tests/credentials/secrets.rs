@@ -1,4 +1,4 @@
-//! Nothing that proves anything is written: all that a process writes, with every line logged that may be, is searched.
+//! No process writes a secret: all its output, logged at length, is searched.
 
 use super::child::{Scratch, command, everything};
 use super::exchange::{Answer, ClientCertificate, Exchange, FederatedToken};
@@ -47,7 +47,7 @@ fn content(pem: &str) -> Vec<&str> {
 }
 
 #[test]
-fn of_a_secret() {
+fn a_client_secret_is_not_written() {
     let exchange = Exchange::builder()
         .client_secret("Q8~marked-client-secret~Q8~0123456789")
         .start();
@@ -73,7 +73,7 @@ fn of_a_secret() {
 }
 
 #[test]
-fn of_a_certificate() {
+fn a_certificates_key_is_not_written() {
     let certificate = ClientCertificate::ends_in_days(20);
     let exchange = Exchange::builder().certificate(&certificate).start();
     let scratch = Scratch::new();
@@ -99,7 +99,7 @@ fn of_a_certificate() {
 }
 
 #[test]
-fn of_a_federated_token_even_where_it_is_refused_by_name() {
+fn a_federated_token_is_not_written_even_if_the_refusal_repeats_it() {
     let token = FederatedToken::new().text();
     let body = format!(
         r#"{{"error":"invalid_client","error_description":"AADSTS70021: no match for {token}."}}"#
@@ -124,7 +124,7 @@ fn of_a_federated_token_even_where_it_is_refused_by_name() {
 }
 
 #[test]
-fn of_a_managed_identity() {
+fn a_managed_identitys_header_is_not_written() {
     let exchange = Exchange::start();
     let scratch = Scratch::new();
     let cache = scratch.path("tokens");

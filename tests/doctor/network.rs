@@ -48,7 +48,7 @@ fn all_is_well_in_both_paths() {
 }
 
 #[test]
-fn both_families() {
+fn ipv4_and_ipv6_both_answer() {
     examine(&Exchange::builder().ipv6().start()).is(Ok, &ALL);
 }
 
@@ -72,7 +72,7 @@ fn the_token_is_always_fetched_afresh() {
 }
 
 #[test]
-fn a_recipient_that_is_none() {
+fn a_malformed_recipient_is_not_asked_for() {
     let exchange = Exchange::start();
     let hostile = Some("ann@example.com>\r\nDATA");
     let diagnosis = examine_with(&exchange, &exchange.account(), hostile);
@@ -106,7 +106,7 @@ fn a_configuration_that_cannot_be_right_stops_only_what_needs_it() {
         .is(Ok, &["token"]);
 }
 
-/// It need not be wrong, so it is said and stops nothing.
+/// A remark stops nothing.
 #[test]
 fn what_is_most_often_wrong_is_remarked_on() {
     let exchange = Exchange::start();
@@ -185,7 +185,7 @@ fn a_name_that_does_not_exist() {
 }
 
 #[test]
-fn greetings() {
+fn a_server_that_does_not_greet_well() {
     for (fault, kind) in [
         (Fault::reply("554 5.7.1 Go away"), ErrorKind::Refused),
         (Fault::reply("421 4.3.2 Busy"), ErrorKind::Deferred),
@@ -228,7 +228,7 @@ fn no_starttls() {
 }
 
 #[test]
-fn certificates() {
+fn bad_certificates() {
     for (certificate, says) in [
         (
             Certificate::WrongName,

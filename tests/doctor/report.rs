@@ -64,7 +64,7 @@ fn all_is_well() {
     );
 }
 
-/// Whoever looks for it has forgotten the variable.
+/// A proxy is often a variable that somebody has forgotten.
 #[test]
 fn a_proxy_on_the_way_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -108,9 +108,9 @@ fn a_failure_is_told_with_its_causes_numbered() {
     }
 }
 
-/// What is looked at stands apart from what changes, and the likeliest cause again in the last line.
+/// Commands that change nothing stand apart, and the last line repeats the likeliest cause.
 #[test]
-fn looking_changing_and_the_last_line() {
+fn commands_that_only_look_come_first_and_the_likeliest_cause_last() {
     let machine = refused();
     let run = doctor(&machine, &[]);
     let (look, change) = run.stdout.split_once("\n1. ").unwrap();
@@ -139,7 +139,7 @@ fn looking_changing_and_the_last_line() {
 }
 
 #[test]
-fn what_several_failed_of_is_told_once() {
+fn the_cause_of_several_failures_is_told_once() {
     let old = "Greeting 220 AM0.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2020 09:00:00 +0000";
     let answer = Answer::aadsts(401, "invalid_client", 700_024, "Not within its time.")
         .header("Date", "Tue, 24 Nov 2020 09:00:00 GMT");
@@ -164,7 +164,7 @@ fn a_new_secret_goes_where_the_old_one_is() {
 
 /// A login that is refused after months has other reasons than one that never succeeded.
 #[test]
-fn it_worked_until() {
+fn the_last_success_in_the_log_is_told() {
     let machine = refused();
     let log = machine.write(
         "log",

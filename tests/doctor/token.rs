@@ -50,7 +50,7 @@ fn a_secret_that_is_its_id_is_named_first() {
 }
 
 #[test]
-fn what_is_not_entra() {
+fn something_else_than_entra_answers() {
     for (answer, words) in [
         (Answer::html(), "a page titled \"Sign in\" instead of JSON"),
         (
@@ -120,5 +120,5 @@ fn entras_date_is_a_witness_too() {
         .start();
     let clock = examine(&exchange);
     let clock = clock.check("clock");
-    assert!(clock.detail().contains("behind of Entra's"), "{clock:#?}");
+    assert!(clock.detail().contains("behind Entra's"), "{clock:#?}");
 }

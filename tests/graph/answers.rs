@@ -1,4 +1,4 @@
-//! What an answer means: sent, later, never, or nobody knows.
+//! What an answer means: sent, transient, permanent, or in doubt.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use exosend::{Account, Envelope, Error, ErrorKind, Session, Stage, Timeouts, Tok
 use super::note;
 use crate::exchange::{Answer, Certificate, End, Exchange};
 
-/// How a message ends that is answered so; it is sent once and no more.
+/// The error of a message that gets this answer; it is sent once and no more.
 fn answered(answer: Answer) -> Error {
     let exchange = Exchange::start();
     exchange.on_graph(answer);
@@ -90,7 +90,7 @@ fn every_error_by_who_must_act() {
 }
 
 #[test]
-fn later_with_the_time_that_was_named() {
+fn a_throttled_message_is_transient_and_tells_the_retry_after() {
     for (status, code) in [
         (429, "ApplicationThrottled"),
         (503, "ServiceUnavailable"),
@@ -131,7 +131,7 @@ fn in_doubt_is_what_is_neither_yes_nor_no() {
 }
 
 #[test]
-fn another_than_graph_answers() {
+fn something_else_than_graph_answers() {
     let portal = answered(Answer::redirect("https://login.example.com/"));
     assert!(portal.is_permanent() && portal.kind() == ErrorKind::Protocol);
     let said = portal.to_string();
@@ -210,7 +210,7 @@ fn cuts_at_every_octet() {
     }
 }
 
-/// A server that says nothing, or takes nothing: within the time that was set, and in doubt once the message is under way.
+/// A silent server costs the timeout and no more; once the message is under way the outcome is in doubt.
 #[test]
 fn a_silent_server() {
     let exchange = Exchange::start();
@@ -247,7 +247,7 @@ fn a_silent_server() {
 }
 
 #[test]
-fn nobody_there() {
+fn graph_cannot_be_reached() {
     let exchange = Exchange::start();
     for endpoint in ["127.0.0.1:9", "no-such-host.invalid"] {
         let account = account(&exchange).graph_endpoint(endpoint);
@@ -271,7 +271,7 @@ fn nobody_there() {
     );
 }
 
-/// Token and connection come side by side. What fails is told at once, by its own name, and no request is made.
+/// Token and connection are made side by side. The first failure is told at once, by its own name, and no request is made.
 #[test]
 fn whichever_fails_the_other_is_not_waited_for() {
     let long = Duration::from_secs(600);
@@ -297,9 +297,9 @@ fn whichever_fails_the_other_is_not_waited_for() {
     assert_eq!(exchange.graph_requests().len(), 0);
 }
 
-/// A connection that was there before its message and is so no more gets no request: another one does.
+/// No request goes into a connection that the server has ended before the message: a new one is made.
 #[test]
-fn a_server_that_has_left() {
+fn a_connection_that_has_ended_is_replaced() {
     let exchange = Exchange::start();
     exchange.graph_leaves();
     let mut session = Session::open(&exchange.graph_account()).unwrap();
@@ -308,7 +308,7 @@ fn a_server_that_has_left() {
     assert_eq!(exchange.graph_requests().len(), 1);
 }
 
-/// A no to one message is none to the next; after a loss nothing of it was sent, and a new session may take it.
+/// The refusal of one message is not that of the next. After a loss the session is over, and a new one may take the message.
 #[test]
 fn a_session_goes_on_after_a_refusal() {
     let exchange = Exchange::start();
@@ -330,9 +330,9 @@ fn a_session_goes_on_after_a_refusal() {
     assert_eq!(exchange.graph_requests().len(), 4);
 }
 
-/// A pipe that gives a byte now and then, in its header or behind it: the total holds, and nothing was taken.
+/// A pipe that gives a byte now and then, in the header or after it: the total ends it, and nothing is delivered.
 #[test]
-fn a_text_that_does_not_come_to_its_end() {
+fn a_text_that_never_ends_is_not_sent() {
     struct Slow(Instant);
     impl Read for Slow {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {

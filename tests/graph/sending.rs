@@ -1,4 +1,4 @@
-//! What is asked for and what arrives.
+//! The request to Graph, and the message that arrives.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -85,9 +85,9 @@ fn it_is_taken_for_processing_and_no_more() {
     assert!(agent.starts_with("exosend/"), "{agent}");
 }
 
-/// The token's three, beside which the connection is made, and the request.
+/// Three for the token, beside which the connection is made, and one for the request.
 #[test]
-fn four_round_trips_without() {
+fn four_round_trips_without_a_token() {
     let exchange = Exchange::start();
     send_mail(&exchange.graph_account(), &note()).unwrap();
     // `ClientHello`; Finished with the request. TCP's is not seen.
@@ -138,7 +138,7 @@ fn a_message_that_is_ready() {
     assert_eq!(exchange.violations(), [""; 0]);
 }
 
-/// More than a block, of which no piece ends where a block does.
+/// Messages of several blocks, whose pieces do not end where the blocks do.
 #[test]
 fn a_message_in_many_blocks() {
     let exchange = Exchange::start();
@@ -157,9 +157,9 @@ fn a_message_in_many_blocks() {
     }
 }
 
-/// What is not as long as it was said to be is never a whole request.
+/// A message whose length is not the declared one is never a whole request.
 #[test]
-fn a_message_that_is_not_what_was_said_is_not_sent() {
+fn a_message_of_another_length_than_declared_is_not_sent() {
     let exchange = Exchange::start();
     let account = exchange.graph_account();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
@@ -233,7 +233,7 @@ fn what_is_too_large_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn who_cannot_be_named_is_an_error_before_the_request() {
+fn a_recipient_that_the_header_cannot_name_is_an_error_before_the_request() {
     let exchange = Exchange::start();
     let mut session = Session::open(&exchange.graph_account()).unwrap();
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
@@ -329,7 +329,7 @@ fn with_a_certificate_and_with_a_ready_token() {
     );
 }
 
-/// What was granted since a kept token was issued is in none but a new one.
+/// Only a new token has the permissions that were granted since the kept one was issued.
 #[test]
 fn a_refused_token_is_not_used_again() {
     let exchange = Exchange::start();
@@ -344,7 +344,7 @@ fn a_refused_token_is_not_used_again() {
 }
 
 #[test]
-fn each_cloud_has_its_own() {
+fn each_cloud_has_its_own_scope() {
     let of = |cloud| {
         format!(
             "{:?}",

@@ -24,9 +24,9 @@ fn the_header_names_the_envelope() {
     // `|` for line ends.
     for row in [
         "To: ann@x.org => ann@x.org => To: ann@x.org",
-        // Whom no field names, hidden.
+        // A recipient whom no field names is added to Bcc.
         "To: ann@x.org|Subject: x => ann@x.org eve@x.org => To: ann@x.org|Subject: x|Bcc: eve@x.org",
-        // Who is not to get it, where no server looks; Bcc nowhere.
+        // Anybody else is moved to where no server looks; Bcc disappears.
         "To: Ann <ann@x.org>, Bob <bob@x.org>|Cc: root|Bcc: carl@x.org => ann@x.org => \
          To: Ann <ann@x.org>|X-Exosend-To: Bob <bob@x.org>,| root",
         "To: root => ann@x.org => Bcc: ann@x.org|X-Exosend-To: root",
@@ -38,7 +38,7 @@ fn the_header_names_the_envelope() {
         // One field of each.
         "To: ann@x.org|X: y|to: bob@x.org|Cc: a: carl@x.org; => ann@x.org bob@x.org carl@x.org => \
          To: ann@x.org,| bob@x.org|X: y|Cc: carl@x.org",
-        // Passed on: the fields of who did it are not read again.
+        // The fields of a message that was passed on are removed.
         "Resent-To: eve@x.org|Resent-From: a@x.org|To: ann@x.org => eve@x.org => \
          Bcc: eve@x.org|X-Exosend-To: ann@x.org",
         // A name that looks like an address, for which Graph would refuse an author.
@@ -46,7 +46,7 @@ fn the_header_names_the_envelope() {
          From: \"a at x.org\" <a@x.org>|To: \"eve at x.org\" <ann@x.org>",
         "To: \"eve@x.org\" =?utf-8?q?J=C3=B6rg?= <ann@x.org> => ann@x.org => \
          To: \"eve at x.org\" =?utf-8?q?J=C3=B6rg?= <ann@x.org>",
-        // So does one in an encoded word, for readers who decode first; what is quoted is safe.
+        // The same in an encoded word, for readers that decode first. In quotes it is safe.
         "From: =?utf-8?q?a=40x.org?= <a@x.org>|To: =?utf-8?b?PGV2ZUB4Lm9yZz4s?= <ann@x.org> => ann@x.org => \
          From: =?utf-8?B?YSBhdCB4Lm9yZw==?= <a@x.org>|To: =?utf-8?B?IGV2ZSBhdCB4Lm9yZyAg?= <ann@x.org>",
         "To: \"Schmidt, J\u{f6}rg\" <ann@x.org>|Cc: \"Other, Bob\" <bob@x.org> => ann@x.org bob@x.org => \

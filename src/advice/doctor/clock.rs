@@ -53,7 +53,8 @@ impl Skew {
     }
 
     fn error(self, witness: &str) -> Error {
-        let what = format!("this machine's clock is {} of {witness}'s", self.text());
+        let of = if self.ahead { " of" } else { "" };
+        let what = format!("this machine's clock is {}{of} {witness}'s", self.text());
         Error::new(ErrorKind::Input, Stage::Account, what).about("clock")
     }
 }
