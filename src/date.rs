@@ -38,7 +38,7 @@ pub(crate) fn days(time: Duration) -> u64 {
 }
 
 /// The first date and time in a text: `Tue, 24 Nov 2026 09:00:00 +0000` (RFC 5322 3.3) or `... GMT` (RFC 9110 5.6.7),
-/// whatever stands before and behind it.
+/// whatever surrounds it.
 pub(crate) fn find(text: &str) -> Option<SystemTime> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     words.windows(5).find_map(|words| match words {

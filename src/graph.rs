@@ -1,7 +1,7 @@
 //! Microsoft Graph: a message is one request, `sendMail` with the MIME text in base64 (facts.md, "Graph").
 //!
-//! There is no envelope. Who gets a message is read from its header, so that is made to name the envelope's recipients,
-//! and there is no asking beforehand. One status alone is success, 202; and from the first byte of the body until the
+//! Graph knows no envelope, and cannot be asked beforehand. It reads from the header who gets a message, so the header is
+//! made to name the envelope's recipients. Only the status 202 is success; and from the first byte of the body until the
 //! status of the answer nobody can know whether the message was taken.
 
 mod answer;
@@ -78,7 +78,7 @@ impl Graph {
         self.over.is_some()
     }
 
-    /// Sends one message. Never twice: Graph cannot tell that it has one already.
+    /// Sends one message, and never repeats it: Graph would not notice a duplicate.
     pub(crate) fn send(&mut self, text: Text<'_>, total: Deadline) -> Result<Receipt, Error> {
         if let Some(earlier) = &self.over {
             return Err(Error::broken(Stage::Graph, earlier));
@@ -153,7 +153,7 @@ impl Graph {
     }
 }
 
-/// Whether there is a way to Graph, and what errors call it. Nothing is asked.
+/// Connects to Graph, and returns the way there as errors show it. No request is made.
 #[cfg(feature = "advice")]
 pub(crate) fn reach(account: &Account, total: Deadline) -> Result<String, Error> {
     let client = http::secure(&account.graph(), account.roots())?;
@@ -174,7 +174,7 @@ fn connect(
 /// A message as Graph takes it.
 pub(crate) struct Text<'t> {
     head: Vec<u8>,
-    /// The bytes that come behind the head, as they are sent.
+    /// The number of bytes after the head, as they are sent.
     rest: u64,
     write: Box<Writer<'t>>,
 }
@@ -182,20 +182,20 @@ pub(crate) struct Text<'t> {
 type Writer<'t> = dyn FnOnce(&mut dyn Write) -> io::Result<()> + 't;
 
 impl<'t> Text<'t> {
-    /// Of a message that is ours.
+    /// Of a message that this crate made.
     pub(crate) fn of(letter: &'t Letter<'_>) -> Result<Self, Error> {
         let mut head = head::own(&letter.head);
         head.name_only(&letter.route.to).map_err(unnamed)?;
         let mut head = head.text();
-        // The body has more fields.
+        // Without the empty line: the body begins with more fields.
         head.truncate(head.len() - 2);
         let write = Box::new(|out: &mut dyn Write| letter.body.write_to(out));
         let rest = letter.body.size();
         Self { head, rest, write }.checked()
     }
 
-    /// Of one that somebody else wrote, for these recipients. One whose size nobody told is read first: Graph wants to
-    /// know it, and it is bounded.
+    /// Of a message that somebody else wrote, for these recipients. Without a size the message is read first: Graph wants to
+    /// know the size, and it is bounded.
     pub(crate) fn read(
         to: &[String],
         size: Option<u64>,
@@ -212,7 +212,7 @@ impl<'t> Text<'t> {
         let (mut head, body) = head::split(&start, is_whole).map_err(unnamed)?;
         let mut was = Length::default();
         was.feed(start.get(..body).unwrap_or_default());
-        // With nothing behind it the header's last line gets an end. A byte order mark alone is no line.
+        // If no body follows, the header's last line gets its end. A byte order mark alone is no line.
         let more = (body < start.len()).then(Length::default);
         let was = was.with(more.as_ref());
         head.name_only(to).map_err(unnamed)?;
@@ -240,7 +240,7 @@ impl<'t> Text<'t> {
 }
 
 /// As much of a message as its header may take, or all of it, if it is not too large; and whether it is all of it. The reader
-/// may be slow: the clock is looked at before each piece.
+/// may be slow: the deadline is checked before each read.
 fn read_start(message: &mut dyn Read, all: bool, total: Deadline) -> io::Result<(Vec<u8>, bool)> {
     const LONGEST_HEAD: usize = 1024 * 1024;
     let enough = if all {
@@ -260,7 +260,7 @@ fn read_start(message: &mut dyn Read, all: bool, total: Deadline) -> io::Result<
         if start.len() >= enough {
             return Ok((start, false));
         }
-        // Seldom enough, for each look is at all of it.
+        // Each look reads all of it again, so they are few.
         if !all && start.len() >= 2 * looked_at + 32 * 1024 {
             if head::split(&start, false).is_ok() {
                 return Ok((start, false));

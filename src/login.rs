@@ -219,7 +219,8 @@ pub fn kept(account: &Account) -> Result<Option<Login>, Error> {
 /// [`Input`](crate::ErrorKind::Input) if the account has no login file, if it is not a login, or if it cannot be removed.
 pub fn end(account: &Account) -> Result<bool, Error> {
     let file = file(account)?;
-    // Before, for a process that dies in between has not ended the login; and behind it, for one that had a token meanwhile.
+    // Before the file is removed, since a process that dies in between has not ended the login; and after that, since another
+    // process may have stored a token meanwhile.
     let forget = Token::forgetter(account);
     forget();
     let ended = file.remove().map_err(|why| unusable(file, &why));

@@ -8,7 +8,7 @@ use crate::reply::Reply;
 ///
 /// You get one from [`send_mail`](crate::send_mail), [`Session::send`](crate::Session::send) or
 /// [`Session::send_raw`](crate::Session::send_raw). Unless partial delivery was asked for, it stands for every
-/// recipient. It does not promise that the message arrives: what happens behind the server is told by bounces.
+/// recipient. It does not promise that the message arrives: later failures come back as bounces.
 ///
 /// `Display` is the server's reply, which support asks for when a message is missing.
 ///

@@ -45,7 +45,7 @@ impl Reply {
         enhanced(self.code, self.lines.first()?)
     }
 
-    /// The text of each line behind its code, the enhanced status code included.
+    /// The text of each line after its code, the enhanced status code included.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(String::as_str)
     }
@@ -180,7 +180,7 @@ impl Parser {
 /// Splits a line into its code, whether it is the last line of the reply, and its text.
 ///
 /// A bare `250` is a reply: RFC 5321 4.2 asks clients to take one without text. 1yz is not: SMTP has none, and a
-/// client that waited for the next reply after it could be kept waiting. Anything but a space or a hyphen behind the
+/// client that waited for the next reply after it could be kept waiting. Anything but a space or a hyphen after the
 /// digits (`2500`, `250.`) is another protocol. An empty line or a leading space is not skipped either: a server that sends
 /// one may have lost more of its replies.
 fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     /// Every line of up to six bytes over an alphabet with each byte that matters: it parses exactly if it is three
-    /// digits in range with a space, a hyphen or nothing behind them.
+    /// digits in range with a space, a hyphen or nothing after them.
     #[test]
     fn every_short_line() {
         const ALPHABET: &[u8] = b"0256- .x";

@@ -85,7 +85,7 @@ impl Session {
         let kept = Token::kept(account);
         match (Self::log_in(account, total, kept.clone()), kept) {
             (Err(refused), Some(token)) if is_for_good(&refused) && token.is_worn() => {
-                // Once: blind repeats get a mailbox blocked (facts.md, "Limits").
+                // Only once: repeated failures get a mailbox blocked (facts.md, "Limits").
                 log::info!("{refused}; once more with a fresh token");
                 Self::log_in(account, total, None)
             }
@@ -100,8 +100,7 @@ impl Session {
         let logged_in = secured
             .authenticate(&mailbox, &token, account.initial_response)
             .inspect_err(|refused| {
-                // What a token allows may change: the next call asks for another. Else it would show this one first, and
-                // fail twice.
+                // Permissions may have changed since the token was issued. Forgotten, it does not fail the next call, too.
                 if is_for_good(refused) {
                     Token::forget(account, &token);
                 }
@@ -187,7 +186,7 @@ impl Session {
         self.send_raw_by(envelope, &mut message, total)
     }
 
-    /// Not generic: who has several kinds of readers would have all of this once for each.
+    /// Not generic: this would be compiled once for each kind of reader.
     pub(crate) fn send_raw_by(
         &mut self,
         envelope: &Envelope,

@@ -107,7 +107,7 @@ pub(crate) struct Memory {
 pub(crate) struct Application<'a> {
     /// The URL of Entra's token endpoint.
     pub(crate) endpoint: String,
-    /// What stands before the tenant in it.
+    /// The part of it before the tenant.
     #[cfg(feature = "login")]
     pub(crate) authority: String,
     pub(crate) tenant: &'a str,

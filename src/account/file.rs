@@ -96,7 +96,7 @@ fn assignment(line: &str) -> Result<Option<(String, Zeroizing<String>)>, String>
 fn value(text: &str) -> Result<Zeroizing<String>, String> {
     let mut chars = text.chars();
     let Some(quote @ ('"' | '\'')) = chars.next() else {
-        // systemd takes the backslash away, and takes a comment behind the value for a part of it. People expect neither.
+        // systemd removes the backslash, and takes a comment after the value for a part of it. People expect neither.
         if text.contains('\\') {
             return Err("a backslash: put the value into 'single quotes'".into());
         }

@@ -164,7 +164,7 @@ impl Key {
 }
 
 impl Account {
-    /// Sets one field by its key: the same word in configuration files and, in upper case behind `EXOSEND_`, in the
+    /// Sets one field by its key: the same word in configuration files and, in upper case after `EXOSEND_`, in the
     /// environment.
     ///
     #[doc = include_str!("keys.md")]

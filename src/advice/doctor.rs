@@ -244,7 +244,7 @@ fn tell_claims(checks: &mut Checks, token: Option<&Token>) -> Option<Claims> {
         return None;
     };
     let Some(claims) = token.claims() else {
-        checks.skip(CLAIMS, "the token is no JWT, and keeps them to itself");
+        checks.skip(CLAIMS, "the token is no JWT, so they cannot be read");
         return None;
     };
     let said = |text: &str| match text {

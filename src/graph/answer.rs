@@ -23,7 +23,7 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
         });
     }
     let kind = match (answer.status, said.code.as_deref()) {
-        // Another than Graph has answered.
+        // Something else than Graph has answered.
         (300..=499, None) if !answer.is_json() && !matches!(answer.status, 408 | 413 | 429) => {
             ErrorKind::Protocol
         }
@@ -44,9 +44,9 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
         None => error,
     };
     Err(match answer.status {
-        // It says that it did not take it.
+        // Graph says that it did not take the message.
         408 | 429 | 503 | 509 => error.transient().with_retry_after(answer.retry_after),
-        // An answer that nobody can be sure of.
+        // Nobody knows whether the message was taken.
         ..=299 | 500.. => error.doubtful(),
         _ => error,
     })

@@ -15,8 +15,8 @@ use crate::token::http::Answer;
 /// In base64, 16 KiB: a TLS record.
 const BLOCK: usize = 12 * 1024;
 
-/// Takes a text and sends it. The last block is kept back until the text has ended as it was said to: a message that its
-/// maker could not finish is never a whole request (RFC 9112 8).
+/// Takes a text and sends it. The last block is kept back until the text has ended at its declared length: an unfinished
+/// message is never a whole request (RFC 9112 8).
 pub(super) struct Body<'t> {
     connection: &'t mut Connection,
     timeouts: &'t Timeouts,
@@ -27,7 +27,7 @@ pub(super) struct Body<'t> {
     left: u64,
     ends: LineEnds,
     block: Vec<u8>,
-    /// Why the connection ended amid the request. Nothing is written after that, and only a no ends the doubt.
+    /// Why the connection failed. Nothing is written after that, and only a refusal ends the doubt about the outcome.
     failure: Option<io::Error>,
 }
 
@@ -51,8 +51,8 @@ impl<'t> Body<'t> {
         }
     }
 
-    /// Sends the end, if all of the text was `written`, and waits for the answer. And whether the connection may serve the
-    /// next request.
+    /// Sends the end, if all of the text was `written`, and waits for the answer. Tells, too, whether the connection may serve
+    /// the next request.
     pub(super) fn finish(mut self, written: io::Result<()>) -> Result<(Answer, bool), Error> {
         let ended = written.and_then(|()| {
             self.total.remaining()?;
@@ -79,7 +79,7 @@ impl<'t> Body<'t> {
         self.connection.answer(accept).map_err(Error::doubtful)
     }
 
-    /// Takes note of what was added to a block that had `before` bytes.
+    /// Counts what was added to a block that had `before` bytes.
     fn count(&mut self, before: usize) -> io::Result<()> {
         let more = (self.block.len() - before) as u64;
         self.left = self
@@ -89,7 +89,7 @@ impl<'t> Body<'t> {
         Ok(())
     }
 
-    /// Sends whole blocks until no more than so many bytes are left.
+    /// Sends blocks until no more than `most` bytes are left.
     fn send(&mut self, most: usize) -> io::Result<()> {
         while self.block.len() > most {
             let rest = self.block.split_off(BLOCK.min(self.block.len()));
@@ -107,7 +107,7 @@ impl<'t> Body<'t> {
     }
 }
 
-/// A text that was not read to its end, or not in time. It is never a whole request, so there is no doubt.
+/// The error of a text that was not read to its end, or not in time. It was no whole request, so nothing is in doubt.
 pub(super) fn unread(error: io::Error, total: Deadline) -> Error {
     match total.remaining() {
         Ok(_) => Error::body(error),

@@ -1,6 +1,6 @@
 //! A connection to Graph: a request written piece by piece, since a message is made while it is sent, and its answer.
 //!
-//! ureq asks for a body, and ours comes by itself; so what speaks HTTP here is what ureq speaks it with.
+//! ureq reads a body from a reader, while ours is written; so HTTP is spoken by ureq-proto here, as ureq does it.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,9 +19,9 @@ use crate::timeouts::Deadline;
 use crate::tls::Stream;
 use crate::token::http::{Answer, Client};
 
-/// What the header of an answer may take, and what of its body is read.
+/// How long the header of an answer may be, and how much of its body is read.
 const MOST: usize = 64 * 1024;
-/// How long the rest of an answer may take once its status is known: what a server has to say about its no is short.
+/// How long the rest of an answer may take once its status is known: the reason for a refusal is short.
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long a connection may rest. Firewalls and address translators forget one that is idle for some minutes and say nothing,
 /// and a message that goes into it is in doubt.
@@ -68,7 +68,7 @@ impl Connection {
         }
     }
 
-    /// The same, if the server still listens: it has neither ended the connection nor said what nobody asked.
+    /// The connection, if it may serve another request: the server has neither ended it nor said anything.
     pub(super) fn if_idle(mut self) -> Option<Self> {
         let mut waits = || {
             let now = Deadline::after(Duration::ZERO, "block");
@@ -76,12 +76,12 @@ impl Connection {
             let nothing = self.stream.read(&mut [0]);
             nothing.is_err_and(|e| e.kind() == io::ErrorKind::TimedOut)
         };
-        // The first look takes in the tickets that TLS 1.3 sends behind its handshake, and sees no end behind them.
+        // The first look reads the tickets that TLS 1.3 sends after its handshake, and does not see an end that follows.
         let is_idle = waits() && waits();
         (is_idle && self.input.is_empty() && self.used.elapsed() < REST).then_some(self)
     }
 
-    /// The header of a request whose body has so many bytes.
+    /// The header of a request whose body has `length` bytes.
     pub(super) fn begin(
         &mut self,
         request: Builder,
@@ -98,7 +98,7 @@ impl Connection {
             let SendRequestResult::SendBody(mut call) = call.proceed().ok()?? else {
                 return None;
             };
-            // What the body is made of is not its business.
+            // The body is only counted here: it is written past ureq-proto.
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             call.consume_direct_write(length).ok()?;
             Some((head, call.proceed()?))
@@ -123,13 +123,13 @@ impl Connection {
         let call = self.call.take();
         let mut call = call.ok_or_else(|| Error::protocol(Stage::Graph, "no request"))?;
         let response = loop {
-            // Its words are left out: they may repeat the token.
+            // The parser's words are left out: they may repeat the token.
             let no_answer = |_| Error::protocol(Stage::Graph, "no answer of HTTP");
             let read = call.try_response(&self.input, false).map_err(no_answer)?;
             self.input.drain(..read.0);
             match read {
                 (_, Some(response)) => break response,
-                // Something is said before the answer (RFC 9110 15.2).
+                // An interim answer, 1xx (RFC 9110 15.2).
                 (1.., None) => {}
                 (0, None) if self.input.len() > MOST => {
                     let what = format!("the header of the answer is longer than {MOST} bytes");
@@ -172,7 +172,7 @@ impl Connection {
         (body, false)
     }
 
-    /// After a write has failed, too: the server's last words may be there.
+    /// Reads more, even after a failed write: the server's last words may be there.
     fn fill(&mut self) -> io::Result<()> {
         let mut piece = [0; 4096];
         match self.stream.read_late(&mut piece)? {

@@ -124,7 +124,7 @@ fn is_same(one: &str, other: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Field {
     name: String,
-    /// What stands behind the colon, lines of a folded value joined by CRLF.
+    /// The text after the colon; the lines of a folded value are joined by CRLF.
     value: Vec<u8>,
 }
 

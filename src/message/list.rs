@@ -2,12 +2,12 @@
 //! them. Pure.
 //!
 //! How a list is read:
-//! - A quoted string, a comment, and an encoded word from `=?` to `?=` are each one piece, whatever stands in them.
+//! - A quoted string, a comment, and an encoded word from `=?` to `?=` are each one piece, whatever they hold.
 //! - Commas and semicolons stand between elements. A phrase and a colon begin a group, a semicolon ends it.
-//! - The address of an element is its last `<...>`, and whatever stands before that is the name. An element without one
+//! - The address of an element is its last `<...>`, and whatever precedes that is the name. An element without one
 //!   is an address, or the name of a user of this machine.
-//! - Words that are neither belong to the name behind them, as in `Smith, John <john@example.com>`.
-//! - All else is an error that quotes it. No recipient is guessed, and none is passed over.
+//! - Words that are neither belong to the name that follows, as in `Smith, John <john@example.com>`.
+//! - Anything else is an error that quotes it. No recipient is guessed, and none is left out.
 //!
 //! Names are written as phrases that every reader parses alike: atoms, quoted strings and encoded words.
 

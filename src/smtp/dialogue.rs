@@ -17,7 +17,7 @@ use crate::timeouts::{Deadline, Timeouts};
 /// while both write.
 const MAX_FLIGHT: usize = 128;
 
-/// The conversation behind the login.
+/// The conversation after the login.
 pub(crate) struct Dialogue {
     wire: Wire,
     offers: Extensions,
@@ -63,7 +63,7 @@ impl Dialogue {
         self.settle(sent, Next::Nothing)
     }
 
-    /// No message, but the questions before it.
+    /// MAIL and RCPT, and RSET instead of a message.
     pub(crate) fn probe(
         &mut self,
         route: &Route,
@@ -112,7 +112,7 @@ impl Dialogue {
             .chain(content.international);
         let foreign = addresses.find(|address| !address.is_ascii());
         // Bytes over 127 go out even where 8BITMIME is not offered, against RFC 6152 3: every server in use takes them, and
-        // to refuse or to re-encode somebody's ready text would be worse. A header that names a foreign address has such.
+        // to refuse or to re-encode somebody's ready text would be worse. A header with an address beyond ASCII has such bytes.
         if (content.maybe_8bit || foreign.is_some()) && self.offers.eight_bit_mime {
             command.push_str(" BODY=8BITMIME");
         }
@@ -179,7 +179,7 @@ impl Dialogue {
         &mut self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Reply, Stop> {
-        // Whatever stops a message on its way: the server may still take a command for a line of it.
+        // An unfinished message ends the session: the server could take a command for a line of it.
         self.write_body(write).map_err(Stop::for_good)?;
         let reply = self.wire.reply(Stage::Accept).map_err(Error::doubtful)?;
         if let Some(more) = self.wire.surplus() {
@@ -218,9 +218,9 @@ impl Dialogue {
                 .last_words(Stage::Body, &error)
                 .unwrap_or_else(|| Error::io(Stage::Body, error)));
         }
-        // No final dot: the server throws away what it has.
+        // Without the final dot the server discards what it has.
         written.map_err(Error::body)?;
-        // A reply that stands there already would be taken for the one to the final dot.
+        // A reply that is there already would be taken for the one to the final dot.
         self.wire.look_for_silence(Stage::Body)?;
 
         // From here until the reply, a lost connection leaves the outcome unknown.
@@ -232,7 +232,7 @@ impl Dialogue {
         Ok(())
     }
 
-    /// Whatever became of a message: the next one may follow, or the session is over.
+    /// Does what the end of a message leaves to do, after which the next one may follow, or the session is over.
     fn settle<T>(&mut self, result: Result<T, Stop>, done: Next) -> Result<T, Error> {
         let (result, next) = match result {
             Ok(value) => (Ok(value), done),
@@ -274,7 +274,7 @@ enum Then {
     Nothing,
 }
 
-/// Sends a message's blocks. Keeps the wire's failure, so that it is not taken for one of what the message is made from.
+/// Sends a message's blocks. Keeps a failure of the wire, to tell it from one of the message's source.
 struct BlockWriter<'a> {
     wire: &'a mut Wire,
     length: u64,

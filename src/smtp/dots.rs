@@ -115,7 +115,7 @@ mod tests {
         sent
     }
 
-    /// RFC 5321 4.5.2 told once more, from the receiver's side and as simply as possible.
+    /// RFC 5321 4.5.2 once more, from the receiver's side and as simply as possible.
     fn received(sent: &[u8]) -> Vec<u8> {
         let sent = sent.strip_suffix(b".\r\n").expect("ends in a dot");
         let mut text = Vec::new();

@@ -36,7 +36,7 @@ impl Command<'_> {
         }
     }
 
-    /// The reply, be it yes or no; or the error that ends the session: a 421, or what is no answer to the command.
+    /// The reply, be it yes or no. A 421, or a reply that does not answer the command, is an error that ends the session.
     pub(crate) fn answered(&self, reply: Reply) -> Result<Reply, Error> {
         match (self, reply.class()) {
             (Command::Mail(_) | Command::Rcpt(_), 3) => Err(Error::reply_to(self.stage(), reply)),
@@ -53,7 +53,7 @@ impl Command<'_> {
     }
 }
 
-/// The server takes the message for some, or for all.
+/// The server takes the message for some or all of the recipients.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     /// Those who get nothing.
@@ -75,8 +75,8 @@ pub(crate) enum Next {
     /// The server took the message and with it forgot the envelope.
     Nothing,
     Reset,
-    /// Nobody is to get a message, and the server waits for one (RFC 2920 3.1). It gets an empty one, which RFC 5321
-    /// lets it refuse with 554. If it says 250, that counts for nobody; if it says nothing, nobody was to be reached.
+    /// No recipient was accepted, and the server waits for a message all the same (RFC 2920 3.1). It gets an empty one, which
+    /// it may refuse with 554. Whatever it says, nobody gets anything.
     LoneDot,
     /// There is no next message.
     End(Over),
@@ -139,19 +139,19 @@ pub(crate) fn judge(
         })
         .collect();
     let data = heard.next();
-    let anybody = refused.len() < route.to.len();
-    let nobody = refused.len() == route.to.len() || !(refused.is_empty() || route.partial);
+    let any_accepted = refused.len() < route.to.len();
+    let too_many = !any_accepted || !(refused.is_empty() || route.partial);
     let no = match sender {
-        // What was said to the recipients of a refused sender follows from that.
+        // The replies to RCPT follow from the refusal of the sender, and are not told.
         Some(reply) => Some(Error::reply_to(Stage::Sender, reply)),
-        None if nobody => Error::recipients(refused.clone()),
+        None if too_many => Error::recipients(refused.clone()),
         None => None,
     };
     if let Some(why) = no {
         let next = match (lost, data) {
             (Some(lost), _) => Next::End(Over::from(&lost)),
             // The server has refused the sender, and still waits for a message to those it has accepted.
-            (None, Some(go_ahead)) if go_ahead.class() == 3 && anybody => {
+            (None, Some(go_ahead)) if go_ahead.class() == 3 && any_accepted => {
                 Next::End(Over::from(&why))
             }
             (None, Some(go_ahead)) if go_ahead.class() == 3 => Next::LoneDot,
@@ -175,7 +175,7 @@ mod tests {
     use crate::reply::Parser;
 
     /// Every sequence of up to five replies, for one to three recipients, all or some of whom have to be accepted, DATA
-    /// along or not. What has to come of it is told once more, and as simply as possible.
+    /// along or not. The expected outcome is found once more, as simply as possible.
     #[test]
     fn every_sequence_of_replies() {
         let mut cases = 0;

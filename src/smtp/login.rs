@@ -20,8 +20,8 @@ use crate::timeouts::Deadline;
 use crate::tls::{self, Stream};
 use crate::token::Token;
 
-/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). Of a longer one it may take
-/// the end for a command.
+/// The longest line that a server has to take for a login, CRLF included (RFC 4954 section 4). It may take the end of a
+/// longer one for a command.
 const MAX_LOGIN: usize = 12_288;
 
 /// Everything up to the second EHLO: what can be done without a token.
@@ -46,7 +46,7 @@ pub(crate) fn connect(
 ) -> Result<(Wire, String), Error> {
     let deadline = total.step(account.timeouts.connect, "connect");
     let socket = dial::connect(account.host(), account.port(), deadline, interrupt)
-        // The clouds' own servers exist, whatever a resolver without a network says.
+        // Microsoft's own servers exist, whatever a resolver without a network says.
         .map_err(|error| match account.server {
             None => error.transient(),
             Some(_) => error,
@@ -71,7 +71,7 @@ fn literal(local: Option<SocketAddr>) -> String {
     }
 }
 
-/// What it most often means that a server on this port does not greet: port 465 waits for TLS from the first byte.
+/// Adds the hint for a server that does not greet on port 465: it waits for TLS from the first byte.
 pub(crate) fn ungreeted(error: Error, port: u16) -> Error {
     let waits = error.stage() == Stage::Greeting && error.kind() == ErrorKind::Network;
     match waits && port == 465 {
@@ -85,7 +85,7 @@ pub(crate) fn greeting(wire: &mut Wire) -> Result<Reply, Error> {
     wire.reply(Stage::Greeting)?.expect(Stage::Greeting, 2)
 }
 
-/// In the clear: the server has said what it offers. Only its STARTTLS is believed.
+/// Connected in the clear. Of what the server offers only STARTTLS counts.
 pub(crate) struct Greeted {
     wire: Wire,
     offers: Extensions,
@@ -148,7 +148,7 @@ impl Secured {
                 "the server does not offer XOAUTH2",
             ));
         }
-        // A shared mailbox's name is refused there, whatever the user may do with it (facts.md, "A user's login").
+        // The user who logged in, not a shared mailbox, whose name is refused here (facts.md, "A user's login").
         let user = token.user_or(mailbox);
         let login = blob(&[
             "user=",

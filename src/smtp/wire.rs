@@ -28,9 +28,9 @@ const MAX_SKIPPED: usize = 1024 * 1024;
 /// The stream is boxed: with a type parameter the whole conversation would be compiled for TCP and again for TLS.
 pub(crate) struct Wire {
     io: BufReader<Box<dyn Stream>>,
-    /// How many replies the server owes, but for a 3yz, with which it asks for more. With none it waits for a command.
+    /// How many replies the server owes; a 3yz settles none, for it asks for more. At 0 the server waits for a command.
     owed: usize,
-    /// Nothing more is said.
+    /// Nothing may be said any more, not even QUIT.
     closed: bool,
     /// Whose connection it is: the child of a fork has a copy.
     process: u32,
@@ -226,8 +226,7 @@ impl Wire {
         self.total
     }
 
-    /// Whether nothing was read that has not been asked for. What is still on its way cannot be told from an answer, so
-    /// the socket is not asked.
+    /// Whether nothing was read that was not asked for. The socket is not looked at: what comes from there may be the answer.
     pub(crate) fn is_silent(&self) -> bool {
         self.io.buffer().is_empty()
     }
@@ -259,7 +258,7 @@ impl Wire {
         }
     }
 
-    /// What has come with the last reply and was not asked for. A 421 may come at any time, and is the next command's.
+    /// What has come with the last reply and was not asked for, except a 421, which the next command reports.
     pub(crate) fn surplus(&self) -> Option<String> {
         let more = self.io.buffer();
         let hangs_up = more.iter().zip(b"421").all(|(said, code)| said == code);
@@ -272,7 +271,7 @@ impl Wire {
         let reply = match repeats(&reply) {
             false => reply,
             true => {
-                // Words as long as this may be pieces of it, a line each; where they are shorter, all lines are withheld.
+                // A secret may be cut into lines, so each line with a long word is withheld; if that is not enough, all are.
                 let long = |line: &str| line.split(' ').any(|word| word.len() > 16);
                 let reply =
                     reply.withhold(|line| long(line) || self.secrets.are_in(line.as_bytes()));
@@ -311,7 +310,7 @@ impl Drop for Wire {
     }
 }
 
-/// In the place of a stream that was taken for TLS.
+/// Replaces a stream that was handed over to TLS.
 impl Stream for io::Empty {
     fn set_deadline(&mut self, _: Deadline) {}
 
@@ -394,7 +393,6 @@ fn read_line(io: &mut dyn BufRead) -> Result<Line, NoLine> {
     }
 }
 
-/// What a step may be answered with.
 impl Reply {
     /// Goes on if the first digit is the expected one, else it is the step's error.
     pub(crate) fn expect(self, stage: Stage, class: u16) -> Result<Reply, Error> {

@@ -73,7 +73,7 @@ impl Certificate {
         }
         if let Ok(ahead) = not_before.duration_since(now) {
             let what = format!(
-                "the certificate is not valid for another {} days, or this machine's clock is slow",
+                "the certificate becomes valid in {} days, or this machine's clock is slow",
                 days(ahead)
             );
             return Err(wrong(self.key(), what));
@@ -160,7 +160,8 @@ impl Identity {
         let text = String::from_utf8_lossy(pem);
         if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
             return Err(
-                "the private key is encrypted: openssl pkey -in key.pem -out plain.pem takes that off".into(),
+                "the private key is encrypted: openssl pkey -in key.pem -out plain.pem decrypts it"
+                    .into(),
             );
         }
         certificates(pem).next().ok_or(NO_CERTIFICATE)?;

@@ -156,7 +156,7 @@ fn what_cannot_work_is_said_before_anybody_is_asked() {
         ),
         (
             ClientCertificate::not_yet_valid().pem(),
-            "not valid for another",
+            "the certificate becomes valid in",
         ),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()

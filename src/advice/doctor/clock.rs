@@ -10,7 +10,7 @@ use crate::stage::{ErrorKind, Stage};
 /// How wrong a clock may be: half of the ten minutes for which an assertion is valid from now on.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// How far this machine's clock is ahead or behind, as a server has told.
+/// How far this machine's clock is ahead of a server's, or behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Skew {
     by: Duration,

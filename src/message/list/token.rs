@@ -9,7 +9,7 @@ pub(super) enum Kind {
     Encoded,
     /// `<...>`
     Angle,
-    /// `[...]` behind an `@`
+    /// `[...]` after an `@`
     Literal,
     At,
     Comma,
@@ -42,7 +42,7 @@ impl Token<'_> {
         plain
     }
 
-    /// What stands between its first and its last character.
+    /// The text between its first and its last character.
     pub(super) fn inside(&self) -> &str {
         let length = self.text.len();
         self.text.get(1..length.saturating_sub(1)).unwrap_or("")

@@ -24,20 +24,19 @@ pub(crate) struct DeviceCode {
     interval: Duration,
 }
 
-/// Between two questions, where nothing else is said (RFC 8628 3.2).
+/// The pause between two questions, unless the server says another (RFC 8628 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
 /// The shortest, from the third question on: a server that says 0 is asked twice at once, and no more.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How much longer it gets by each `slow_down` (RFC 8628 3.5).
+/// How much longer each `slow_down` makes it (RFC 8628 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
-/// No longer than somebody would wait who has entered the code.
+/// The longest, after failures: somebody who has entered the code is waiting.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How long a code is good, where nothing else is said (facts.md, "A user's login"); a longer promise is not believed.
+/// How long a code is good, unless the server says otherwise (facts.md, "A user's login"), and what it may say at most.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl DeviceCode {
-    /// Asks for one.
     pub(crate) fn request(app: &Application<'_>, total: Deadline) -> Result<Self, Error> {
         let scope = scope(app);
         let fields = [("client_id", app.client_id), ("scope", &scope)];
@@ -81,7 +80,7 @@ impl DeviceCode {
         })
     }
 
-    /// Asks until the user has logged in, has declined, or the code's time is over. `within` gives each question its time.
+    /// Asks until the user has logged in, has declined, or the code has expired. `within` gives each question its deadline.
     pub(crate) fn wait(
         &self,
         app: &Application<'_>,
@@ -118,7 +117,7 @@ impl DeviceCode {
     }
 }
 
-/// The network, or Entra, for the moment: one asks again, and more seldom (RFC 8628 3.5).
+/// A temporary failure of the network or of Entra: it is asked again, at longer intervals (RFC 8628 3.5).
 fn no_answer(error: Error) -> Next {
     match error.is_transient() {
         true => Next::Troubled(error),

@@ -221,7 +221,7 @@ fn cause(reason: Reason, context: &Context<'_>) -> Cause {
     }
 }
 
-/// Its words, in which a claim's name in braces stands for the claim; where to do what.
+/// The words of a reason, in which names in braces are filled in with claims; and its commands.
 fn row(reason: Reason) -> (&'static str, Commands) {
     match reason {
         Reason::Expired => (
