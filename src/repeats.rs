@@ -1,4 +1,4 @@
-//! Whether the server repeats what it was told. Pure: no I/O.
+//! Whether a text of the server repeats a secret. Pure: no I/O.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -78,14 +78,14 @@ fn beginning(text: &[u8]) -> (usize, u32) {
     }
 }
 
-/// Its letters and digits.
+/// The letters and digits of a text.
 fn bare(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut bare = Zeroizing::new(text.to_vec());
     bare.retain(u8::is_ascii_alphanumeric);
     bare
 }
 
-/// What long words say as base64 of either alphabet, or as hexadecimal digits, wherever in the word it begins.
+/// Long words decoded as base64, of either alphabet, and as hexadecimal digits, from each place where these may begin.
 fn decoded(text: &[u8]) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
     let mut packed = Zeroizing::new(text.to_vec());
     packed.retain(|b| !b.is_ascii_whitespace());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn in_pieces_and_in_other_clothes() {
+    fn in_pieces_and_in_other_forms() {
         let hex: String = TOKEN.bytes().map(|b| format!("{b:02X}")).collect();
         let strewn: Vec<String> = TOKEN
             .as_bytes()

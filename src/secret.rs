@@ -1,4 +1,4 @@
-//! What nobody gets to see, and the files that hold it.
+//! Secrets, and the files that hold them.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -25,7 +25,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text itself. Whoever calls this answers for where it goes.
+    /// The text itself. The caller answers for where it goes.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -42,15 +42,15 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, S
     let mut bytes = open(path, 0)
         .and_then(|(file, found)| read(file, &found, limit))
         .map_err(|e| format!("{}: {e}", path.display()))?;
-    // What Windows' editors put before a text is no part of it.
+    // The byte order mark that Windows' editors write.
     if bytes.starts_with("\u{feff}".as_bytes()) {
         bytes.drain(..3);
     }
     Ok(bytes)
 }
 
-/// Opens a file for reading, without waiting for anybody: a pipe or a device is an error, even if somebody puts one in
-/// the file's place this moment. `flags` are more of open(2).
+/// Opens a regular file for reading, and never waits: a pipe or a device is an error, even if it takes the file's place at
+/// this moment. `flags` are added to those of open(2).
 pub(crate) fn open(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     let options = options.read(true).custom_flags(flags | libc::O_NONBLOCK);
@@ -64,7 +64,7 @@ pub(crate) fn open(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
 
 /// The content of such a file, wiped when dropped.
 pub(crate) fn read(file: File, found: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    // As much room as it needs: one that grows leaves copies behind.
+    // Allocated at its full length: a vector that grows leaves copies of a secret behind.
     let length = found.len().min(limit).saturating_add(1);
     let room = usize::try_from(length).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));

@@ -92,7 +92,8 @@ impl Token {
         age.map_or(true, |age| age > YOUNG)
     }
 
-    /// Forgets what is kept for a user who logs out, whenever it is called: whose it is is only known while he is logged in.
+    /// Forgets what is kept for a user who logs out, each time it is called. Made before the logout: the file of the login
+    /// tells whose token it is.
     #[cfg(feature = "login")]
     pub(crate) fn forgetter(account: &Account) -> impl Fn() + '_ {
         let file = file(account);
@@ -312,7 +313,7 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
         }
     };
     token.keep_in(file.as_ref(), account);
-    // A user has logged out meanwhile, and forgotten what was kept by then.
+    // The user has logged out meanwhile: that has forgotten what was kept by then, and not this token.
     #[cfg(feature = "login")]
     if let (Some((file, name)), Err(_)) = (file, credential.fingerprint()) {
         file.forget(&name, &token);

@@ -23,15 +23,15 @@ use crate::token::{Application, Attempt, Failure, Token};
 /// The key it is set by.
 pub(crate) const KEY: &str = "login_file";
 
-/// Whoever may log in at all: work, school and personal accounts.
+/// The tenant that lets any user log in: work, school and personal accounts.
 pub(crate) const ANY_TENANT: &str = "common";
 
 /// The login that a file keeps.
 #[derive(Debug)]
 pub(crate) struct Login {
     file: LoginFile,
-    /// Whether a new refresh token takes the old one's place. Both are good (facts.md, "A user's login"), so who only looks
-    /// leaves the file as it is.
+    /// Whether a new refresh token replaces the old one in the file. Both are good (facts.md, "A user's login"), so the
+    /// doctor leaves the file as it is.
     keeps: bool,
 }
 
@@ -42,7 +42,7 @@ impl Login {
         Self { file, keeps }
     }
 
-    /// The same for who only looks.
+    /// The same for the doctor.
     #[cfg(feature = "advice")]
     pub(crate) fn looked_at(path: PathBuf) -> Self {
         let keeps = false;
@@ -94,7 +94,7 @@ impl Login {
                 .with_answered_at(answer.date.clone()),
         })?;
         file::point("answered");
-        // The file first, the token's use then: whatever kills the process, one of the two refresh tokens is on the disk.
+        // Stored before the token is used: whatever kills the process, one of the two refresh tokens is on the disk.
         if let (true, Some(refresh_token)) = (self.keeps, grant.refresh_token) {
             let old = std::mem::replace(&mut kept.refresh_token, refresh_token);
             kept.renewed = asked;
@@ -120,7 +120,7 @@ impl Credential for Login {
         self.kept().map(drop)
     }
 
-    /// Another login, another token.
+    /// Another login does not use the tokens of this one.
     fn fingerprint(&self) -> Result<String, Error> {
         let kept = self.kept()?;
         Ok(format!("{KEY} {} {}", kept.user, seconds(kept.since)))
@@ -190,7 +190,7 @@ fn user(id_token: &str) -> Option<String> {
     is_word(user).then(|| user.to_owned())
 }
 
-/// What is asked for: to send, also when the user is gone, and who he is.
+/// Asks for the permission to send, for a refresh token, and for the user's name.
 fn scope(app: &Application<'_>) -> String {
     format!("{} offline_access openid profile", app.scope)
 }

@@ -1,9 +1,8 @@
 //! The file that keeps a login.
 //!
-//! A few lines of text, the last of which says that none is missing. It is replaced whole, as the file of tokens is: a draft
-//! beside it, on the disk before it takes the old one's place, and the folder on the disk before anybody goes on. A
-//! renewal has to have the draft; a new login takes it away from whoever has it, and so does the end of one, so no renewal
-//! undoes either.
+//! A few lines of text, the last of which says that none is missing. The file is replaced whole, as the file of tokens is: a
+//! draft beside it is on the disk before it takes the old file's place, and the folder before anything else is done. A
+//! renewal needs the draft. A new login and the end of one remove the draft of a renewal, so that it undoes neither.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
@@ -18,7 +17,7 @@ use crate::secret::{self, Secret};
 use crate::text::is_word;
 use crate::token::cache::{Draft, draft_of, make_folder, open_private, seconds, user};
 
-/// How the first line begins, whatever wrote it. A file that begins otherwise is not a login.
+/// How the first line begins in every version. A file that begins otherwise is not a login.
 const KIND: &str = "exosend login ";
 /// The first line.
 const TITLE: &str = "exosend login 1";
@@ -26,7 +25,7 @@ const TITLE: &str = "exosend login 1";
 const END: &str = "end";
 /// A refresh token has 1 to 2 KB.
 const MAX_FILE: u64 = 64 * 1024;
-/// For a new login, while others begin to renew the old one.
+/// How often a new login is written anew, while others begin to renew the old one.
 const TRIES: u32 = 10;
 
 /// What the file says.
@@ -35,9 +34,9 @@ pub(crate) struct Kept {
     /// Who logged in.
     pub(crate) user: String,
     pub(crate) client_id: String,
-    /// By which the login was asked for, and is renewed.
+    /// The one by which the login was asked for, and is renewed.
     pub(crate) tenant: String,
-    /// What it was for at first: for people who read the file. Each use says anew what it is for.
+    /// The scope of the first request, for people who read the file. Each renewal asks for its own.
     pub(crate) scope: String,
     pub(crate) since: SystemTime,
     pub(crate) renewed: SystemTime,
@@ -67,7 +66,7 @@ impl LoginFile {
         kept.map(Some).ok_or_else(|| io::Error::other(what))
     }
 
-    /// What is there, if it is a login: the configuration may name another file by mistake, a private key even.
+    /// The content, if it is a login: the configuration may name another file by mistake, a private key even.
     fn whole(&self) -> io::Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
         let Some((file, found)) = self.open()? else {
             return Ok(None);
@@ -81,7 +80,7 @@ impl LoginFile {
         }
     }
 
-    /// A file that belongs to us. Root takes a service's, in that service's folder.
+    /// Opens the file, if it is ours. Root may use a service's, in that service's folder.
     fn open(&self) -> io::Result<Option<(File, Metadata)>> {
         let (file, found) = match open_private(&self.0) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -120,8 +119,8 @@ impl LoginFile {
         Err(io::Error::other("other processes write it, too"))
     }
 
-    /// Keeps a renewed one in the place of the `old` refresh token, unless another process has been faster: what the file says
-    /// then is as good.
+    /// Keeps a renewed login in the place of the one with the `old` refresh token, unless another process was faster: its
+    /// renewed login is as good.
     pub(crate) fn renew(&self, old: &Secret, new: &Kept) -> io::Result<()> {
         self.write(new, Some(old)).map(drop)
     }
@@ -140,8 +139,8 @@ impl LoginFile {
         Ok(found.is_some())
     }
 
-    /// Puts a login in the place of the one with this old refresh token, if that is there yet, or of whatever is there. `false`
-    /// while another process is at it.
+    /// Replaces the login with this old refresh token, if it is still there; without `old` whatever is there. `false` while
+    /// another process writes.
     fn write(&self, kept: &Kept, old: Option<&Secret>) -> io::Result<bool> {
         let found = self.whole()?.map(|(_, found)| found);
         let place = Place::of(&self.0, found.as_ref())?;
@@ -182,14 +181,14 @@ fn remove(path: &Path) -> io::Result<bool> {
 struct Place {
     folder: File,
     path: PathBuf,
-    /// Whose it becomes, if not ours.
+    /// The owner whom root gives it to.
     owner: Option<(u32, u32)>,
 }
 
 impl Place {
-    /// Beside or in the place of `old`. Root leaves a service's file to the service, or writes none: the service could not read
-    /// root's. The folder is the service's too, which could put a link to any other in its place, so it is held while root
-    /// writes there.
+    /// Where `old` lies, or a first login is to lie. What root writes into a service's folder becomes the service's, which
+    /// could not read root's. The service could put a link in the place of its folder, so root writes by way of the folder's
+    /// descriptor.
     fn of(path: &Path, old: Option<&Metadata>) -> io::Result<Self> {
         let parent = folder_of(path);
         if old.is_none() {
