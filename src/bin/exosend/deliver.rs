@@ -10,7 +10,7 @@ use crate::common::Common;
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::maillog::{self, LogTo};
-use crate::out::{say, say_json, warn_unprinted};
+use crate::out::{say_json, warn_unprinted};
 use crate::queue::turn::Turn;
 use crate::report::{self, Facts, Outcome};
 
@@ -87,13 +87,6 @@ pub(crate) fn envelope(config: &Config, facts: &mut Facts) -> Result<Envelope, F
     }
     let envelope = Envelope::new(config.account.mailbox()).partial(partial);
     Ok(facts.to.iter().fold(envelope, Envelope::to))
-}
-
-/// Prints the server's reply.
-pub(crate) fn announce(common: &Common, outcome: &Outcome) {
-    if !common.quiet && !common.json {
-        warn_unprinted(say(&outcome.text()));
-    }
 }
 
 /// Reports what became of the message: in the log, on stdout and, by the failure it returns, on stderr and to the caller.

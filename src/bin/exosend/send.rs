@@ -10,11 +10,11 @@ use crate::addressing::{Addressing, check_address};
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
 use crate::config::settings::Mode;
-use crate::deliver::{announce, conclude, deliver, envelope, unconfigured};
+use crate::deliver::{conclude, deliver, envelope, unconfigured};
 use crate::exit::{self, Failure};
 use crate::list::{self, Mailbox};
 use crate::local::Here;
-use crate::out::{say, say_json};
+use crate::out::{say, say_json, warn_unprinted};
 use crate::queue::route::Route;
 use crate::queue::spool::Spool;
 use crate::recipients::Recipients;
@@ -58,8 +58,9 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         ..Facts::default()
     };
     let result = send(&options, common, &config, &mut facts);
-    if let Ok(outcome) = &result {
-        announce(common, outcome);
+    match &result {
+        Ok(outcome) if !common.quiet && !common.json => warn_unprinted(say(&outcome.text())),
+        _ => {}
     }
     conclude(&config, common, &facts, result)
 }

@@ -210,18 +210,21 @@ impl Run<'_> {
     /// The user who has waited longest for a turn gets it, with his oldest message that is due: one who sends thousands
     /// does not keep the others waiting.
     fn next(&self) -> Option<Entry> {
-        let now = Instant::now();
-        let due = self.waiting.iter().filter(|(_, due)| *due <= now);
         let served = |entry: &Entry| self.served.get(&entry.uid).copied();
-        let first = due.min_by_key(|(entry, _)| (served(entry), entry.written));
-        first.map(|(entry, _)| entry.clone())
+        let due = self.due();
+        let first = due.min_by_key(|entry| (served(entry), entry.written));
+        first.cloned()
+    }
+
+    fn due(&self) -> impl Iterator<Item = &Entry> {
+        let now = Instant::now();
+        let waiting = self.waiting.iter();
+        waiting.filter_map(move |(entry, due)| (*due <= now).then_some(entry))
     }
 
     fn call_helper(&self) {
-        let now = Instant::now();
-        let due = self.waiting.iter().filter(|(_, due)| *due <= now);
         // Not before this run has logged in: with a mailbox that cannot send, another run is of no use.
-        if self.connection.session.is_some() && due.take(CROWD + 1).count() > CROWD {
+        if self.connection.session.is_some() && self.due().nth(CROWD).is_some() {
             self.connection.helper.call();
         }
     }

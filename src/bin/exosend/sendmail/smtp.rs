@@ -101,17 +101,15 @@ impl dialogue::Backend for Destination<'_> {
     fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String> {
         let mail = Mail::dictated(text, addressing);
         let taken = mail.and_then(|mail| match &self.to {
-            To::Queue(spool) => enqueue(mail, spool, self.common),
+            To::Queue(spool) => {
+                let id = mail.enqueue(self.common, spool)?;
+                Ok(format!("queued as {id}"))
+            }
             To::Server(config) => straight(mail, config, self.common),
             To::Nowhere(why) => Err(Failure::new(exit::TRY_AGAIN, why.as_str())),
         });
         taken.map_err(|failure| refusal(&failure))
     }
-}
-
-fn enqueue(mail: Mail, spool: &Spool, common: &Common) -> Result<String, Failure> {
-    let id = mail.enqueue(common, spool)?;
-    Ok(format!("queued as {id}"))
 }
 
 fn straight(mut mail: Mail, config: &Config, common: &Common) -> Result<String, Failure> {
