@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::exchange::{Delivered, Exchange};
 use crate::machine::{Arguments, Machine, Run, finish, words};
@@ -186,4 +186,13 @@ pub(crate) const NOTE: &str =
 
 pub(crate) fn minutes(n: u64) -> Duration {
     Duration::from_secs(60 * n)
+}
+
+/// Within half a minute.
+pub(crate) fn await_that(it_is: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !it_is() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

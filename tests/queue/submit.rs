@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::office::{NOTE, Office};
+use super::office::{NOTE, Office, await_that};
 use crate::machine::finish;
 
 #[test]
@@ -227,4 +227,20 @@ fn send_queue_prints_the_id_and_leaves_from_to_the_run() {
         (&object["sent"], object["queued"].as_str().map(str::len)),
         (&false.into(), Some(32))
     );
+}
+
+/// Under that name, other arguments than flags are recipients.
+#[test]
+fn a_file_that_is_called_sendmail_starts_runs_and_no_messages() {
+    let office = Office::new();
+    let file = office.machine.path("bin/sendmail");
+    std::fs::create_dir(office.machine.path("bin")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_exosend"), &file).unwrap();
+    // By the true clock, so that a submit starts a run.
+    let mut sendmail = office.machine.command("bin/sendmail");
+    finish(sendmail.arg("ann@example.com"), NOTE).exits(0);
+    await_that(|| !office.exchange.delivered().is_empty() && office.waiting() == 0);
+    // It ends what would else go on for ever.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(office.arrived().len(), 1);
 }

@@ -1,8 +1,19 @@
 //! The rights and limits of this process, and its user.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 use rustix::process::{self, Resource, Rlimit};
 
 use crate::exit::Failure;
+
+/// This program under its own name, whatever its file is called: a file `sendmail` would take subcommands for recipients, and
+/// a run that is started with a message would be a message, which starts a run.
+pub(crate) fn this_program() -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "exosend".into()));
+    command.arg0("exosend");
+    command
+}
 
 /// Refuses to run with rights that the caller does not have, and keeps secrets out of core dumps. Called before anything is
 /// read.

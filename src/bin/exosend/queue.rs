@@ -54,7 +54,6 @@ pub(crate) mod turn;
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
@@ -176,14 +175,12 @@ pub(crate) fn start_as(
         "RUST_LOG",
         "CREDENTIALS_DIRECTORY",
     ];
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(exit::TRY_AGAIN, error.to_string()))?;
     let kept = std::env::vars_os().filter(|(name, _)| {
         let test = cfg!(debug_assertions) && name.as_encoded_bytes().starts_with(b"QUEUE_TEST_");
         test || KEPT.iter().any(|kept| name == kept)
     });
     let kept: Vec<_> = kept.collect();
-    let status = Command::new(program)
+    let status = process::this_program()
         .args(arguments)
         .env_clear()
         .envs(kept)

@@ -12,11 +12,11 @@ use super::file;
 use super::governor::Governor;
 use super::scan::waiting;
 use super::spool::{DROP, Spool};
+use crate::process::this_program;
 
 /// This program with other arguments, and no standard input or output.
 pub(super) fn another(arguments: &[OsString]) -> Command {
-    let program = std::env::current_exe().unwrap_or_else(|_| "exosend".into());
-    let mut command = Command::new(program);
+    let mut command = this_program();
     let (stdin, stdout, stderr) = (Stdio::null(), Stdio::null(), Stdio::null());
     command.args(arguments);
     command.stdin(stdin).stdout(stdout).stderr(stderr);
