@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::office::{NOTE, Office, minutes};
+use super::office::{NOTE, Office, await_that, minutes};
 use crate::exchange::{Answer, Exchange, Fault, Step};
+use crate::machine::{end, finish, start};
 
 fn logins(office: &Office) -> usize {
     office.exchange.settle().said("C: AUTH")
@@ -411,7 +412,7 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
     office.configure("tenant = another\nnonsense = 1");
     // `spool` is in that file, too, so it has to be named by the variable.
     let spool = office.path("");
-    let run = crate::machine::finish(
+    let run = finish(
         office
             .command("exosend")
             .args(["queue", "run"])
@@ -422,7 +423,7 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
     assert_eq!(office.waiting(), 1);
     let mut list = office.command("exosend");
     list.arg("queue").env("EXOSEND_SPOOL", &spool);
-    let list = crate::machine::finish(&mut list, "").stdout;
+    let list = finish(&mut list, "").stdout;
     assert!(
         list.contains("all wait for 60 s") && list.contains(", configuration: "),
         "{list}"
@@ -458,7 +459,7 @@ fn runs_that_end_together_send_one_short_digest() {
         .exchange
         .on(Step::Accept, Fault::delay(Duration::from_millis(300)));
     office.pass(minutes(1));
-    let run = || crate::machine::start(office.command("exosend").args(["queue", "run"]));
+    let run = || start(office.command("exosend").args(["queue", "run"]));
     for mut run in [run(), run(), run()] {
         assert_eq!(run.wait().unwrap().code(), Some(0));
     }
@@ -550,7 +551,7 @@ fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
             .args(["-c", line])
             .env("PATH", "/usr/bin:/bin")
             .env("EXOSEND", env!("CARGO_BIN_EXE_exosend"));
-        let run = crate::machine::finish(&mut shell, "");
+        let run = finish(&mut shell, "");
         let said = run.stdout + &run.stderr;
         if !said.is_empty() {
             office.submit(
@@ -579,4 +580,30 @@ fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
         (said.len(), office.arrived().len(), office.waiting()),
         (10, 10, 0)
     );
+}
+
+/// Three runs have all the connections, and wait a minute for the mailbox. Then somebody mends the configuration.
+#[test]
+fn a_run_that_has_waited_reads_the_configuration_anew() {
+    let office = Office::new();
+    let file = office.machine.path("home/.config/exosend.conf");
+    let right = std::fs::read_to_string(&file).unwrap();
+    let server = format!("localhost:{}", office.exchange.port());
+    std::fs::write(&file, right.replace(&server, "localhost:9")).unwrap();
+    for _ in 0..4 {
+        office.submit("ann@example.com", NOTE);
+    }
+    let by_the_true_clock = |line: &str| {
+        let mut command = office.machine.command("exosend");
+        command.args(line.split(' '));
+        command
+    };
+    let runs = [(); 3].map(|()| start(&mut by_the_true_clock("queue run")));
+    await_that(|| office.count("work") == 3 && !office.log("held").is_empty());
+    std::fs::write(&file, right).unwrap();
+    finish(&mut by_the_true_clock("queue run --now"), "").exits(0);
+    await_that(|| office.exchange.delivered().len() == 4);
+    for run in runs {
+        end(run).exits(0);
+    }
 }

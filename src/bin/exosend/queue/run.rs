@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::local::Here;
 use crate::maillog::LogTo;
+use crate::process::this_program;
 
 /// A run waits for messages that are due within this time; the rest is left to the next one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,9 +138,15 @@ fn serve(
         turn: 0,
         trouble: None,
         errors: 0,
+        outdated: false,
     };
     let worked = run.work();
+    let outdated = run.outdated;
     let ended = run.end();
+    if outdated {
+        // In its place, for systemd would end another process with this one. It returns only if it fails.
+        let _ = this_program().args(&options.again).exec();
+    }
     worked.map(|()| ended)
 }
 
@@ -155,11 +163,14 @@ pub(super) struct Run<'a> {
     pub(super) trouble: Option<(Trouble, Failure)>,
     /// How many messages the disk did not let this run move.
     errors: u32,
+    /// It has waited for the mailbox, and what was wrong with it may have been mended in the configuration since.
+    outdated: bool,
 }
 
 impl Run<'_> {
     fn work(&mut self) -> io::Result<()> {
         let mut worked = Instant::now();
+        let mut waited = false;
         loop {
             let new = takeover::take_over(self.spool, &self.connection.log)?;
             let now = Instant::now();
@@ -179,6 +190,11 @@ impl Run<'_> {
                 return Ok(());
             }
             match self.next() {
+                // Not with --now, which has just read it, and would not be --now any more.
+                Some(_) if held.is_zero() && waited && !self.now => {
+                    self.outdated = true;
+                    return Ok(());
+                }
                 Some(entry) if held.is_zero() => {
                     self.call_helper();
                     let delivered = self.deliver(entry);
@@ -196,6 +212,7 @@ impl Run<'_> {
                     }
                 }
                 _ => {
+                    waited |= !held.is_zero();
                     let soon = self.waiting.iter().any(|(_, due)| *due <= now + PATIENCE);
                     // Not for ever, or a user who begins messages and finishes none could keep this run from ending.
                     let writing = new.writing && worked.elapsed() < fault::minute();
@@ -261,7 +278,7 @@ impl Run<'_> {
     }
 
     fn end(mut self) -> Result<(), Failure> {
-        if self.trouble.is_none() {
+        if self.trouble.is_none() && !self.outdated {
             self.trouble = digest::send(self.spool, &mut self.connection);
         }
         if let Some(session) = self.connection.session.take() {
