@@ -88,7 +88,7 @@ impl Connection {
         length: u64,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let begin = || {
-            let request = request.header("content-length", &length.to_string());
+            let request = request.header("content-length", length.to_string().as_str());
             let request = request.body(()).ok()?;
             let room: usize = request.headers().iter().map(|(_, value)| value.len()).sum();
             let mut head = Zeroizing::new(vec![0; room + 4096]);

@@ -27,13 +27,13 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     match common.json {
         true => say_json(json!({
             "user": login.user(),
-            "login_file": login.file(),
+            "login_file": whose.file,
         })),
         false => say(&format!(
             "{} is logged in: {}\n{}",
             login.user(),
-            login.file().display(),
-            whose.next(&login)
+            whose.file.display(),
+            whose.next(login.user())
         )),
     }
 }
@@ -109,16 +109,13 @@ impl Whose {
         Ok(Some(Self { config, file }))
     }
 
-    /// The next step, for the user.
-    fn next(&self, login: &login::Login) -> String {
-        let user = login.user();
+    /// The next step, for the user who has logged in.
+    fn next(&self, user: &str) -> String {
         match (self.config.credential(), self.config.account.mailbox()) {
             (Some(key), _) if key != LOGIN => {
                 let origin = self.config.origin(key).unwrap_or(key);
-                format!(
-                    "Next: {LOGIN} = {} in the place of {key} ({origin})",
-                    login.file().display()
-                )
+                let file = self.file.display();
+                format!("Next: {LOGIN} = {file} in the place of {key} ({origin})")
             }
             (_, "") => format!("Next: mailbox = {user} in the configuration, then exosend doctor"),
             (_, mailbox) if !mailbox.eq_ignore_ascii_case(user) => format!(
