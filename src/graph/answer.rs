@@ -27,7 +27,6 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
         (300..=499, None) if !answer.is_json() && !matches!(answer.status, 408 | 413 | 429) => {
             ErrorKind::Protocol
         }
-        (200..=399, _) => ErrorKind::Protocol,
         (401 | 404, _) => ErrorKind::Auth,
         (403, code) if code != Some("ErrorSendAsDenied") => ErrorKind::Auth,
         (408 | 429 | 500.., _) => ErrorKind::Deferred,
