@@ -334,7 +334,6 @@ struct FinalDot<'a, R> {
 impl<R: Read> Read for FinalDot<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let length = self.text.read(into)?;
-        fault::point("mid data");
         if length == 0 && !into.is_empty() && !*self.dot_sent {
             fault::point("before dot");
             // Replaces no other message: nobody else writes into `work`.
@@ -342,6 +341,7 @@ impl<R: Read> Read for FinalDot<'_, R> {
             *self.dot_sent = true;
             fault::point("after rename");
         }
+        fault::point("mid data");
         Ok(length)
     }
 }
