@@ -15,7 +15,7 @@
 //!   |  attempt     recipients, From, sending |
 //!   v                                        |
 //! work/N/ID.d1     from the final dot on: it may have been delivered
-//!   |  settle      not now ------------------'
+//!   |  settle      not now ------------------'    (`recover`, if the run has died)
 //!   |              sent: removed
 //!   v              given up: refused for good, too old, or too often in doubt
 //! failed/ID        told of by `digest`, kept for a month
@@ -39,6 +39,7 @@ mod list;
 mod log;
 mod manage;
 mod notices;
+mod recover;
 mod renewal;
 pub(crate) mod route;
 mod run;

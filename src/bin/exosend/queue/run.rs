@@ -18,6 +18,7 @@ use super::fault;
 use super::governor::Governor;
 use super::helper::Helper;
 use super::log::Log;
+use super::recover;
 use super::renewal;
 use super::scan;
 use super::spool::{QUEUE, Spool};
@@ -109,7 +110,7 @@ fn serve(
     log: Log,
 ) -> io::Result<Result<(), Failure>> {
     scan::sweep(spool, &log)?;
-    scan::recover_work(spool, &log)?;
+    recover::recover_work(spool, &log)?;
     let waiting = scan::waiting(spool, options.now)?;
     let governor = Governor::new(spool, config.account.mailbox(), config.settings.limits);
     governor.clear_configuration();

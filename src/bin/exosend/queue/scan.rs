@@ -1,5 +1,5 @@
-//! What a run does before it sends: finds the messages that wait, recovers those of a run that died, and once a day
-//! removes what nobody needs any more.
+//! What a run looks for before it sends: whether there is anything to do, which messages wait, and once a day what
+//! nobody needs any more.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::clock::Moment;
-use super::governor::Slot;
 use super::log::Log;
 use super::notices;
-use super::settle::settle_in_doubt;
 use super::spool::{DROP, FAILED, Name, QUEUE, STATE, Spool};
 use super::state::{State, States};
 use super::takeover::{Entry, is_known};
-use crate::config::settings::MOST_CONNECTIONS;
 
 /// How long a message that was given up is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -61,31 +58,6 @@ pub(super) fn waiting(spool: &Spool, all_now: bool) -> io::Result<Vec<(Entry, In
         waiting.push((Entry::new(name, &metadata), now + wait));
     }
     Ok(waiting)
-}
-
-/// Puts back what a run that died had claimed.
-pub(super) fn recover_work(spool: &Spool, log: &Log) -> io::Result<()> {
-    for number in 1..=MOST_CONNECTIONS {
-        let work = spool.work(number);
-        if spool.names(&work)?.is_empty() {
-            continue;
-        }
-        let Some(_slot) = Slot::take(spool, number)? else {
-            continue;
-        };
-        for name in spool.names(&work)? {
-            let path = work.join(name.to_string());
-            let moved = match name.doubts {
-                0 => spool.put(&path, &name, QUEUE).map(drop),
-                _ => settle_in_doubt(spool, log, &path, &name).map(drop),
-            };
-            if let Err(error) = moved {
-                // Perhaps only this file cannot be moved: go on with the next.
-                log.foreign(&path, &error.to_string());
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Once a day: removes what was given up a month ago, and the state of messages that are gone.

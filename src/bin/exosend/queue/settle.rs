@@ -1,8 +1,6 @@
 //! Where a message goes after an attempt: away, back into `queue` until its next attempt, or to `failed`.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use exosend::{Error, Stage};
@@ -11,18 +9,14 @@ use super::attempt::{Attempt, Fate};
 use super::clock::{Moment, Wait};
 use super::connection::hold;
 use super::fault;
-use super::file::Head;
-use super::log::Log;
+use super::recover::{self, DOUBTFUL};
 use super::run::Run;
-use super::spool::{FAILED, MOST_DOUBTS, Name, QUEUE, Spool};
+use super::spool::{Name, QUEUE};
 use super::state::{self, State};
 use super::takeover::Entry;
 use super::trouble::Trouble;
 use crate::exit::Failure;
 use crate::report::Outcome;
-
-/// How long a message in doubt waits before it is sent again.
-const DOUBTFUL: Duration = Duration::from_secs(15 * 60);
 
 impl Run<'_> {
     /// `false` ends the run.
@@ -61,7 +55,7 @@ impl Run<'_> {
             Fate::Doubtful(why) => {
                 self.connection.session = None;
                 attempt.log(log, "deferred", None, Some(&why));
-                let name = settle_in_doubt(self.spool, log, &path, &attempt.in_doubt())?;
+                let name = recover::settle_in_doubt(self.spool, log, &path, &attempt.in_doubt())?;
                 if let Some(name) = name {
                     self.enqueue(&attempt, name, DOUBTFUL);
                 }
@@ -146,7 +140,7 @@ impl Run<'_> {
     fn give_up(&self, mut attempt: Attempt, words: &str) -> io::Result<()> {
         words.clone_into(&mut attempt.state.words);
         let name = &attempt.entry.name;
-        give_up(self.spool, &attempt.path(), name, attempt.state)
+        recover::give_up(self.spool, &attempt.path(), name, attempt.state)
     }
 
     pub(super) fn put_back(&mut self, attempt: &Attempt, wait: Duration) -> io::Result<()> {
@@ -164,48 +158,4 @@ impl Run<'_> {
         };
         self.waiting.push((entry, Instant::now() + wait));
     }
-}
-
-/// A message that may have been delivered, which nobody can find out (RFC 1047), is sent again, because a lost message is
-/// worse than a duplicate; but not at once, nor for ever. Returns its name if it waits for another attempt.
-pub(super) fn settle_in_doubt(
-    spool: &Spool,
-    log: &Log,
-    path: &Path,
-    name: &Name,
-) -> io::Result<Option<Name>> {
-    let mut state = State::of(spool, &name.id);
-    if name.doubts > MOST_DOUBTS {
-        let uid = path.symlink_metadata()?.uid();
-        let all = Head::of(path).map(|head| head.addressing.to);
-        let to = state.recipients(all.unwrap_or_default());
-        let why = "may have been delivered: each attempt ended without a reply to the final dot";
-        log.failed(&name.id, uid, to, why);
-        give_up(spool, path, name, state)?;
-        return Ok(None);
-    }
-    state.wait = Some(Wait {
-        since: Moment::now(),
-        length: DOUBTFUL,
-    });
-    state.words = "may have been delivered: no reply to the final dot".into();
-    // If it cannot be saved, the message is due at once.
-    let _ = state.save(spool, &name.id);
-    spool.put(path, name, QUEUE).map(Some)
-}
-
-/// Moves a message to `failed`. The caller has reported it before: a run that dies in between reports it twice, but no
-/// message is given up unreported. Its state keeps what a release needs: the recipients who have not got it.
-fn give_up(spool: &Spool, path: &Path, name: &Name, state: State) -> io::Result<()> {
-    fault::point("after telling");
-    let State { words, left, .. } = state;
-    let state = State {
-        words,
-        left,
-        given_up: Some(Moment::now()),
-        ..State::default()
-    };
-    // If it cannot be saved, the older state names the same recipients.
-    let _ = state.save(spool, &name.id);
-    spool.put(path, name, FAILED).map(drop)
 }
