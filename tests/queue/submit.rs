@@ -11,7 +11,8 @@ fn a_message_is_queued_without_the_network_and_arrives_unchanged() {
     office.submit("-f ops@example.org -F Robot bob@example.com", NOTE);
     office.nobody_called();
     let file = office.only("drop");
-    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o740);
+    let found = file.metadata().unwrap();
+    assert_eq!(found.permissions().mode() & 0o777, 0o740);
     assert_eq!(office.run(), 0);
     let arrived = office.arrived();
     assert_eq!(arrived.len(), 1);
@@ -43,6 +44,9 @@ fn a_message_is_queued_without_the_network_and_arrives_unchanged() {
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains(&format!(" id={id} exit=0 ")), "{lines:?}");
     }
+    let queued = &office.log("queued")[0];
+    let facts = format!(" to=bob@example.com size={} ", found.len());
+    assert!(queued.contains(&facts), "{queued}");
 }
 
 #[test]
