@@ -116,6 +116,22 @@ fn a_file_is_read_anew_for_each_request() {
 }
 
 #[test]
+fn the_kept_token_of_one_certificate_is_none_for_another() {
+    let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
+    let exchange = Exchange::builder()
+        .certificate(&one)
+        .certificate(&two)
+        .start();
+    let scratch = Scratch::new();
+    let requests_after = |certificate: &ClientCertificate| {
+        let account = account(&exchange, certificate.pem());
+        Token::get(&account.token_cache(scratch.path("tokens"))).unwrap();
+        exchange.token_requests().len()
+    };
+    assert_eq!([&one, &one, &two].map(requests_after), [1, 1, 2]);
+}
+
+#[test]
 fn what_cannot_work_is_said_before_anybody_is_asked() {
     let good = ClientCertificate::good();
     let cert = good.certificate_pem();
