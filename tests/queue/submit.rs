@@ -1,9 +1,11 @@
 //! Submitting a message, and what arrives.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use super::office::{NOTE, Office, await_that};
-use crate::machine::finish;
+use crate::machine::{end, finish, start};
 
 #[test]
 fn a_message_is_queued_without_the_network_and_arrives_unchanged() {
@@ -136,7 +138,7 @@ fn a_long_message_streams_through() {
 #[test]
 fn a_file_size_limit_ends_with_75_and_a_line() {
     let office = Office::new();
-    let mut command = std::process::Command::new("bash");
+    let mut command = Command::new("bash");
     command
         .args([
             "-c",
@@ -159,7 +161,7 @@ fn a_file_size_limit_ends_with_75_and_a_line() {
 fn the_mode_does_not_depend_on_the_umask() {
     let office = Office::new();
     for umask in ["077", "777"] {
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         command
             .args([
                 "-c",
@@ -233,18 +235,36 @@ fn send_queue_prints_the_id_and_leaves_from_to_the_run() {
     );
 }
 
+/// Another name of the program. Not a copy: one that another thread's child has open for writing cannot be run.
+fn named(office: &Office, name: &str) -> Command {
+    std::fs::create_dir(office.path("")).unwrap();
+    let file = office.path(name);
+    std::fs::hard_link(env!("CARGO_BIN_EXE_exosend"), &file).unwrap();
+    // By the true clock, so that a submit starts a run.
+    office.machine.command(file.to_str().unwrap())
+}
+
 /// Under that name, other arguments than flags are recipients.
 #[test]
 fn a_file_that_is_called_sendmail_starts_runs_and_no_messages() {
     let office = Office::new();
-    let file = office.machine.path("bin/sendmail");
-    std::fs::create_dir(office.machine.path("bin")).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_exosend"), &file).unwrap();
-    // By the true clock, so that a submit starts a run.
-    let mut sendmail = office.machine.command("bin/sendmail");
+    let mut sendmail = named(&office, "sendmail");
     finish(sendmail.arg("ann@example.com"), NOTE).exits(0);
     await_that(|| !office.exchange.delivered().is_empty() && office.waiting() == 0);
     // It ends what would else go on for ever.
-    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(office.path("sendmail")).unwrap();
     assert_eq!(office.arrived().len(), 1);
+}
+
+/// As by an upgrade.
+#[test]
+fn a_program_whose_file_is_removed_starts_runs() {
+    let office = Office::new();
+    let mut submit = start(named(&office, "exosend").arg("ann@example.com"));
+    std::fs::remove_file(office.path("exosend")).unwrap();
+    let mut stdin = submit.stdin.take().unwrap();
+    stdin.write_all(NOTE.as_bytes()).unwrap();
+    drop(stdin);
+    end(submit).exits(0).err("");
+    await_that(|| !office.exchange.delivered().is_empty() && office.waiting() == 0);
 }

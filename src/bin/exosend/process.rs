@@ -10,7 +10,13 @@ use crate::exit::Failure;
 /// This program under its own name, whatever its file is called: a file `sendmail` would take subcommands for recipients, and
 /// a run that is started with a message would be a message, which starts a run.
 pub(crate) fn this_program() -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "exosend".into()));
+    let program = match std::env::current_exe() {
+        // An upgrade has removed the file. The link still leads to it, whatever it says (proc_pid_exe(5)).
+        Ok(path) if !path.exists() => "/proc/self/exe".into(),
+        Ok(path) => path,
+        Err(_) => "exosend".into(),
+    };
+    let mut command = Command::new(program);
     command.arg0("exosend");
     command
 }
