@@ -212,6 +212,19 @@ mod tests {
         fn close(&mut self) {}
     }
 
+    #[test]
+    fn wherever_a_text_is_cut_its_lines_are_the_same() {
+        let text = b"a\n\nb\r\n\r\nc\r\rd";
+        for cut in 0..=text.len() {
+            let (mut ends, mut out) = (LineEnds::default(), Vec::new());
+            let (before, behind) = text.split_at(cut);
+            ends.feed(before, &mut out);
+            ends.feed(behind, &mut out);
+            ends.finish(&mut out);
+            assert_eq!(out, b"a\r\n\r\nb\r\n\r\nc\r\n\r\nd\r\n", "{cut}");
+        }
+    }
+
     /// Half a request is out, so nothing follows it, though the server would go on.
     #[test]
     fn a_no_amid_the_message() {
