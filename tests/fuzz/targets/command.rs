@@ -2,6 +2,8 @@
 
 use exosend::command::{crypto, file, head, list, octets};
 
+#[path = "../../../src/bin/exosend/addressing.rs"]
+mod addressing;
 #[path = "../../../src/bin/exosend/exit.rs"]
 mod exit;
 #[path = "../../../src/bin/exosend/files.rs"]
@@ -10,8 +12,6 @@ mod files;
 mod invariants;
 #[path = "../../../src/bin/exosend/process.rs"]
 mod process;
-#[path = "../../../src/bin/exosend/addressing.rs"]
-mod addressing;
 
 #[path = "../../../src/bin/exosend/queue"]
 mod queue {
