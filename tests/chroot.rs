@@ -1,5 +1,5 @@
-//! A static program needs nothing of the system but names and roots. Root, and the program in `EXOSEND_STATIC_RAW`:
-//! `examples/raw.rs`, built for musl.
+//! A static program needs nothing of the system but the resolver's files and root certificates. Needs root, and in
+//! `EXOSEND_STATIC_RAW` the program: `examples/raw.rs`, built for musl.
 
 use crate::exchange;
 
@@ -22,7 +22,7 @@ fn a_static_program_sends_from_an_empty_root() {
     fs::copy(program, root.0.join("raw")).unwrap();
     root.write("ca.pem", &exchange.ca_pem());
     root.write("etc/hosts", "127.0.0.1 localhost\n");
-    // Nobody is asked: the only name is in `hosts`.
+    // No name server is asked: the only name is in `hosts`.
     root.write("etc/resolv.conf", "nameserver 127.0.0.1\n");
 
     let mut child = Command::new("chroot")

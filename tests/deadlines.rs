@@ -1,6 +1,6 @@
-//! Every wait ends: at its own bound, however bytes trickle in, and never behind the total.
+//! Every wait ends at its own bound, however bytes trickle in, and never after the total.
 //!
-//! Bounds are short here, and what is asserted of the clock is generous: that it did not take what a hang takes.
+//! Bounds are short here, and the time that is asserted is generous: less than a hang takes.
 
 use crate::exchange;
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use exchange::{Answer, Builder, Exchange, Fault, Step, note};
 use exosend::{Account, Envelope, Error, ErrorKind, Session, Stage, Timeouts, Token, send_mail};
 
-/// Long enough for a slow machine to get through all that is not slow on purpose.
+/// Long enough for all that is not slow on purpose, even on a slow machine.
 const BOUND: Duration = Duration::from_secs(1);
 /// Between the bytes of a peer that trickles: many of them within one bound.
 const TRICKLE: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ const STEPS: [(Step, Stage, &str); 9] = [
     (Step::Accept, Stage::Accept, "accept"),
 ];
 
-/// Everything that goes on for long without an end.
+/// Replies that do not come, or do not end.
 fn slow() -> [Fault; 4] {
     let lines = b"250-and more\r\n".repeat(400);
     [
@@ -110,7 +110,7 @@ fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync
 
 /// A record that is announced and comes byte by byte, in place of the handshake.
 #[test]
-fn the_handshake_is_one_step() {
+fn a_trickling_handshake_ends_at_one_bound() {
     let record = [&[22, 3, 3, 0x20, 0, 2, 0, 0x1f, 0xfc][..], &[0; 2000]].concat();
     let fault = Fault::raw(record).paced(1, TRICKLE);
     let exchange = Exchange::builder().on(Step::Handshake, fault).start();
@@ -127,7 +127,7 @@ fn the_handshake_is_one_step() {
 
 /// The server stops reading in the middle of a message that never ends.
 #[test]
-fn a_block_that_is_not_read_ends_at_its_bound() {
+fn a_block_that_the_server_does_not_read_ends_at_its_bound() {
     let builder = Exchange::builder().on(Step::Body(1), Fault::stop_reading());
     let envelope = Envelope::new("robot@contoso.com").to("ann@example.com");
     let cases = [
@@ -150,7 +150,7 @@ fn a_block_that_is_not_read_ends_at_its_bound() {
 /// The answer with the token comes byte by byte, late or not at all, or there is not even TLS. Its own bound allows two
 /// requests, the total one, and each error names who was asked.
 #[test]
-fn the_token_has_its_bound_and_the_total_too() {
+fn a_token_request_ends_at_its_bound_and_at_the_total() {
     let token = |answer| Exchange::builder().token(answer);
     let slow: [(Builder, bool); 4] = [
         (token(Answer::silent()), true),
@@ -179,7 +179,7 @@ fn the_token_has_its_bound_and_the_total_too() {
 }
 
 #[test]
-fn a_dead_only_address_costs_the_bound_of_connecting() {
+fn an_address_that_does_not_answer_ends_at_the_bound_of_connecting() {
     let exchange = Exchange::start();
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let listener = listener.unwrap();

@@ -9,8 +9,8 @@ use std::sync::Once;
 
 use exchange::Exchange;
 
-/// Cargo, for the same target folder. Without what the cargo that runs the tests tells them of their package: build
-/// scripts would take it for theirs, run again, and have everything built anew, here and at the next call.
+/// Cargo, for the same target folder. Without the variables that tell tests of their package: build scripts depend on
+/// them, so everything would be built anew, here and at the next call.
 pub(crate) fn cargo(what: &str) -> Command {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let mut cargo = Command::new(env!("CARGO"));
@@ -26,7 +26,7 @@ pub(crate) fn cargo(what: &str) -> Command {
     cargo
 }
 
-/// An example's program. `cargo test` builds them all, `cargo test --test library` none: it would be an old one.
+/// An example's program, built here: `cargo test --test library` builds no examples, and an old one could be run.
 fn example(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
@@ -83,7 +83,7 @@ fn run(exchange: &Exchange, name: &str, arguments: &[&str], input: &str) -> Outp
 }
 
 #[test]
-fn send_with_an_account() {
+fn send_prints_the_reply_and_the_transcript() {
     let exchange = Exchange::start();
     let output = run(&exchange, "send", &["bob@example.com"], "");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("250 2.0.0 OK"));
@@ -95,7 +95,7 @@ fn send_with_an_account() {
 }
 
 #[test]
-fn send_without_an_account_goes_through_the_stand_in_and_says_so() {
+fn send_without_an_account_sends_to_the_stand_in_and_says_so() {
     let output = Command::new(example("send")).env_clear().output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success());
@@ -107,7 +107,7 @@ fn send_without_an_account_goes_through_the_stand_in_and_says_so() {
 }
 
 #[test]
-fn send_with_half_an_account_names_what_is_missing() {
+fn send_with_half_an_account_names_the_missing_variables() {
     let output = Command::new(example("send"))
         .env_clear()
         .env("EXOSEND_TENANT", "contoso.com")
@@ -126,7 +126,7 @@ fn send_with_half_an_account_names_what_is_missing() {
 }
 
 #[test]
-fn batch() {
+fn batch_goes_on_after_refused_and_malformed_recipients() {
     let exchange = Exchange::builder()
         .refuse("bob@example.com", "550 5.1.10 no")
         .start();
@@ -146,7 +146,7 @@ fn batch() {
 }
 
 #[test]
-fn raw() {
+fn raw_sends_standard_input_unchanged() {
     let exchange = Exchange::start();
     run(
         &exchange,
@@ -161,7 +161,7 @@ fn raw() {
 }
 
 #[test]
-fn report() {
+fn report_attaches_a_chart_and_the_named_file() {
     let exchange = Exchange::start();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("LICENSE-MIT");
     run(
@@ -186,7 +186,7 @@ fn report() {
 }
 
 #[test]
-fn stand_in() {
+fn stand_in_prints_an_account_and_what_was_delivered() {
     let mut stand_in = Command::new(example("stand_in"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -15,17 +15,17 @@ use exchange::{Exchange, note};
 use exosend::{Account, Envelope, ErrorKind, Message, Session, Stage, send_mail};
 
 /// Postfix, and Dovecot's submission service in front of it. Both ask the stand-in about tokens.
-struct Real {
+struct Servers {
     exchange: Arc<Exchange>,
     folder: PathBuf,
     postfix: u16,
     dovecot: u16,
 }
 
-impl Real {
+impl Servers {
     fn start() -> Self {
         let exchange = Arc::new(Exchange::start());
-        // Postfix's delivery agent has to get in, so it is not below a home directory.
+        // Not below a home directory, where Postfix's delivery agent may not go.
         let folder = std::env::temp_dir().join(format!("exosend-real-{}", std::process::id()));
         let start = Command::new(script("start"))
             .arg(&folder)
@@ -33,13 +33,14 @@ impl Real {
             .env("MAILBOX", exchange.mailbox())
             .output()
             .unwrap();
-        let (said, wrong) = (
+        let (stdout, stderr) = (
             String::from_utf8(start.stdout).unwrap(),
             String::from_utf8_lossy(&start.stderr),
         );
-        assert!(start.status.success(), "{wrong}");
+        assert!(start.status.success(), "{stderr}");
         let port = |name: &str| {
-            said.lines()
+            stdout
+                .lines()
                 .find_map(|line| line.strip_prefix(name)?.parse().ok())
                 .unwrap()
         };
@@ -64,8 +65,8 @@ impl Real {
             .root_certificates(roots)
     }
 
-    /// What landed for this recipient: the server answers before it delivers, so it may take a moment.
-    fn landed(&self, recipient: &str) -> Vec<u8> {
+    /// What arrived for this recipient: the server answers before it delivers, so it may take a moment.
+    fn arrived(&self, recipient: &str) -> Vec<u8> {
         let folder = self.folder.join("mail").join(recipient).join("new");
         let patience = Instant::now() + Duration::from_secs(60);
         loop {
@@ -83,7 +84,7 @@ impl Real {
     }
 }
 
-/// Where Dovecot asks about tokens (RFC 7662): good is what the stand-in has issued.
+/// Where Dovecot asks about tokens (RFC 7662): those that the stand-in has issued are active.
 fn introspection(exchange: &Arc<Exchange>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}/introspect", listener.local_addr().unwrap());
@@ -125,7 +126,7 @@ fn introspect(client: TcpStream, exchange: &Exchange) -> io::Result<()> {
     client.get_mut().write_all(answer.as_bytes())
 }
 
-impl Drop for Real {
+impl Drop for Servers {
     fn drop(&mut self) {
         let _ = Command::new(script("stop")).arg(&self.folder).status();
         let _ = fs::remove_dir_all(&self.folder);
@@ -139,33 +140,33 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// The Maildir ends lines in LF, and the servers put fields in front.
-fn assert_landed(landed: &[u8], sent: &[u8]) {
+fn assert_arrived(arrived: &[u8], sent: &[u8]) {
     let sent: Vec<u8> = sent.iter().copied().filter(|&b| b != b'\r').collect();
     assert!(
-        landed.ends_with(&sent),
-        "sent:\n{}\nlanded:\n{}",
+        arrived.ends_with(&sent),
+        "sent:\n{}\narrived:\n{}",
         String::from_utf8_lossy(&sent),
-        String::from_utf8_lossy(landed)
+        String::from_utf8_lossy(arrived)
     );
 }
 
 #[test]
 #[ignore = "installs and starts Postfix and Dovecot"]
-fn postfix_and_dovecot() {
-    let real = Real::start();
-    for (server, port) in [("postfix", real.postfix), ("dovecot", real.dovecot)] {
-        let account = real.account(port);
-        a_message_lands_as_it_was_sent(&real, &account, server);
-        a_ready_text_lands_as_it_was_sent(&real, &account, server);
-        nothing_in_a_message_ends_it(&real, &account, server);
-        several_recipients_and_messages(&real, &account, server);
-        refusals(&account);
-        a_wrong_token(&account);
+fn messages_arrive_through_postfix_and_dovecot() {
+    let servers = Servers::start();
+    for (server, port) in [("postfix", servers.postfix), ("dovecot", servers.dovecot)] {
+        let account = servers.account(port);
+        a_message_arrives_as_it_was_sent(&servers, &account, server);
+        a_raw_text_arrives_as_it_was_sent(&servers, &account, server);
+        nothing_in_a_message_ends_it(&servers, &account, server);
+        several_recipients_and_messages(&servers, &account, server);
+        refused_and_deferred_recipients(&account);
+        an_unknown_token_is_refused_with_535(&account);
     }
 }
 
 /// The token is 2,012 bytes long: both servers take it in two steps only.
-fn a_message_lands_as_it_was_sent(real: &Real, account: &Account, server: &str) {
+fn a_message_arrives_as_it_was_sent(servers: &Servers, account: &Account, server: &str) {
     let to = format!("{server}-message");
     let message = Message::new()
         .from("Backup \u{2713} <robot@contoso.com>")
@@ -176,10 +177,10 @@ fn a_message_lands_as_it_was_sent(real: &Real, account: &Account, server: &str) 
     send_mail(account, &message).unwrap();
     let mut sent = Vec::new();
     message.write_to(&mut sent).unwrap();
-    assert_landed(&real.landed(&to), &sent);
+    assert_arrived(&servers.arrived(&to), &sent);
 }
 
-fn a_ready_text_lands_as_it_was_sent(real: &Real, account: &Account, server: &str) {
+fn a_raw_text_arrives_as_it_was_sent(servers: &Servers, account: &Account, server: &str) {
     let to = format!("{server}-raw");
     let line = |n: usize| format!("{n}: \u{fc} .\r\n.{}\r\n", "x".repeat(n % 70));
     let text = format!(
@@ -190,11 +191,11 @@ fn a_ready_text_lands_as_it_was_sent(real: &Real, account: &Account, server: &st
     let envelope = Envelope::new("robot@contoso.com").to(format!("{to}@example.com"));
     session.send_raw(&envelope, text.as_bytes()).unwrap();
     session.quit();
-    assert_landed(&real.landed(&to), text.as_bytes());
+    assert_arrived(&servers.arrived(&to), text.as_bytes());
 }
 
 /// SMTP smuggling: if any of these ended the message for the server, what follows would be commands.
-fn nothing_in_a_message_ends_it(real: &Real, account: &Account, server: &str) {
+fn nothing_in_a_message_ends_it(servers: &Servers, account: &Account, server: &str) {
     let (to, eve) = (format!("{server}-smuggled"), format!("{server}-eve"));
     let mut text = String::from("From: robot@contoso.com\n\nhello\n");
     for end in [
@@ -216,12 +217,12 @@ fn nothing_in_a_message_ends_it(real: &Real, account: &Account, server: &str) {
     let envelope = Envelope::new("robot@contoso.com").to(format!("{to}@example.com"));
     session.send_raw(&envelope, text.as_bytes()).unwrap();
     session.quit();
-    let landed = real.landed(&to);
-    assert!(String::from_utf8_lossy(&landed).matches("forged").count() == 8);
-    assert!(!real.folder.join("mail").join(&eve).exists(), "smuggled");
+    let arrived = servers.arrived(&to);
+    assert!(String::from_utf8_lossy(&arrived).matches("forged").count() == 8);
+    assert!(!servers.folder.join("mail").join(&eve).exists(), "smuggled");
 }
 
-fn several_recipients_and_messages(real: &Real, account: &Account, server: &str) {
+fn several_recipients_and_messages(servers: &Servers, account: &Account, server: &str) {
     let mut session = Session::open(account).unwrap();
     for n in 0..3 {
         let names: Vec<_> = (0..150).map(|m| format!("{server}-{n}-{m}")).collect();
@@ -231,13 +232,13 @@ fn several_recipients_and_messages(real: &Real, account: &Account, server: &str)
                 message.bcc(format!("{name}@example.com"))
             });
         session.send(&message).unwrap();
-        real.landed(&names[0]);
-        real.landed(&names[149]);
+        servers.arrived(&names[0]);
+        servers.arrived(&names[149]);
     }
     session.quit();
 }
 
-fn refusals(account: &Account) {
+fn refused_and_deferred_recipients(account: &Account) {
     let mut session = Session::open(account).unwrap();
     let refused = session.send(&note().cc("refused@example.com")).unwrap_err();
     assert_eq!(
@@ -260,7 +261,7 @@ fn refusals(account: &Account) {
 }
 
 /// Both refuse with a 334 and the reason, and want an empty line before their 535.
-fn a_wrong_token(account: &Account) {
+fn an_unknown_token_is_refused_with_535(account: &Account) {
     let stranger = Exchange::start();
     let account = account.clone().authority(stranger.authority());
     let error = send_mail(&account, &note()).unwrap_err();

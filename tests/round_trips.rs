@@ -33,7 +33,7 @@ fn to(recipients: usize) -> Message {
         .text("212 GiB in 41 min\n")
 }
 
-/// The flights to the SMTP side, and to the token's, of all that `client` does.
+/// The client's flights to the SMTP server and to Entra.
 fn flights(exchange: &Exchange, client: impl FnOnce() -> Result<(), exosend::Error>) -> [usize; 2] {
     let count = || [exchange.settle().flights(), exchange.token_flights()];
     let before = count();
@@ -66,7 +66,7 @@ fn a_kept_token_is_not_asked_for() {
 }
 
 #[test]
-fn an_initial_response_saves_one() {
+fn an_initial_response_saves_one_round_trip() {
     let exchange = Exchange::start();
     let account = exchange.account().initial_response(InitialResponse::Always);
     let counted = flights(&exchange, || send(&account, &to(1)));
@@ -75,14 +75,14 @@ fn an_initial_response_saves_one() {
 }
 
 #[test]
-fn a_token_that_fits_on_the_line_goes_there_unasked() {
+fn a_short_token_is_sent_as_an_initial_response() {
     let exchange = Exchange::builder().short_token().start();
     let counted = flights(&exchange, || send(&exchange.account(), &to(1)));
     assert_eq!(counted, [CONNECTION + LOGIN - 1 + MESSAGE + QUIT, TOKEN]);
 }
 
 #[test]
-fn tls_1_2_takes_one_more_on_each_side() {
+fn tls_1_2_takes_one_more_for_smtp_and_for_the_token() {
     let exchange = Exchange::builder().only_tls12().start();
     let [smtp, token] = flights(&exchange, || send(&exchange.account(), &to(1)));
     let tls_1_3 = [CONNECTION + LOGIN + MESSAGE + QUIT, TOKEN];
@@ -90,14 +90,14 @@ fn tls_1_2_takes_one_more_on_each_side() {
 }
 
 #[test]
-fn a_large_message_takes_no_more_than_a_short_one() {
+fn a_large_message_takes_no_more_round_trips() {
     let exchange = Exchange::builder().discard_bodies().start();
     let large = to(1).attach(Attachment::bytes("large", vec![b'x'; 1024 * 1024]));
     let counted = flights(&exchange, || send(&exchange.account(), &large));
     assert_eq!(counted, [CONNECTION + LOGIN + MESSAGE + QUIT, TOKEN]);
 }
 
-/// Entra says nothing for ten minutes; the answer to the second EHLO is known all the same.
+/// Entra is silent; the answer to the second EHLO is known all the same.
 #[test]
 fn the_token_is_fetched_beside_the_handshakes() {
     let exchange = Exchange::builder()
@@ -112,7 +112,7 @@ fn the_token_is_fetched_beside_the_handshakes() {
 }
 
 #[test]
-fn ten_recipients_take_one_more_unless_some_are_enough() {
+fn several_recipients_take_one_more_unless_partial() {
     let exchange = Exchange::start();
     let account = exchange.account();
     let one = CONNECTION + LOGIN + MESSAGE + QUIT;
@@ -129,7 +129,7 @@ fn ten_recipients_take_one_more_unless_some_are_enough() {
 }
 
 #[test]
-fn a_further_message_takes_two() {
+fn a_further_message_in_a_session_takes_two() {
     let exchange = Exchange::start();
     let session = |messages: &[Message]| {
         flights(&exchange, || {

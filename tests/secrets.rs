@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 static WRITTEN: Mutex<String> = Mutex::new(String::new());
 
-/// `ureq_proto` shows what is sent and every byte of a response at trace, and nothing but this cap stops it.
-static CAPPED: AtomicBool = AtomicBool::new(true);
+/// At trace `ureq_proto` logs every byte of a response; a program that must not log secrets caps it at debug, as here.
+static DEPENDENCIES_AT_DEBUG: AtomicBool = AtomicBool::new(true);
 
 struct Capture;
 
@@ -33,8 +33,8 @@ impl log::Log for Capture {
 
     fn log(&self, record: &log::Record<'_>) {
         let target = record.target();
-        let capped = CAPPED.load(Relaxed) && !target.starts_with("exosend");
-        // The stand-in is the other side; what it writes is its own affair.
+        let capped = DEPENDENCIES_AT_DEBUG.load(Relaxed) && !target.starts_with("exosend");
+        // The stand-in, which plays the server, may log what it likes.
         if target != "stand-in" && (record.level() <= log::Level::Debug || !capped) {
             WRITTEN
                 .lock()
@@ -47,7 +47,7 @@ impl log::Log for Capture {
 }
 
 #[test]
-fn nothing_secret_is_written() {
+fn logs_and_errors_hold_no_secret() {
     log::set_logger(&Capture).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let exchange = Exchange::builder()
@@ -67,7 +67,7 @@ fn nothing_secret_is_written() {
         token.secret()
     ));
     let mut errors = Vec::new();
-    // Servers that repeat what they were told: the same token each time, which a refusal would have replaced.
+    // Servers that repeat the token. It is a ready one, since after a refusal another would be fetched.
     let ready = account.clone().access_token(token.secret());
     for echo in [token.secret(), &login] {
         exchange.on(
@@ -76,8 +76,8 @@ fn nothing_secret_is_written() {
         );
         errors.push(send_mail(&ready, &message()).unwrap_err());
     }
-    // The same where it is no reply, or half of one, or the reason in base64, in one line or several.
-    // The beginning of it: further on it repeats itself, so that it looks like the login whatever stands before it.
+    // The same in no reply, in half of one, and in a 334's reason. The reason repeats the token's beginning only: what
+    // follows is the same letter again and again, and would be found at any place.
     let reason = STANDARD.encode(format!(
         "{{\"status\":\"401\",\"token\":\"{}\"}}",
         &token.secret()[..100]
@@ -101,7 +101,7 @@ fn nothing_secret_is_written() {
         .unwrap_err(),
     );
     let session = Session::open(&account);
-    let (of_login, shown) = of_a_login(&mut errors);
+    let (of_login, shown) = secrets_of_a_login(&mut errors);
     let mut written = format!(
         "{errors:#?}{account:?}{token:?}{session:?}{shown}{}",
         WRITTEN.lock().unwrap()
@@ -130,8 +130,8 @@ fn nothing_secret_is_written() {
     let of_login: Vec<_> = of_login.iter().map(String::as_str).collect();
     assert_eq!(found(&of_login, &written), [""; 0]);
 
-    // The search is one that finds: without the cap the token is there, in rows of sixteen bytes.
-    CAPPED.store(false, Relaxed);
+    // The search does find: without the cap the token is in the log, in rows of sixteen bytes.
+    DEPENDENCIES_AT_DEBUG.store(false, Relaxed);
     WRITTEN.lock().unwrap().clear();
     let shown = Token::fetch(&exchange.account()).unwrap();
     let written = WRITTEN.lock().unwrap().clone();
@@ -140,13 +140,13 @@ fn nothing_secret_is_written() {
 }
 
 #[cfg(not(feature = "login"))]
-fn of_a_login(_: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
+fn secrets_of_a_login(_: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
     Default::default()
 }
 
-/// The secrets of a user's login, of its renewal, and of both where Entra repeats what it was told; and all that is shown of it.
+/// A user's login and its renewal, also where Entra repeats the secret: the secrets, and the `Debug` of what came back.
 #[cfg(feature = "login")]
-fn of_a_login(errors: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
+fn secrets_of_a_login(errors: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
     use exchange::Answer;
     use exosend::login;
     let exchange = Exchange::start();
@@ -183,7 +183,7 @@ fn of_a_login(errors: &mut Vec<exosend::Error>) -> (Vec<String>, String) {
     (secrets, shown)
 }
 
-/// Those of the secrets that stand in a text, whole or their beginning, as they are or in rows of hex.
+/// The secrets whose beginning stands in a text, as it is or in ureq_proto's rows of hex.
 fn found<'s>(secrets: &[&'s str], written: &str) -> Vec<&'s str> {
     let rows = written
         .lines()
@@ -253,7 +253,7 @@ fn no_debug_shows_a_secret() {
     assert_eq!(types, shown.map(|(name, _)| name));
 }
 
-/// A doctor that was refused shows all that it knows: checks, their state, advice, causes and places.
+/// After a refusal `diagnose` returns every type of the advice: checks, causes and places too.
 #[cfg(feature = "advice")]
 #[test]
 fn no_advice_shows_a_secret() {
@@ -274,24 +274,29 @@ fn no_advice_shows_a_secret() {
     assert_eq!(found(&[SECRET, token.secret()], &shown), [""; 0]);
 }
 
-/// A process of its own sends a message, drops all, and looks through its memory for what it had.
+/// Another process sends a message, drops everything, and searches its own memory.
 #[test]
 #[cfg(target_os = "linux")]
-fn what_is_dropped_is_wiped() {
+fn dropped_secrets_are_wiped_from_memory() {
     let exchange = Exchange::start();
     let ca = std::env::temp_dir().join(format!("exosend-wiped-{}.pem", std::process::id()));
     std::fs::write(&ca, exchange.ca_pem()).unwrap();
-    // Made here: what makes it wipes nothing.
+    // Made in this process: what makes the certificate leaves copies of the key in memory.
     let pem = ca.with_extension("client");
     std::fs::write(&pem, ClientCertificate::good().pem()).unwrap();
-    // The environment is memory too.
-    let hidden: Vec<_> = hide(exchange.client_secret())
+    // The child's environment is part of its memory, so the secret is masked there.
+    let hidden: Vec<_> = masked(exchange.client_secret())
         .iter()
         .map(u8::to_string)
         .collect();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "forgetful", "--ignored", "--nocapture"])
-        .env("HIDDEN", hidden.join(","))
+        .args([
+            "--exact",
+            "child_that_drops_its_secrets",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("MASKED_SECRET", hidden.join(","))
         .env("EXOSEND_MAILBOX", exchange.mailbox())
         .env("EXOSEND_TENANT", exchange.tenant())
         .env("EXOSEND_CLIENT_ID", exchange.client_id())
@@ -313,20 +318,20 @@ fn what_is_dropped_is_wiped() {
 }
 
 #[test]
-#[ignore = "the process of the test above"]
+#[ignore = "run by dropped_secrets_are_wiped_from_memory"]
 #[cfg(target_os = "linux")]
-fn forgetful() {
-    let hidden = std::env::var("HIDDEN").unwrap();
-    let plain = |n: &str| char::from(n.parse::<u8>().unwrap() ^ VEIL);
+fn child_that_drops_its_secrets() {
+    let hidden = std::env::var("MASKED_SECRET").unwrap();
+    let plain = |n: &str| char::from(n.parse::<u8>().unwrap() ^ MASK);
     let mut secret = String::with_capacity(hidden.len());
     secret.extend(hidden.split(',').map(plain));
     // An allocator writes over the beginning of what is freed.
-    let secret_end = hide(&secret[16..]);
+    let secret_end = masked(&secret[16..]);
     let account = Account::from_env().unwrap().client_secret(secret);
     assert_eq!(in_memory(&secret_end), 1);
 
     let token = Token::fetch(&account).unwrap();
-    let token_piece = hide(&token.secret()[500..560]);
+    let token_piece = masked(&token.secret()[500..560]);
     let mut text = Zeroizing::new(String::with_capacity(4096));
     for part in [
         "user=robot@contoso.com\x01auth=Bearer ",
@@ -336,7 +341,7 @@ fn forgetful() {
         text.push_str(part);
     }
     let login = Zeroizing::new(STANDARD.encode(text.as_bytes()));
-    let login_piece = hide(&login[500..560]);
+    let login_piece = masked(&login[500..560]);
     assert_eq!(in_memory(&login_piece), 1);
     drop((token, text, login));
     send_mail(&account, &note()).unwrap();
@@ -355,7 +360,7 @@ fn forgetful() {
         .unwrap();
     let der_piece: Vec<u8> = key.secret_der()[600..640]
         .iter()
-        .map(|byte| byte ^ VEIL)
+        .map(|byte| byte ^ MASK)
         .collect();
     let line = pem
         .split("PRIVATE KEY-----\n")
@@ -364,7 +369,7 @@ fn forgetful() {
         .lines()
         .nth(9)
         .unwrap();
-    let pem_piece = hide(line);
+    let pem_piece = masked(line);
     assert!(in_memory(&der_piece) >= 1);
     drop(key);
     let account = Account::from_env()
@@ -380,14 +385,14 @@ fn forgetful() {
     assert!(left < kept, "{left} of {kept}");
 }
 
-/// What nothing that searches may hold in plain.
-const VEIL: u8 = 0x55;
+/// The memory is searched for masked texts, since the search would find its own copy of a plain one.
+const MASK: u8 = 0x55;
 
-fn hide(text: &str) -> Vec<u8> {
-    text.bytes().map(|byte| byte ^ VEIL).collect()
+fn masked(text: &str) -> Vec<u8> {
+    text.bytes().map(|byte| byte ^ MASK).collect()
 }
 
-/// How often a text, given veiled, stands in what this process may write to.
+/// How often a text, given masked, stands in this process's writable memory.
 #[cfg(target_os = "linux")]
 fn in_memory(hidden: &[u8]) -> usize {
     let mut memory = File::open("/proc/self/mem").unwrap();
@@ -408,7 +413,7 @@ fn in_memory(hidden: &[u8]) -> usize {
             if memory.read_exact(block).is_err() {
                 break;
             }
-            block.iter_mut().for_each(|byte| *byte ^= VEIL);
+            block.iter_mut().for_each(|byte| *byte ^= MASK);
             let at = block
                 .windows(hidden.len())
                 .enumerate()

@@ -19,7 +19,7 @@ use proptest::prelude::{Rng, RngCore};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 const THREADS: usize = 8;
-/// What a silence costs.
+/// For how long a silent server is waited for.
 const BOUND: Duration = Duration::from_millis(300);
 
 fn number(variable: &str, default: usize) -> usize {
@@ -27,10 +27,10 @@ fn number(variable: &str, default: usize) -> usize {
 }
 
 #[test]
-fn what_was_accepted_is_what_was_told() {
+fn each_result_agrees_with_what_the_server_accepted() {
     let messages = number("EXOSEND_SOAK", 2_000);
     let exchange = faulty(messages).start();
-    let told = other_process("clients", &exchange, messages);
+    let told = other_process("child_with_eight_threads", &exchange, messages);
 
     let mut accepted: HashMap<String, Vec<Vec<String>>> = HashMap::new();
     for mail in exchange.settle().delivered() {
@@ -72,7 +72,7 @@ fn what_was_accepted_is_what_was_told() {
     assert_eq!(exchange.violations(), [""; 0]);
     let [ok, doubt, no] = counts;
     println!("{ok} accepted, {doubt} in doubt, {no} not accepted");
-    // Else the faults are not what they were meant to be.
+    // The faults are many enough, and not all of one kind.
     assert!(
         ok > messages / 10 && doubt > messages / 200 && no > messages / 10,
         "{counts:?}"
@@ -102,17 +102,16 @@ fn other_process(test: &str, exchange: &Exchange, messages: usize) -> String {
     told
 }
 
-/// Without the feature no key of that name is known.
+/// Without the feature `graph` the key is unknown, and an error.
 fn graph_endpoint(exchange: &Exchange) -> Option<(&'static str, String)> {
     let endpoint = || ("EXOSEND_GRAPH_ENDPOINT", exchange.graph_endpoint());
     cfg!(feature = "graph").then(endpoint)
 }
 
-/// A large attachment costs the memory of a small one: what it is, as a peak, stays within a block or two.
 #[test]
-fn the_size_of_an_attachment_costs_no_memory() {
+fn a_large_attachment_takes_no_more_memory_than_a_small_one() {
     let exchange = Exchange::builder().discard_bodies().start();
-    println!("{}", other_process("large_and_small", &exchange, 2));
+    println!("{}", other_process("child_with_attachments", &exchange, 2));
     let lengths: Vec<_> = exchange
         .settle()
         .delivered()
@@ -123,29 +122,33 @@ fn the_size_of_an_attachment_costs_no_memory() {
 }
 
 #[test]
-#[ignore = "the client of the test above"]
-fn large_and_small() {
-    let account = Account::from_env().unwrap();
+#[ignore = "run by a_large_attachment_takes_no_more_memory_than_a_small_one"]
+fn child_with_attachments() {
+    assert_peaks_are_alike(&Account::from_env().unwrap(), 24 << 20, 1024);
+}
+
+/// Sends a small attachment and one of `large` bytes; the peak of memory may grow by so many KiB.
+fn assert_peaks_are_alike(account: &Account, large: u64, growth: usize) {
     let path = std::env::temp_dir().join(format!("exosend-large-{}", std::process::id()));
     let file = std::fs::File::create(&path).unwrap();
-    let peaks = [1 << 10, 24 << 20].map(|length| {
+    let peaks = [1 << 10, large].map(|length| {
         file.set_len(length).unwrap();
-        send_mail(&account, &message(0).attach(Attachment::file(&path))).unwrap();
+        send_mail(account, &message(0).attach(Attachment::file(&path))).unwrap();
         status("VmHWM:")
     });
     std::fs::remove_file(path).unwrap();
     println!("{peaks:?} KiB");
-    assert!(peaks[1] < peaks[0] + 1024, "{peaks:?}");
+    assert!(peaks[1] < peaks[0] + growth, "{peaks:?}");
 }
 
-/// By Microsoft Graph as well, up to the largest that it takes.
+/// Up to the largest that Graph takes.
 #[test]
 #[cfg(feature = "graph")]
-fn nor_does_it_by_graph() {
+fn a_large_attachment_takes_no_more_memory_by_graph() {
     let exchange = Exchange::start();
     println!(
         "{}",
-        other_process("large_and_small_by_graph", &exchange, 2)
+        other_process("child_with_attachments_by_graph", &exchange, 2)
     );
     let delivered = exchange.delivered();
     assert!(delivered[0].length < 10_000 && delivered[1].length > 2_900_000);
@@ -153,24 +156,15 @@ fn nor_does_it_by_graph() {
 
 #[test]
 #[cfg(feature = "graph")]
-#[ignore = "the client of the test above"]
-fn large_and_small_by_graph() {
+#[ignore = "run by a_large_attachment_takes_no_more_memory_by_graph"]
+fn child_with_attachments_by_graph() {
     let account = Account::from_env().unwrap();
     let account = account.transport(exosend::Transport::Graph);
     let account = account.scope("https://graph.microsoft.com/.default");
-    let path = std::env::temp_dir().join(format!("exosend-graph-{}", std::process::id()));
-    let file = std::fs::File::create(&path).unwrap();
-    let peaks = [1 << 10, 2_150_000].map(|length| {
-        file.set_len(length).unwrap();
-        send_mail(&account, &message(0).attach(Attachment::file(&path))).unwrap();
-        status("VmHWM:")
-    });
-    std::fs::remove_file(path).unwrap();
-    println!("{peaks:?} KiB");
-    assert!(peaks[1] < peaks[0] + 512, "{peaks:?}");
+    assert_peaks_are_alike(&account, 2_150_000, 512);
 }
 
-/// Of the occurrences of each step, one in twelve goes wrong.
+/// A stand-in where each step of the dialogue goes wrong once in twelve times.
 fn faulty(messages: usize) -> Builder {
     let seed = u8::try_from(number("EXOSEND_SOAK_SEED", 1)).unwrap();
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
@@ -217,11 +211,10 @@ fn fault(step: Step, random: &mut TestRng) -> Fault {
     }
 }
 
-/// The other process.
 #[test]
-#[ignore = "the clients of the test above"]
-fn clients() {
-    // The test harness has begun a line.
+#[ignore = "run by each_result_agrees_with_what_the_server_accepted"]
+fn child_with_eight_threads() {
+    // Ends the line that the test harness has begun.
     println!();
     let messages = number("EXOSEND_SOAK", 0);
     let account = Account::from_env().unwrap().timeouts(
@@ -230,7 +223,7 @@ fn clients() {
             .command(BOUND)
             .accept(BOUND),
     );
-    // What is made once and kept: allocator arenas, the resolver's files.
+    // By the middle, what is made once and kept is there: the allocator's arenas, the resolver's files.
     let next = AtomicUsize::new(0);
     let run = |end: usize| {
         thread::scope(|scope| {
@@ -249,14 +242,14 @@ fn clients() {
         (half.descriptors, half.threads),
         (end.descriptors, end.threads)
     );
-    // Flat but for what an allocator does with eight threads.
+    // The allocator may keep a little more for eight threads.
     assert!(
         end.resident_kib < half.resident_kib + 2048,
         "{half:?} {end:?}"
     );
 }
 
-/// By turns: one message by itself, some of them with a token of its own; and a session of three.
+/// Sends single messages, some with a token of their own, and sessions of up to three.
 fn client(account: &Account, next: &AtomicUsize, end: usize) {
     let take = || Some(next.fetch_add(1, Relaxed)).filter(|&n| n < end);
     while let Some(n) = take() {
@@ -281,7 +274,7 @@ fn client(account: &Account, next: &AtomicUsize, end: usize) {
     }
 }
 
-/// For one, for two, for two of whom one is always refused.
+/// To one recipient, to two, or to two of whom the stand-in refuses one.
 fn message(n: usize) -> Message {
     let subject = format!("m{n}");
     let text = format!("{}{subject}, to its end\n", ".\nx\n".repeat(n % 700));
@@ -297,6 +290,7 @@ fn message(n: usize) -> Message {
     }
 }
 
+/// Prints `@ SUBJECT OUTCOME`, with the recipients that were accepted or the error.
 fn tell(n: usize, result: &Result<Receipt, Error>) {
     match result {
         Ok(receipt) => {
@@ -330,7 +324,7 @@ struct Usage {
 }
 
 impl Usage {
-    /// When what was left behind has ended: look-ups, connects, token requests. As `like`, or as it is after a while.
+    /// Waits for threads of look-ups, connects and token requests to end, and for as many descriptors as `like` has.
     fn settled(like: Option<&Self>) -> Self {
         let begun = Instant::now();
         loop {

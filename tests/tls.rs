@@ -1,4 +1,4 @@
-//! Never in the clear, and never to somebody else.
+//! No login and no mail without TLS, nor to a server that the certificate does not name.
 
 use crate::exchange;
 
@@ -65,9 +65,8 @@ fn a_bad_certificate_of_the_authority_gets_no_secret() {
     }
 }
 
-/// The given roots count instead of the built-in ones, not beside them.
 #[test]
-fn the_built_in_roots_do_not_trust_the_stand_in() {
+fn a_certificate_of_a_private_authority_is_not_trusted_by_default() {
     let exchange = Exchange::start();
     let account = Account::new("robot@contoso.com")
         .tenant(exchange.tenant())
@@ -81,18 +80,21 @@ fn the_built_in_roots_do_not_trust_the_stand_in() {
 }
 
 #[test]
-fn tls_12_and_an_address_as_server() {
+fn tls_1_2_is_spoken() {
     let exchange = Exchange::builder().only_tls12().start();
     send_mail(&exchange.account(), &note()).unwrap();
+}
+
+#[test]
+fn a_server_may_be_an_ip_address() {
     let exchange = Exchange::start();
     let account = exchange.account().server("127.0.0.1", exchange.port());
     send_mail(&account, &note()).unwrap();
 }
 
-/// What a server says that would rather speak TLS 1.1, SSL 3 or something older: the version in its ServerHello, an alert
-/// that asks for another version, or no TLS at all.
+/// It answers with an older version in its ServerHello, with the alert protocol_version, or in the clear.
 #[test]
-fn no_downgrade() {
+fn a_server_without_tls_1_2_or_1_3_is_sent_no_login() {
     let hello = |version: [u8; 2]| {
         // RFC 5246 7.4.1.3: version, random, no session, a suite of that time, no compression.
         let body = [&version[..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
@@ -126,9 +128,9 @@ fn no_downgrade() {
     }
 }
 
-/// The certificate has to name the address itself, and a name that resolves to it is not looked for.
+/// A name that resolves to the address is not enough.
 #[test]
-fn an_address_that_the_certificate_does_not_name() {
+fn an_ip_address_has_to_be_named_by_the_certificate() {
     for certificate in [Certificate::WrongName, Certificate::NameOnlyInCn] {
         let exchange = Exchange::builder().smtp_certificate(certificate).start();
         let account = exchange.account().server("127.0.0.1", exchange.port());
@@ -144,9 +146,8 @@ fn an_address_that_the_certificate_does_not_name() {
     }
 }
 
-/// STARTTLS is offered once more within TLS: it is not said again, and the mail goes out.
 #[test]
-fn a_second_starttls_is_not_taken_up() {
+fn starttls_that_is_offered_within_tls_is_not_said_again() {
     let offer = "EhloTls 250-hello\n250-STARTTLS\n250-PIPELINING\n250 AUTH XOAUTH2";
     let exchange = Exchange::builder().says(offer).start();
     send_mail(&exchange.account(), &note()).unwrap();
@@ -155,9 +156,9 @@ fn a_second_starttls_is_not_taken_up() {
     assert_eq!(exchange.violations(), [""; 0]);
 }
 
-/// What was offered in the clear may be anybody's word: neither its login nor its limits count.
+/// Anybody on the way may have written it: neither its logins nor its limits count.
 #[test]
-fn ehlo_in_the_clear_is_believed_in_nothing_but_starttls() {
+fn nothing_but_starttls_counts_of_ehlo_in_the_clear() {
     let lure = "Ehlo 250-hello\n250-STARTTLS\n250-AUTH PLAIN XOAUTH2\n250-SMTPUTF8\n250 SIZE 1";
     let exchange = Exchange::builder().says(lure).without("SMTPUTF8").start();
     let message = Message::new()
@@ -167,7 +168,7 @@ fn ehlo_in_the_clear_is_believed_in_nothing_but_starttls() {
     let foreign = send_mail(&exchange.account(), &message.to("j\u{f6}rg@example.com"));
     assert_eq!(foreign.unwrap_err().kind(), ErrorKind::Input);
 
-    // And a login that is offered in the clear alone is none.
+    // XOAUTH2 is offered in the clear only.
     let exchange = Exchange::builder().says(lure).auth("LOGIN").start();
     assert_eq!(refused(&exchange).kind(), ErrorKind::Protocol);
 }

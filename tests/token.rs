@@ -12,7 +12,7 @@ fn send(exchange: &Exchange) -> Result<exosend::Receipt, Error> {
 }
 
 #[test]
-fn one_form_with_the_four_fields_of_rfc_6749() {
+fn a_request_is_one_form_with_the_four_fields_of_rfc_6749() {
     let exchange = Exchange::builder()
         .client_secret("a+b/c=d&e%f~g \u{e4}\u{20ac}")
         .start();
@@ -35,7 +35,7 @@ fn one_form_with_the_four_fields_of_rfc_6749() {
 }
 
 #[test]
-fn a_wrong_secret_in_entras_words() {
+fn a_wrong_secret_is_reported_in_entras_words() {
     let exchange = Exchange::start();
     let account = exchange
         .account()
@@ -58,7 +58,7 @@ fn a_wrong_secret_in_entras_words() {
 }
 
 #[test]
-fn a_wrong_tenant_client_or_scope() {
+fn a_wrong_tenant_client_or_scope_is_reported_with_entras_code() {
     let exchange = Exchange::start();
     let text = |account| Token::fetch(&account).unwrap_err().to_string();
     assert!(text(exchange.account().tenant("fabrikam.com")).contains("AADSTS90002"));
@@ -81,7 +81,7 @@ fn a_wrong_tenant_client_or_scope() {
 }
 
 #[test]
-fn an_answer_without_a_token_is_told_as_what_it_is() {
+fn an_answer_without_a_token_is_described() {
     for (answer, expected) in [
         (Answer::html(), "instead of JSON"),
         (
@@ -126,7 +126,7 @@ fn an_answer_without_a_token_is_told_as_what_it_is() {
 }
 
 #[test]
-fn a_server_error_is_asked_once_more() {
+fn a_request_is_repeated_once_after_a_503() {
     let exchange = Exchange::builder()
         .nth_token(1, Answer::status(503).header("Retry-After", "0"))
         .start();
@@ -155,7 +155,7 @@ fn a_429_is_repeated_only_after_a_short_retry_after() {
     }
 }
 
-/// RFC 9110 15.5.9: the server did not wait for all of the request, which may be repeated.
+/// RFC 9110 15.5.9: the request may be repeated.
 #[test]
 fn a_408_is_transient() {
     let exchange = Exchange::builder().token(Answer::status(408)).start();
@@ -177,7 +177,7 @@ fn clones_without_a_token_ask_once_for_all() {
     });
     assert_eq!(exchange.token_requests().len(), 1);
 
-    // After a failure each of those who waited asks for itself.
+    // After a failed request each of those that waited for it asks itself.
     let exchange = Exchange::builder().token(Answer::status(400)).start();
     let account = exchange.account();
     std::thread::scope(|scope| {
@@ -189,7 +189,7 @@ fn clones_without_a_token_ask_once_for_all() {
 }
 
 #[test]
-fn where_nobody_listens_the_hint_is_about_entra() {
+fn a_refused_connection_to_entra_has_its_own_hint() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -223,9 +223,8 @@ fn a_cut_connection_is_transient() {
     }
 }
 
-/// The SMTP side says nothing, for five minutes if need be: a refused token ends the call at once.
 #[test]
-fn a_refused_token_does_not_wait_for_a_slow_server() {
+fn a_refused_token_ends_the_call_while_the_server_is_silent() {
     for step in [
         Step::Greeting,
         Step::Ehlo,
@@ -244,7 +243,7 @@ fn a_refused_token_does_not_wait_for_a_slow_server() {
 }
 
 #[test]
-fn a_refused_connection_does_not_wait_for_a_slow_token() {
+fn a_refused_connection_ends_the_call_while_entra_is_silent() {
     let exchange = Exchange::builder().token(Answer::silent()).start();
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -264,7 +263,7 @@ fn a_refused_connection_does_not_wait_for_a_slow_token() {
 }
 
 #[test]
-fn a_refused_login_is_not_tried_again() {
+fn a_refused_login_is_permanent_and_hints_at_the_object_id() {
     let exchange = Exchange::start();
     exchange.says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     let error = send(&exchange).unwrap_err();
