@@ -3,8 +3,8 @@
 mod clock;
 mod drop;
 mod graph;
+mod harness;
 mod manage;
-mod office;
 mod pace;
 mod retry;
 mod route;

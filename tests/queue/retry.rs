@@ -3,29 +3,29 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::office::{NOTE, Office, await_that, minutes};
+use super::harness::{NOTE, Queue, await_that, minutes};
 use crate::exchange::{Answer, Exchange, Fault, Step};
 use crate::machine::{end, finish, start};
 
-fn logins(office: &Office) -> usize {
-    office.exchange.settle().said("C: AUTH")
+fn logins(queue: &Queue) -> usize {
+    queue.exchange.settle().said("C: AUTH")
 }
 
 /// The next attempts are made after these pauses, and not half a minute earlier.
-fn expect_pauses(office: &Office, pauses: &[u64], count: impl Fn(&Office) -> usize) {
+fn expect_pauses(queue: &Queue, pauses: &[u64], count: impl Fn(&Queue) -> usize) {
     for (n, pause) in pauses.iter().enumerate() {
-        let before = count(office);
-        office.pass(minutes(*pause) - Duration::from_secs(30));
-        office.run();
+        let before = count(queue);
+        queue.pass(minutes(*pause) - Duration::from_secs(30));
+        queue.run();
         assert_eq!(
-            count(office),
+            count(queue),
             before,
             "pause {n} is shorter than {pause} minutes"
         );
-        office.pass(Duration::from_secs(30));
-        office.run();
+        queue.pass(Duration::from_secs(30));
+        queue.run();
         assert_eq!(
-            count(office),
+            count(queue),
             before + 1,
             "pause {n} is longer than {pause} minutes"
         );
@@ -33,7 +33,7 @@ fn expect_pauses(office: &Office, pauses: &[u64], count: impl Fn(&Office) -> usi
 }
 
 #[test]
-fn each_row_of_the_throttle_table() {
+fn a_throttle_or_refusal_of_the_mailbox_holds_all_messages() {
     for (reply, wait, code) in [
         (
             "Accept 421 4.4.2 Message submission rate for this client has exceeded the configured limit",
@@ -53,178 +53,174 @@ fn each_row_of_the_throttle_table() {
         ("Accept 550 5.2.255 Sender throttled", 24 * 60, 69),
         ("Auth 535 5.7.3 Authentication unsuccessful", 1, 77),
     ] {
-        let office = Office::new();
+        let queue = Queue::new();
         for to in ["ann@example.com", "bob@example.com", "cid@example.com"] {
-            office.submit(to, NOTE);
+            queue.submit(to, NOTE);
         }
         let login = reply.starts_with("Auth");
         match login {
             // One login only: a token that was just fetched is not fetched again.
-            true => office.exchange.says(reply),
-            false => office.exchange.says_nth(1, reply),
+            true => queue.exchange.says(reply),
+            false => queue.exchange.says_nth(1, reply),
         }
-        assert_eq!(office.run(), code, "{reply}");
+        assert_eq!(queue.run(), code, "{reply}");
         assert_eq!(
-            (office.arrived().len(), office.waiting()),
+            (queue.arrived().len(), queue.waiting()),
             (0, 3),
             "{reply}: all wait"
         );
-        let held = office.log("held");
+        let held = queue.log("held");
         assert_eq!(held.len(), 1, "{held:?}");
         assert!(
             held[0].contains(&format!(" wait={} ", wait * 60)),
             "{held:?}"
         );
-        assert!(office.log("failed").is_empty() && office.log("deferred").is_empty());
-        office.pass(minutes(wait) - Duration::from_secs(1));
-        office.run();
-        assert_eq!(office.arrived().len(), 0, "{reply}: left alone");
+        assert!(queue.log("failed").is_empty() && queue.log("deferred").is_empty());
+        queue.pass(minutes(wait) - Duration::from_secs(1));
+        queue.run();
+        assert_eq!(queue.arrived().len(), 0, "{reply}: left alone");
         if !login {
-            office.pass(Duration::from_secs(1));
-            assert_eq!(office.run(), 0);
-            assert_eq!(
-                (office.arrived().len(), office.waiting()),
-                (3, 0),
-                "{reply}"
-            );
+            queue.pass(Duration::from_secs(1));
+            assert_eq!(queue.run(), 0);
+            assert_eq!((queue.arrived().len(), queue.waiting()), (3, 0), "{reply}");
         }
     }
 }
 
 #[test]
-fn too_many_connections_cost_one_of_ours_for_ten_minutes() {
-    let office = Office::new();
-    office.submit("ann@example.com", NOTE);
+fn after_too_many_connections_one_less_is_used() {
+    let queue = Queue::new();
+    queue.submit("ann@example.com", NOTE);
     let crowded = "Accept 432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded";
-    office.exchange.says_nth(1, crowded);
-    assert_eq!(office.run(), 0);
+    queue.exchange.says_nth(1, crowded);
+    assert_eq!(queue.run(), 0);
     assert!(
-        office.log("held")[0].contains("trouble=connections"),
+        queue.log("held")[0].contains("trouble=connections"),
         "{:?}",
-        office.log("held")
+        queue.log("held")
     );
-    assert_eq!((office.arrived().len(), office.waiting()), (0, 1));
+    assert_eq!((queue.arrived().len(), queue.waiting()), (0, 1));
     // The mailbox is not held, because two connections are left.
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 1);
-    let state = std::fs::read_to_string(office.path("state/mailbox")).unwrap();
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 1);
+    let state = std::fs::read_to_string(queue.path("state/mailbox")).unwrap();
     assert!(state.contains("\nfewer 1\n"), "{state}");
 }
 
 #[test]
-fn a_mailbox_that_cannot_be_reached_is_tried_less_and_less_often_and_nothing_is_lost() {
-    let office = Office::new();
-    office.submit("ann@example.com", NOTE);
-    office.submit("bob@example.com", NOTE);
-    office.exchange.says("Greeting hangs up");
-    office.run();
-    let connections = |office: &Office| office.log("held").len();
-    expect_pauses(&office, &[1, 2, 5, 15, 30, 60, 60, 60], connections);
+fn a_mailbox_that_cannot_be_reached_is_tried_ever_less_often_and_loses_nothing() {
+    let queue = Queue::new();
+    queue.submit("ann@example.com", NOTE);
+    queue.submit("bob@example.com", NOTE);
+    queue.exchange.says("Greeting hangs up");
+    queue.run();
+    let connections = |queue: &Queue| queue.log("held").len();
+    expect_pauses(&queue, &[1, 2, 5, 15, 30, 60, 60, 60], connections);
     for _ in 0..3 * 24 {
-        office.pass(minutes(60));
-        office.run();
+        queue.pass(minutes(60));
+        queue.run();
     }
     assert_eq!(
-        (office.waiting(), office.count("failed")),
+        (queue.waiting(), queue.count("failed")),
         (2, 0),
         "three days later"
     );
-    office.exchange.says("Greeting 220 well");
-    office.pass(minutes(60));
-    assert_eq!(office.run(), 0);
-    assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
+    queue.exchange.says("Greeting 220 well");
+    queue.pass(minutes(60));
+    assert_eq!(queue.run(), 0);
+    assert_eq!((queue.arrived().len(), queue.waiting()), (2, 0));
 }
 
-/// As by a firewall on the way.
+/// Such as a message that a firewall on the way does not like.
 #[test]
 fn a_message_that_breaks_the_connection_lets_the_others_go_first() {
-    let office = Office::new();
-    office.submit("ann@example.com", NOTE);
-    office.submit("bob@example.com", NOTE);
-    office.exchange.says_nth(1, "Data hangs up");
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 0);
-    office.pass(minutes(1));
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 1);
-    assert_eq!(office.last().to, ["bob@example.com"]);
-    office.pass(minutes(1));
-    assert_eq!(office.run(), 0);
-    assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
+    let queue = Queue::new();
+    queue.submit("ann@example.com", NOTE);
+    queue.submit("bob@example.com", NOTE);
+    queue.exchange.says_nth(1, "Data hangs up");
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 0);
+    queue.pass(minutes(1));
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 1);
+    assert_eq!(queue.last().to, ["bob@example.com"]);
+    queue.pass(minutes(1));
+    assert_eq!(queue.run(), 0);
+    assert_eq!((queue.arrived().len(), queue.waiting()), (2, 0));
 }
 
 #[test]
-fn a_digest_that_cannot_be_sent_is_kept_and_costs_no_login_each_minute() {
+fn a_digest_that_cannot_be_sent_is_kept_and_tried_ever_less_often() {
     let exchange = Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
-    let office = Office::with(exchange.start());
-    office.configure("local_recipient = ops@contoso.com");
+    let queue = Queue::with(exchange.start());
+    queue.configure("local_recipient = ops@contoso.com");
     // The digest is the second message.
-    office.exchange.says_nth(2, "Mail 421 4.3.2 not now");
-    office.submit("bob@example.com", NOTE);
-    office.run();
-    assert_eq!((office.arrived().len(), office.count("failed")), (0, 1));
-    office
+    queue.exchange.says_nth(2, "Mail 421 4.3.2 not now");
+    queue.submit("bob@example.com", NOTE);
+    queue.run();
+    assert_eq!((queue.arrived().len(), queue.count("failed")), (0, 1));
+    queue
         .exchange
         .says("AuthBlob 535 5.7.3 Authentication unsuccessful");
-    office.pass(minutes(1));
+    queue.pass(minutes(1));
     for _ in 0..60 {
-        office.run();
-        office.pass(minutes(1));
+        queue.run();
+        queue.pass(minutes(1));
     }
-    let attempts = logins(&office);
+    let attempts = logins(&queue);
     assert!((4..=8).contains(&attempts), "{attempts}");
-    office.exchange.says("AuthBlob 235 2.7.0 well");
-    office.pass(minutes(60));
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.last().to, ["ops@contoso.com"]);
+    queue.exchange.says("AuthBlob 235 2.7.0 well");
+    queue.pass(minutes(60));
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.last().to, ["ops@contoso.com"]);
 }
 
 #[test]
-fn a_dead_address_in_local_recipient_does_not_keep_the_digest_from_the_others() {
+fn the_digest_reaches_the_other_local_recipients_of_a_refused_one() {
     let exchange = Exchange::builder()
         .refuse("bob@example.com", "550 5.1.10 Recipient not found")
         .refuse("cid@example.com", "550 5.1.10 Recipient not found")
         .refuse("dead@contoso.com", "550 5.1.10 Recipient not found");
-    let office = Office::with(exchange.start());
-    office.configure("local_recipient = dead@contoso.com");
-    office.submit("bob@example.com cid@example.com", NOTE);
+    let queue = Queue::with(exchange.start());
+    queue.configure("local_recipient = dead@contoso.com");
+    queue.submit("bob@example.com cid@example.com", NOTE);
     for _ in 0..3 {
-        assert_eq!(office.run(), 0);
-        office.pass(minutes(60));
+        assert_eq!(queue.run(), 0);
+        queue.pass(minutes(60));
     }
-    assert_eq!((office.log("digest").len(), office.arrived().len()), (1, 0));
-    office.configure("local_recipient = dead@contoso.com, ops@contoso.com");
-    office.pass(minutes(60 * 24));
-    assert_eq!(office.run(), 0);
-    let digest = office.last();
+    assert_eq!((queue.log("digest").len(), queue.arrived().len()), (1, 0));
+    queue.configure("local_recipient = dead@contoso.com, ops@contoso.com");
+    queue.pass(minutes(60 * 24));
+    assert_eq!(queue.run(), 0);
+    let digest = queue.last();
     assert_eq!(digest.to, ["ops@contoso.com"]);
     for case in ["<bob@example.com>", "<cid@example.com>"] {
         assert_eq!(digest.text().matches(case).count(), 1, "once");
     }
-    assert_eq!(office.log("digest").len(), 2);
-    let told = std::fs::read_to_string(office.path("state/digest")).unwrap();
+    assert_eq!(queue.log("digest").len(), 2);
+    let told = std::fs::read_to_string(queue.path("state/digest")).unwrap();
     assert_eq!(told, "");
 }
 
 #[test]
-fn a_day_of_535_costs_one_login_per_step() {
-    let office = Office::new();
+fn a_refused_login_is_repeated_ever_less_often_and_loses_nothing() {
+    let queue = Queue::new();
     for _ in 0..20 {
-        office.submit("ann@example.com", NOTE);
+        queue.submit("ann@example.com", NOTE);
     }
-    office
+    queue
         .exchange
         .says("AuthBlob 535 5.7.3 Authentication unsuccessful");
     for _ in 0..24 * 12 {
-        assert_eq!(office.run(), 77);
-        office.pass(minutes(5));
+        assert_eq!(queue.run(), 77);
+        queue.pass(minutes(5));
     }
     // 0, 5 (for 1), 10 (for 2), 15, 30, 60 minutes and then each hour.
-    let attempts = logins(&office);
+    let attempts = logins(&queue);
     assert!((25..=32).contains(&attempts), "{attempts}");
-    assert_eq!((office.waiting(), office.count("failed")), (20, 0));
+    assert_eq!((queue.waiting(), queue.count("failed")), (20, 0));
     assert_eq!(
-        office.log("failed").len() + office.log("refused").len(),
+        queue.log("failed").len() + queue.log("refused").len(),
         0,
         "nobody is told of it by mail"
     );
@@ -233,45 +229,45 @@ fn a_day_of_535_costs_one_login_per_step() {
 /// As on a full disk.
 #[test]
 fn a_hold_that_cannot_be_written_ends_the_run() {
-    let office = Office::new();
+    let queue = Queue::new();
     for to in ["ann@example.com", "bob@example.com", "cid@example.com"] {
-        office.submit(&[to], NOTE);
+        queue.submit(&[to], NOTE);
     }
-    std::fs::create_dir_all(office.path("state/mailbox")).unwrap();
+    std::fs::create_dir_all(queue.path("state/mailbox")).unwrap();
     let no = Fault::reply("535 5.7.3 Authentication unsuccessful");
-    office.machine.exchange.on(Step::Auth, no);
-    assert_eq!(office.run(), 77);
-    assert_eq!((logins(&office), office.waiting()), (1, 3));
+    queue.machine.exchange.on(Step::Auth, no);
+    assert_eq!(queue.run(), 77);
+    assert_eq!((logins(&queue), queue.waiting()), (1, 3));
 }
 
 #[test]
-fn an_expired_secret_is_tried_seldom() {
+fn an_expired_secret_is_tried_ever_less_often() {
     let expired = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#;
-    let office = Office::with(
+    let queue = Queue::with(
         Exchange::builder()
             .token(Answer::status(401).body(expired))
             .start(),
     );
-    office.submit("ann@example.com", NOTE);
-    assert_eq!(office.run(), 77);
-    let requests = |office: &Office| office.exchange.token_requests().len();
-    expect_pauses(&office, &[1, 2, 5, 15, 30, 60, 240, 240], requests);
+    queue.submit("ann@example.com", NOTE);
+    assert_eq!(queue.run(), 77);
+    let requests = |queue: &Queue| queue.exchange.token_requests().len();
+    expect_pauses(&queue, &[1, 2, 5, 15, 30, 60, 240, 240], requests);
 }
 
 #[test]
 fn a_deferred_message_holds_up_no_other_and_is_given_up_after_queue_lifetime() {
     let exchange = Exchange::builder().refuse("ann@example.com", "450 4.2.1 greylisted");
-    let office = Office::with(exchange.start());
-    office.submit("ann@example.com", NOTE);
-    office.submit("bob@example.com", NOTE);
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 1);
-    let attempts = |office: &Office| office.log("deferred").len();
-    expect_pauses(&office, &[1, 2, 5, 15, 30, 60], attempts);
-    office.pass(minutes(60 * 24 * 7));
-    assert_eq!(office.run(), 0);
-    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
-    let failed = office.log("failed");
+    let queue = Queue::with(exchange.start());
+    queue.submit("ann@example.com", NOTE);
+    queue.submit("bob@example.com", NOTE);
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 1);
+    let attempts = |queue: &Queue| queue.log("deferred").len();
+    expect_pauses(&queue, &[1, 2, 5, 15, 30, 60], attempts);
+    queue.pass(minutes(60 * 24 * 7));
+    assert_eq!(queue.run(), 0);
+    assert_eq!((queue.waiting(), queue.count("failed")), (0, 1));
+    let failed = queue.log("failed");
     assert!(
         failed[0].contains(
             "too old (queue_lifetime); last error: recipient <ann@example.com>: 450 4.2.1"
@@ -283,20 +279,15 @@ fn a_deferred_message_holds_up_no_other_and_is_given_up_after_queue_lifetime() {
 #[test]
 fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
     let exchange = Exchange::builder().refuse("bob@example.com", "550 5.1.10 Recipient not found");
-    let office = Office::with(exchange.start());
-    office.configure("local_recipient = ops@contoso.com");
+    let queue = Queue::with(exchange.start());
+    queue.configure("local_recipient = ops@contoso.com");
     // cid is the third.
-    office.exchange.says_nth(3, "Rcpt 450 4.2.1 later");
+    queue.exchange.says_nth(3, "Rcpt 450 4.2.1 later");
     let to = ["ann@example.com", "bob@example.com", "cid@example.com"];
-    office.submit(&to, "Subject: private\n\nsecret plans\n");
-    assert_eq!(office.run(), 0);
-    assert_eq!(
-        office.log("refused").len(),
-        1,
-        "{:?}",
-        office.log("refused")
-    );
-    let arrived = office.arrived();
+    queue.submit(&to, "Subject: private\n\nsecret plans\n");
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.log("refused").len(), 1, "{:?}", queue.log("refused"));
+    let arrived = queue.arrived();
     assert_eq!(arrived[0].to, ["ann@example.com"]);
     // The digest names recipients and reasons, and quotes no message.
     let digest = &arrived[1];
@@ -314,114 +305,114 @@ fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
             && !digest.text().contains("ann@")
     );
     // No second digest within a day, and nobody gets anything twice.
-    office.submit("bob@example.com", NOTE);
-    office.pass(minutes(1));
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 3, "{:?}", office.log("sent"));
-    assert_eq!(office.arrived()[2].to, ["cid@example.com"]);
-    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
-    office.pass(minutes(60 * 24));
-    assert_eq!(office.run(), 0);
-    let last = office.last();
+    queue.submit("bob@example.com", NOTE);
+    queue.pass(minutes(1));
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 3, "{:?}", queue.log("sent"));
+    assert_eq!(queue.arrived()[2].to, ["cid@example.com"]);
+    assert_eq!((queue.waiting(), queue.count("failed")), (0, 1));
+    queue.pass(minutes(60 * 24));
+    assert_eq!(queue.run(), 0);
+    let last = queue.last();
     assert_eq!(last.to, ["ops@contoso.com"]);
     assert!(
         !last
             .text()
             .contains("550 5.1.10 Recipient not found\r\n\r\n")
     );
-    office.pass(minutes(60 * 24));
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 4, "nothing to tell");
+    queue.pass(minutes(60 * 24));
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 4, "nothing to tell");
 }
 
 /// Any user can send to any name in /etc/aliases, such as one that leads to a program.
 #[test]
-fn an_alias_that_leads_to_no_address_keeps_only_its_own_mail_waiting() {
-    let office = Office::new();
-    let aliases = office.write(
+fn an_alias_without_an_address_holds_only_its_own_mail() {
+    let queue = Queue::new();
+    let aliases = queue.write(
         "aliases",
         "lists: \"|/usr/bin/lists\"\nops: ops@contoso.com\n",
     );
-    office.configure(&format!("aliases = {}", aliases.display()));
-    office.submit("lists", NOTE);
-    office.submit("ops", NOTE);
-    assert_eq!(office.run(), 0);
-    assert_eq!((office.arrived().len(), office.waiting()), (1, 1));
-    assert_eq!(office.log("held").len(), 0);
-    office.write("aliases", "lists: lists@contoso.com\n");
-    office.pass(minutes(1));
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.last().to, ["lists@contoso.com"]);
+    queue.configure(&format!("aliases = {}", aliases.display()));
+    queue.submit("lists", NOTE);
+    queue.submit("ops", NOTE);
+    assert_eq!(queue.run(), 0);
+    assert_eq!((queue.arrived().len(), queue.waiting()), (1, 1));
+    assert_eq!(queue.log("held").len(), 0);
+    queue.write("aliases", "lists: lists@contoso.com\n");
+    queue.pass(minutes(1));
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.last().to, ["lists@contoso.com"]);
     // Without the file of aliases, all wait.
     std::fs::remove_file(&aliases).unwrap();
-    office.submit("lists", NOTE);
-    assert_eq!(office.run(), 78);
-    assert_eq!((office.log("held").len(), office.waiting()), (1, 1));
+    queue.submit("lists", NOTE);
+    assert_eq!(queue.run(), 78);
+    assert_eq!((queue.log("held").len(), queue.waiting()), (1, 1));
 }
 
 #[test]
 fn a_recipient_that_is_no_address_is_reported_once() {
-    let office = Office::new();
-    office.exchange.says("Greeting hangs up");
-    let aliases = office.write("aliases", "ops: ops@contoso..com, ann@example.com\n");
-    office.configure(&format!("aliases = {}", aliases.display()));
-    office.submit("ops", NOTE);
+    let queue = Queue::new();
+    queue.exchange.says("Greeting hangs up");
+    let aliases = queue.write("aliases", "ops: ops@contoso..com, ann@example.com\n");
+    queue.configure(&format!("aliases = {}", aliases.display()));
+    queue.submit("ops", NOTE);
     for _ in 0..5 {
-        office.run();
-        office.pass(minutes(60));
+        queue.run();
+        queue.pass(minutes(60));
     }
-    assert_eq!(office.log("refused").len(), 1);
-    office.exchange.says("Greeting 220 well");
-    office.run();
-    assert_eq!(office.arrived()[0].to, ["ann@example.com"]);
-    assert_eq!(office.log("refused").len(), 1);
+    assert_eq!(queue.log("refused").len(), 1);
+    queue.exchange.says("Greeting 220 well");
+    queue.run();
+    assert_eq!(queue.arrived()[0].to, ["ann@example.com"]);
+    assert_eq!(queue.log("refused").len(), 1);
 }
 
 #[test]
 fn a_message_in_doubt_is_sent_again_twice_at_most() {
-    let office = Office::new();
-    office.submit("ann@example.com", NOTE);
-    office.exchange.says("Accept hangs up");
+    let queue = Queue::new();
+    queue.submit("ann@example.com", NOTE);
+    queue.exchange.says("Accept hangs up");
     let mut copies = Vec::new();
     for _ in 0..10 {
-        assert_eq!(office.run(), 0);
-        copies.push(office.arrived().len());
-        office.pass(minutes(15));
+        assert_eq!(queue.run(), 0);
+        copies.push(queue.arrived().len());
+        queue.pass(minutes(15));
     }
     assert_eq!(copies[..4], [1, 2, 3, 3]);
     assert_eq!(copies[9], 3);
-    assert_eq!((office.waiting(), office.count("failed")), (0, 1));
-    let arrived = office.arrived();
+    assert_eq!((queue.waiting(), queue.count("failed")), (0, 1));
+    let arrived = queue.arrived();
     assert!(
         arrived
             .iter()
             .all(|copy| copy.header("Message-ID") == arrived[0].header("Message-ID"))
     );
-    assert_eq!(office.log("possible_duplicate").len(), 2);
-    assert!(office.log("failed")[0].contains("may have been delivered"));
+    assert_eq!(queue.log("possible_duplicate").len(), 2);
+    assert!(queue.log("failed")[0].contains("may have been delivered"));
 }
 
 #[test]
 fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
-    let office = Office::new();
-    office.submit("bob@example.com", NOTE);
-    assert_eq!(office.run(), 0);
-    let known = || std::fs::read_to_string(office.path("state/mailbox")).unwrap();
+    let queue = Queue::new();
+    queue.submit("bob@example.com", NOTE);
+    assert_eq!(queue.run(), 0);
+    let known = || std::fs::read_to_string(queue.path("state/mailbox")).unwrap();
     let before = known();
-    office.submit("ann@example.com", NOTE);
-    office.configure("tenant = another\nnonsense = 1");
+    queue.submit("ann@example.com", NOTE);
+    queue.configure("tenant = another\nnonsense = 1");
     // `spool` is in that file, too, so it has to be named by the variable.
-    let spool = office.path("");
+    let spool = queue.path("");
     let run = finish(
-        office
+        queue
             .command("exosend")
             .args(["queue", "run"])
             .env("EXOSEND_SPOOL", &spool),
         "",
     );
     run.exits(78).out("").err("");
-    assert_eq!(office.waiting(), 1);
-    let mut list = office.command("exosend");
+    assert_eq!(queue.waiting(), 1);
+    let mut list = queue.command("exosend");
     list.arg("queue").env("EXOSEND_SPOOL", &spool);
     let list = finish(&mut list, "").stdout;
     assert!(
@@ -429,124 +420,124 @@ fn a_broken_configuration_holds_the_queue_until_it_is_mended() {
         "{list}"
     );
     assert_eq!(known(), before, "what was sent in this minute counts on");
-    office.configure("");
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 2, "at once");
-    let list = office.exosend("queue", "").stdout;
+    queue.configure("");
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 2, "at once");
+    let list = queue.exosend("queue", "").stdout;
     assert_eq!(list, "Mail queue is empty\n");
 }
 
 #[test]
 fn runs_that_end_together_send_one_short_digest() {
-    let office = Office::new();
-    office.configure("local_recipient = ops@contoso.com");
+    let queue = Queue::new();
+    queue.configure("local_recipient = ops@contoso.com");
     let to: Vec<_> = (0..400).map(|n| format!("user-{n}@example.com")).collect();
     let to: Vec<_> = to.iter().map(String::as_str).collect();
-    office.submit(&to, NOTE);
-    office
+    queue.submit(&to, NOTE);
+    queue
         .exchange
         .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
     // The first digest cannot be sent.
-    office.exchange.says_nth(2, "Accept 451 4.2.1 later");
-    assert_eq!(office.run(), 0);
-    let digest = std::fs::read_to_string(office.path("state/digest")).unwrap();
+    queue.exchange.says_nth(2, "Accept 451 4.2.1 later");
+    assert_eq!(queue.run(), 0);
+    let digest = std::fs::read_to_string(queue.path("state/digest")).unwrap();
     assert!(digest.len() < 1100, "{digest}");
     assert!(
         digest.contains("user-19@example.com, and 380 more"),
         "{digest}"
     );
-    office
+    queue
         .exchange
         .on(Step::Accept, Fault::delay(Duration::from_millis(300)));
-    office.pass(minutes(1));
-    let run = || start(office.command("exosend").args(["queue", "run"]));
+    queue.pass(minutes(1));
+    let run = || start(queue.command("exosend").args(["queue", "run"]));
     for mut run in [run(), run(), run()] {
         assert_eq!(run.wait().unwrap().code(), Some(0));
     }
-    assert_eq!(office.arrived().len(), 1);
-    assert_eq!(office.last().to, ["ops@contoso.com"]);
+    assert_eq!(queue.arrived().len(), 1);
+    assert_eq!(queue.last().to, ["ops@contoso.com"]);
 }
 
 #[test]
 fn given_up_messages_are_removed_after_a_month_and_states_of_gone_ones() {
-    let office = Office::new();
-    office
+    let queue = Queue::new();
+    queue
         .exchange
         .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
-    office.submit("ann@example.com", NOTE);
-    assert_eq!(office.run(), 0);
+    queue.submit("ann@example.com", NOTE);
+    assert_eq!(queue.run(), 0);
     // One of them left by a run that was killed.
-    let orphans = ["", ".new"].map(|end| office.path("state").join("a".repeat(32) + end));
+    let orphans = ["", ".new"].map(|end| queue.path("state").join("a".repeat(32) + end));
     for orphan in &orphans {
         std::fs::write(orphan, "attempts 1\n").unwrap();
     }
     for (days, given_up) in [(1, 1), (28, 1), (2, 0)] {
-        office.pass(minutes(60 * 24 * days));
-        office.submit("ann@example.com", NOTE);
-        assert_eq!(office.run(), 0);
-        assert_eq!(office.count("failed"), given_up, "{days} days later");
+        queue.pass(minutes(60 * 24 * days));
+        queue.submit("ann@example.com", NOTE);
+        assert_eq!(queue.run(), 0);
+        assert_eq!(queue.count("failed"), given_up, "{days} days later");
     }
     assert!(orphans.iter().all(|orphan| !orphan.exists()));
-    let log = std::fs::read_to_string(office.machine.path("log")).unwrap();
+    let log = std::fs::read_to_string(queue.machine.path("log")).unwrap();
     assert_eq!(log.matches("event=removed id=").count(), 1);
-    assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
+    assert_eq!((queue.arrived().len(), queue.waiting()), (3, 0));
 }
 
 #[test]
 fn a_message_that_aliases_throw_away_does_not_end_a_hold() {
-    let office = Office::new();
-    let aliases = office.machine.path("aliases");
+    let queue = Queue::new();
+    let aliases = queue.machine.path("aliases");
     std::fs::write(&aliases, "none: /dev/null\n").unwrap();
-    office.configure(&format!("aliases = {}", aliases.display()));
-    office.exchange.says("Greeting hangs up");
-    office.submit("ann@example.com", NOTE);
-    assert_eq!(office.run(), 0);
-    office.pass(minutes(1));
-    office.submit("none", NOTE);
+    queue.configure(&format!("aliases = {}", aliases.display()));
+    queue.exchange.says("Greeting hangs up");
+    queue.submit("ann@example.com", NOTE);
+    assert_eq!(queue.run(), 0);
+    queue.pass(minutes(1));
+    queue.submit("none", NOTE);
     // The other is tried after it.
-    let thrown = std::fs::File::open(office.only("drop")).unwrap();
+    let thrown = std::fs::File::open(queue.only("drop")).unwrap();
     thrown.set_modified(std::time::UNIX_EPOCH).unwrap();
-    assert_eq!(office.run(), 0);
-    assert_eq!((office.waiting(), office.log("sent").len()), (1, 1));
-    let waits = office.log("held").into_iter();
+    assert_eq!(queue.run(), 0);
+    assert_eq!((queue.waiting(), queue.log("sent").len()), (1, 1));
+    let waits = queue.log("held").into_iter();
     let waits: Vec<_> = waits.map(|line| line.contains(" wait=120 ")).collect();
     assert_eq!(waits, [false, true]);
 }
 
 #[test]
 fn a_pipe_among_the_queues_own_files_is_not_waited_for() {
-    let office = Office::new();
-    office.submit("ann@example.com", NOTE);
-    assert_eq!(office.run(), 0);
+    let queue = Queue::new();
+    queue.submit("ann@example.com", NOTE);
+    assert_eq!(queue.run(), 0);
     // Nor does a file beside the queue's folders stop a run.
-    std::fs::write(office.path("work/note~"), "").unwrap();
+    std::fs::write(queue.path("work/note~"), "").unwrap();
     let id = "a".repeat(32);
     for (name, code) in [
         ("state/swept", 0),
         (&*format!("state/{id}"), 0),
         ("run", 75),
     ] {
-        office.submit("ann@example.com", NOTE);
-        std::fs::rename(office.only("drop"), office.path("drop").join(&id)).unwrap();
-        let pipe = office.path(name);
+        queue.submit("ann@example.com", NOTE);
+        std::fs::rename(queue.only("drop"), queue.path("drop").join(&id)).unwrap();
+        let pipe = queue.path(name);
         let _ = std::fs::remove_file(&pipe);
         let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
-        assert_eq!(office.run(), code, "{name}");
+        assert_eq!(queue.run(), code, "{name}");
         std::fs::remove_file(&pipe).unwrap_or_default();
     }
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 4);
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 4);
 }
 
 /// The crontab line for machines without systemd, and a job that prints something each minute, which cron mails.
 #[test]
 fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
-    let office = Office::new();
-    office.configure("local_recipient = ops@contoso.com");
-    office.exchange.says("Greeting hangs up");
+    let queue = Queue::new();
+    queue.configure("local_recipient = ops@contoso.com");
+    queue.exchange.says("Greeting hangs up");
     let cron = |line: &str| {
-        let mut shell = office.command("sh");
+        let mut shell = queue.command("sh");
         shell
             .args(["-c", line])
             .env("PATH", "/usr/bin:/bin")
@@ -554,7 +545,7 @@ fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
         let run = finish(&mut shell, "");
         let said = run.stdout + &run.stderr;
         if !said.is_empty() {
-            office.submit(
+            queue.submit(
                 "-i -FCronDaemon root",
                 format!("Subject: Cron {line}\n\n{said}"),
             );
@@ -563,13 +554,13 @@ fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
     for n in 1..=10 {
         cron(&format!("echo disk is full {n}"));
         cron("\"$EXOSEND\" queue run");
-        office.pass(minutes(1));
+        queue.pass(minutes(1));
     }
-    assert_eq!((office.waiting(), office.arrived().len()), (10, 0));
-    office.exchange.says("Greeting 220 well");
-    office.pass(minutes(15));
+    assert_eq!((queue.waiting(), queue.arrived().len()), (10, 0));
+    queue.exchange.says("Greeting 220 well");
+    queue.pass(minutes(15));
     cron("\"$EXOSEND\" queue run");
-    let mut said: Vec<_> = office
+    let mut said: Vec<_> = queue
         .arrived()
         .iter()
         .map(|mail| mail.header("Subject").unwrap())
@@ -577,7 +568,7 @@ fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
     said.sort();
     said.dedup();
     assert_eq!(
-        (said.len(), office.arrived().len(), office.waiting()),
+        (said.len(), queue.arrived().len(), queue.waiting()),
         (10, 10, 0)
     );
 }
@@ -585,28 +576,28 @@ fn ten_minutes_of_cron_offline_queue_the_jobs_mail_and_no_other() {
 /// Three runs have all the connections, and wait a minute for the mailbox. Then somebody mends the configuration.
 #[test]
 fn a_run_that_has_waited_reads_the_configuration_anew() {
-    let office = Office::new();
-    let file = office.machine.path("home/.config/exosend.conf");
+    let queue = Queue::new();
+    let file = queue.machine.path("home/.config/exosend.conf");
     let right = std::fs::read_to_string(&file).unwrap();
-    let server = format!("localhost:{}", office.exchange.port());
+    let server = format!("localhost:{}", queue.exchange.port());
     std::fs::write(&file, right.replace(&server, "localhost:9")).unwrap();
     for _ in 0..4 {
-        office.submit("ann@example.com", NOTE);
+        queue.submit("ann@example.com", NOTE);
     }
     let by_the_true_clock = |line: &str| {
-        let mut command = office.machine.command("exosend");
+        let mut command = queue.machine.command("exosend");
         command.args(line.split(' '));
         command
     };
     let run = || start(&mut by_the_true_clock("queue run"));
     let first = run();
     // Before the others: with two failures the mailbox is held for longer than a run waits.
-    await_that(|| !office.log("held").is_empty());
+    await_that(|| !queue.log("held").is_empty());
     let runs = [first, run(), run()];
-    await_that(|| office.count("work") == 3);
+    await_that(|| queue.count("work") == 3);
     std::fs::write(&file, right).unwrap();
     finish(&mut by_the_true_clock("queue run --now"), "").exits(0);
-    await_that(|| office.exchange.delivered().len() == 4);
+    await_that(|| queue.exchange.delivered().len() == 4);
     for run in runs {
         end(run).exits(0);
     }

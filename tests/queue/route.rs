@@ -1,28 +1,28 @@
 //! Whether a message is sent at once, queued, or queued after a failure.
 
-use super::office::{NOTE, Office};
+use super::harness::{NOTE, Queue};
 use crate::exchange::Exchange;
 
 #[test]
 fn with_queue_off_or_v_a_message_is_sent_at_once() {
-    let office = Office::new();
-    let run = office.call("sendmail -v ann@example.com", NOTE);
+    let queue = Queue::new();
+    let run = queue.call("sendmail -v ann@example.com", NOTE);
     assert_eq!(
-        (run.code, office.arrived().len(), office.waiting()),
+        (run.code, queue.arrived().len(), queue.waiting()),
         (0, 1, 0)
     );
-    office.configure("queue = off");
-    office.submit("ann@example.com", NOTE);
-    assert_eq!((office.arrived().len(), office.waiting()), (2, 0));
+    queue.configure("queue = off");
+    queue.submit("ann@example.com", NOTE);
+    assert_eq!((queue.arrived().len(), queue.waiting()), (2, 0));
     // `send` without `--queue` sends at once, and prints the reply.
-    office.configure("");
-    let run = office.exosend("send --to ann@example.com --subject x --text x", "");
+    queue.configure("");
+    let run = queue.exosend("send --to ann@example.com --subject x --text x", "");
     run.out_begins("250 ");
-    assert_eq!((office.arrived().len(), office.waiting()), (3, 0));
+    assert_eq!((queue.arrived().len(), queue.waiting()), (3, 0));
 }
 
 #[test]
-fn without_a_queue() {
+fn commands_on_a_machine_without_a_queue() {
     let machine = crate::machine::Machine::new();
     for name in ["exosend", "sendmail"] {
         let run = machine.call(&format!("{name} -bp"), "");
@@ -36,7 +36,7 @@ fn without_a_queue() {
 }
 
 #[test]
-fn fallback_queues_a_message_if_the_mailbox_is_the_reason() {
+fn fallback_queues_a_message_that_fails_for_the_mailboxs_sake() {
     for row in [
         "Greeting hangs up => 0 1",
         "AuthBlob 535 5.7.3 Authentication unsuccessful => 0 1",
@@ -50,11 +50,11 @@ fn fallback_queues_a_message_if_the_mailbox_is_the_reason() {
         "Accept hangs up => 74 0",
     ] {
         let (fault, end) = row.split_once(" => ").unwrap();
-        let office = Office::new();
-        office.configure("queue = fallback");
-        office.exchange.says(fault);
-        let run = office.call("sendmail ann@example.com", NOTE);
-        let ended = format!("{} {}", run.code, office.waiting());
+        let queue = Queue::new();
+        queue.configure("queue = fallback");
+        queue.exchange.says(fault);
+        let run = queue.call("sendmail ann@example.com", NOTE);
+        let ended = format!("{} {}", run.code, queue.waiting());
         assert_eq!(ended, end, "{row}: {}", run.stderr);
         assert_eq!(
             run.stderr.is_empty(),
@@ -63,37 +63,36 @@ fn fallback_queues_a_message_if_the_mailbox_is_the_reason() {
             run.stderr
         );
     }
-    let office = Office::with(Exchange::builder().discard_bodies().start());
-    office.configure("queue = fallback");
+    let queue = Queue::with(Exchange::builder().discard_bodies().start());
+    queue.configure("queue = fallback");
     let long = format!("Subject: x\n\n{}", "x\n".repeat(1_000_000));
-    office.exchange.says_nth(1, "Greeting hangs up");
-    office.submit("ann@example.com", &long);
-    assert_eq!((office.arrived().len(), office.waiting()), (0, 1));
-    assert_eq!(office.run(), 0);
-    assert_eq!(office.arrived().len(), 1);
-    office.submit("ann@example.com", &long);
+    queue.exchange.says_nth(1, "Greeting hangs up");
+    queue.submit("ann@example.com", &long);
+    assert_eq!((queue.arrived().len(), queue.waiting()), (0, 1));
+    assert_eq!(queue.run(), 0);
+    assert_eq!(queue.arrived().len(), 1);
+    queue.submit("ann@example.com", &long);
     assert_eq!(
-        (office.arrived().len(), office.waiting()),
+        (queue.arrived().len(), queue.waiting()),
         (2, 0),
-        "straight"
+        "sent at once"
     );
-    let body = |n: usize| office.arrived()[n].length / 1000;
+    let body = |n: usize| queue.arrived()[n].length / 1000;
     assert_eq!(body(0), body(1), "all of it, both times");
 }
 
 #[test]
-fn an_account_without_spool_does_not_use_the_machines() {
-    let office = Office::new();
-    office.machine.configure("");
-    // The account is the user's own, so the machine's folder is not used.
-    std::fs::create_dir_all(office.path("drop")).unwrap();
-    office.submit("ann@example.com", NOTE);
-    assert_eq!((office.arrived().len(), office.waiting()), (1, 0));
+fn a_users_account_without_spool_does_not_use_the_machines() {
+    let queue = Queue::new();
+    queue.machine.configure("");
+    std::fs::create_dir_all(queue.path("drop")).unwrap();
+    queue.submit("ann@example.com", NOTE);
+    assert_eq!((queue.arrived().len(), queue.waiting()), (1, 0));
 }
 
 #[test]
-fn wrong_values_of_the_queues_keys() {
-    let office = Office::new();
+fn wrong_values_of_the_queues_keys_are_named() {
+    let queue = Queue::new();
     for row in [
         "queue = maybe => takes first, fallback or off",
         "queue_lifetime = soon => takes a time as 90s, 15m, 36h or 7d",
@@ -102,11 +101,11 @@ fn wrong_values_of_the_queues_keys() {
         "rate = -1 => takes a number from 0 to 1000",
     ] {
         let (line, what) = row.split_once(" => ").unwrap();
-        office.configure(line);
-        let run = office.call("sendmail ann@example.com", NOTE);
+        queue.configure(line);
+        let run = queue.call("sendmail ann@example.com", NOTE);
         assert_eq!(run.code, 78, "{line}");
         run.err_has(what);
     }
-    office.machine.configure("spool = relative");
-    assert_eq!(office.call("sendmail ann@example.com", NOTE).code, 78);
+    queue.machine.configure("spool = relative");
+    assert_eq!(queue.call("sendmail ann@example.com", NOTE).code, 78);
 }

@@ -1,7 +1,7 @@
 //! The machine's queue, with several users. Needs root and namespaces, so it runs on request: `cargo test --all-features
 //! queue -- --ignored`.
 //!
-//! The machine is a mount namespace with users, folders and configuration as packages put them there.
+//! The machine is a mount namespace with users, folders and configuration as a package installs them.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::exchange::{Delivered, Exchange};
 use crate::machine::{Machine, Run, finish, start};
 
-/// Users, folders and files as a package makes them.
+/// Installs as a package does. `as USER COMMAND` runs as a user, `mail SUBJECT` prints a message.
 const INSTALL: &str = r#"
 cp -a /etc "$BOX/etc"
 mount --bind "$BOX/etc" /etc
@@ -36,12 +36,13 @@ mkdir -p /run/systemd/system
 cd /
 "#;
 
-pub(super) struct Town {
+/// A machine with the package installed, for the scripts of several users.
+pub(super) struct Host {
     pub(super) machine: Machine,
     spool: PathBuf,
 }
 
-impl Town {
+impl Host {
     fn new(more: &str) -> Self {
         Self::with(Exchange::start(), more)
     }
@@ -49,7 +50,7 @@ impl Town {
     pub(super) fn with(exchange: Exchange, more: &str) -> Self {
         let machine = Machine::with(exchange);
         machine.configure(&format!("log = /var/spool/exosend/log\n{more}"));
-        let name = format!("town-{}-{}", std::process::id(), machine.exchange.port());
+        let name = format!("host-{}-{}", std::process::id(), machine.exchange.port());
         let spool = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&spool).unwrap();
         Self { machine, spool }
@@ -102,7 +103,7 @@ impl Town {
         std::fs::read_dir(self.spool.join("exosend").join(folder)).map_or(0, Iterator::count)
     }
 
-    fn await_mail(&self, messages: usize) {
+    fn wait_for_mail(&self, messages: usize) {
         let patience = Instant::now() + Duration::from_secs(100);
         while self.machine.exchange.delivered().len() < messages && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(50));
@@ -110,7 +111,7 @@ impl Town {
     }
 }
 
-impl Drop for Town {
+impl Drop for Host {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.spool);
     }
@@ -118,9 +119,9 @@ impl Drop for Town {
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn any_user_can_queue_mail_and_none_can_see_anothers() {
-    let town = Town::new("");
-    let run = town.run(
+fn any_user_can_queue_mail_and_none_can_use_anothers() {
+    let host = Host::new("");
+    let run = host.run(
         r#"
         mail web | as www-data sendmail ann@example.com
         mail nobody | as nobody sendmail root bob@example.com
@@ -157,14 +158,14 @@ fn any_user_can_queue_mail_and_none_can_see_anothers() {
         4,
         "{lines:?}"
     );
-    town.machine.nobody_called();
+    host.machine.nobody_called();
 }
 
 #[test]
 #[ignore = "needs root and namespaces"]
 fn a_run_never_runs_as_root() {
-    let town = Town::new("");
-    let run = town.run(
+    let host = Host::new("");
+    let run = host.run(
         r#"
         mail web | as www-data sendmail ann@example.com
         mail nobody | as nobody sendmail bob@example.com
@@ -179,10 +180,10 @@ fn a_run_never_runs_as_root() {
         "#,
     );
     run.out("644\nrefused\n");
-    let mut subjects = town.subjects();
+    let mut subjects = host.subjects();
     subjects.sort();
     assert_eq!(subjects, ["nobody", "web"]);
-    let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap();
+    let log = std::fs::read_to_string(host.spool.join("exosend/log")).unwrap();
     for line in ["event=queued ", "event=sent "] {
         assert_eq!(log.matches(line).count(), 2, "{log}");
     }
@@ -194,9 +195,9 @@ fn a_run_never_runs_as_root() {
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn the_doctor_looks_after_the_queue() {
-    let town = Town::new("");
-    let run = town.run(
+fn the_doctor_reports_what_is_wrong_with_the_queue() {
+    let host = Host::new("");
+    let run = host.run(
         r#"
         check() { code=0; exosend doctor >"$BOX/out" || code=$?; echo "$code $(grep -A3 -E '^(ok|FAIL) +queue' "$BOX/out" | tr '\n' ' ' | tr -s ' ')"; }
         sed -i '/^log = /d' /etc/exosend.conf
@@ -225,9 +226,9 @@ fn the_doctor_looks_after_the_queue() {
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn without_systemd_root_starts_the_run_and_cron_the_others() {
-    let town = Town::new("");
-    town.run(
+fn without_systemd_a_submit_by_root_starts_the_run() {
+    let host = Host::new("");
+    host.run(
         r#"
         rmdir /run/systemd/system
         mail web | as www-data sendmail ann@example.com
@@ -235,15 +236,15 @@ fn without_systemd_root_starts_the_run_and_cron_the_others() {
         while [ -n "$(ls /var/spool/exosend/drop /var/spool/exosend/queue | grep -v :)" ]; do sleep 0.1; done
         "#,
     );
-    assert_eq!(town.subjects(), ["web", "root"]);
+    assert_eq!(host.subjects(), ["web", "root"]);
 }
 
-/// Whoever logs in, uses the login or ends it.
+/// Whoever logs in, uses the login or logs out.
 #[test]
 #[ignore = "needs root and namespaces"]
 fn the_machines_login_belongs_to_the_queues_owner() {
-    let town = Town::with(Exchange::builder().logs_in("ann@contoso.com").start(), "");
-    let run = town.run(
+    let host = Host::with(Exchange::builder().logs_in("ann@contoso.com").start(), "");
+    let run = host.run(
         r#"
 mount -t tmpfs tmpfs /var/cache
 sed -i '/^client_secret/d; /^tenant/d' /etc/exosend.conf
@@ -270,14 +271,14 @@ true
 "#,
     );
     run.out_has("\nremoved: /var/spool/exosend/state/login\n");
-    assert_eq!(town.subjects(), ["hello"]);
+    assert_eq!(host.subjects(), ["hello"]);
 }
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn a_caller_with_an_account_of_his_own_never_sends_from_the_machines() {
-    let town = Town::new("");
-    let run = town.run(
+fn a_caller_with_an_account_of_his_own_does_not_use_the_machines() {
+    let host = Host::new("");
+    let run = host.run(
         r#"
         export EXOSEND_TIMEOUT=5
         code=0; mail one | as www-data sendmail ann@example.com 2>/dev/null || code=$?; echo $code
@@ -290,16 +291,16 @@ fn a_caller_with_an_account_of_his_own_never_sends_from_the_machines() {
         "#,
     );
     run.out("78\n78\n");
-    assert_eq!(town.subjects(), ["two", "three"], "straight");
-    assert_eq!(town.count("drop"), 1);
+    assert_eq!(host.subjects(), ["two", "three"], "sent at once");
+    assert_eq!(host.count("drop"), 1);
 }
 
 /// A small disk in memory. With a readable configuration, a message would be sent at once from there, and not queued.
 #[test]
 #[ignore = "needs root and namespaces"]
 fn a_full_disk_ends_with_75_and_leaves_no_unfinished_file() {
-    let town = Town::new("");
-    let run = town.run(
+    let host = Host::new("");
+    let run = host.run(
         r#"
         chmod 0600 /etc/exosend.conf; chown root:root /etc/exosend.conf
         fill() { # options for the disk, user, bytes
@@ -344,8 +345,8 @@ fn a_full_disk_ends_with_75_and_leaves_no_unfinished_file() {
 #[test]
 #[ignore = "needs root and namespaces"]
 fn foreign_files_that_look_complete_are_kept_and_reported() {
-    let town = Town::new("");
-    town.run(
+    let host = Host::new("");
+    host.run(
         r#"
         mail good | as www-data sendmail ann@example.com
         copy() { cp /var/spool/exosend/drop/* "$BOX/one"; chmod 0644 "$BOX/one"; }
@@ -363,15 +364,15 @@ fn foreign_files_that_look_complete_are_kept_and_reported() {
         "#,
     );
     assert_eq!(
-        town.subjects(),
+        host.subjects(),
         ["good", "good"],
         "a lock is never waited for"
     );
     assert_eq!(
         (
-            town.count("drop"),
-            town.count("queue"),
-            town.count("failed")
+            host.count("drop"),
+            host.count("queue"),
+            host.count("failed")
         ),
         (0, 0, 1)
     );
@@ -380,9 +381,9 @@ fn foreign_files_that_look_complete_are_kept_and_reported() {
 /// With the network unplugged, by `mail`, PHP and Debian's cron, as users who cannot read the configuration.
 #[test]
 #[ignore = "needs root, namespaces and Debian's packages, and up to a minute"]
-fn callers_offline_do_not_wait_and_all_arrives_once_online() {
-    let town = Town::new("local_recipient = ops@contoso.com");
-    let run = town.run(
+fn mail_that_is_queued_offline_arrives_once_online() {
+    let host = Host::new("local_recipient = ops@contoso.com");
+    let run = host.run(
         r#"
         mount --bind /usr/local/bin/exosend /usr/sbin/sendmail
         mkdir -p "$BOX/crontabs" /run/lock /var/spool/cron
@@ -405,7 +406,7 @@ fn callers_offline_do_not_wait_and_all_arrives_once_online() {
         "#,
     );
     run.out("4\n0\n");
-    let mut subjects = town.subjects();
+    let mut subjects = host.subjects();
     subjects.sort();
     assert!(subjects[0].starts_with("Cron <nobody@"), "{subjects:?}");
     assert_eq!(subjects[1..], ["by-mail", "by-mail", "by-php"]);
@@ -415,8 +416,8 @@ fn callers_offline_do_not_wait_and_all_arrives_once_online() {
 #[test]
 #[ignore = "needs root and namespaces"]
 fn a_file_that_cannot_be_moved_holds_up_no_others() {
-    let town = Town::new("");
-    let run = town.run(
+    let host = Host::new("");
+    let run = host.run(
         r#"
         as_service() { as exosend exosend queue run; }
         spool=/var/spool/exosend
@@ -436,15 +437,15 @@ fn a_file_that_cannot_be_moved_holds_up_no_others() {
         "#,
     );
     run.out("");
-    assert_eq!(town.subjects(), ["two", "three", "one"]);
-    let log = std::fs::read_to_string(town.spool.join("exosend/log")).unwrap();
+    assert_eq!(host.subjects(), ["two", "three", "one"]);
+    let log = std::fs::read_to_string(host.spool.join("exosend/log")).unwrap();
     assert!(log.matches("event=foreign uid=33 ").count() >= 2, "{log}");
 }
 
 #[test]
 #[ignore = "needs root and namespaces"]
 fn the_units_send_at_once_and_every_minute() {
-    let town = Town::new("rate = 0");
+    let host = Host::new("rate = 0");
     let script = r#"
         mkdir "$BOX/units"
         for unit in exosend.service exosend.path exosend.timer exosend.socket exosend@.service; do
@@ -481,21 +482,21 @@ JOB
         for device in console kmsg; do [ ! -e /dev/$device ] || mount --bind "$BOX/console" /dev/$device; done
         export container=docker SYSTEMD_UNIT_PATH="$BOX/units" SYSTEMD_LOG_TARGET=kmsg
         exec unshare --pid --fork --kill-child --mount-proc --cgroup /lib/systemd/systemd --system --unit=job.service"#;
-    let systemd = start(town.shell(script).process_group(0));
+    let systemd = start(host.shell(script).process_group(0));
     let began = Instant::now();
-    town.await_mail(51);
+    host.wait_for_mail(51);
     assert!(
         began.elapsed() < Duration::from_secs(50),
         "by the path unit, not by the timer alone"
     );
-    town.await_mail(53);
+    host.wait_for_mail(53);
     let group = format!("-{}", systemd.id());
     Command::new("kill")
         .args(["-KILL", "--", &group])
         .status()
         .unwrap();
     let said = systemd.wait_with_output().unwrap();
-    let read = |name: &str| std::fs::read_to_string(town.machine.path(name)).unwrap_or_default();
+    let read = |name: &str| std::fs::read_to_string(host.machine.path(name)).unwrap_or_default();
     let clue = format!(
         "{}\n{}\n{}\n{}",
         String::from_utf8_lossy(&said.stderr),
@@ -503,7 +504,7 @@ JOB
         read("closed"),
         read("socket")
     );
-    let mut subjects = town.subjects();
+    let mut subjects = host.subjects();
     subjects.sort();
     subjects.dedup_by(|a, b| a == b && a == "many");
     assert_eq!(subjects, ["dynamic", "many", "one", "socket"], "{clue}");

@@ -1,6 +1,5 @@
-//! Everything at once, for any time: eight users, one of them by SMTP, and runs of the queue, killed at random; a server
-//! that throttles, refuses and hangs up; a clock that jumps; a full disk. Every message whose caller got exit 0 has to
-//! arrive or be given up.
+//! Eight users, one of them by SMTP, and runs of the queue, killed at random; a server that throttles, refuses and hangs
+//! up; a clock that jumps; a full disk. Every message whose caller got exit 0 has to arrive or be given up.
 //!
 //! Root, by request: `EXOSEND_SOAK_SECONDS=3600 cargo test --all-features --test command queue::soak -- --ignored
 //! --nocapture`; 60 seconds without the variable. `EXOSEND_SOAK_SEED=7` draws other faults.
@@ -12,12 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 use proptest::prelude::{Rng, RngCore};
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::shared::Town;
+use super::shared::Host;
 use crate::exchange::{Answer, Exchange, Fault, Step};
 use crate::machine::{end, start};
 
-/// How much faster the queue's time passes: a minute's wait takes a second.
-const HASTE: u64 = 60;
+/// The queue's time passes so much faster: a minute's wait takes a second.
+const SPEEDUP: u64 = 60;
 
 /// The disk is small, and users cannot read the configuration, as after a package's installation. Ends when the file `over`
 /// exists and the queue is empty.
@@ -28,13 +27,13 @@ mount -o loop "$BOX/disk" /var/spool/exosend || mount -t tmpfs -o size=96m tmpfs
 systemd-tmpfiles --create "$SHARE/exosend.tmpfiles"
 install -o exosend -m 0600 /dev/null "$BOX/log"
 over() { [ -e "$BOX/over" ]; }
-# A queue that only grows fills the disk for good, and no run lives long enough to read it.
-breathe() {
+# Callers pause while many messages wait: else no run lives long enough to read the queue, which then fills the disk.
+wait_while_crowded() {
     sleep 0.1
     while [ -e "$BOX/crowded" ] && ! over; do sleep 0.5; done
 }
-# user, what happened, code, what was said.
-judge() {
+# user's number, subject, exit code with what was said: notes what became of the message
+record() {
     case $3 in
         0) echo "$2" >>"$BOX/promised-$1" ;;
         137 | *setpriv:*) echo "$2" >>"$BOX/killed" ;;
@@ -56,11 +55,11 @@ caller() { # user, number
             mail "$2-$n" | as $1 sendmail ann@example.com 2>"$BOX/said-$2" || code=$?
         fi
         [ $code = 0 ] || [ $code = 137 ] || code="$code $(<"$BOX/said-$2")"
-        judge $2 "$2-$n" "$code"
-        breathe
+        record $2 "$2-$n" "$code"
+        wait_while_crowded
     done
 } 2>/dev/null
-smtp() { # user, number: one session for all the time
+smtp() { # user, number: one session until the end
     n=0
     coproc SMTP { as $1 sendmail -bs; }
     say() { printf '%s\r\n' "$@" >&${SMTP[1]}; }
@@ -71,8 +70,8 @@ smtp() { # user, number: one session for all the time
         say 'MAIL FROM:<>'; hear; say 'RCPT TO:<ann@example.com>'; hear; say DATA; hear
         say "Subject: $2-$n" '' hello .; hear
         case $reply in 250*) code=0 ;; *) code=$reply ;; esac
-        judge $2 "$2-$n" "$code"
-        breathe
+        record $2 "$2-$n" "$code"
+        wait_while_crowded
     done
     say QUIT; hear; wait $SMTP_PID
 } 2>/dev/null
@@ -113,18 +112,18 @@ subjects /var/spool/exosend/failed -type f >"$BOX/failed"
 
 #[test]
 #[ignore = "needs root and namespaces"]
-fn everything_at_once() {
+fn every_queued_message_arrives_or_is_given_up() {
     let seconds = number("EXOSEND_SOAK_SECONDS", 60);
-    let town = Town::with(Exchange::builder().discard_bodies().start(), "");
-    let machine = &town.machine;
+    let host = Host::with(Exchange::builder().discard_bodies().start(), "");
+    let machine = &host.machine;
     let log = machine.path("log");
     machine.configure(&format!("log = {}\ntimeout = 3\nrate = 60", log.display()));
-    let (mut clock, mut weather) = (Clock::new(machine.path("clock")), Weather::new());
+    let (mut clock, mut faults) = (Clock::new(machine.path("clock")), ServerFaults::new());
     let mut samples = Samples::default();
-    let mut shell = town.shell_for(seconds + 240, SCRIPT);
+    let mut shell = host.shell_for(seconds + 240, SCRIPT);
     shell
         .env("QUEUE_TEST_CLOCK", machine.path("clock"))
-        .env("QUEUE_TEST_MINUTE", (60_000 / HASTE).to_string())
+        .env("QUEUE_TEST_MINUTE", (60_000 / SPEEDUP).to_string())
         .env("SECONDS_IN_ALL", seconds.to_string())
         .env("FULL_FOR", (seconds / 10).min(60).to_string());
     let mut child = start(&mut shell);
@@ -134,8 +133,8 @@ fn everything_at_once() {
         let over = begun.elapsed() > all;
         clock.tick(!over);
         match over {
-            false => weather.change(&machine.exchange),
-            true if weather.clear(&machine.exchange) => {
+            false => faults.change(&machine.exchange),
+            true if faults.clear(&machine.exchange) => {
                 std::fs::write(machine.path("over"), "").unwrap();
             }
             true => {}
@@ -146,22 +145,22 @@ fn everything_at_once() {
     run.exits(0);
     println!(
         "{seconds} s, seed {}: {} faults of the server, {} jumps of the clock",
-        weather.seed, weather.faults, clock.jumps
+        faults.seed, faults.count, clock.jumps
     );
-    account_for_all(&town, &std::fs::read_to_string(log).unwrap());
+    assert_none_is_lost(&host, &std::fs::read_to_string(log).unwrap());
     println!("at most, in the first half and in the second: {samples}");
-    samples.judge();
-    assert!(weather.faults > 0 && clock.jumps > 0);
+    samples.assert_flat();
+    assert!(faults.count > 0 && clock.jumps > 0);
 }
 
-/// Each queued message has arrived or was given up and reported; duplicates were logged as possible; and every exit code and
-/// every output is one of those expected.
-fn account_for_all(town: &Town, log: &str) {
-    let read = |name: &str| std::fs::read_to_string(town.machine.path(name)).unwrap_or_default();
+/// Each queued message has arrived or was given up and reported, each duplicate was logged as possible, and no exit code or
+/// output is unexpected.
+fn assert_none_is_lost(host: &Host, log: &str) {
+    let read = |name: &str| std::fs::read_to_string(host.machine.path(name)).unwrap_or_default();
     let count = |name: &str| read(name).lines().count();
     let told = |event: &str| log.matches(&format!("event={event} ")).count();
     let mut arrived: HashMap<String, usize> = HashMap::new();
-    for subject in town.subjects() {
+    for subject in host.subjects() {
         *arrived.entry(subject).or_default() += 1;
     }
     let twice: usize = arrived.values().map(|times| times - 1).sum();
@@ -208,9 +207,8 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
-/// The fast time since boot, and a wall clock that is wrong now and then, after a reboot or without one. It is ahead by less
-/// than an hour only: the times of files are the kernel's, so a file that is being written looks that old, and one older
-/// than an hour could be removed.
+/// The time since boot, sped up, and a wall clock that is wrong now and then. It is never ahead by an hour: the times of
+/// files are the kernel's, and a file that looks an hour old while it is being written may be removed.
 struct Clock {
     path: PathBuf,
     begun: Instant,
@@ -247,11 +245,11 @@ impl Clock {
         self.write(if jumping { wrong[self.jumps % 4] } else { 0 });
     }
 
-    /// With the wall clock so many milliseconds off. Renamed, so that no process reads half of it.
+    /// With the wall clock so many milliseconds off. By a rename, so that no process reads half of it.
     fn write(&self, off: i64) {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap();
-        let up = milliseconds(self.begun.elapsed() - self.booted) * HASTE;
+        let up = milliseconds(self.begun.elapsed() - self.booted) * SPEEDUP;
         let wall = milliseconds(wall.unwrap()).saturating_add_signed(off);
         let draft = self.path.with_extension("new");
         std::fs::write(&draft, format!("boot-{} {up} {wall}", self.boot)).unwrap();
@@ -260,16 +258,16 @@ impl Clock {
 }
 
 /// Faults of the stand-in, each for a moment.
-struct Weather {
+struct ServerFaults {
     seed: u64,
     random: TestRng,
     until: Instant,
     step: Option<Step>,
-    faults: usize,
+    count: usize,
     cleared: bool,
 }
 
-impl Weather {
+impl ServerFaults {
     fn new() -> Self {
         let seed = number("EXOSEND_SOAK_SEED", 1);
         let bytes = [u8::try_from(seed).unwrap(); 32];
@@ -278,7 +276,7 @@ impl Weather {
             random: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
             until: Instant::now(),
             step: None,
-            faults: 0,
+            count: 0,
             cleared: false,
         }
     }
@@ -333,7 +331,7 @@ impl Weather {
             }
         };
         exchange.on(step, fault);
-        self.faults += 1;
+        self.count += 1;
         self.step = Some(step);
         self.until = Instant::now() + Duration::from_millis(200);
     }
@@ -382,7 +380,7 @@ impl Samples {
     }
 
     /// No more in the second half than in the first, except for some pages.
-    fn judge(&self) {
+    fn assert_flat(&self) {
         let [first, second] = &self.0;
         for (kind, (peak, descriptors)) in second {
             let before = first.get(kind).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A machine with a queue of its own, whose clock stands still until a test moves it.
+//! A user's machine with a queue of its own, whose clock stands still until a test moves it.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::exchange::{Delivered, Exchange};
 use crate::machine::{Arguments, Machine, Run, finish, words};
 
-pub(crate) struct Office {
+pub(crate) struct Queue {
     pub(crate) machine: Machine,
     /// On the build's disk: a temporary folder may be in memory, where messages are not queued first.
     spool: PathBuf,
 }
 
-impl Office {
+impl Queue {
     pub(crate) fn new() -> Self {
         Self::with(Exchange::start())
     }
@@ -29,14 +29,14 @@ impl Office {
         );
         let spool = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = std::fs::remove_dir_all(&spool);
-        let office = Self {
+        let queue = Self {
             machine: Machine::with(exchange),
             spool,
         };
-        office.configure("");
+        queue.configure("");
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        office.set_clock("first", 1_000, now.unwrap().as_secs());
-        office
+        queue.set_clock("first", 1_000, now.unwrap().as_secs());
+        queue
     }
 
     /// The account, the spool, and more lines.
@@ -50,7 +50,7 @@ impl Office {
         self.machine.configure(&more);
     }
 
-    /// A command with the test's clock. A submit starts no run then: the test does.
+    /// A command with the test's clock, by which a submit starts no run: the test does.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = self.machine.command(name);
         command.env("QUEUE_TEST_CLOCK", self.machine.path("clock"));
@@ -113,7 +113,7 @@ impl Office {
         exchange.delivered()
     }
 
-    /// How many names a folder of the spool has.
+    /// How many entries a folder of the spool has.
     pub(crate) fn count(&self, folder: &str) -> usize {
         std::fs::read_dir(self.path(folder)).map_or(0, Iterator::count)
     }
@@ -167,7 +167,7 @@ impl Office {
     }
 }
 
-impl Deref for Office {
+impl Deref for Queue {
     type Target = Machine;
 
     fn deref(&self) -> &Machine {
@@ -175,7 +175,7 @@ impl Deref for Office {
     }
 }
 
-impl Drop for Office {
+impl Drop for Queue {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.spool);
     }
