@@ -96,7 +96,8 @@ pub(crate) fn message(text: &[u8]) {
 }
 
 /// Whatever a client says, in pieces of any size: it gets replies, and the backend gets what is between a DATA and the first
-/// CRLF.CRLF after it. The first byte chooses the valid commands before the rest, and what the backend does.
+/// CRLF.CRLF after it, or the first line of one dot if its greeting ended in LF. The first byte chooses the valid commands
+/// before the rest, and what the backend does.
 pub(crate) fn dialogue(input: &[u8]) {
     let Some((&mode, input)) = input.split_first() else {
         return;
@@ -105,10 +106,16 @@ pub(crate) fn dialogue(input: &[u8]) {
         "",
         "EHLO x\r\n",
         "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.c>\r\nDATA\r\n",
+        "EHLO x\nMAIL FROM:<>\nRCPT TO:<a@b.c>\nDATA\n",
     ];
-    let usual = usual[usize::from(mode % 3)];
+    let framings: &[Framing] = match mode % 4 {
+        0 => &[by_crlf, by_lf],
+        3 => &[by_lf],
+        _ => &[by_crlf],
+    };
+    let usual = usual[usize::from(mode % 4)];
     let input = [usual.as_bytes(), input].concat();
-    let behaviour = mode / 3 % 4;
+    let behaviour = mode / 4 % 4;
     let (said, store) = converse(&input, usize::MAX, behaviour);
     for piece in [1, 7] {
         let again = converse(&input, piece, behaviour);
@@ -143,19 +150,33 @@ pub(crate) fn dialogue(input: &[u8]) {
             "{addressing:?}"
         );
         let begins = (0..rest.len()).filter(|&at| at == 0 || rest[at - 1] == b'\n');
-        let end =
-            begins.filter_map(|at| dictated(&rest[at..]).map(|(said, length)| (said, at + length)));
-        let end = end
-            .filter(|(said, _)| said == text)
-            .map(|(_, end)| end)
-            .next();
+        let framed = begins.flat_map(|at| {
+            let framed = framings.iter().filter_map(move |by| by(&rest[at..]));
+            framed.map(move |(said, length)| (said, at + length))
+        });
+        let mut ends = framed.filter(|(said, _)| said == text).map(|(_, end)| end);
+        let end = ends.next();
         rest = &rest
             [end.unwrap_or_else(|| panic!("never said: {:?}", String::from_utf8_lossy(text)))..];
     }
 }
 
 /// A message, and its length with its end (RFC 5321 4.5.2).
-fn dictated(said: &[u8]) -> Option<(Vec<u8>, usize)> {
+type Framing = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+
+fn by_lf(said: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut text, mut length) = (Vec::new(), 0);
+    for line in said.split_inclusive(|&byte| byte == b'\n') {
+        length += line.len();
+        match line {
+            b".\n" | b".\r\n" => return Some((text, length)),
+            line => text.extend(line.strip_prefix(b".").unwrap_or(line)),
+        }
+    }
+    None
+}
+
+fn by_crlf(said: &[u8]) -> Option<(Vec<u8>, usize)> {
     let framed = [b"\r\n", said].concat();
     let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
     let mut text = Vec::new();
@@ -345,7 +366,7 @@ mod tests {
 
         #[test]
         fn a_dialogue_of_any_bytes(
-            mode in 0..12u8,
+            mode in 0..16u8,
             said in pieces(&[
                 "EHLO x", "HELO x", "MAIL FROM:", "RCPT TO:", "<ann@example.com>", "<root>", "<>", "<\"a>b\"@x>", " SIZE=9",
                 " BODY=8BITMIME", " SMTPUTF8", "DATA", "RSET", "QUIT", "\r\n", "\r\n", "\n", "\r", ".", "\r\n.\r\n",
