@@ -124,6 +124,10 @@ fn every_line_of_our_own() {
             "no queue takes",
         ),
         (
+            "exosend: warning: the client secret expires on 2027-05-01, in 9 days: make a new one; its Value goes to x",
+            "the client secret expire",
+        ),
+        (
             "exosend: robot@contoso.com: not before 5 s from now: rate",
             "s from now",
         ),

@@ -36,6 +36,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "wait, or leave it to the queue",
     ),
     (
+        "the client secret expire",
+        "its last day, as `client_secret_expires` says, is near or past",
+        "make a new one in Entra, and put its Value where the line says",
+    ),
+    (
         "more recipients than a mailbox",
         "the message was given up without an attempt",
         "send it to fewer recipients at once",
