@@ -269,6 +269,11 @@ fn graph_cannot_be_reached() {
         error.is_permanent() && error.kind() == ErrorKind::Tls,
         "{error}"
     );
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("the certificate is for another name"),
+        "{hint}"
+    );
 }
 
 /// Token and connection are made side by side. The first failure is told at once, by its own name, and no request is made.
