@@ -14,8 +14,8 @@ const HALF: usize = 12;
 #[derive(Default)]
 pub(crate) struct Secrets {
     bare: Vec<Zeroizing<Vec<u8>>>,
-    /// How the halves of their pieces begin. Of a text's parts hardly any has two halves that begin so, and is compared.
-    /// Not wiped: a quarter of a secret, in no order.
+    /// A Bloom filter, in bits, of how the halves of all pieces begin: a part of a text is compared with the secrets only if
+    /// both its halves begin like some of these. Not wiped: it tells a quarter of a secret, in no order.
     beginnings: Vec<u32>,
 }
 
@@ -23,9 +23,9 @@ impl Secrets {
     pub(crate) fn add(&mut self, secret: &Secret) {
         let secret = bare(secret.expose().as_bytes());
         self.beginnings.resize(32 * 32, 0);
-        for (pair, third) in secret.chunks_exact(HALF).map(beginning) {
-            if let Some(thirds) = self.beginnings.get_mut(pair) {
-                *thirds |= third;
+        for (at, bit) in secret.chunks_exact(HALF).map(beginning) {
+            if let Some(bits) = self.beginnings.get_mut(at) {
+                *bits |= bit;
             }
         }
         self.bare.push(secret);
@@ -45,20 +45,16 @@ impl Secrets {
     }
 
     fn have(&self, text: &[u8]) -> bool {
+        let is_known = |half: &[u8]| {
+            let (at, bit) = beginning(half);
+            self.beginnings.get(at).is_some_and(|bits| bits & bit != 0)
+        };
         text.windows(PIECE).any(|part| {
-            let is_part = |piece: &[u8]| {
-                let mut pairs = piece.iter().zip(part);
-                pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+            let is_in = |secret: &Zeroizing<Vec<u8>>| {
+                pieces(secret).any(|piece| piece.eq_ignore_ascii_case(part))
             };
-            let is_in = |secret: &Zeroizing<Vec<u8>>| pieces(secret).any(is_part);
-            part.chunks(HALF).all(|half| self.have_half(half)) && self.bare.iter().any(is_in)
+            part.chunks(HALF).all(is_known) && self.bare.iter().any(is_in)
         })
-    }
-
-    fn have_half(&self, text: &[u8]) -> bool {
-        let (pair, third) = beginning(text);
-        let thirds = self.beginnings.get(pair);
-        thirds.is_some_and(|thirds| thirds & third != 0)
     }
 }
 
@@ -67,15 +63,11 @@ fn pieces(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
     secret.windows(PIECE).step_by(HALF)
 }
 
-/// A number for its first two characters and a bit for the third, from five bits of each: those are the same in both cases.
-fn beginning(text: &[u8]) -> (usize, u32) {
-    match text {
-        [a, b, c, ..] => (
-            usize::from(a % 32) * 32 + usize::from(b % 32),
-            1 << (c % 32),
-        ),
-        _ => (0, 0),
-    }
+/// The place of the bit for the first three characters. Of each, five bits count, which are the same in both cases.
+fn beginning(half: &[u8]) -> (usize, u32) {
+    let first = half.iter().take(3);
+    let number = first.fold(0, |number, c| 32 * number + usize::from(c % 32));
+    (number / 32, 1 << (number % 32))
 }
 
 /// The letters and digits of a text.
@@ -100,7 +92,8 @@ fn decoded(text: &[u8]) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
     let mut found = Vec::new();
     for run in packed.split(|b| !word(b)).filter(|run| run.len() >= 32) {
         for start in 0..4 {
-            let run = run.get(start..).unwrap_or_default();
+            // With zeros that fill up the last group of four, which may be cut short.
+            let run = Zeroizing::new([run.get(start..).unwrap_or_default(), b"AAA"].concat());
             let whole = run.get(..run.len() / 4 * 4).unwrap_or_default();
             found.extend(STANDARD.decode(whole).map(Zeroizing::new));
         }
@@ -167,6 +160,14 @@ mod tests {
             let back: String = run.iter().rev().collect();
             assert!(repeats(&forth) && repeats(&back.to_uppercase()), "{forth}");
             assert!(!repeats(&forth[..23]), "{forth}");
+            for before in ["", "=", "=="] {
+                let told = format!("{before}{forth}");
+                let base64 = STANDARD.encode(&told);
+                let hex: String = told.bytes().map(|b| format!("{b:02x}")).collect();
+                for other in [format!("b{base64}"), base64.replace('=', ""), hex] {
+                    assert!(repeats(&other), "{told} as {other}");
+                }
+            }
         }
     }
 
