@@ -14,7 +14,7 @@ pub(crate) struct Secret(String);
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        // What a string has room for is wiped at once, what is in it byte by byte.
+        // Cleared first: zeroize wipes spare capacity as one block, but content byte by byte.
         self.0.clear();
         self.0.zeroize();
     }

@@ -286,7 +286,7 @@ conditions! {
      or set transport = graph"
 
     NobodyListens
-    "nothing listens there: check the port (587) and the server's name, then the firewall"
+    "nothing listens there: check the port (587) and the server's name, then the firewall, or set transport = graph"
 
     Unreachable
     "the network has no route to this address: check it (ip route), for IPv6 too if the address is one"

@@ -159,7 +159,11 @@ fn a_port_where_nobody_listens() {
     let diagnosis = examine_with(&exchange, &account, None);
     diagnosis.fails(
         "tcp IPv4",
-        &["refused", "firewall", "/dev/tcp/$0/$1' 127.0.0.1 "],
+        &[
+            "refused",
+            "firewall, or set transport = graph",
+            "/dev/tcp/$0/$1' 127.0.0.1 ",
+        ],
         &[],
     );
     assert!(
