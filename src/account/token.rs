@@ -315,8 +315,11 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     token.keep_in(file.as_ref(), account);
     // The user has logged out meanwhile: that has forgotten what was kept by then, and not this token.
     #[cfg(feature = "login")]
-    if let (Some((file, name)), Err(_)) = (file, credential.fingerprint()) {
-        file.forget(&name, &token);
+    if credential.fingerprint().is_err() {
+        memory(account).token = None;
+        if let Some((file, name)) = file {
+            file.forget(&name, &token);
+        }
     }
     Ok(token)
 }
@@ -330,9 +333,12 @@ mod tests {
     use crate::secret::Secret;
     use crate::token::credential::Credential;
 
-    /// Ann's login asks for a token, and Bob logs in meanwhile.
+    /// Ann's login asks for a token, and meanwhile she logs out, or `then` logs in.
     #[derive(Debug, Default)]
-    struct ChangingLogin(AtomicBool);
+    struct ChangingLogin {
+        asked: AtomicBool,
+        then: Option<&'static str>,
+    }
 
     impl Credential for ChangingLogin {
         fn key(&self) -> &'static str {
@@ -344,12 +350,16 @@ mod tests {
         }
 
         fn fingerprint(&self) -> Result<String, Error> {
-            let is_bob = self.0.load(Ordering::Relaxed);
-            Ok(if is_bob { "bob" } else { "ann" }.into())
+            let user = match self.asked.load(Ordering::Relaxed) {
+                true => self.then,
+                false => Some("ann"),
+            };
+            let nobody = || Error::input(Stage::Account, self.key(), "nobody is logged in");
+            user.map(str::to_owned).ok_or_else(nobody)
         }
 
         fn request(&self, _: &Attempt<'_>) -> Result<Token, Failure> {
-            self.0.store(true, Ordering::Relaxed);
+            self.asked.store(true, Ordering::Relaxed);
             let now = SystemTime::now();
             Ok(Token::new(Secret::new("t".into()), now, now + 2 * YOUNG))
         }
@@ -384,10 +394,22 @@ mod tests {
     fn a_token_is_kept_for_the_login_that_asked_for_it() {
         let names = Arc::new(Names::default());
         let mut account = Account::new("robot@contoso.com").client_id("6731de76");
-        account.credential = Some(Arc::new(ChangingLogin::default()));
+        account.credential = Some(Arc::new(ChangingLogin {
+            then: Some("bob"),
+            ..ChangingLogin::default()
+        }));
         account.cache = Some(Arc::clone(&names) as Arc<dyn Keep>);
         fetch(&account, Deadline::total(&account.timeouts)).unwrap();
         let names = names.0.lock().unwrap();
         assert!(names.len() == 1 && names[0].ends_with("\nann"), "{names:?}");
+    }
+
+    #[cfg(feature = "login")]
+    #[test]
+    fn a_token_does_not_outlive_a_login_that_ended_meanwhile() {
+        let mut account = Account::new("robot@contoso.com").client_id("6731de76");
+        account.credential = Some(Arc::new(ChangingLogin::default()));
+        fetch(&account, Deadline::total(&account.timeouts)).unwrap();
+        assert!(!Token::is_in_memory(&account));
     }
 }
