@@ -33,7 +33,7 @@ as sendmail:
  ignored: -A -a -B -bm -C -c -D -d -E -e -G -h -L -M -m -N -n -O -o -p -Q -R -S
           -s -T -U -V -X -x -4 -6         -bi, -I    aliases: nothing to do
  -v       the transcript on stderr     --quiet     no warnings
-behind COMMAND also:
+after COMMAND also:
  --config FILE    instead of /etc/exosend.conf and ~/.config/exosend.conf
  --set KEY=VALUE  stronger than files and EXOSEND_* variables; repeat
  --dry-run        up to, not with, DATA  --json   a result object on stdout

@@ -57,8 +57,8 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     file.write_all(line.as_bytes())
 }
 
-/// RFC 3164 without the time, which syslogd adds. Facility mail, severity notice or err: less than a notice of the queue's runs
-/// is kept out of the journal by exosend.service.
+/// RFC 3164 without the time, which syslogd adds. Facility mail, severity notice or err. Not info: `LogLevelMax=notice` in
+/// exosend.service would keep the lines of the queue's runs out of the journal.
 fn syslog(socket: &Path, line: &str, failed: bool) -> io::Result<()> {
     let priority = 2 * 8 + if failed { 3 } else { 5 };
     let message = format!("<{priority}>exosend[{}]: {line}", std::process::id());

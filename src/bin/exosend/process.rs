@@ -1,4 +1,4 @@
-//! The rights and limits of this process, and its user.
+//! This process: its program, its rights and limits, and its user.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -116,7 +116,7 @@ const WORDS: &[(&str, &str, &str)] = &[
         "leave out -bi, -bp, -bs, -I or -q",
     ),
     (
-        "only behind a subcommand",
+        "only after a subcommand",
         "whoever can add a word to a caller's arguments must not choose where mail goes",
         "EXOSEND_CONFIG in the environment names another configuration",
     ),

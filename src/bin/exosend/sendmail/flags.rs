@@ -111,7 +111,7 @@ impl Flags {
                 // `-q@example.com` is a recipient that begins with a hyphen.
                 let which = parser.optional_value().unwrap_or_default();
                 if which.to_string_lossy().contains('@') {
-                    return Err(Failure::usage("-q: a recipient like this stands behind --"));
+                    return Err(Failure::usage("-q: a recipient like this comes after --"));
                 }
             }
             'I' => self.mode = Mode::Aliases,
@@ -190,7 +190,7 @@ fn not_here(option: &str) -> Failure {
     match option {
         "config" | "set" | "dry-run" | "json" => {
             let what =
-                format!("--{option}: only behind a subcommand, as in exosend send --{option}");
+                format!("--{option}: only after a subcommand, as in exosend send --{option}");
             Failure::usage(what)
                 .with_hint("EXOSEND_CONFIG in the environment names another configuration")
         }
