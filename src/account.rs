@@ -103,7 +103,7 @@ pub enum InitialResponse {
 ///
 /// let account = Account::new("robot@contoso.com").transport(Transport::Graph);
 /// let message = Message::new().to("ops@example.com").attach(Attachment::bytes("all.log", [0; 3_000_000]));
-/// // Before anything is asked for.
+/// // Found before any request is made.
 /// assert_eq!(account.check_message(&message).unwrap_err().field(), Some("size"));
 /// ```
 #[cfg(feature = "graph")]

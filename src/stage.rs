@@ -58,12 +58,12 @@ impl fmt::Display for ErrorKind {
 /// ```
 /// use exosend::{Error, Message, Stage};
 ///
-/// // What the visitor of a web page has mistyped, he is told; all else is for whoever runs it.
-/// fn is_the_visitors(error: &Error) -> bool {
+/// // A web page shows visitors the errors in their own input, and logs all others.
+/// fn is_of_input(error: &Error) -> bool {
 ///     matches!(error.stage(), Stage::Message | Stage::Recipient)
 /// }
 /// let error = Message::new().to("ann@").text("hello").check().unwrap_err();
-/// assert!(is_the_visitors(&error));
+/// assert!(is_of_input(&error));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -42,7 +42,7 @@ impl Account {
         needed.extend(self.needed_by_credential());
         self.check_present(&needed)?;
         address::checked_spec(&self.mailbox).map_err(|what| wrong("mailbox", what))?;
-        // Of another's address it goes. This one is a name to log in with, too, and used as it is.
+        // Allowed and removed in a message's addresses; the mailbox is also the name of a login, and used as it is.
         if self.mailbox.ends_with('.') {
             return Err(wrong("mailbox", "a dot at its end"));
         }

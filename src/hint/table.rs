@@ -289,7 +289,7 @@ conditions! {
     "nothing listens there: check the port (587) and the server's name, then the firewall, or set transport = graph"
 
     Unreachable
-    "the network has no route to this address: check it (ip route), for IPv6 too if the address is one"
+    "the network has no route to this address: check the routes (ip route, for an IPv6 address ip -6 route)"
 
     NameUnknown
     "the name does not exist: check the spelling of `server` and `authority`; where neither is set, /etc/resolv.conf and the \
