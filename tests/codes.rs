@@ -5,22 +5,21 @@ use exosend::{Error, send_mail};
 
 use crate::exchange::{Answer, Certificate, Exchange, note};
 
-/// The condition of an error, which is the same for its line in a log.
+/// The condition of an error; `explain` finds the same hint for its line in a log.
 #[track_caller]
-fn told(error: &Error) -> Option<Condition> {
+fn condition_told(error: &Error) -> Option<Condition> {
     let found = explain(&error.to_string());
     let hint = found.first().map(Explanation::hint);
     assert_eq!(error.hint(), hint, "{error}");
     condition(error)
 }
 
-/// The doctor's advice is the hint in two parts, with a command or the words that there is none.
+/// The doctor's advice is the error's hint in two parts, with all commands filled in.
 #[track_caller]
-fn same_of(check: &Check, expected: Condition) {
+fn assert_same_advice(check: &Check, expected: Condition) {
     let error = check.error().unwrap();
-    assert_eq!(told(error), Some(expected), "{error}");
+    assert_eq!(condition_told(error), Some(expected), "{error}");
     let advice = check.advice().unwrap();
-    // For a secret there is a second step.
     let cause = &advice.causes()[0];
     let meaning = advice.meaning().trim_end_matches('.');
     let words = format!("{meaning}: {}", cause.text());
@@ -35,7 +34,7 @@ fn same_of(check: &Check, expected: Condition) {
 }
 
 #[test]
-fn every_number_of_entra() {
+fn each_code_of_entra_has_its_condition() {
     let exchange = Exchange::start();
     let account = exchange.account();
     for (expected, codes) in conditions() {
@@ -51,13 +50,13 @@ fn every_number_of_entra() {
             let token = checks.iter().find(|check| check.name() == "token").unwrap();
             let words = format!("AADSTS{code}: What Entra says.");
             assert!(token.detail().contains(&words), "{token:#?}");
-            same_of(token, expected);
+            assert_same_advice(token, expected);
         }
     }
 }
 
 #[test]
-fn replies_up_to_the_recipient() {
+fn a_refusal_up_to_the_recipient_has_its_condition() {
     for (reply, expected) in [
         (
             "AuthBlob 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
@@ -88,12 +87,12 @@ fn replies_up_to_the_recipient() {
         let exchange = Exchange::builder().says(reply).start();
         let checks = diagnose(&exchange.account(), Some("ann@example.com"));
         let failed = checks.iter().find(|check| check.error().is_some());
-        same_of(failed.unwrap(), expected);
+        assert_same_advice(failed.unwrap(), expected);
     }
 }
 
 #[test]
-fn replies_to_a_message() {
+fn a_reply_to_a_message_has_its_condition() {
     for (reply, expected) in [
         (
             "AuthBlob 535 5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM]",
@@ -118,14 +117,13 @@ fn replies_to_a_message() {
     ] {
         let exchange = Exchange::builder().says(reply).start();
         let error = send_mail(&exchange.account(), &note()).unwrap_err();
-        assert_eq!(told(&error), Some(expected), "{error}");
+        assert_eq!(condition_told(&error), Some(expected), "{error}");
     }
 }
 
-/// `send_mail` and `explain` find the same condition in an answer of Graph.
 #[test]
 #[cfg(feature = "graph")]
-fn answers_of_graph() {
+fn an_answer_of_graph_has_its_condition() {
     let exchange = Exchange::start();
     for (n, (status, code, expected)) in [
         (403, "ErrorAccessDenied", Condition::GraphAccess),
@@ -142,7 +140,7 @@ fn answers_of_graph() {
     {
         exchange.on_nth_graph(n + 1, Answer::graph(status, code, "x"));
         let error = send_mail(&exchange.graph_account(), &note()).unwrap_err();
-        assert_eq!(told(&error), Some(expected), "{error}");
+        assert_eq!(condition_told(&error), Some(expected), "{error}");
         let curl = format!(r#"{{"error":{{"code":"{code}","message":"x"}}}}"#);
         let found = explain(&curl);
         assert_eq!(
@@ -157,12 +155,11 @@ fn answers_of_graph() {
     assert_eq!(condition(&error), Some(Condition::GraphTooLarge), "{error}");
 }
 
-/// Failures of the network and of TLS, in the library's own words.
 #[test]
-fn the_network_and_tls() {
+fn a_failure_of_the_network_or_tls_has_its_condition() {
     let exchange = Exchange::builder().says("Accept hangs up").start();
     let error = send_mail(&exchange.account(), &note()).unwrap_err();
-    assert_eq!(told(&error), Some(Condition::InDoubt), "{error}");
+    assert_eq!(condition_told(&error), Some(Condition::InDoubt), "{error}");
     for (server, expected) in [
         (("127.0.0.1", 1), Condition::NobodyListens),
         (("no-such-host.invalid", 587), Condition::NameUnknown),
@@ -178,6 +175,6 @@ fn the_network_and_tls() {
     ] {
         let exchange = Exchange::builder().smtp_certificate(certificate).start();
         let error = send_mail(&exchange.account(), &note()).unwrap_err();
-        assert_eq!(told(&error), Some(expected), "{error}");
+        assert_eq!(condition_told(&error), Some(expected), "{error}");
     }
 }

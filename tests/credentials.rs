@@ -1,4 +1,4 @@
-//! Every way an unattended program proves who it is, and tokens that are kept.
+//! Each credential that a program can have, and tokens that are kept.
 
 #[path = "credentials/cache.rs"]
 mod cache;
@@ -25,7 +25,7 @@ fn send(account: &Account) -> Result<Receipt, Error> {
 }
 
 #[test]
-fn a_token_of_the_callers_own() {
+fn a_callers_own_token_is_used_and_never_replaced() {
     let exchange = Exchange::start();
     let account = Account::new(exchange.mailbox())
         .access_token(exchange.issue_token())
@@ -51,7 +51,7 @@ fn a_token_of_the_callers_own() {
 }
 
 #[test]
-fn an_answer_that_means_another_cloud_says_so() {
+fn an_answer_from_the_wrong_cloud_has_a_hint() {
     for code in [90038, 900432, 900382] {
         let text = "Confidential Client is not supported in Cross Cloud request.";
         let answer = Answer::aadsts(400, "invalid_request", code, text);
@@ -62,7 +62,7 @@ fn an_answer_that_means_another_cloud_says_so() {
 }
 
 #[test]
-fn a_cloud_sets_all_three_and_each_can_still_be_set() {
+fn a_cloud_sets_server_authority_and_scope_where_none_is_set() {
     let shown = |account: Account| format!("{account:?}");
     let dod = shown(Account::new("").cloud(Cloud::Dod));
     for part in [
@@ -90,7 +90,7 @@ fn a_kept_token_is_the_one_that_get_gives() {
 }
 
 #[test]
-fn a_young_token_that_is_refused_is_refused_for_good() {
+fn a_refusal_of_a_new_token_is_final() {
     let exchange = Exchange::start();
     let account = exchange.account();
     Session::open(&account).unwrap();

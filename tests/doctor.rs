@@ -1,4 +1,4 @@
-//! The doctor: the stand-in breaks in every way that is told apart, in both permission paths.
+//! The doctor, for each failure that it tells apart, in both permission paths.
 
 mod graph;
 mod login;
@@ -19,11 +19,10 @@ fn both_paths(builder: &Builder) -> [(&'static str, Exchange); 2] {
     ]
 }
 
-/// What was found.
 #[derive(Debug)]
 struct Diagnosis(Vec<Check>);
 
-/// Whatever is found: nothing is delivered, no rule is broken, and no secret is told.
+/// Diagnoses, and asserts that nothing was delivered, no rule broken and no secret shown.
 #[track_caller]
 fn examine_with(exchange: &Exchange, account: &Account, to: Option<&str>) -> Diagnosis {
     let checks = diagnose(account, to);
@@ -62,7 +61,7 @@ impl Diagnosis {
         self.0.iter().filter(failed).map(Check::name).collect()
     }
 
-    /// What is said of a check: its detail, what it means, the causes and their commands, a line each.
+    /// A check's text: its detail, what it means, the causes and their commands, a line each.
     fn of(&self, name: &str) -> String {
         let check = self.check(name);
         let mut text = check.detail().to_owned();
@@ -78,7 +77,7 @@ impl Diagnosis {
         text
     }
 
-    /// This check alone failed; that is said of it, and that is not.
+    /// This check alone failed, and its text has these parts and not those.
     #[track_caller]
     fn fails(&self, name: &str, says: &[&str], is_silent_on: &[&str]) {
         assert_eq!(self.failed(), [name], "{self:#?}");
@@ -89,7 +88,7 @@ impl Diagnosis {
         for part in is_silent_on {
             assert!(!text.contains(part), "`{part}` in\n{text}");
         }
-        // With App RBAC a token without roles is right.
+        // No advice calls a token without roles broken: with App RBAC it is right.
         assert!(!text.contains("broken"), "{text}");
     }
 }

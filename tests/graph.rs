@@ -1,4 +1,4 @@
-//! Messages by Microsoft Graph: the same message, another way out, a weaker promise.
+//! Messages by Microsoft Graph.
 
 #[path = "graph/answers.rs"]
 mod answers;

@@ -10,13 +10,13 @@ use exosend::{Account, Error, ErrorKind, Message, Token, login, send_mail};
 use crate::credentials::child::Scratch;
 use crate::exchange::{Answer, Builder, Exchange};
 
-/// A stand-in where Ann can log in, and a folder for the file that keeps her login.
-struct Desk {
+/// A user whom the stand-in lets log in, and the folder of the file that keeps the login.
+struct User {
     exchange: Exchange,
     scratch: Scratch,
 }
 
-impl Desk {
+impl User {
     fn new() -> Self {
         Self::with(Exchange::builder().logs_in("ann@contoso.com"))
     }
@@ -27,19 +27,18 @@ impl Desk {
         Self { exchange, scratch }
     }
 
-    /// Somebody is logged in.
     fn logged_in() -> Self {
-        let desk = Self::new();
-        desk.log_in().unwrap();
-        desk.exchange.forget();
-        desk
+        let user = Self::new();
+        user.log_in().unwrap();
+        user.exchange.forget();
+        user
     }
 
     fn file(&self) -> PathBuf {
         self.scratch.path("login")
     }
 
-    /// As a new process has it: nothing in memory.
+    /// As a new process has it, without a token in memory.
     fn account(&self) -> Account {
         let exchange = &self.exchange;
         Account::new(exchange.mailbox())
@@ -74,32 +73,32 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn a_user_logs_in_and_sends() {
-    let desk = Desk::new();
-    let prompt = login::start(&desk.account()).unwrap();
+    let user = User::new();
+    let prompt = login::start(&user.account()).unwrap();
     assert_eq!(prompt.address(), "https://microsoft.com/devicelogin");
     assert_eq!(
         (prompt.code().len(), prompt.expires_in().as_secs()),
         (9, 900)
     );
-    assert!(!desk.file().exists());
+    assert!(!user.file().exists());
     let login = prompt.wait().unwrap();
     assert_eq!(
         (login.user(), login.file()),
-        ("ann@contoso.com", desk.file().as_path())
+        ("ann@contoso.com", user.file().as_path())
     );
     assert_eq!(
-        login::kept(&desk.account()).unwrap(),
-        login::kept(&desk.account()).unwrap()
+        login::kept(&user.account()).unwrap(),
+        login::kept(&user.account()).unwrap()
     );
-    assert_eq!((mode(&desk.file()), desk.scratch.names().len()), (0o600, 1));
-    desk.send().unwrap();
+    assert_eq!((mode(&user.file()), user.scratch.names().len()), (0o600, 1));
+    user.send().unwrap();
     assert_eq!(
-        desk.exchange.settle().delivered()[0].from,
-        desk.exchange.mailbox()
+        user.exchange.settle().delivered()[0].from,
+        user.exchange.mailbox()
     );
-    assert_eq!(desk.exchange.violations(), [""; 0]);
+    assert_eq!(user.exchange.violations(), [""; 0]);
 
-    let asked = desk.exchange.token_requests();
+    let asked = user.exchange.token_requests();
     let targets: Vec<_> = asked
         .iter()
         .map(|request| request.target.as_str())
@@ -124,57 +123,57 @@ fn a_user_logs_in_and_sends() {
 
 #[test]
 fn each_token_request_renews_the_login_and_a_kept_token_does_not() {
-    let desk = Desk::logged_in();
-    let cached = || desk.account().token_cache(desk.scratch.path("tokens"));
-    assert_eq!(desk.kept(), 0);
+    let user = User::logged_in();
+    let cached = || user.account().token_cache(user.scratch.path("tokens"));
+    assert_eq!(user.kept(), 0);
     let renewed = || login::kept(&cached()).unwrap().unwrap().renewed();
-    let text = fs::read_to_string(desk.file()).unwrap();
+    let text = fs::read_to_string(user.file()).unwrap();
     let line = text.lines().find(|line| line.starts_with("renewed "));
-    fs::write(desk.file(), text.replace(line.unwrap(), "renewed 1")).unwrap();
+    fs::write(user.file(), text.replace(line.unwrap(), "renewed 1")).unwrap();
     assert_eq!(renewed(), UNIX_EPOCH + Duration::from_secs(1));
     let before = SystemTime::now() - Duration::from_secs(1);
     Token::fetch(&cached()).unwrap();
     assert!(renewed() >= before);
-    assert_eq!((desk.kept(), mode(&desk.file())), (1, 0o600));
+    assert_eq!((user.kept(), mode(&user.file())), (1, 0o600));
     let message = Message::new().to("ann@example.com").text("x");
     send_mail(&cached(), &message).unwrap();
     assert_eq!(
-        desk.exchange.token_requests().len(),
+        user.exchange.token_requests().len(),
         1,
-        "kept, and who logged in with it"
+        "the kept token was used"
     );
-    // Another user's login is another token, and none gets none, also where the one that is kept is still good.
-    let text = fs::read_to_string(desk.file()).unwrap();
-    fs::write(desk.file(), text.replace("user ann@", "user bob@")).unwrap();
+    // Another user's login needs another token, and without a login there is none, though the kept one is still valid.
+    let text = fs::read_to_string(user.file()).unwrap();
+    fs::write(user.file(), text.replace("user ann@", "user bob@")).unwrap();
     Token::get(&cached()).unwrap();
-    assert_eq!(desk.exchange.token_requests().len(), 2);
-    fs::remove_file(desk.file()).unwrap();
+    assert_eq!(user.exchange.token_requests().len(), 2);
+    fs::remove_file(user.file()).unwrap();
     assert_eq!(Token::get(&cached()).unwrap_err().kind(), ErrorKind::Input);
 }
 
 #[test]
-fn the_tenant_of_the_login_is_the_renewals() {
-    let desk = Desk::new();
-    let tenant = desk.exchange.tenant();
-    login::start(&desk.account().tenant(tenant))
+fn a_renewal_asks_the_tenant_of_the_login() {
+    let user = User::new();
+    let tenant = user.exchange.tenant();
+    login::start(&user.account().tenant(tenant))
         .unwrap()
         .wait()
         .unwrap();
-    desk.exchange.forget();
-    Token::fetch(&desk.account()).unwrap();
-    let asked = desk.exchange.token_requests();
+    user.exchange.forget();
+    Token::fetch(&user.account()).unwrap();
+    let asked = user.exchange.token_requests();
     assert_eq!(asked[0].target, format!("/{tenant}/oauth2/v2.0/token"));
     for tenant in ["organizations", "consumers"] {
-        login::start(&desk.account().tenant(tenant)).unwrap();
+        login::start(&user.account().tenant(tenant)).unwrap();
     }
-    let error = login::start(&desk.account().tenant("a/b")).unwrap_err();
+    let error = login::start(&user.account().tenant("a/b")).unwrap_err();
     assert_eq!(error.field(), Some("tenant"));
 }
 
 /// Each is the third answer: the code, a poll, and this.
 #[test]
-fn what_ends_a_login_leaves_the_old_one() {
-    let desk = Desk::logged_in();
+fn a_login_that_fails_leaves_the_kept_one() {
+    let user = User::logged_in();
     let refused = |code, error: &'static str| Answer::aadsts(400, error, code, "What Entra says.");
     for (answer, hint) in [
         (refused(70_019, "expired_token"), "the code has expired"),
@@ -198,8 +197,8 @@ fn what_ends_a_login_leaves_the_old_one() {
             "is not Entra",
         ),
     ] {
-        let prompt = login::start(&desk.account()).unwrap();
-        desk.exchange.token(answer);
+        let prompt = login::start(&user.account()).unwrap();
+        user.exchange.token(answer);
         let error = prompt.wait().unwrap_err();
         assert!(
             error.hint().is_some_and(|told| told.contains(hint)),
@@ -209,12 +208,12 @@ fn what_ends_a_login_leaves_the_old_one() {
             error.is_permanent() && error.kind() == ErrorKind::Token,
             "{error}"
         );
-        desk.exchange.answer_as_usual();
-        assert_eq!((desk.kept(), desk.scratch.names().len()), (0, 1));
+        user.exchange.answer_as_usual();
+        assert_eq!((user.kept(), user.scratch.names().len()), (0, 1));
     }
     let endless = Answer::status(200).body(vec![b'x'; 70_000]);
-    let prompt = login::start(&desk.account()).unwrap();
-    desk.exchange.token(endless);
+    let prompt = login::start(&user.account()).unwrap();
+    user.exchange.token(endless);
     let error = prompt.wait().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -223,7 +222,7 @@ fn what_ends_a_login_leaves_the_old_one() {
 }
 
 #[test]
-fn a_code_that_cannot_be_had() {
+fn a_failed_request_for_a_code_is_described() {
     for (answer, words) in [
         (Answer::html(), "a page titled \"Sign in\" instead of JSON"),
         (
@@ -241,8 +240,8 @@ fn a_code_that_cannot_be_had() {
             "AADSTS700016",
         ),
     ] {
-        let desk = Desk::with(Exchange::builder().token(answer));
-        let error = login::start(&desk.account()).unwrap_err().to_string();
+        let user = User::with(Exchange::builder().token(answer));
+        let error = login::start(&user.account()).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
     let plain = Exchange::start();
@@ -252,19 +251,18 @@ fn a_code_that_cannot_be_had() {
     assert_eq!(error.field(), Some("client_id"));
 }
 
-/// The network is gone for a while, and Entra too.
 #[test]
-fn a_temporary_failure_is_waited_for() {
+fn polling_goes_on_after_a_temporary_failure() {
     let builder = Exchange::builder()
         .logs_in("ann@contoso.com")
         .nth_token(2, Answer::cut_short());
-    let desk = Desk::with(builder);
-    desk.log_in().unwrap();
-    assert_eq!(desk.kept(), 0);
+    let user = User::with(builder);
+    user.log_in().unwrap();
+    assert_eq!(user.kept(), 0);
 }
 
 #[test]
-fn what_ends_a_login_that_is_kept() {
+fn a_refused_renewal_is_permanent_and_advises_to_log_in_again() {
     for (code, hint) in [
         (700_082, "not used for 90 days"),
         (70_008, "expired or revoked"),
@@ -278,9 +276,9 @@ fn what_ends_a_login_that_is_kept() {
         (90_094, "no consent"),
         (70_000, "has ended"),
     ] {
-        let desk = Desk::logged_in();
-        desk.exchange.end_logins(code);
-        let error = desk.send().unwrap_err();
+        let user = User::logged_in();
+        user.exchange.end_logins(code);
+        let error = user.send().unwrap_err();
         let text =
             format!("token ann@contoso.com: invalid_grant: AADSTS{code}: The login has ended.");
         assert!(error.to_string().starts_with(&text), "{error}");
@@ -290,13 +288,12 @@ fn what_ends_a_login_that_is_kept() {
             "{told}"
         );
         assert!(error.is_permanent());
-        assert_eq!((desk.exchange.token_requests().len(), desk.kept()), (1, 0));
+        assert_eq!((user.exchange.token_requests().len(), user.kept()), (1, 0));
     }
 }
 
-/// A page, a redirect, too much, too little: the login stays as it is.
 #[test]
-fn a_renewal_that_fails_leaves_the_login() {
+fn a_renewal_that_fails_leaves_the_kept_login() {
     for (answer, kind, passes) in [
         (Answer::html(), ErrorKind::Token, false),
         (
@@ -316,36 +313,36 @@ fn a_renewal_that_fails_leaves_the_login() {
             true,
         ),
     ] {
-        let desk = Desk::logged_in();
-        desk.exchange.token(answer);
-        let error = Token::fetch(&desk.account()).unwrap_err();
+        let user = User::logged_in();
+        user.exchange.token(answer);
+        let error = Token::fetch(&user.account()).unwrap_err();
         assert_eq!(
             (error.kind(), error.is_transient()),
             (kind, passes),
             "{error}"
         );
-        assert_eq!((desk.kept(), desk.scratch.names().len()), (0, 1));
-        desk.exchange.answer_as_usual();
-        desk.send().unwrap();
+        assert_eq!((user.kept(), user.scratch.names().len()), (0, 1));
+        user.exchange.answer_as_usual();
+        user.send().unwrap();
     }
 }
 
 #[test]
 fn an_answer_without_another_refresh_token_leaves_the_old_one() {
-    let desk = Desk::logged_in();
-    let token = desk.exchange.issue_token();
+    let user = User::logged_in();
+    let token = user.exchange.issue_token();
     let body = format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"{token}"}}"#);
-    desk.exchange.token(Answer::status(200).body(body));
-    Token::fetch(&desk.account()).unwrap();
-    assert_eq!(desk.kept(), 0);
+    user.exchange.token(Answer::status(200).body(body));
+    Token::fetch(&user.account()).unwrap();
+    assert_eq!(user.kept(), 0);
 }
 
 #[test]
-fn a_file_that_is_not_ours_alone_is_refused() {
-    let desk = Desk::logged_in();
-    let (file, moved) = (desk.file(), desk.scratch.path("moved"));
+fn a_login_file_that_is_unsafe_or_damaged_is_refused() {
+    let user = User::logged_in();
+    let (file, moved) = (user.file(), user.scratch.path("moved"));
     let refused = || {
-        let error = desk.send().unwrap_err();
+        let error = user.send().unwrap_err();
         assert_eq!(
             (error.kind(), error.field()),
             (ErrorKind::Input, Some("login_file"))
@@ -393,75 +390,75 @@ fn a_file_that_is_not_ours_alone_is_refused() {
     let none = "it is not a login: name a file that is not there yet";
     assert_eq!(refused(), none);
     for error in [
-        login::start(&desk.account()).map(drop),
-        login::end(&desk.account()).map(drop),
+        login::start(&user.account()).map(drop),
+        login::end(&user.account()).map(drop),
     ] {
         assert!(error.unwrap_err().to_string().ends_with(none));
     }
     assert!(fs::read_to_string(&file).unwrap().contains("PRIVATE"));
-    let nowhere = desk.account().login_file("/proc/login");
+    let nowhere = user.account().login_file("/proc/login");
     assert_eq!(
         login::start(&nowhere).unwrap_err().field(),
         Some("login_file")
     );
     assert_eq!(
-        desk.exchange.settle().transcript(),
+        user.exchange.settle().transcript(),
         [""; 0],
-        "nobody was called"
+        "nothing was said to the server"
     );
-    assert_eq!(desk.exchange.token_requests().len(), 0);
+    assert_eq!(user.exchange.token_requests().len(), 0);
 }
 
-/// Root may use a service's login, and leaves it to the service; nobody uses what another has put there. Where this is not
-/// root's, that cannot be tried.
+/// Root may use a service's login, and leaves it to the service; a file that another user has put there is refused. Only
+/// root can try this.
 #[test]
-fn the_file_keeps_its_owner() {
-    let desk = Desk::logged_in();
-    if chown(desk.file(), Some(4321), Some(4321)).is_err() {
+fn a_login_file_keeps_its_owner() {
+    let user = User::logged_in();
+    if chown(user.file(), Some(4321), Some(4321)).is_err() {
         return;
     }
-    let error = desk.send().unwrap_err().to_string();
+    let error = user.send().unwrap_err().to_string();
     assert!(
         error.contains("belongs to the user with the id 4321"),
         "{error}"
     );
-    chown(desk.scratch.path(""), Some(4321), Some(4321)).unwrap();
-    desk.send().unwrap();
-    desk.log_in().unwrap();
-    let found = fs::metadata(desk.file()).unwrap();
+    chown(user.scratch.path(""), Some(4321), Some(4321)).unwrap();
+    user.send().unwrap();
+    user.log_in().unwrap();
+    let found = fs::metadata(user.file()).unwrap();
     assert_eq!(
-        (found.uid(), found.gid(), mode(&desk.file())),
+        (found.uid(), found.gid(), mode(&user.file())),
         (4321, 4321, 0o600)
     );
-    assert_eq!(desk.kept(), 2);
-    fs::remove_file(desk.file()).unwrap();
-    desk.log_in().unwrap();
+    assert_eq!(user.kept(), 2);
+    fs::remove_file(user.file()).unwrap();
+    user.log_in().unwrap();
     assert_eq!(
-        fs::metadata(desk.file()).unwrap().uid(),
+        fs::metadata(user.file()).unwrap().uid(),
         4321,
         "the folder's"
     );
-    assert_eq!(desk.scratch.names(), ["login"]);
+    assert_eq!(user.scratch.names(), ["login"]);
 }
 
 #[test]
-fn many_renew_at_once() {
-    let desk = Desk::logged_in();
+fn renewals_at_the_same_time_all_succeed() {
+    let user = User::logged_in();
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| desk.send().unwrap());
+            scope.spawn(|| user.send().unwrap());
         }
     });
-    assert!(desk.kept() > 0);
-    assert_eq!(desk.exchange.settle().delivered().len(), 8);
-    desk.send().unwrap();
-    assert_eq!(desk.kept(), desk.exchange.refresh_tokens().len() - 1);
+    assert!(user.kept() > 0);
+    assert_eq!(user.exchange.settle().delivered().len(), 8);
+    user.send().unwrap();
+    assert_eq!(user.kept(), user.exchange.refresh_tokens().len() - 1);
 }
 
 #[test]
-fn another_application_is_another_login() {
-    let desk = Desk::logged_in();
-    let other = desk
+fn another_application_cannot_use_the_login() {
+    let user = User::logged_in();
+    let other = user
         .account()
         .client_id("8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55");
     let error = Token::fetch(&other).unwrap_err();
@@ -476,42 +473,41 @@ fn another_application_is_another_login() {
 
 #[test]
 fn the_end_of_a_login_removes_its_file_and_its_token() {
-    let desk = Desk::logged_in();
-    let cached = || desk.account().token_cache(desk.scratch.path("tokens"));
+    let user = User::logged_in();
+    let cached = || user.account().token_cache(user.scratch.path("tokens"));
     Token::get(&cached()).unwrap();
     let token = Token::get(&cached()).unwrap();
     assert!(login::end(&cached()).unwrap());
     assert!(!login::end(&cached()).unwrap());
     assert_eq!(login::kept(&cached()).unwrap(), None);
-    assert_eq!(desk.scratch.names(), ["tokens"]);
-    let tokens = fs::read_to_string(desk.scratch.path("tokens")).unwrap();
+    assert_eq!(user.scratch.names(), ["tokens"]);
+    let tokens = fs::read_to_string(user.scratch.path("tokens")).unwrap();
     assert!(!tokens.contains(token.secret()));
 }
 
-/// The answer does not say who logged in, which SMTP has to be told.
+/// XOAUTH2 needs the user's name.
 #[test]
-fn an_answer_without_a_user() {
-    let desk = Desk::logged_in();
+fn an_answer_that_does_not_name_the_user_is_no_login() {
+    let user = User::logged_in();
     let body =
         r#"{"token_type":"Bearer","expires_in":3599,"access_token":"ey","refresh_token":"0.A"}"#;
-    let prompt = login::start(&desk.account()).unwrap();
-    desk.exchange.token(Answer::status(200).body(body));
+    let prompt = login::start(&user.account()).unwrap();
+    user.exchange.token(Answer::status(200).body(body));
     let error = prompt.wait().unwrap_err().to_string();
     assert_eq!(
         error,
         "token: HTTP 200 without an id_token that says who logged in"
     );
-    assert_eq!(desk.kept(), 0);
+    assert_eq!(user.kept(), 0);
 }
 
-/// By Graph it is another permission of another service.
 #[cfg(feature = "graph")]
 #[test]
 fn a_user_sends_by_graph() {
-    let desk = Desk::new();
+    let user = User::new();
     let account = || {
-        let account = desk.account().transport(exosend::Transport::Graph);
-        account.graph_endpoint(desk.exchange.graph_endpoint())
+        let account = user.account().transport(exosend::Transport::Graph);
+        account.graph_endpoint(user.exchange.graph_endpoint())
     };
     login::start(&account()).unwrap().wait().unwrap();
     let message = Message::new().to("ann@example.com").text("x");
@@ -519,9 +515,9 @@ fn a_user_sends_by_graph() {
     let scope = "https://graph.microsoft.com/Mail.Send offline_access openid profile";
     for asked in [0, 3] {
         assert_eq!(
-            desk.exchange.token_requests()[asked].field("scope"),
+            user.exchange.token_requests()[asked].field("scope"),
             Some(scope)
         );
     }
-    assert_eq!(desk.exchange.delivered().len(), 1);
+    assert_eq!(user.exchange.delivered().len(), 1);
 }

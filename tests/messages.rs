@@ -1,4 +1,4 @@
-//! What is written is read back by parsers that are not ours, byte for byte.
+//! Messages that we write are read back by other parsers, byte for byte.
 
 #[path = "../src/message/head.rs"]
 mod head;
@@ -25,7 +25,7 @@ fn written(message: &Message) -> Vec<u8> {
     text
 }
 
-/// A message in which everything is fixed that would change from run to run.
+/// A message that is the same in each run.
 fn message() -> Message {
     Message::new()
         .from("robot@contoso.com")
@@ -51,7 +51,7 @@ fn everything() -> Message {
 /// Each shape of a message as it is sent. `EXOSEND_GOLDEN=write cargo test --all-features --test library messages` writes
 /// them anew.
 #[test]
-fn golden_files() {
+fn each_shape_of_a_message_is_its_golden_file() {
     let shapes = [
         (
             "text",
@@ -94,7 +94,7 @@ fn golden_files() {
     }
 }
 
-/// The random part of a boundary, as `random`.
+/// Writes `random` for the random part of a boundary.
 fn without_random(text: &str) -> String {
     let mut pieces = text.split("=_");
     let mut out = pieces.next().unwrap().to_owned();
@@ -105,7 +105,7 @@ fn without_random(text: &str) -> String {
 }
 
 #[test]
-fn everything_arrives() {
+fn another_parser_finds_every_part_of_a_delivered_message() {
     let exchange = Exchange::start();
     send_mail(&exchange.account(), &everything()).unwrap();
     let arrived = exchange.settle().delivered()[0].data.clone();
@@ -150,7 +150,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_subject_name_and_text(subject in "[^\\p{C}\\p{Zl}\\p{Zp}]{0,120}", name in "[^\\p{C}\\p{Zl}\\p{Zp}\"\\\\]{1,60}", text in "(?s).{0,400}") {
+    fn any_subject_name_and_text_is_read_back(subject in "[^\\p{C}\\p{Zl}\\p{Zp}]{0,120}", name in "[^\\p{C}\\p{Zl}\\p{Zp}\"\\\\]{1,60}", text in "(?s).{0,400}") {
         let subject = subject.trim_end().to_owned();
         let name = name.trim().to_owned();
         prop_assume!(!name.is_empty());
@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn any_file(name in "[^\\p{C}\\p{Zl}\\p{Zp}/\\\\]{1,80}", content in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn any_attachment_is_read_back(name in "[^\\p{C}\\p{Zl}\\p{Zp}/\\\\]{1,80}", content in proptest::collection::vec(any::<u8>(), 0..600)) {
         let message = message().text("x").attach(Attachment::bytes(name.clone(), content.clone()));
         let bytes = written(&message);
         assert_lines(&bytes);
@@ -195,7 +195,7 @@ fn canonical(text: &str) -> String {
     text
 }
 
-/// Python's `email` with its strict policy raises for every defect. `.ci/run` runs it; a fresh machine may have no Python.
+/// Python's `email` with its strict policy raises for every defect.
 #[test]
 #[ignore = "needs python3"]
 fn python_finds_no_defect() {
@@ -247,7 +247,7 @@ fn python_finds_no_defect() {
     );
 }
 
-/// No text of a message ends it, not even what some servers take for the end.
+/// Not even what some servers take for the end.
 #[test]
 fn nothing_in_a_message_ends_it() {
     let exchange = Exchange::start();

@@ -1,5 +1,5 @@
-//! `exosend setup`: its scripts of PowerShell, as a reader sees them. `EXOSEND_GOLDEN=write cargo test --all-features --test
-//! command setup` writes them anew.
+//! `exosend setup` and its PowerShell scripts. `EXOSEND_GOLDEN=write cargo test --all-features --test command setup` writes
+//! them anew.
 
 use crate::machine;
 
@@ -30,20 +30,20 @@ fn account() -> Account {
 }
 
 #[test]
-fn each_script_is_the_text_that_was_read() {
+fn each_script_is_its_golden_file() {
     let account = account();
     for (name, classic, undo) in SCRIPTS {
         let setup = Setup::new(&account).object_id(OBJECT_ID);
         let script = setup.classic(classic).undo(undo).script().unwrap();
-        judge(name, &script);
+        assert_golden(name, &script);
     }
     let account = Account::new("robot@contoso.com");
     let unknown = Setup::new(&account).script().unwrap();
-    judge("rbac-of-unknown-ids", &unknown);
+    assert_golden("rbac-of-unknown-ids", &unknown);
 }
 
 #[track_caller]
-fn judge(name: &str, script: &str) {
+fn assert_golden(name: &str, script: &str) {
     if std::env::var_os("EXOSEND_GOLDEN").is_some() {
         std::fs::write(file(name), script).unwrap();
     }
@@ -60,7 +60,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn other_clouds_have_the_classic_way_only() {
+fn other_clouds_get_the_classic_script_with_their_name() {
     let classic = golden("classic");
     for (cloud, name) in [
         (Cloud::GccHigh, "O365USGovGCCHigh"),
@@ -76,7 +76,7 @@ fn other_clouds_have_the_classic_way_only() {
 
 /// PowerShell takes five characters for the single quote (about_Quoting_Rules), and nothing acts between two of them.
 #[test]
-fn whatever_a_value_holds_is_one_literal() {
+fn any_value_becomes_one_literal() {
     for evil in [
         "'; Remove-Mailbox x; '",
         "o'brien",
@@ -101,7 +101,7 @@ fn whatever_a_value_holds_is_one_literal() {
             assert_eq!(commands, those, "{script}");
             for (literal, meant) in literals.iter().zip(meant) {
                 let plain = match meant.contains(" -eq ") {
-                    // The filter's own quotes.
+                    // A filter quotes the mailbox once more.
                     true => meant.replace("robot@contoso.com", &mailbox.replace('\'', "''")),
                     false => meant
                         .replace("robot@contoso.com", &mailbox)
@@ -159,31 +159,31 @@ fn control_characters_are_refused() {
 }
 
 #[test]
-fn the_object_id_is_the_tokens_else_the_given_one_else_marked() {
+fn the_object_id_is_the_tokens_or_the_given_one_or_a_placeholder() {
     let given = "11111111-2222-3333-4444-555555555555";
     for exchange in [Exchange::builder(), Exchange::builder().without_roles()] {
         let machine = Machine::with(exchange.start());
         let setup = |arguments: &[&str]| machine.run(&[&["setup"], arguments].concat(), "");
-        // The one that is given may be the wrong one of two.
-        has(&setup(&[]), OBJECT_ID);
-        has(&setup(&["--object-id", given]), OBJECT_ID);
+        // The token's counts: the given one may be the application's instead of the service principal's.
+        assert_object_id(&setup(&[]), OBJECT_ID);
+        assert_object_id(&setup(&["--object-id", given]), OBJECT_ID);
         machine
             .exchange
             .token(Answer::aadsts(401, "invalid_client", 7_000_215, "no"));
-        has(
+        assert_object_id(
             &setup(&["--object-id", given, "--set", "token_cache=none"]),
             given,
         );
         let unknown = setup(&["--set", "token_cache=none"]);
         let told = &unknown.stderr;
         assert!(told.contains("the Object ID is not known: token"), "{told}");
-        has(&unknown, "PUT-THE-OBJECT-ID-HERE");
+        assert_object_id(&unknown, "PUT-THE-OBJECT-ID-HERE");
         assert_eq!(machine.exchange.settle().delivered().len(), 0);
     }
 }
 
 #[track_caller]
-fn has(run: &Run, object_id: &str) {
+fn assert_object_id(run: &Run, object_id: &str) {
     let named = run.stdout.contains(&format!("-ObjectId '{object_id}'"));
     assert!(run.code == 0 && named, "{run:?}");
 }

@@ -1,4 +1,4 @@
-//! The stand-in itself: the rules that it watches, and the assertions that it accepts. The other suites try the rest of it.
+//! The stand-in itself: the rules that it enforces, and the assertions that it accepts.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,7 +19,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::exchange::{ClientCertificate, Exchange};
 use crate::verifier;
 
-/// A client that is not exosend, and can break any rule.
+/// A client that can break any rule.
 struct Client<S: Read + Write>(BufReader<S>);
 
 impl<S: Read + Write> Client<S> {
@@ -204,7 +204,7 @@ fn assertions(exchange: &Exchange) -> Vec<String> {
     ]
 }
 
-/// Whether there is a token for it.
+/// Whether the stand-in gives a token for it.
 fn is_taken(exchange: &Exchange, assertion: &str) -> bool {
     let root = Certificate::from_pem(exchange.ca_pem().as_bytes()).unwrap();
     let roots = RootCerts::Specific(Arc::new(vec![root]));
@@ -232,15 +232,15 @@ fn is_taken(exchange: &Exchange, assertion: &str) -> bool {
     answer.unwrap().status() == 200
 }
 
-fn asked_for_assertions() -> Exchange {
+fn exchange_that_knows_the_certificate() -> Exchange {
     Exchange::builder()
         .certificate(&ClientCertificate::good())
         .start()
 }
 
 #[test]
-fn a_right_assertion_is_taken_once() {
-    let exchange = asked_for_assertions();
+fn only_a_right_assertion_is_taken_and_only_once() {
+    let exchange = exchange_that_knows_the_certificate();
     let assertions = assertions(&exchange);
     for (n, assertion) in assertions.iter().enumerate() {
         assert_eq!(is_taken(&exchange, assertion), n == 0, "{n}: {assertion}");
@@ -248,11 +248,10 @@ fn a_right_assertion_is_taken_once() {
     assert!(!is_taken(&exchange, &assertions[0]), "a second time");
 }
 
-/// `.ci/run` runs it; a fresh machine may have no Python.
 #[test]
 #[ignore = "needs python3 with PyJWT and cryptography"]
-fn python_is_of_the_same_opinion() {
-    let exchange = asked_for_assertions();
+fn python_takes_the_same_assertions() {
+    let exchange = exchange_that_knows_the_certificate();
     let assertions = assertions(&exchange);
     let verdicts = verifier::verdicts(&exchange, &ClientCertificate::good(), &assertions);
     assert_eq!(verdicts.len(), assertions.len());

@@ -1,4 +1,4 @@
-//! Tokens kept in a file, between processes that know nothing of each other.
+//! Tokens in a file, shared by processes that know nothing of each other.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -33,7 +33,7 @@ impl Kept {
         }
     }
 
-    /// An account as a new process has it: nothing in memory.
+    /// As a new process has it, without a token in memory.
     fn account(&self) -> Account {
         self.exchange.account().token_cache(&self.cache)
     }
@@ -46,7 +46,7 @@ impl Kept {
         Token::get(&self.account())
     }
 
-    /// Another process, which sends a note.
+    /// Starts a process that sends a note.
     fn process(&self) -> Child {
         let mut variables = self.exchange.application().to_vec();
         variables.push(("EXOSEND_TOKEN_CACHE", self.cache.to_str().unwrap()));
@@ -153,7 +153,6 @@ fn a_token_that_ends_soon_is_renewed() {
     let high_volume = kept.account().server("smtp.hve.mx.microsoft", 587);
     // It has 3599 s when it is new.
     for (account, margin) in [(kept.account(), 5), (high_volume, 10)] {
-        // As a new process has it.
         let new = || account.clone().scope(kept.exchange.scope());
         let asked = kept.requests();
         let _ = fs::remove_file(&kept.cache);
@@ -176,7 +175,7 @@ fn a_token_that_ends_soon_is_renewed() {
 }
 
 #[test]
-fn where_entra_fails_the_old_token_is_used_while_it_lasts() {
+fn while_entra_fails_the_kept_token_is_used_until_it_ends() {
     let kept = Kept::new();
     kept.send().unwrap();
     kept.age(57 * MINUTE);
@@ -200,7 +199,7 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
     kept.send().unwrap();
     kept.exchange.revoke_tokens();
     let error = kept.send().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Auth, "it is too young for that");
+    assert_eq!(error.kind(), ErrorKind::Auth, "too young to be replaced");
     assert_eq!(kept.requests(), 1);
     kept.send().unwrap();
     assert_eq!(kept.requests(), 2, "the next call asks for another");
@@ -213,9 +212,9 @@ fn a_kept_token_that_is_refused_is_replaced_once() {
     assert_eq!(kept.requests(), 3, "the new one is kept");
 }
 
-/// Otherwise each call of a queue that tries once an hour would use the last call's token first, and fail twice.
+/// A queue that tries once an hour would else log in twice each time, first with the last call's token.
 #[test]
-fn a_login_that_is_refused_again_is_refused_and_keeps_no_token() {
+fn a_token_that_is_refused_although_new_is_not_kept() {
     let kept = Kept::new();
     kept.send().unwrap();
     kept.exchange
@@ -230,7 +229,7 @@ fn a_login_that_is_refused_again_is_refused_and_keeps_no_token() {
 }
 
 #[test]
-fn a_login_that_is_put_off_is_not_repeated() {
+fn a_deferred_login_asks_for_no_other_token() {
     let kept = Kept::new();
     kept.send().unwrap();
     kept.age(11 * MINUTE);
@@ -241,7 +240,7 @@ fn a_login_that_is_put_off_is_not_repeated() {
 }
 
 #[test]
-fn a_damaged_file_is_as_good_as_none() {
+fn a_damaged_file_is_replaced() {
     let kept = Kept::new();
     kept.get().unwrap();
     let whole = fs::read(&kept.cache).unwrap();
@@ -285,7 +284,7 @@ fn a_file_that_is_no_cache_is_left_alone() {
     assert_eq!(again.secret(), token.secret(), "an empty one is taken");
 }
 
-/// A daemon reads its credential as root, and goes on as somebody else.
+/// A daemon reads its secret as root, and goes on as another user.
 #[test]
 fn a_token_in_memory_needs_no_credential() {
     let kept = Kept::new();
@@ -336,9 +335,9 @@ fn a_link_or_a_directory_in_its_place_is_left_alone() {
     assert_eq!(kept.scratch.names(), ["dir", "link", "tokens"]);
 }
 
-/// Only root can give a file away; for others there is nothing to try.
+/// Only root can try this.
 #[test]
-fn a_file_of_somebody_else_is_left_alone() {
+fn a_file_of_another_user_is_left_alone() {
     let kept = Kept::new();
     kept.get().unwrap();
     if std::os::unix::fs::chown(&kept.cache, Some(65534), None).is_ok() {
@@ -348,7 +347,7 @@ fn a_file_of_somebody_else_is_left_alone() {
 }
 
 #[test]
-fn twenty_processes_at_once() {
+fn twenty_processes_at_once_leave_a_whole_file() {
     let kept = Kept::new();
     let run = || {
         let children: Vec<_> = (0..20).map(|_| kept.process()).collect();
@@ -367,7 +366,7 @@ fn twenty_processes_at_once() {
 }
 
 #[test]
-fn trouble_with_the_file_is_told_once() {
+fn a_file_that_is_no_cache_is_warned_of_once() {
     let kept = Kept::new();
     fs::write(&kept.cache, "a private key").unwrap();
     fs::set_permissions(&kept.cache, fs::Permissions::from_mode(0o600)).unwrap();
@@ -398,7 +397,7 @@ fn processes_killed_at_any_moment_leave_the_file_whole() {
 }
 
 #[test]
-fn a_draft_is_respected_until_it_must_be_abandoned() {
+fn another_processs_draft_is_left_alone_for_a_minute() {
     let kept = Kept::new();
     let draft = kept.scratch.file("tokens.tmp", "a token");
     let moment = |of: SystemTime| {
@@ -430,7 +429,7 @@ fn a_token_without_an_end_is_not_kept() {
 }
 
 #[test]
-fn a_clock_that_was_wrong_makes_no_token_last() {
+fn a_token_of_a_wrong_clock_is_not_used() {
     for by in [-90 * 60, 365 * 24 * 60 * 60] {
         let kept = Kept::new();
         kept.get().unwrap();
@@ -441,7 +440,7 @@ fn a_clock_that_was_wrong_makes_no_token_last() {
 }
 
 #[test]
-fn a_refused_token_is_offered_no_more_even_where_no_other_can_be_had() {
+fn a_refused_token_is_not_used_again_though_entra_fails() {
     let kept = Kept::new();
     kept.send().unwrap();
     kept.age(11 * MINUTE);

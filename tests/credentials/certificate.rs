@@ -45,7 +45,7 @@ fn each_request_has_an_assertion_of_its_own() {
 }
 
 #[test]
-fn in_either_order_and_in_every_form_of_key() {
+fn certificate_and_key_are_read_in_any_order_and_form() {
     let certificate = ClientCertificate::good();
     let exchange = exchange_that_knows(&certificate);
     let (cert, key) = (certificate.certificate_pem(), certificate.key_pem());
@@ -81,9 +81,8 @@ fn the_certificate_of_the_key_is_taken_wherever_it_stands() {
     .unwrap();
 }
 
-/// Entra reads key, dates and thumbprint of a certificate, and so does exosend.
 #[test]
-fn a_certificate_of_version_1_proves_as_much() {
+fn a_certificate_of_version_1_is_used() {
     let certificate = ClientCertificate::version_1();
     let exchange = exchange_that_knows(&certificate);
     send(&account(&exchange, certificate.pem())).unwrap();
@@ -103,7 +102,7 @@ fn a_file_is_read_anew_for_each_request() {
         .set("client_certificate_file", path.to_str().unwrap())
         .unwrap();
     Token::fetch(&account).unwrap();
-    // With the mark that Windows' editors put before a text.
+    // With a byte order mark, as Windows' editors write.
     scratch.file("client.pem", format!("\u{feff}{}", two.pem()));
     Token::fetch(&account).unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -132,7 +131,7 @@ fn the_kept_token_of_one_certificate_is_none_for_another() {
 }
 
 #[test]
-fn what_cannot_work_is_said_before_anybody_is_asked() {
+fn a_certificate_that_cannot_work_is_refused_before_entra_is_asked() {
     let good = ClientCertificate::good();
     let cert = good.certificate_pem();
     let exchange = exchange_that_knows(&good);
@@ -190,7 +189,7 @@ fn what_cannot_work_is_said_before_anybody_is_asked() {
 }
 
 #[test]
-fn a_certificate_that_entra_does_not_know() {
+fn a_certificate_that_entra_does_not_know_is_not_tried_twice() {
     let exchange = exchange_that_knows(&ClientCertificate::other());
     let error = Token::fetch(&account(&exchange, ClientCertificate::good().pem())).unwrap_err();
     assert!(error.to_string().contains("AADSTS700027"), "{error}");
@@ -203,7 +202,7 @@ fn a_certificate_that_entra_does_not_know() {
 }
 
 #[test]
-fn the_end_of_a_certificate_is_known() {
+fn certificate_expires_is_the_end_of_the_certificate() {
     let account = Account::new("robot@contoso.com")
         .client_certificate(ClientCertificate::ends_in_days(20).pem());
     let end = account.certificate_expires().unwrap().unwrap();
@@ -221,7 +220,6 @@ fn the_end_of_a_certificate_is_known() {
     );
 }
 
-/// `.ci/run` runs it; a fresh machine may have no Python.
 #[test]
 #[ignore = "needs python3 with PyJWT and cryptography"]
 fn python_takes_our_assertions() {

@@ -25,7 +25,7 @@ fn the_file_is_read_anew_for_each_request() {
 
 #[cfg(feature = "graph")]
 #[test]
-fn by_graph() {
+fn a_federated_token_serves_graph() {
     let token = FederatedToken::new().text();
     let exchange = Exchange::builder().federated_token(&token).start();
     let scratch = Scratch::new();
@@ -40,7 +40,7 @@ fn by_graph() {
 }
 
 #[test]
-fn an_identity_that_is_not_trusted() {
+fn an_untrusted_issuer_or_subject_is_reported_with_entras_code() {
     let exchange = Exchange::builder()
         .federated_token(FederatedToken::new().text())
         .start();
@@ -61,7 +61,7 @@ fn an_identity_that_is_not_trusted() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let exchange = Exchange::start();
     let account = exchange.account().federated_token_file("/nowhere/token");
     let error = send(&account).unwrap_err().to_string();

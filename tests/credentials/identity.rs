@@ -31,9 +31,9 @@ fn with(
 }
 
 #[test]
-fn a_virtual_machine() {
+fn a_virtual_machines_identity_sends() {
     let exchange = Exchange::start();
-    // A proxy that is not there: requests to this machine do not go by it.
+    // Requests within the machine go by no proxy: this one is not there.
     let sent = on_vm(
         &exchange,
         &[
@@ -57,7 +57,7 @@ fn a_virtual_machine() {
 }
 
 #[test]
-fn a_virtual_machine_with_the_users_identity() {
+fn a_user_assigned_identity_is_asked_for_by_its_client_id() {
     let exchange = Exchange::builder().user_assigned("4b1a-client").start();
     let sent = on_vm(&exchange, &[("EXOSEND_CLIENT_ID", "4b1a-client")]);
     assert!(sent.starts_with("sent: 250"), "{sent}");
@@ -69,7 +69,7 @@ fn a_virtual_machine_with_the_users_identity() {
 }
 
 #[test]
-fn a_machine_that_has_just_started_is_asked_again() {
+fn a_request_is_repeated_after_a_404() {
     let exchange = Exchange::builder()
         .identity(1..=1, Answer::status(404))
         .start();
@@ -79,17 +79,16 @@ fn a_machine_that_has_just_started_is_asked_again() {
 }
 
 #[test]
-fn app_service() {
+fn an_app_services_identity_sends() {
     let exchange = Exchange::start();
     let sent = with(&exchange, exchange.app_service_env());
     assert!(sent.starts_with("sent: 250"), "{sent}");
     assert_eq!(exchange.identity_requests()[0].path(), "/MSI/token/");
 }
 
-/// The same by Microsoft Graph: another resource, and no tenant either.
 #[cfg(feature = "graph")]
 #[test]
-fn by_graph() {
+fn an_identity_serves_graph() {
     let exchange = Exchange::start();
     let graph = [
         ("EXOSEND_TRANSPORT", "graph".to_owned()),
@@ -138,7 +137,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn azure_arc_is_answered_by_its_own_key_files_only() {
+fn azure_arc_is_shown_no_other_file_than_its_keys() {
     let challenge = Answer::status(401).header("WWW-Authenticate", "Basic realm=/etc/passwd");
     let exchange = Exchange::builder().identity(1..=9, challenge).start();
     let failed = with(&exchange, exchange.arc_env());
@@ -152,7 +151,7 @@ fn azure_arc_is_answered_by_its_own_key_files_only() {
 }
 
 #[test]
-fn a_machine_without_identity_is_told_so() {
+fn a_machine_without_an_identity_has_a_hint() {
     let exchange = Exchange::start();
     let failed = send(
         &exchange,

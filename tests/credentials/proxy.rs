@@ -48,7 +48,7 @@ fn tunnel(mut client: &TcpStream, to: &str) {
 }
 
 #[test]
-fn the_token_comes_by_the_proxy_and_the_mail_does_not() {
+fn the_token_is_fetched_by_the_proxy() {
     let exchange = Exchange::start();
     let address = proxy(tunnel);
     let sent = send(&exchange, &[("HTTPS_PROXY", &address)]);
@@ -63,7 +63,7 @@ fn http_proxy_is_ignored() {
 }
 
 #[test]
-fn a_dead_proxy_is_named() {
+fn a_proxy_that_cannot_be_reached_is_named() {
     let exchange = Exchange::start();
     let failed = send(&exchange, &[("ALL_PROXY", "http://u:hush@127.0.0.1:1")]);
     let expected = format!(

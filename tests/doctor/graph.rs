@@ -1,4 +1,4 @@
-//! The path by Microsoft Graph: walked up to the request, and sent along where that is wanted.
+//! The path by Microsoft Graph, up to the request or, with `--send`, with a message.
 
 use crate::exchange::{Answer, Exchange};
 use crate::machine::Machine;
@@ -13,7 +13,7 @@ fn machine(more: &str) -> Machine {
 }
 
 #[test]
-fn it_looks_and_sends_nothing() {
+fn without_send_the_doctor_checks_and_makes_no_request() {
     let machine = machine("");
     for arguments in [&["doctor"][..], &["doctor", "--to", "ann@example.com"]] {
         let run = machine.run(arguments, "");
@@ -40,7 +40,7 @@ fn it_looks_and_sends_nothing() {
 }
 
 #[test]
-fn it_sends_where_that_is_wanted() {
+fn with_send_the_doctor_sends_one_message() {
     let machine = machine("");
     let run = machine.run("doctor --send --to ann@example.com", "");
     run.exits(0);
@@ -54,7 +54,7 @@ fn it_sends_where_that_is_wanted() {
     let run = smtp.run("doctor --send --to ann@example.com", "");
     run.exits(0);
     assert_eq!(smtp.last().to, ["ann@example.com"]);
-    // What is not well sends nothing.
+    // After a failed check nothing is sent.
     smtp.exchange.revoke_tokens();
     smtp.configure("client_secret_file = /nowhere");
     let run = smtp.run("doctor --send --to ann@example.com", "");
@@ -63,7 +63,7 @@ fn it_sends_where_that_is_wanted() {
 }
 
 #[test]
-fn a_permission_that_is_missing_comes_with_its_commands() {
+fn a_missing_permission_is_reported_with_its_commands() {
     let machine = machine("");
     machine
         .exchange
@@ -76,7 +76,7 @@ fn a_permission_that_is_missing_comes_with_its_commands() {
 }
 
 #[test]
-fn a_token_for_exchange_and_a_closed_port_are_found_without_a_message() {
+fn a_wrong_scope_and_a_closed_port_are_found_without_a_message() {
     let machine = machine("scope = https://outlook.office365.com/.default");
     let run = machine.run("doctor", "");
     run.exits(77);

@@ -15,9 +15,9 @@ const UNSUCCESSFUL: &str = "AuthBlob 535 5.7.3 Authentication unsuccessful [AM0P
 const ALLOW_SMTP: &str =
     "Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $false";
 
-/// Each condition's commands are tested with their table; here, that the reply gets there, filled in for this account.
+/// Filled in for this account. All commands are tested beside their table.
 #[test]
-fn a_reply_is_told_with_its_commands() {
+fn a_refusal_is_reported_with_its_commands() {
     for (step, reply, says) in [
         (
             Step::AuthBlob,
@@ -75,7 +75,7 @@ fn a_reply_is_told_with_its_commands() {
 }
 
 #[test]
-fn a_refused_sender_leaves_the_recipient_unasked_and_is_taken_back() {
+fn a_refused_sender_or_recipient_is_followed_by_rset() {
     let says = |row: &str| examine(&Exchange::builder().says(row).start());
     let diagnosis = says("Mail 550 5.7.1 words that nobody knows");
     diagnosis.fails("sender", &[], &[]);
@@ -87,7 +87,7 @@ fn a_refused_sender_leaves_the_recipient_unasked_and_is_taken_back() {
 }
 
 #[test]
-fn unsuccessful_in_both_paths_leaves_out_what_the_claims_rule_out() {
+fn a_535_is_explained_without_what_the_claims_rule_out() {
     for (path, exchange) in both_paths(&Exchange::builder().says(UNSUCCESSFUL)) {
         let diagnosis = examine(&exchange);
         let create = format!(
@@ -137,7 +137,7 @@ fn unsuccessful_in_both_paths_leaves_out_what_the_claims_rule_out() {
     }
 }
 
-/// A token of the caller's own, which says this of itself. The stand-in takes none that it has not issued.
+/// With a token of the caller's own, which the stand-in refuses.
 fn with_token(token: &str) -> Diagnosis {
     let exchange = Exchange::start();
     let account = exchange.account().access_token(token);
@@ -161,7 +161,7 @@ fn with_claims(changed: &Value) -> Diagnosis {
 }
 
 #[test]
-fn what_the_token_says_decides_where_it_can() {
+fn a_wrong_claim_is_the_only_cause_named() {
     let scope = "scope = https://outlook.office365.com/.default";
     for (claims, says) in [
         (
@@ -201,12 +201,12 @@ fn what_the_token_says_decides_where_it_can() {
         ];
         with_claims(&claims).fails("login", &says, &set_up);
     }
-    // Right by its own words: then all the rest.
+    // Right claims leave all other causes.
     with_claims(&json!({})).fails("login", &["New-ServicePrincipal"], &[scope]);
 }
 
 #[test]
-fn a_token_that_cannot_be_read_rules_nothing_out() {
+fn a_token_that_cannot_be_read_leaves_all_causes() {
     let diagnosis = with_token("opaque-token");
     diagnosis.is(Skipped, &["claims"]);
     let says = [
@@ -220,7 +220,7 @@ fn a_token_that_cannot_be_read_rules_nothing_out() {
 }
 
 #[test]
-fn no_xoauth2() {
+fn a_server_without_xoauth2_is_reported() {
     let diagnosis = examine(&Exchange::builder().auth("LOGIN").start());
     diagnosis.fails("login", &["does not offer XOAUTH2", "server = "], &[]);
 }

@@ -26,7 +26,7 @@ const ALL: [&str; 13] = [
 ];
 
 #[test]
-fn all_is_well_in_both_paths() {
+fn each_check_is_ok_in_both_paths() {
     for (_, exchange) in both_paths(&Exchange::builder()) {
         let diagnosis = examine(&exchange);
         diagnosis.is(Ok, &ALL);
@@ -53,7 +53,7 @@ fn ipv4_and_ipv6_both_answer() {
 }
 
 #[test]
-fn without_a_recipient_none_is_asked_for() {
+fn without_a_recipient_that_check_is_skipped() {
     let exchange = Exchange::start();
     let diagnosis = examine_with(&exchange, &exchange.account(), None);
     diagnosis
@@ -61,7 +61,7 @@ fn without_a_recipient_none_is_asked_for() {
         .is(Ok, &["sender", "end"]);
 }
 
-/// A token that is kept says nothing of the credential.
+/// A kept token would not show that the credential works.
 #[test]
 fn the_token_is_always_fetched_afresh() {
     let exchange = Exchange::start();
@@ -72,7 +72,7 @@ fn the_token_is_always_fetched_afresh() {
 }
 
 #[test]
-fn a_malformed_recipient_is_not_asked_for() {
+fn a_malformed_recipient_is_not_sent_to_the_server() {
     let exchange = Exchange::start();
     let hostile = Some("ann@example.com>\r\nDATA");
     let diagnosis = examine_with(&exchange, &exchange.account(), hostile);
@@ -82,7 +82,7 @@ fn a_malformed_recipient_is_not_asked_for() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_right_stops_only_what_needs_it() {
+fn a_wrong_setting_stops_only_the_checks_that_need_it() {
     let exchange = Exchange::start();
     for mailbox in ["", "not an address"] {
         let account = Account::new(mailbox)
@@ -106,9 +106,8 @@ fn a_configuration_that_cannot_be_right_stops_only_what_needs_it() {
         .is(Ok, &["token"]);
 }
 
-/// A remark stops nothing.
 #[test]
-fn what_is_most_often_wrong_is_remarked_on() {
+fn a_doubtful_setting_is_remarked_on_and_stops_nothing() {
     let exchange = Exchange::start();
     let remark = |account: &Account| {
         let diagnosis = examine_with(&exchange, account, None);
@@ -149,7 +148,7 @@ fn what_is_most_often_wrong_is_remarked_on() {
 }
 
 #[test]
-fn a_port_where_nobody_listens() {
+fn a_closed_port_is_reported_with_a_command() {
     let exchange = Exchange::start();
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -178,7 +177,7 @@ fn a_port_where_nobody_listens() {
 }
 
 #[test]
-fn a_name_that_does_not_exist() {
+fn an_unknown_name_is_reported_with_a_command() {
     let exchange = Exchange::start();
     let account = exchange.account().server("no-such-host.invalid", 587);
     let diagnosis = examine_with(&exchange, &account, None);
@@ -189,7 +188,7 @@ fn a_name_that_does_not_exist() {
 }
 
 #[test]
-fn a_server_that_does_not_greet_well() {
+fn a_wrong_greeting_is_reported_with_its_kind() {
     for (fault, kind) in [
         (Fault::reply("554 5.7.1 Go away"), ErrorKind::Refused),
         (Fault::reply("421 4.3.2 Busy"), ErrorKind::Deferred),
@@ -205,7 +204,7 @@ fn a_server_that_does_not_greet_well() {
 }
 
 #[test]
-fn a_server_that_does_not_speak_is_not_waited_for() {
+fn a_silent_server_ends_at_the_total() {
     let exchange = Exchange::builder()
         .on(Step::Greeting, Fault::silent())
         .start();
@@ -217,7 +216,7 @@ fn a_server_that_does_not_speak_is_not_waited_for() {
 }
 
 #[test]
-fn no_starttls() {
+fn missing_starttls_is_reported() {
     let diagnosis = examine(&Exchange::builder().without("STARTTLS").start());
     let says = [
         "does not offer STARTTLS",
@@ -232,7 +231,7 @@ fn no_starttls() {
 }
 
 #[test]
-fn bad_certificates() {
+fn a_bad_certificate_is_reported_with_its_fault() {
     for (certificate, says) in [
         (
             Certificate::WrongName,

@@ -1,4 +1,4 @@
-//! The command: its text, its JSON, the lines for support, and its exit code.
+//! `exosend doctor`: its text, its JSON, the lines for support, and its exit code.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,8 +11,8 @@ use crate::machine::{Machine, Run, finish};
 const REFUSAL: &str = "535 5.7.3 Authentication unsuccessful for [203.0.113.7] [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM \
                        2026-11-24T09:00:00.000Z 08DE2B0123]";
 
-/// Whatever it finds: nothing is delivered, no rule is broken, no secret is told, lines have 80 columns, and none is
-/// coloured but on a terminal.
+/// Runs it, and asserts that nothing was delivered, no rule broken, no secret shown, no line longer than 80 columns and
+/// none coloured.
 fn doctor(machine: &Machine, arguments: &[&str]) -> Run {
     let arguments = [&["doctor"], arguments].concat();
     let run = machine.run(&arguments, "");
@@ -24,7 +24,7 @@ fn doctor(machine: &Machine, arguments: &[&str]) -> Run {
         assert!(!told, "{}\n{}", run.stdout, run.stderr);
     }
     if !arguments.contains(&"--json") {
-        // Commands are copied, and words like ids are not cut.
+        // Commands and long words such as ids are not wrapped.
         let is_command = |line: &str| line.starts_with("   ") && line.contains(" -");
         for line in run.stdout.lines().filter(|line| !is_command(line)) {
             let long_word = line.split_whitespace().any(|word| word.len() > 45);
@@ -45,7 +45,7 @@ fn flat(run: &Run) -> String {
 }
 
 #[test]
-fn all_is_well() {
+fn a_diagnosis_without_failures_ends_with_all_is_well() {
     let run = doctor(&Machine::new(), &["-v", "--to", "ann@example.com"]);
     run.exits(0);
     let text = flat(&run);
@@ -66,7 +66,7 @@ fn all_is_well() {
 
 /// A proxy is often a variable that somebody has forgotten.
 #[test]
-fn a_proxy_on_the_way_is_told() {
+fn a_proxy_is_named_with_its_variable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -91,7 +91,7 @@ fn a_proxy_on_the_way_is_told() {
 }
 
 #[test]
-fn a_failure_is_told_with_its_causes_numbered() {
+fn a_failure_is_printed_with_numbered_causes() {
     let machine = refused();
     let run = doctor(&machine, &[]);
     run.exits(77).err("");
@@ -108,7 +108,6 @@ fn a_failure_is_told_with_its_causes_numbered() {
     }
 }
 
-/// Commands that change nothing stand apart, and the last line repeats the likeliest cause.
 #[test]
 fn commands_that_only_look_come_first_and_the_likeliest_cause_last() {
     let machine = refused();
@@ -123,7 +122,7 @@ fn commands_that_only_look_come_first_and_the_likeliest_cause_last() {
         let apart = change.contains(command) && !look.contains(command);
         assert!(apart, "{command} {}", run.stdout);
     }
-    // What is well is told in one line each, beside a failure and without -v.
+    // Without -v a check that is ok has one line.
     let claims = |run: &Run| {
         run.stdout
             .contains("\n                              8a1f9c0e")
@@ -139,7 +138,7 @@ fn commands_that_only_look_come_first_and_the_likeliest_cause_last() {
 }
 
 #[test]
-fn the_cause_of_several_failures_is_told_once() {
+fn a_cause_of_several_failures_is_printed_once() {
     let old = "Greeting 220 AM0.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2020 09:00:00 +0000";
     let answer = Answer::aadsts(401, "invalid_client", 700_024, "Not within its time.")
         .header("Date", "Tue, 24 Nov 2020 09:00:00 GMT");
@@ -150,7 +149,7 @@ fn the_cause_of_several_failures_is_told_once() {
 }
 
 #[test]
-fn a_new_secret_goes_where_the_old_one_is() {
+fn a_new_secret_is_to_be_put_where_the_old_one_is() {
     let expired = Answer::aadsts(401, "invalid_client", 7_000_222, "The keys are expired.");
     let machine = Machine::with(Exchange::builder().token(expired).start());
     let text = flat(&doctor(&machine, &[]));
@@ -164,7 +163,7 @@ fn a_new_secret_goes_where_the_old_one_is() {
 
 /// A login that is refused after months has other reasons than one that never succeeded.
 #[test]
-fn the_last_success_in_the_log_is_told() {
+fn the_last_success_in_the_log_is_printed() {
     let machine = refused();
     let log = machine.write(
         "log",
@@ -188,9 +187,8 @@ fn the_last_success_in_the_log_is_told() {
     assert!(!text.contains("worked"), "{text}");
 }
 
-/// The exit code is that of a message that would fail there.
 #[test]
-fn exit_codes() {
+fn the_exit_code_is_that_of_a_message_that_would_fail_there() {
     for (reply, code) in [
         ("Greeting 421 4.3.2 Busy", 75),
         ("Mail 550 5.1.8 Access denied, bad outbound sender", 69),
@@ -234,7 +232,7 @@ fn json_holds_every_check() {
 }
 
 #[test]
-fn support_gets_its_lines_and_no_address() {
+fn the_lines_for_support_hold_ids_and_no_address() {
     let machine = refused();
     let bundle = flat(&doctor(&machine, &["-v"]));
     let (_, bundle) = bundle.split_once("For Microsoft's support").unwrap();

@@ -7,7 +7,7 @@ use super::{examine, examine_with};
 use crate::exchange::{Answer, Certificate, Exchange};
 
 #[test]
-fn a_refusal_is_told_and_stops_what_needs_the_token() {
+fn a_refusal_is_reported_and_skips_what_needs_the_token() {
     let text = "The provided client secret keys for app are expired.";
     let expired = Answer::aadsts(401, "invalid_client", 7_000_222, text);
     let diagnosis = examine(&Exchange::builder().token(expired).start());
@@ -22,7 +22,7 @@ fn a_refusal_is_told_and_stops_what_needs_the_token() {
 }
 
 #[test]
-fn a_test_that_gets_no_token_asks_for_none_again() {
+fn a_test_message_without_a_token_asks_once() {
     let expired = Answer::aadsts(401, "invalid_client", 7_000_222, "Expired.");
     let exchange = Exchange::builder().token(expired).start();
     let check = send_test(&exchange.account(), "ann@example.com");
@@ -31,16 +31,15 @@ fn a_test_that_gets_no_token_asks_for_none_again() {
 }
 
 #[test]
-fn a_number_that_nobody_knows_has_its_page() {
+fn an_unknown_code_is_reported_with_its_page() {
     let news = Answer::aadsts(400, "invalid_request", 1_234_567, "News.");
     let diagnosis = examine(&Exchange::builder().token(news).start());
     let page = "https://login.microsoftonline.com/error?code=1234567";
     diagnosis.fails("token", &["does not know this code", page], &[]);
 }
 
-/// A guess at the secret's form stands with the refusal, not without it.
 #[test]
-fn a_secret_that_is_its_id_is_named_first() {
+fn a_secret_that_looks_like_its_id_is_the_first_cause() {
     let exchange = Exchange::start();
     let id = "0a4d7b1e-29d3-4ce1-9ab3-92e6c31c5d0e";
     let diagnosis = examine_with(&exchange, &exchange.account().client_secret(id), None);
@@ -50,7 +49,7 @@ fn a_secret_that_is_its_id_is_named_first() {
 }
 
 #[test]
-fn something_else_than_entra_answers() {
+fn an_answer_that_is_not_entras_is_described() {
     for (answer, words) in [
         (Answer::html(), "a page titled \"Sign in\" instead of JSON"),
         (
@@ -67,7 +66,7 @@ fn something_else_than_entra_answers() {
 }
 
 #[test]
-fn entra_behind_somebody_elses_certificate() {
+fn a_bad_certificate_of_entra_is_reported_with_ca_file() {
     for certificate in [
         Certificate::WrongName,
         Certificate::Expired,
@@ -80,9 +79,8 @@ fn entra_behind_somebody_elses_certificate() {
     }
 }
 
-/// Both servers say that it is another time: what a wrong clock explains is not explained otherwise.
 #[test]
-fn a_wrong_clock_is_named_before_what_it_does() {
+fn a_wrong_clock_is_the_cause_of_the_failures_that_it_explains() {
     let text = "Client assertion is not within its valid time range.";
     for certificate in [Certificate::Expired, Certificate::NotYetValid] {
         let greeting = "Greeting 220 AM0.outlook.office365.com Microsoft ESMTP MAIL Service ready at Tue, 24 Nov 2020 09:00:00 +0000";
@@ -105,8 +103,8 @@ fn a_wrong_clock_is_named_before_what_it_does() {
 }
 
 #[test]
-fn entras_date_is_a_witness_too() {
-    // A greeting without a date leaves Entra's.
+fn the_clock_is_compared_with_entras_date() {
+    // The greeting has no date.
     let ahead = Answer::aadsts(
         401,
         "invalid_client",

@@ -25,7 +25,7 @@ fn answered(answer: Answer) -> Error {
 }
 
 #[test]
-fn every_error_by_who_must_act() {
+fn an_error_code_becomes_a_kind_with_a_hint() {
     for (status, code, kind, hint) in [
         (403, "ErrorAccessDenied", ErrorKind::Auth, "setup --graph"),
         (
@@ -90,7 +90,7 @@ fn every_error_by_who_must_act() {
 }
 
 #[test]
-fn a_throttled_message_is_transient_and_tells_the_retry_after() {
+fn a_throttled_message_is_transient_with_its_retry_after() {
     for (status, code) in [
         (429, "ApplicationThrottled"),
         (503, "ServiceUnavailable"),
@@ -111,7 +111,7 @@ fn a_throttled_message_is_transient_and_tells_the_retry_after() {
 
 /// Four 504s have delivered four messages, and a 200 none (facts.md, "Graph").
 #[test]
-fn in_doubt_is_what_is_neither_yes_nor_no() {
+fn an_answer_that_is_neither_202_nor_a_refusal_is_in_doubt() {
     for status in [200, 201, 203, 204, 299, 500, 501, 502, 504, 520, 599] {
         let error = answered(Answer::status(status));
         assert!(error.in_doubt(), "{error}");
@@ -131,7 +131,7 @@ fn in_doubt_is_what_is_neither_yes_nor_no() {
 }
 
 #[test]
-fn something_else_than_graph_answers() {
+fn an_answer_that_is_not_graphs_is_permanent_and_described() {
     let portal = answered(Answer::redirect("https://login.example.com/"));
     assert!(portal.is_permanent() && portal.kind() == ErrorKind::Protocol);
     let said = portal.to_string();
@@ -153,7 +153,7 @@ fn something_else_than_graph_answers() {
 }
 
 #[test]
-fn a_token_that_is_repeated_is_in_no_error() {
+fn an_error_hides_a_token_that_graph_repeats() {
     let exchange = Exchange::start();
     let account = exchange.graph_account();
     let token = Token::get(&account).unwrap();
@@ -170,9 +170,8 @@ fn a_token_that_is_repeated_is_in_no_error() {
     );
 }
 
-/// An answer that never ends is judged by its beginning.
 #[test]
-fn an_endless_answer() {
+fn an_overlong_answer_is_judged_by_its_beginning() {
     let endless = Answer::graph(403, "ErrorAccessDenied", &"x".repeat(10 << 20));
     assert!(answered(endless).is_permanent());
     let head = "x".repeat(1 << 20);
@@ -181,19 +180,19 @@ fn an_endless_answer() {
 }
 
 fn account(exchange: &Exchange) -> Account {
-    // Nothing here takes so long, unless it hangs.
+    // Less than a hang takes.
     let timeouts = Timeouts::default().total(Duration::from_secs(30));
     exchange.graph_account().timeouts(timeouts)
 }
 
-/// Wherever the answer is cut: a message that was taken is never said not to be, and none is sent again.
+/// A message that was taken is `Ok` or in doubt, and none is sent twice.
 #[test]
-fn cuts_at_every_octet() {
+fn an_answer_that_is_cut_anywhere_is_never_a_wrong_refusal() {
     let exchange = Exchange::start();
     let account = account(&exchange);
     send_mail(&account, &note()).unwrap();
     let whole = exchange.graph_bytes();
-    // The answer, and as much of what stands before it as is not the handshake's alone: that one changes in length.
+    // A few more than all, since a handshake's length varies.
     for n in 0..whole + 8 {
         let how = [End::Disconnect, End::Reset][n as usize % 2];
         exchange.end_graph_at(n, how);
@@ -210,9 +209,9 @@ fn cuts_at_every_octet() {
     }
 }
 
-/// A silent server costs the timeout and no more; once the message is under way the outcome is in doubt.
+/// Once the message is under way the outcome is in doubt.
 #[test]
-fn a_silent_server() {
+fn a_silent_server_ends_at_the_bound() {
     let exchange = Exchange::start();
     let short = Duration::from_millis(300);
     let account = exchange
@@ -247,7 +246,7 @@ fn a_silent_server() {
 }
 
 #[test]
-fn graph_cannot_be_reached() {
+fn a_failure_to_connect_has_its_kind_and_hint() {
     let exchange = Exchange::start();
     for endpoint in ["127.0.0.1:9", "no-such-host.invalid"] {
         let account = account(&exchange).graph_endpoint(endpoint);
@@ -276,9 +275,9 @@ fn graph_cannot_be_reached() {
     );
 }
 
-/// Token and connection are made side by side. The first failure is told at once, by its own name, and no request is made.
+/// The token is fetched while the connection is made.
 #[test]
-fn whichever_fails_the_other_is_not_waited_for() {
+fn if_token_or_connection_fails_the_other_is_not_waited_for() {
     let long = Duration::from_secs(600);
     let deaf = Exchange::builder().entra_is_deaf().start();
     let patient = |exchange: &Exchange| {
@@ -302,7 +301,7 @@ fn whichever_fails_the_other_is_not_waited_for() {
     assert_eq!(exchange.graph_requests().len(), 0);
 }
 
-/// No request goes into a connection that the server has ended before the message: a new one is made.
+/// The server has ended it before the first message.
 #[test]
 fn a_connection_that_has_ended_is_replaced() {
     let exchange = Exchange::start();
@@ -313,7 +312,7 @@ fn a_connection_that_has_ended_is_replaced() {
     assert_eq!(exchange.graph_requests().len(), 1);
 }
 
-/// The refusal of one message is not that of the next. After a loss the session is over, and a new one may take the message.
+/// And is over after a lost connection.
 #[test]
 fn a_session_goes_on_after_a_refusal() {
     let exchange = Exchange::start();
@@ -335,7 +334,7 @@ fn a_session_goes_on_after_a_refusal() {
     assert_eq!(exchange.graph_requests().len(), 4);
 }
 
-/// A pipe that gives a byte now and then, in the header or after it: the total ends it, and nothing is delivered.
+/// A pipe gives a byte now and then, in the header or after it, until the total ends it.
 #[test]
 fn a_text_that_never_ends_is_not_sent() {
     struct Slow(Instant);

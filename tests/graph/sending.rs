@@ -10,7 +10,7 @@ use exosend::{
 use super::note;
 use crate::exchange::{Answer, ClientCertificate, Exchange};
 
-/// What SMTP sends, and what Graph is sent, without the fields that name recipients.
+/// The message by SMTP and by Graph, without Date and the fields that name recipients.
 fn both(message: &Message) -> [String; 2] {
     let exchange = Exchange::start();
     send_mail(&exchange.account(), message).unwrap();
@@ -36,7 +36,7 @@ fn both(message: &Message) -> [String; 2] {
 }
 
 #[test]
-fn the_same_message_but_for_who_gets_it() {
+fn graph_is_sent_what_smtp_is_sent_but_for_recipient_fields() {
     let plain = note();
     let full = Message::new()
         .from("Backup \u{2713} <robot@contoso.com>")
@@ -60,7 +60,7 @@ fn the_same_message_but_for_who_gets_it() {
 }
 
 #[test]
-fn it_is_taken_for_processing_and_no_more() {
+fn the_receipt_says_accepted_for_processing_and_is_not_final() {
     let exchange = Exchange::start();
     let receipt = send_mail(&exchange.graph_account(), &note()).unwrap();
     let told = receipt.to_string();
@@ -85,9 +85,9 @@ fn it_is_taken_for_processing_and_no_more() {
     assert!(agent.starts_with("exosend/"), "{agent}");
 }
 
-/// Three for the token, beside which the connection is made, and one for the request.
+/// Three for the token, during which the connection is made, and one for the request.
 #[test]
-fn four_round_trips_without_a_token() {
+fn a_send_without_a_token_takes_four_round_trips() {
     let exchange = Exchange::start();
     send_mail(&exchange.graph_account(), &note()).unwrap();
     // `ClientHello`; Finished with the request. TCP's is not seen.
@@ -96,14 +96,13 @@ fn four_round_trips_without_a_token() {
 
 /// TCP, TLS, the request; one more for each message after it, and not one for an SMTP server.
 #[test]
-fn three_round_trips_with_a_token_at_hand() {
+fn a_send_with_a_kept_token_takes_three_round_trips() {
     let exchange = Exchange::start();
     let account = exchange.graph_account();
     Token::get(&account).unwrap();
     let mut session = Session::open(&account).unwrap();
     assert_eq!(exchange.graph_flights(), 0);
     session.send(&note()).unwrap();
-    // `ClientHello`; Finished with the request. TCP's is not seen.
     assert_eq!(exchange.graph_flights() + 1, 3);
     session.send(&note()).unwrap();
     assert_eq!(exchange.graph_flights() + 1, 4);
@@ -112,9 +111,9 @@ fn three_round_trips_with_a_token_at_hand() {
     assert_eq!(exchange.settle().transcript(), [""; 0]);
 }
 
-/// Whatever ends lines in what somebody else wrote, and whether or not its size is known.
+/// Whether or not its size is known.
 #[test]
-fn a_message_that_is_ready() {
+fn a_raw_message_names_the_envelope_and_ends_lines_in_crlf() {
     let exchange = Exchange::start();
     let mut session = Session::open(&exchange.graph_account()).unwrap();
     let body = "a\nb\r\nc\rd\r\r\n.\n..\ne";
@@ -138,9 +137,8 @@ fn a_message_that_is_ready() {
     assert_eq!(exchange.violations(), [""; 0]);
 }
 
-/// Messages of several blocks, whose pieces do not end where the blocks do.
 #[test]
-fn a_message_in_many_blocks() {
+fn a_message_of_several_blocks_arrives_whole() {
     let exchange = Exchange::start();
     let mut session = Session::open(&exchange.graph_account()).unwrap();
     let head = "From: robot@contoso.com\r\nTo: ann@example.com\r\n\r\n";
@@ -157,7 +155,6 @@ fn a_message_in_many_blocks() {
     }
 }
 
-/// A message whose length is not the declared one is never a whole request.
 #[test]
 fn a_message_of_another_length_than_declared_is_not_sent() {
     let exchange = Exchange::start();
@@ -191,7 +188,7 @@ fn a_message_of_another_length_than_declared_is_not_sent() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_anything_is_asked() {
+fn a_message_that_is_too_large_is_an_error_before_the_request() {
     let exchange = Exchange::start();
     let account = exchange.graph_account();
     let message = note().attach(Attachment::bytes("a.bin", vec![0; 3_100_000 / 78 * 57]));
@@ -265,9 +262,8 @@ fn a_recipient_that_the_header_cannot_name_is_an_error_before_the_request() {
     session.send(&note()).unwrap();
 }
 
-/// Whom SMTP does not serve is told of it; no message goes by it unasked.
 #[test]
-fn it_is_named_and_never_chosen() {
+fn a_disabled_smtp_auth_hints_at_graph_and_does_not_use_it() {
     let off = "AuthBlob 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.";
     let exchange = Exchange::builder().says(off).start();
     let account = exchange.account();
@@ -277,9 +273,8 @@ fn it_is_named_and_never_chosen() {
     assert_eq!(exchange.graph_requests().len(), 0);
 }
 
-/// Another resource, so another line of the cache: the two never serve each other's token.
 #[test]
-fn tokens_of_both_kinds_live_in_one_file() {
+fn one_cache_keeps_the_tokens_for_smtp_and_for_graph() {
     let exchange = Exchange::start();
     let cache = std::env::temp_dir().join(format!("exosend-graph-{}", std::process::id()));
     for _ in 0..2 {
@@ -300,7 +295,7 @@ fn tokens_of_both_kinds_live_in_one_file() {
         ]
     );
     assert_eq!(exchange.delivered().len(), 4);
-    // Nor do clones that differ in it.
+    // In memory clones of both transports do not share a token either.
     let account = exchange.graph_account();
     Token::get(&account).unwrap();
     let smtp = account
@@ -312,7 +307,7 @@ fn tokens_of_both_kinds_live_in_one_file() {
 }
 
 #[test]
-fn with_a_certificate_and_with_a_ready_token() {
+fn a_certificate_and_a_ready_token_serve_graph() {
     let certificate = ClientCertificate::good();
     let exchange = Exchange::builder().certificate(&certificate).start();
     let account = exchange
@@ -329,9 +324,9 @@ fn with_a_certificate_and_with_a_ready_token() {
     );
 }
 
-/// Only a new token has the permissions that were granted since the kept one was issued.
+/// Only a new token can have permissions that were granted meanwhile.
 #[test]
-fn a_refused_token_is_not_used_again() {
+fn a_token_without_permission_is_not_used_again() {
     let exchange = Exchange::start();
     let account = exchange.graph_account();
     exchange.on_nth_graph(

@@ -1,4 +1,4 @@
-//! `exosend login`, `exosend logout`, and who uses the login: the command as it is.
+//! `exosend login`, `exosend logout`, and the commands that use the login.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,30 +9,31 @@ use std::time::{Duration, SystemTime};
 use crate::exchange::{Answer, Builder, Exchange};
 use crate::machine::{Machine, end, finish, start};
 
-struct Desk {
+/// A user's account on a machine; the stand-in lets the user log in.
+struct User {
     machine: Machine,
 }
 
-impl Desk {
+impl User {
     fn new() -> Self {
         Self::with(Exchange::builder().logs_in("ann@contoso.com"))
     }
 
     fn with(builder: Builder) -> Self {
-        let desk = Self {
+        let user = Self {
             machine: Machine::with(builder.start()),
         };
-        desk.configure("");
-        desk
+        user.configure("");
+        user
     }
 
     fn logged_in() -> Self {
-        let desk = Self::new();
-        assert_eq!(desk.machine.run(&["login"], "").code, 0);
-        desk
+        let user = Self::new();
+        assert_eq!(user.machine.run(&["login"], "").code, 0);
+        user
     }
 
-    /// An account of a user's, and more lines: no tenant, no secret.
+    /// Without a tenant and a secret, and with these lines.
     fn configure(&self, more: &str) {
         let exchange = &self.machine.exchange;
         let text = format!(
@@ -66,7 +67,7 @@ impl Desk {
         found.expect("one of Entra's")
     }
 
-    /// How many files there are of it: the login, and its draft.
+    /// How many of the two files there are: the login and its draft.
     fn left(&self) -> usize {
         let all = fs::read_dir(self.file().parent().unwrap()).unwrap();
         let of_login = |name: &str| name == "login" || name == "login.tmp";
@@ -74,8 +75,8 @@ impl Desk {
             .count()
     }
 
-    /// A command that has come to this place, and goes on when the mark is removed.
-    fn stop(&self, mut command: Command, place: &str) -> (Child, PathBuf) {
+    /// Runs a command until it has come to this place. It goes on when the returned file is removed.
+    fn run_until(&self, mut command: Command, place: &str) -> (Child, PathBuf) {
         let mark = self.machine.path(&format!("mark-{place}"));
         command.env("LOGIN_TEST_STOP", format!("{place} {}", mark.display()));
         let mut child = start(&mut command);
@@ -93,9 +94,9 @@ impl Desk {
 }
 
 #[test]
-fn a_headless_box_and_a_telephone() {
-    let desk = Desk::new();
-    let run = desk.machine.run(&["login"], "");
+fn a_user_logs_in_sends_and_logs_out() {
+    let user = User::new();
+    let run = user.machine.run(&["login"], "");
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let (prompt, done) = run.stdout.split_once("as it is.\n").unwrap();
     let lines: Vec<_> = prompt.lines().map(str::trim).collect();
@@ -104,8 +105,8 @@ fn a_headless_box_and_a_telephone() {
         lines[3].len() == 9 && lines[3].bytes().all(|b| b.is_ascii_alphanumeric()),
         "{prompt}"
     );
-    let file = desk.file();
-    let mailbox = desk.machine.exchange.mailbox();
+    let file = user.file();
+    let mailbox = user.machine.exchange.mailbox();
     assert_eq!(
         done,
         format!(
@@ -118,36 +119,36 @@ fn a_headless_box_and_a_telephone() {
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let delivered = desk
+    let delivered = user
         .machine
         .sendmail(&["ann@example.com"], "Subject: x\n\nx\n");
     assert_eq!(delivered.from, mailbox);
 
-    // msmtp, mutt and mbsync: the same token for an hour.
-    let token = desk.machine.run(&["token"], "");
+    // msmtp, mutt and mbsync get the same token for an hour.
+    let token = user.machine.run(&["token"], "");
     assert_eq!((token.code, token.stdout.trim().len()), (0, 2012));
-    assert!(desk.machine.exchange.knows(token.stdout.trim()));
-    assert_eq!(desk.machine.run(&["token"], "").stdout, token.stdout);
+    assert!(user.machine.exchange.knows(token.stdout.trim()));
+    assert_eq!(user.machine.run(&["token"], "").stdout, token.stdout);
 
-    let run = desk.machine.run(&["logout"], "");
+    let run = user.machine.run(&["logout"], "");
     assert_eq!(
         (run.code, run.stdout),
         (0, format!("removed: {}\n", file.display()))
     );
     let cache = fs::read_to_string(file.with_file_name("tokens")).unwrap();
     assert!(!file.exists() && !cache.contains(token.stdout.trim()));
-    let run = desk.machine.run(&["logout"], "");
+    let run = user.machine.run(&["logout"], "");
     assert_eq!(
         (run.code, run.stdout),
         (0, format!("nobody was logged in: {}\n", file.display()))
     );
-    assert_eq!(desk.machine.run(&["token"], "").code, 78);
+    assert_eq!(user.machine.run(&["token"], "").code, 78);
 }
 
 #[test]
-fn what_is_said_to_a_program_and_at_the_end() {
-    let desk = Desk::new();
-    let run = desk.machine.run(&["login", "--json"], "");
+fn login_prints_json_and_the_next_step() {
+    let user = User::new();
+    let run = user.machine.run(&["login", "--json"], "");
     let objects: Vec<serde_json::Value> = run
         .stdout
         .lines()
@@ -159,38 +160,38 @@ fn what_is_said_to_a_program_and_at_the_end() {
     );
     assert_eq!(objects[0]["expires_in"], 900);
     assert_eq!(objects[1]["user"], "ann@contoso.com");
-    assert_eq!(objects[1]["login_file"], desk.file().to_str().unwrap());
+    assert_eq!(objects[1]["login_file"], user.file().to_str().unwrap());
     // Another credential is configured: the login counts once it is named.
-    desk.machine.configure("");
-    let run = desk.machine.run(&["login"], "");
+    user.machine.configure("");
+    let run = user.machine.run(&["login"], "");
     let next = format!(
         "Next: login_file = {} in the place of client_secret (",
-        desk.file().display()
+        user.file().display()
     );
     assert!(run.stdout.contains(&next), "{}", run.stdout);
-    let own = desk.machine.path("own/login");
-    desk.configure(&format!("login_file = {}\n", own.display()));
-    let run = desk
+    let own = user.machine.path("own/login");
+    user.configure(&format!("login_file = {}\n", own.display()));
+    let run = user
         .machine
         .run(&["login", "--tenant", "contoso.onmicrosoft.com"], "");
     assert!(run.code == 0 && own.exists(), "{run:?}");
-    let asked = desk.machine.exchange.token_requests();
+    let asked = user.machine.exchange.token_requests();
     let last = &asked.last().unwrap().target;
     assert_eq!(last, "/contoso.onmicrosoft.com/oauth2/v2.0/token");
 }
 
 #[test]
-fn what_cannot_be() {
-    let desk = Desk::logged_in();
-    let before = fs::read_to_string(desk.file()).unwrap();
+fn a_login_that_cannot_succeed_ends_with_its_exit_code_and_leaves_the_file() {
+    let user = User::logged_in();
+    let before = fs::read_to_string(user.file()).unwrap();
     let refused = Answer::aadsts(
         400,
         "invalid_client",
         7_000_218,
         "The request body must contain a secret.",
     );
-    desk.machine.exchange.token(refused);
-    let run = desk.machine.run(&["login"], "");
+    user.machine.exchange.token(refused);
+    let run = user.machine.run(&["login"], "");
     assert_eq!((run.code, run.stdout.as_str()), (77, ""));
     assert!(
         run.stderr
@@ -198,8 +199,8 @@ fn what_cannot_be() {
         "{}",
         run.stderr
     );
-    desk.machine.exchange.answer_as_usual();
-    desk.machine.ends(
+    user.machine.exchange.answer_as_usual();
+    user.machine.ends(
         "",
         &[
             "login --tenant => 64 missing argument",
@@ -210,27 +211,26 @@ fn what_cannot_be() {
             "login --set client_id= => 78 --set client_id: missing",
         ],
     );
-    fs::set_permissions(desk.file(), PermissionsExt::from_mode(0o644)).unwrap();
-    let run = desk
+    fs::set_permissions(user.file(), PermissionsExt::from_mode(0o644)).unwrap();
+    let run = user
         .machine
         .run(&["token", "--set", "token_cache=none"], "");
     let what = format!(
         "exosend: the usual login_file: {}: others may use it (mode 644): chmod 600\n",
-        desk.file().display()
+        user.file().display()
     );
     assert!(run.code == 78 && run.stderr.starts_with(&what), "{run:?}");
-    assert_eq!(fs::read_to_string(desk.file()).unwrap(), before);
+    assert_eq!(fs::read_to_string(user.file()).unwrap(), before);
 }
 
-/// Whoever gives up leaves the old login, and nothing else.
 #[test]
-fn giving_up() {
+fn an_interrupted_login_leaves_the_old_one() {
     let builder = Exchange::builder().logs_in("ann@contoso.com");
-    let desk = Desk::with(builder.clone());
-    assert_eq!(desk.machine.run(&["login"], "").code, 0);
-    let patient = Desk::with(builder.login_after(1_000_000, 3600));
+    let user = User::with(builder.clone());
+    assert_eq!(user.machine.run(&["login"], "").code, 0);
+    let patient = User::with(builder.login_after(1_000_000, 3600));
     fs::create_dir_all(patient.file().parent().unwrap()).unwrap();
-    fs::copy(desk.file(), patient.file()).unwrap();
+    fs::copy(user.file(), patient.file()).unwrap();
     let mut child = start(patient.machine.command("exosend").arg("login"));
     let mut shown = [0; 40];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut shown).unwrap();
@@ -245,13 +245,13 @@ fn giving_up() {
     assert_eq!(names, 1);
     assert_eq!(
         fs::read(patient.file()).unwrap(),
-        fs::read(desk.file()).unwrap()
+        fs::read(user.file()).unwrap()
     );
 }
 
 /// Killed at each step of a renewal: one of the two refresh tokens is there, whole, and the next use works.
 #[test]
-fn death_at_every_step() {
+fn a_renewal_that_is_killed_leaves_a_usable_login() {
     for (place, kept) in [
         ("answered", 0),
         ("drafted", 0),
@@ -259,16 +259,16 @@ fn death_at_every_step() {
         ("synced", 0),
         ("renamed", 1),
     ] {
-        let desk = Desk::logged_in();
-        let (mut child, _) = desk.stop(desk.fetch(), place);
+        let user = User::logged_in();
+        let (mut child, _) = user.run_until(user.fetch(), place);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(desk.kept(), kept, "{place}");
-        let run = finish(&mut desk.fetch(), "");
+        assert_eq!(user.kept(), kept, "{place}");
+        let run = finish(&mut user.fetch(), "");
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{place}");
-        // A draft that was left is somebody's for a minute. What is told then is not lost either.
-        desk.kept();
-        let draft = desk.file().with_file_name("login.tmp");
+        // For a minute a draft that was left counts as another process's. The login is whole meanwhile, too.
+        user.kept();
+        let draft = user.file().with_file_name("login.tmp");
         if draft.exists() {
             let long_ago = SystemTime::now() - Duration::from_secs(61);
             fs::File::open(&draft)
@@ -276,105 +276,103 @@ fn death_at_every_step() {
                 .set_modified(long_ago)
                 .unwrap();
         }
-        assert_eq!(finish(&mut desk.fetch(), "").code, 0);
+        assert_eq!(finish(&mut user.fetch(), "").code, 0);
         assert_eq!(
-            desk.kept(),
-            desk.machine.exchange.refresh_tokens().len() - 1
+            user.kept(),
+            user.machine.exchange.refresh_tokens().len() - 1
         );
         assert!(!draft.exists());
     }
 }
 
 #[test]
-fn two_at_once() {
+fn two_renewals_at_once_both_succeed() {
     for place in ["answered", "drafted", "synced", "renamed"] {
-        let desk = Desk::logged_in();
-        let (first, mark) = desk.stop(desk.fetch(), place);
-        let second = finish(&mut desk.fetch(), "");
+        let user = User::logged_in();
+        let (first, mark) = user.run_until(user.fetch(), place);
+        let second = finish(&mut user.fetch(), "");
         assert_eq!((second.code, second.stderr.as_str()), (0, ""), "{place}");
         fs::remove_file(mark).unwrap();
         let first = end(first);
         assert_eq!((first.code, first.stderr.as_str()), (0, ""), "{place}");
-        desk.kept();
+        user.kept();
         for run in [first, second] {
-            assert!(desk.machine.exchange.knows(run.stdout.trim()), "{place}");
+            assert!(user.machine.exchange.knows(run.stdout.trim()), "{place}");
         }
-        assert_eq!(finish(&mut desk.fetch(), "").code, 0);
+        assert_eq!(finish(&mut user.fetch(), "").code, 0);
     }
 }
 
-/// The old login's renewal is still on its way.
+/// The renewal has begun before them and ends after them.
 #[test]
-fn a_renewal_undoes_neither_a_new_login_nor_its_end() {
+fn a_renewal_undoes_neither_a_new_login_nor_a_logout() {
     for place in ["answered", "drafted", "synced", "renamed"] {
-        let desk = Desk::logged_in();
-        let (old, mark) = desk.stop(desk.fetch(), place);
-        assert_eq!(desk.machine.run(&["login"], "").code, 0);
+        let user = User::logged_in();
+        let (old, mark) = user.run_until(user.fetch(), place);
+        assert_eq!(user.machine.run(&["login"], "").code, 0);
         fs::remove_file(&mark).unwrap();
         assert_eq!(end(old).code, 0);
-        // The login's is the last that was given out.
-        let last = desk.machine.exchange.refresh_tokens().len() - 1;
-        assert_eq!((desk.kept(), desk.left()), (last, 1), "{place}");
+        // The new login's refresh token is the last that was given out.
+        let last = user.machine.exchange.refresh_tokens().len() - 1;
+        assert_eq!((user.kept(), user.left()), (last, 1), "{place}");
 
-        let (old, mark) = desk.stop(desk.fetch(), place);
-        let run = desk.machine.run(&["logout"], "");
+        let (old, mark) = user.run_until(user.fetch(), place);
+        let run = user.machine.run(&["logout"], "");
         assert!(run.code == 0 && run.stdout.starts_with("removed: "));
         fs::remove_file(&mark).unwrap();
         assert_eq!(end(old).code, 0);
-        assert_eq!(desk.left(), 0, "{place}");
+        assert_eq!(user.left(), 0, "{place}");
     }
 }
 
-/// Nor does it leave the token that it had when the login was there.
 #[test]
-fn no_token_outlives_the_login() {
-    let desk = Desk::logged_in();
-    let tokens = desk.file().with_file_name("tokens");
+fn a_renewal_keeps_no_token_after_a_logout() {
+    let user = User::logged_in();
+    let tokens = user.file().with_file_name("tokens");
     fs::remove_file(&tokens).unwrap();
-    let mut renewing = desk.machine.command("exosend");
+    let mut renewing = user.machine.command("exosend");
     renewing.arg("token");
-    let (renewing, mark) = desk.stop(renewing, "answered");
-    assert_eq!(desk.machine.run(&["logout"], "").code, 0);
+    let (renewing, mark) = user.run_until(renewing, "answered");
+    assert_eq!(user.machine.run(&["logout"], "").code, 0);
     fs::remove_file(&mark).unwrap();
     assert_eq!(end(renewing).code, 0);
     assert_eq!(fs::read_to_string(&tokens).unwrap(), "exosend tokens 1\n");
 }
 
-/// What a process that was killed has left is nobody's to wait for.
 #[test]
-fn an_end_after_a_death() {
+fn logout_removes_what_a_killed_process_left() {
     for place in ["drafted", "synced"] {
-        let desk = Desk::logged_in();
+        let user = User::logged_in();
         let die = |command: Command| {
-            let (mut child, mark) = desk.stop(command, place);
+            let (mut child, mark) = user.run_until(command, place);
             child.kill().unwrap();
             child.wait().unwrap();
             fs::remove_file(mark).unwrap();
         };
-        die(desk.fetch());
-        assert_eq!(desk.left(), 2);
-        assert_eq!(desk.machine.run(&["logout"], "").code, 0);
-        assert_eq!(desk.left(), 0);
-        let mut login = desk.machine.command("exosend");
+        die(user.fetch());
+        assert_eq!(user.left(), 2);
+        assert_eq!(user.machine.run(&["logout"], "").code, 0);
+        assert_eq!(user.left(), 0);
+        let mut login = user.machine.command("exosend");
         login.arg("login");
         die(login);
-        assert_eq!(desk.left(), 1);
-        let run = desk.machine.run(&["logout"], "");
+        assert_eq!(user.left(), 1);
+        let run = user.machine.run(&["logout"], "");
         assert!(run.stdout.starts_with("nobody was logged in: "), "{run:?}");
-        assert_eq!(desk.left(), 0);
+        assert_eq!(user.left(), 0);
     }
 }
 
 #[test]
-fn the_doctor_tells_of_it_and_renews_nothing() {
-    let desk = Desk::logged_in();
-    let before = fs::read_to_string(desk.file()).unwrap();
-    let run = desk.machine.run(&["doctor"], "");
+fn the_doctor_reports_the_login_and_does_not_renew_it() {
+    let user = User::logged_in();
+    let before = fs::read_to_string(user.file()).unwrap();
+    let run = user.machine.run(&["doctor"], "");
     assert_eq!(run.code, 0, "{run:?}");
     let said = "by login_file: ann@contoso.com logged in today, renewed today";
     assert!(flat(&run.stdout).contains(said), "{}", run.stdout);
-    age(&desk.file(), 40);
-    let run = desk.machine.run(&["doctor", "-v"], "");
+    age(&user.file(), 40);
+    let run = user.machine.run(&["doctor", "-v"], "");
     assert!(
         flat(&run.stdout).contains("renewed 40 days ago"),
         "{}",
@@ -390,10 +388,10 @@ fn the_doctor_tells_of_it_and_renews_nothing() {
         "{}",
         run.stdout
     );
-    fs::write(desk.file(), &before).unwrap();
+    fs::write(user.file(), &before).unwrap();
 
-    desk.machine.exchange.end_logins(50_173);
-    let run = desk.machine.run(&["doctor"], "");
+    user.machine.exchange.end_logins(50_173);
+    let run = user.machine.run(&["doctor"], "");
     assert_eq!(run.code, 77);
     for said in [
         "AADSTS50173",
@@ -402,27 +400,27 @@ fn the_doctor_tells_of_it_and_renews_nothing() {
     ] {
         assert!(flat(&run.stdout).contains(said), "{}", run.stdout);
     }
-    assert_eq!(fs::read_to_string(desk.file()).unwrap(), before);
+    assert_eq!(fs::read_to_string(user.file()).unwrap(), before);
 }
 
-/// A user's token is right here. What the user did not allow, and a mailbox without SMTP AUTH, are not.
+/// It blames a missing permission or SMTP AUTH, and not that the token is a user's.
 #[test]
-fn a_user_who_is_refused() {
+fn the_doctor_advises_on_a_users_refused_login() {
     for (scp, said) in [
         ("SMTP.Send", "Set-CASMailbox -Identity 'ann@contoso.com'"),
         ("User.Read", "it needs the delegated permission SMTP.Send"),
     ] {
-        let desk = Desk::with(
+        let user = User::with(
             Exchange::builder()
                 .logs_in("ann@contoso.com")
                 .login_scp(scp),
         );
-        assert_eq!(desk.machine.run(&["login"], "").code, 0);
+        assert_eq!(user.machine.run(&["login"], "").code, 0);
         let refused = crate::exchange::Fault::reply("535 5.7.3 Authentication unsuccessful");
-        desk.machine
+        user.machine
             .exchange
             .on(crate::exchange::Step::AuthBlob, refused);
-        let run = desk.machine.run(&["doctor"], "");
+        let run = user.machine.run(&["doctor"], "");
         assert!(
             run.code == 77 && flat(&run.stdout).contains(said),
             "{}",
@@ -461,15 +459,15 @@ fn age(file: &Path, days: u64) {
     fs::write(file, text.lines().map(line).collect::<String>()).unwrap();
 }
 
-/// An idle machine's run looks once a day, and renews once a week.
+/// It looks once a day.
 #[test]
-fn the_queues_run_renews_it() {
-    let desk = Desk::logged_in();
+fn a_run_of_the_queue_renews_the_login_once_a_week() {
+    let user = User::logged_in();
     let spool =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("login-{}", std::process::id()));
     let _ = fs::remove_dir_all(&spool);
-    let log = desk.machine.path("log");
-    desk.configure(&format!("spool = {}\n", spool.display()).replace("log = none\n", ""));
+    let log = user.machine.path("log");
+    user.configure(&format!("spool = {}\n", spool.display()).replace("log = none\n", ""));
     let run = |day: bool| {
         let mark = spool.join("login.seen");
         if day {
@@ -480,23 +478,23 @@ fn the_queues_run_renews_it() {
                 .unwrap();
         }
         let set = format!("log={}", log.display());
-        let run = desk.machine.run(&["queue", "run", "--set", &set], "");
+        let run = user.machine.run(&["queue", "run", "--set", &set], "");
         assert_eq!(
             (run.code, run.stdout.as_str(), run.stderr.as_str()),
             (0, "", "")
         );
-        desk.kept()
+        user.kept()
     };
     fs::create_dir_all(spool.join("drop")).unwrap();
     assert_eq!((run(false), run(true)), (0, 0), "it is young");
-    age(&desk.file(), 8);
+    age(&user.file(), 8);
     assert_eq!(
         (run(false), run(true), run(true)),
         (0, 1, 1),
         "once a day, once a week"
     );
-    age(&desk.file(), 8);
-    desk.machine.exchange.end_logins(700_082);
+    age(&user.file(), 8);
+    user.machine.exchange.end_logins(700_082);
     assert_eq!(run(true), 1);
     let log = fs::read_to_string(log).unwrap();
     let lines: Vec<_> = log

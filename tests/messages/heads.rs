@@ -1,4 +1,4 @@
-//! Headers that others wrote: what is taken off, what is mended, and what nobody may see.
+//! Headers that others wrote: Bcc is taken off, From is rewritten, what is not ASCII is encoded.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn read(text: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn a_header_ends_where_it_ends() {
+fn a_header_ends_at_an_empty_line_or_where_no_field_follows() {
     for row in [
         "To: a\nSubject: b\n\nhello\n => To: a|Subject: b||hello\n",
         "To: a\r\nSubject: b\r\n c\r\n\r\nhello => To: a|Subject: b| c||hello",
@@ -30,7 +30,7 @@ fn a_header_ends_where_it_ends() {
         "To: a => To: a||",
         "To : a\n  \nCc: b\n\nx => To: a|Cc: b||x",
         "hello\n => |hello\n",
-        // No mbox file, but a text: nothing of it is lost.
+        // Not an mbox file's first line, but text that has to be kept.
         "From now on, see /srv.\nBye\n => |From now on, see /srv.\nBye\n",
         "From now on.\n\nBye: x\n => |From now on.\n\nBye: x\n",
         "\u{feff}>From here => |>From here",
@@ -52,7 +52,7 @@ fn a_header_ends_where_it_ends() {
 }
 
 #[test]
-fn a_header_that_goes_on_is_none_yet() {
+fn a_header_whose_end_has_not_come_is_incomplete() {
     let message = "From x\nTo: a\r\nCc: b\r\n\r\nhello";
     let end = message.find("hello").unwrap();
     for cut in 0..=message.len() {
@@ -64,9 +64,8 @@ fn a_header_that_goes_on_is_none_yet() {
     assert_eq!(error, "the header is longer than 1 MiB");
 }
 
-/// Each with a Bcc that is hard to see: it is a field, or an error.
 #[test]
-fn a_bcc_that_is_in_doubt_is_an_error() {
+fn a_damaged_line_that_may_be_a_bcc_is_an_error() {
     for (text, line) in [
         ("Subject: s\nhello\nBcc: h@x\n\nx", 3),
         ("hello\nBcc: h@x\n\nx", 2),
@@ -92,12 +91,12 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
         ("To: a\n\u{feff}Bcc: h@x\n\nx", 2),
         ("To: a\nFrom x Tue 12:00\nBCC: h@x\n\nx", 3),
         ("Bcc: a@x,\nh@x\n\nx", 2),
-        // Fields to some, and to the eye.
+        // Some programs, and people, read these as fields.
         ("To: a\n>Bcc: h@x\n\nx", 2),
         ("To: a\n\"Bcc\": h@x\n\nx", 2),
         ("To: a\nBcc=h@x\n\nx", 2),
         ("To: a\nBcc\u{ff1a}h@x\n\nx", 2),
-        // As they would be written.
+        // These are a Bcc once we have written them.
         ("Bcc<x\r: h@x\n\nx", 1),
         ("< :Bcc h@x\n\nx", 1),
         ("To: \r<\n Bcc\n h@x\n\nx", 3),
@@ -129,7 +128,7 @@ fn a_bcc_that_is_in_doubt_is_an_error() {
     }
 }
 
-/// Pieces of headers, some of them damaged; nobody but a Bcc is called hidden.
+/// Headers, some of them damaged. `hidden` stands in no other field than a Bcc.
 fn header() -> impl Strategy<Value = Vec<u8>> {
     let field = prop::sample::select(vec![
         "To: a@x.org",
@@ -173,7 +172,7 @@ fn header() -> impl Strategy<Value = Vec<u8>> {
     ]);
     let lines = prop::collection::vec(line, 1..8);
     (start, lines).prop_map(|(start, lines)| {
-        // Up to the first empty line: what stands behind that is the body for certain.
+        // Up to the first empty line, behind which is the body.
         let lines = lines.concat();
         let begin = lines.find(|c: char| c.is_ascii_graphic()).unwrap_or(0);
         let empty = |at: &usize| {
@@ -201,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn recipients() {
+fn recipients_are_those_of_to_cc_and_bcc_or_of_resent_fields() {
     let read = |text: &[u8]| {
         let (mailboxes, wrong) = split(text, true).unwrap().0.recipients();
         let specs: Vec<_> = mailboxes.into_iter().map(|m| m.spec).collect();
@@ -237,7 +236,7 @@ fn recipients() {
 }
 
 #[test]
-fn raw_text_is_encoded() {
+fn text_that_is_not_ascii_is_encoded() {
     for (text, expected) in [
         (
             &b"Subject: Gr\xc3\xbc\xc3\x9fe\n\n"[..],
@@ -280,7 +279,7 @@ fn raw_text_is_encoded() {
         let expected = format!("Content-Type:{expected}\r\n\r\n");
         assert_eq!(String::from_utf8(encoded).unwrap(), expected);
     }
-    // What has a structure that is not known here stays.
+    // A field of another structure stays as it is.
     let text = b"Received: from \xe9\r\n\r\n";
     assert_eq!(split(text, true).unwrap().0.text(), text);
 }
@@ -305,7 +304,7 @@ fn a_body_that_is_not_ascii_is_declared_once() {
     }
 }
 
-/// The header of a message from a machine called web1, and who stood in From.
+/// The header with From rewritten, and the address that stood there.
 fn rewritten(message: &str) -> (String, Option<String>) {
     let author = Author {
         mailbox: "robot@contoso.com",
@@ -343,7 +342,7 @@ fn from_becomes_what_exchange_takes() {
          From: \"Smith, John\" <robot@contoso.com>|Reply-To: \"Smith, John\" <john@x.org> => john@x.org",
         "From: J\u{f6}rg <j@x.org> => \
          From: =?utf-8?b?SsO2cmc=?= <robot@contoso.com>|Reply-To: =?utf-8?b?SsO2cmc=?= <j@x.org> => j@x.org",
-        // Nobody can answer these.
+        // Addresses of this machine, to which nobody can reply.
         "From: root (Cron Daemon) => From: Cron Daemon <robot@contoso.com> => root",
         "From: www-data <www-data@web1> => From: www-data <robot@contoso.com> => www-data@web1",
         "From: Vm <r@vm.internal> => From: Vm <robot@contoso.com> => r@vm.internal",
@@ -363,7 +362,7 @@ fn from_becomes_what_exchange_takes() {
 }
 
 #[test]
-fn users_in_to_and_cc_can_be_replaced() {
+fn local_users_in_to_and_cc_are_replaced() {
     let mut head = split(
         b"To: root, Ann <ann@x.org>\nCc: nobody, \"You\" <root>\nBcc: root\nX: root\n\n",
         true,
@@ -384,7 +383,7 @@ fn users_in_to_and_cc_can_be_replaced() {
     );
 }
 
-/// What is written is whole lines and is read again as it is.
+/// A header is written as whole lines, and read again it is the same.
 fn check(text: &[u8]) {
     let Ok((mut head, body)) = split(text, true) else {
         return;
@@ -410,7 +409,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_header(header in header()) {
+    fn any_header_is_written_as_it_is_read_again(header in header()) {
         check(&header);
     }
 }

@@ -9,7 +9,7 @@ use proptest::strategy::ValueTree;
 
 use super::list::{Mailbox, author, encoded_list, encoded_text, parse};
 
-/// What the specs and the names of a list are, one line each.
+/// The mailboxes of a list as we write them, one line each.
 fn read(list: &str) -> String {
     match parse(list) {
         Ok(mailboxes) => mailboxes.iter().map(|m| m.written() + "\n").collect(),
@@ -32,7 +32,7 @@ fn a_long_name_makes_no_long_line() {
 }
 
 #[test]
-fn what_people_and_programs_write() {
+fn lists_as_people_and_programs_write_them_are_read() {
     for row in [
         " => ",
         " , ; => ",
@@ -70,11 +70,11 @@ fn what_people_and_programs_write() {
         "Doe, Jane, M.D. <jane@x.org>, bob@x.org => \"Doe, Jane, M.D.\" <jane@x.org>\nbob@x.org\n",
         "root, Ann <ann@x.org>, Postmaster, Bob <bob@x.org> => root\nAnn <ann@x.org>\nPostmaster\nBob <bob@x.org>\n",
         "Bob, <ann@x.org> => <Bob>\nann@x.org\n",
-        // An encoded word is one, whatever stands in it.
+        // An encoded word is one word, whatever characters it has.
         "=?utf-8?q?J=C3=B6rg?= <j@x.org> => =?utf-8?q?J=C3=B6rg?= <j@x.org>\n",
         "=?UTF-8?Q?M,<\"(;:@?= <j@x.org>, b@x.org => =?UTF-8?Q?M=2C=3C=22=28=3B=3A=40?= <j@x.org>\nb@x.org\n",
         "Dr. =?utf-8?b?w7Y=?= \"von X.\" <j@x.org> => \"Dr.\" =?utf-8?b?w7Y=?= \"von X.\" <j@x.org>\n",
-        // Two that are not closed are none.
+        // Encoded words that are not closed are plain text.
         "=?x?q?a <a@x.org>, =?x?q?b <b@x.org> => \"=?x?q?a\" <a@x.org>\n\"=?x?q?b\" <b@x.org>\n",
     ] {
         let (list, expected) = row.split_once(" => ").unwrap();
@@ -83,7 +83,7 @@ fn what_people_and_programs_write() {
 }
 
 #[test]
-fn what_is_no_address_is_named() {
+fn an_element_that_is_no_address_is_named() {
     for row in [
         "ann@x.org, not an address => `not an address` is no address",
         "Undisclosed recipients => `Undisclosed recipients` is no address",
@@ -109,7 +109,7 @@ fn what_is_no_address_is_named() {
 }
 
 #[test]
-fn the_author_is_one_whatever_stands_in_the_name() {
+fn from_has_one_author_whatever_its_name_holds() {
     for row in [
         "ann@x.org => ann@x.org",
         "ann@x.org (Ann) => Ann <ann@x.org>",
@@ -136,7 +136,7 @@ fn the_author_is_one_whatever_stands_in_the_name() {
 }
 
 #[test]
-fn what_is_not_ascii_is_encoded_and_nothing_else() {
+fn only_words_that_are_not_ascii_are_encoded() {
     for (list, expected) in [
         (
             " J\u{f6}rg <j@x.org>,\r\n \"B. Other\" <b@x.org>",
@@ -173,7 +173,7 @@ fn what_is_not_ascii_is_encoded_and_nothing_else() {
     assert!(long.lines().all(|line| line.len() <= 76), "{long}");
 }
 
-/// What holds for any text whatever.
+/// Of any text: no address is lost or invented, and what we write is read again.
 fn check(text: &str) {
     let written = author(text).written();
     assert_eq!(author(&written).written(), written, "{text}");
@@ -182,7 +182,7 @@ fn check(text: &str) {
     };
     let mut rest = text.chars();
     for mailbox in &mailboxes {
-        // In their order, so none is found twice, and none is made of two.
+        // Searched for in order, so that none is found twice or made of two.
         let found = mailbox.spec.chars().all(|c| rest.any(|other| other == c));
         assert!(found, "{mailbox:?} invented: {text}");
     }
@@ -193,7 +193,6 @@ fn check(text: &str) {
         with_address.count() >= addresses_in(text),
         "one is lost: {text:?}"
     );
-    // Whatever is written can be read, by whatever name it comes before.
     let list: Vec<_> = mailboxes.iter().map(Mailbox::written).collect();
     let name = list.join(", ");
     assert_eq!(parse(&name).as_ref(), Ok(&mailboxes), "{text}");
@@ -202,7 +201,7 @@ fn check(text: &str) {
     assert!(encoded_list(text, 5) == text && encoded_text(text, 5).is_ascii());
 }
 
-/// How many elements have an `@`, by other means: quoted strings, comments and encoded words are cut out first.
+/// How many elements have an `@`, found in another way: without quoted strings, comments and encoded words.
 fn addresses_in(text: &str) -> usize {
     let mut plain = String::new();
     let mut rest = text;
@@ -268,7 +267,7 @@ fn texts(length: usize) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn every_short_text() {
+fn every_short_list_keeps_its_addresses() {
     texts(4).for_each(|text| check(&text));
 }
 
@@ -314,18 +313,17 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn any_list() {
+fn any_list_keeps_its_addresses() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..20_000 {
         check(&pieces().new_tree(&mut runner).unwrap().current());
     }
 }
 
-/// Python's `email` and mail-parser agree on few texts that are not written by the book. Where they do, this is what is
-/// read here, or nothing.
+/// Or it is an error. On malformed lists Python's `email` and mail-parser seldom agree.
 #[test]
 #[ignore = "needs python3"]
-fn where_two_others_agree_so_do_we() {
+fn a_list_on_which_two_other_parsers_agree_is_read_as_they_do() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let random = (0..100_000).map(|_| pieces().new_tree(&mut runner).unwrap().current());
     let texts: Vec<_> = texts(5)
@@ -346,10 +344,10 @@ fn where_two_others_agree_so_do_we() {
     assert!(agreed > 1_000);
 }
 
-/// Whatever stands in a name, what is written means one address to others, too.
+/// Whatever stands in the name.
 #[test]
 #[ignore = "needs python3"]
-fn what_is_written_is_read_by_others() {
+fn an_address_that_we_write_is_read_by_two_other_parsers() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let random = (0..50_000).map(|_| pieces().new_tree(&mut runner).unwrap().current());
     let names: Vec<_> = texts(4).chain(random).collect();

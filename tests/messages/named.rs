@@ -1,5 +1,5 @@
-//! A message for a server without an envelope: whatever its header says, To, Cc and Bcc name the envelope, as parsers that
-//! are not ours read them.
+//! For a server without an envelope, To, Cc and Bcc are rewritten to name the envelope's recipients, as other parsers read
+//! them.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -70,7 +70,7 @@ fn the_header_names_the_envelope() {
 }
 
 #[test]
-fn what_cannot_be_named_is_an_error() {
+fn a_recipient_that_a_header_cannot_name_is_an_error() {
     let error = |text: &str, to| named(text, &[to]).unwrap_err();
     assert_eq!(
         error("To: Ann Other\n", "ann@x.org"),
@@ -85,7 +85,7 @@ fn what_cannot_be_named_is_an_error() {
     assert_eq!(error("", "j\u{f6}rg@x.org"), what);
 }
 
-/// A header out of pieces, each of which is well-formed, odd, or broken.
+/// A header of fields that are well-formed, odd or broken, and an envelope.
 fn heads() -> impl Strategy<Value = (String, Vec<&'static str>)> {
     let addresses = [
         "ann@x.org",
@@ -142,7 +142,7 @@ fn heads() -> impl Strategy<Value = (String, Vec<&'static str>)> {
     (fields, prop::sample::subsequence(addresses.to_vec(), 1..=6))
 }
 
-/// Random headers, as they are and as they become, and the envelope.
+/// Random headers, the same rewritten, and the envelopes.
 fn cases(n: usize) -> Vec<(String, String, BTreeSet<String>)> {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let all = (0..n).filter_map(|_| {
@@ -177,7 +177,7 @@ fn any_header_names_the_envelope() {
 
 #[test]
 #[ignore = "needs python3"]
-fn python_finds_the_envelope() {
+fn python_finds_the_envelope_in_any_header() {
     let script = "import email, email.header, email.policy, email.utils\n\
                   for text in open(0, newline='').read().split('\\0')[:-1]:\n\
                   \x20   for policy in email.policy.compat32, email.policy.default:\n\
