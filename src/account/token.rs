@@ -294,6 +294,8 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     let application = account.application();
     // Named before the request: another user may log in meanwhile, and the token belongs to the login that asked.
     let file = file(account);
+    #[cfg(feature = "login")]
+    let asked_by = credential.fingerprint().ok();
     let mut attempt = Attempt {
         app: &application,
         number: 0,
@@ -313,10 +315,11 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
         }
     };
     token.keep_in(file.as_ref(), account);
-    // The user has logged out meanwhile: that has forgotten what was kept by then, and not this token.
+    // The user has logged out meanwhile, or another one in: that has forgotten what was kept by then, and not this token.
     #[cfg(feature = "login")]
-    if credential.fingerprint().is_err() {
-        memory(account).token = None;
+    if credential.fingerprint().ok() != asked_by {
+        let in_memory = &mut memory(account).token;
+        in_memory.take_if(|kept| kept.secret == token.secret);
         if let Some((file, name)) = file {
             file.forget(&name, &token);
         }
@@ -406,10 +409,15 @@ mod tests {
 
     #[cfg(feature = "login")]
     #[test]
-    fn a_token_does_not_outlive_a_login_that_ended_meanwhile() {
-        let mut account = Account::new("robot@contoso.com").client_id("6731de76");
-        account.credential = Some(Arc::new(ChangingLogin::default()));
-        fetch(&account, Deadline::total(&account.timeouts)).unwrap();
-        assert!(!Token::is_in_memory(&account));
+    fn a_token_does_not_outlive_the_login_that_asked_for_it() {
+        for then in [None, Some("bob"), Some("ann")] {
+            let mut account = Account::new("robot@contoso.com").client_id("6731de76");
+            account.credential = Some(Arc::new(ChangingLogin {
+                then,
+                ..ChangingLogin::default()
+            }));
+            fetch(&account, Deadline::total(&account.timeouts)).unwrap();
+            assert_eq!(Token::is_in_memory(&account), then == Some("ann"));
+        }
     }
 }
