@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_its_variable() {
+    fn missing_settings_are_named_with_their_variables() {
         assert_eq!(
             refused(Account::new("")),
             "account mailbox, tenant, client_id, client_secret: missing (setter, key, or environment: EXOSEND_MAILBOX, \
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_part_of_a_url_or_a_command_is_checked() {
+    fn values_that_no_url_or_command_can_hold_are_refused() {
         let mailbox = "robot@x\r\nDATA".into();
         let account = complete();
         refuses("mailbox", Account { mailbox, ..account });
@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_that_becomes_somebody_else_shares_no_token() {
+    fn a_clone_with_another_identity_shares_no_token() {
         let account = complete();
         assert!(Arc::ptr_eq(
             &account.token,

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_says_what_is_returned() {
+    fn the_header_defines_the_codes_that_are_returned() {
         use ErrorKind::{Auth, Body, Deferred, Input, Network, Protocol, Refused, Tls, Token};
         let next = |kind: &ErrorKind| match kind {
             Input => Some(Token),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn code_and_report_of_an_error() {
+    fn an_error_becomes_a_code_and_a_line() {
         let lost = || Error::io(Stage::Accept, std::io::ErrorKind::UnexpectedEof.into());
         assert_eq!(code(&lost()), 3 | TRANSIENT);
         let doubt = lost().doubtful().of_message("<1@contoso.com>");
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_message_has_is_added_once() {
+    fn missing_fields_are_added_once() {
         let body = "\u{e4}\n".as_bytes();
         let (mut head, _) = head::split(b"Subject: x\nBcc: hidden@example.com\n\n", true).unwrap();
         let id = complete(&mut head, "robot@contoso.com", body);

@@ -62,14 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twice_is_never_the_same() {
+    fn two_random_texts_differ() {
         let (one, two) = (random::<12>(), random::<12>());
         assert_eq!(one.len(), 24);
         assert_ne!(one, two);
     }
 
     #[test]
-    fn the_example_of_fips_180() {
+    fn sha256_of_the_example_in_fips_180() {
         assert_eq!(
             hex(&sha256(b"abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

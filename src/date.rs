@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_as_they_are_written() {
+    fn dates_are_written_and_found_again() {
         for (seconds, date, day, time) in [
             (-1, "Wed, 31 Dec 1969", "1969-12-31", "23:59:59"),
             (0, "Thu, 01 Jan 1970", "1970-01-01", "00:00:00"),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_certificates() {
+    fn times_of_certificates_are_read() {
         for (text, seconds) in [
             ("700101000000Z", 0),
             ("500101000000Z", -631_152_000),

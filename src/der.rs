@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_says_how_long_it_is_valid() {
+    fn the_validity_of_a_certificate_is_read() {
         let mut params = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2020, 2, 29);
         params.not_after = rcgen::date_time_ymd(2050, 1, 1);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_the_common_one_else_the_organization() {
+    fn a_name_is_the_common_name_or_the_organization() {
         let named = |names: &[(rcgen::DnType, &str)]| {
             let mut params = rcgen::CertificateParams::default();
             params.distinguished_name = rcgen::DistinguishedName::new();

@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_take_turns() {
+    fn ipv6_and_ipv4_take_turns() {
         let v = |texts: &[&str]| {
             texts
                 .iter()
@@ -293,9 +293,8 @@ mod tests {
         TcpStream::connect_timeout(address, left)
     }
 
-    /// A resolver whose questions are lost.
     #[test]
-    fn a_name_that_is_never_resolved_costs_the_bound() {
+    fn a_resolver_that_does_not_answer_ends_at_the_bound() {
         let asleep = |_: &str, _| {
             thread::sleep(Duration::from_secs(60));
             Ok(Vec::new())
@@ -363,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn which_words_say_that_a_name_does_not_exist() {
+    fn an_unknown_name_is_told_from_a_failed_look_up() {
         for (words, none) in [
             ("Name or service not known", true),
             ("Name does not resolve", true),
@@ -378,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_losers_end_with_the_race() {
+    fn attempts_end_when_the_race_is_over() {
         let mut race = Some(Arc::new(()));
         let alive = race.as_ref().map(Arc::downgrade).unwrap();
         let deadline = Deadline::after(Duration::from_secs(60), "connect");

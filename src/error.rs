@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pointer_wide() {
+    fn an_error_is_one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
     }
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn input_names_its_field() {
+    fn an_input_error_names_its_field() {
         let error = Error::input(Stage::Account, "tenant", "missing");
         assert_eq!(error.field(), Some("tenant"));
         let error = Error::protocol(Stage::Auth, "x").about("robot@contoso.com");
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_comes_along() {
+    fn the_hint_is_in_the_source_debug_and_long_display() {
         let error = Error::io(Stage::Accept, io::ErrorKind::UnexpectedEof.into());
         let error = error.doubtful().of_message("<1\r\n@contoso.com>");
         let hint = error.hint().unwrap();

@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_order_mark_is_no_line() {
+    fn a_byte_order_mark_counts_for_neither_size_nor_header() {
         let to = ["ann@example.com".to_owned()];
         for (text, size, rest) in [
             ("\u{feff}hello\r\n", 10, 7),

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn as_it_goes_out() {
+    fn a_message_is_written_field_by_field() {
         let message = Message::new()
             .from("Backup <robot@contoso.com>")
             .to("ann@example.com")
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_message_keeps_its_id_and_another_has_another() {
+    fn a_clone_keeps_the_id_and_another_message_has_another() {
         let message = note();
         let id = |message: &Message| message.letter("robot@contoso.com").unwrap().message_id;
         assert_eq!(id(&message), id(&message.clone()));
@@ -302,7 +302,7 @@ mod tests {
         assert!(id(&message).ends_with("@contoso.com>"));
     }
 
-    /// Whoever got one message must not be able to write a part into the next.
+    /// Else a recipient of one message could forge a part of the next.
     #[test]
     fn a_boundary_is_in_no_other_message_and_no_id() {
         let message = note().html("x");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_html_shows_is_attached() {
+    fn an_inline_file_without_html_is_an_attachment() {
         let chart = Attachment::bytes("c.gif", "GIF89a").inline("c");
         for (message, disposition) in [
             (note(), "attachment"),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_tells_lengths_and_no_content() {
+    fn debug_shows_lengths_and_no_content() {
         let attachment = Attachment::bytes("a.bin", vec![0; 10_000_000]);
         let debug = format!("{:?}", note().text("hush").html("hush!").attach(attachment));
         assert!(
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_recipients_stay_hidden() {
+    fn a_bcc_recipient_is_not_written() {
         let message = Message::new()
             .from("robot@contoso.com")
             .bcc("eve@example.com")
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_author_only_an_account_can_send_it() {
+    fn a_message_without_from_cannot_be_written() {
         let error = Message::new()
             .to("ann@example.com")
             .text("x")

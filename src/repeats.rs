@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn in_pieces_and_in_other_forms() {
+    fn a_token_in_pieces_or_another_form_is_found() {
         let hex: String = TOKEN.bytes().map(|b| format!("{b:02X}")).collect();
         let strewn: Vec<String> = TOKEN
             .as_bytes()
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_say_is_shown() {
+    fn usual_replies_are_not_taken_for_a_token() {
         for text in [
             "5.7.3 Authentication unsuccessful [AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T09:00:00.000Z 08DE000000000000]",
             "2.6.0 <d41d8cd98f00b204e9800998ecf8427e@contoso.com> [InternalId=1234567890, Hostname=AM0PR01MB0001.eurprd01.prod.exchangelabs.com]",

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line() {
+    fn a_reply_of_one_line() {
         let reply = reply("550 5.1.10 Recipient not found");
         assert_eq!((reply.code(), reply.enhanced()), (550, Some("5.1.10")));
         assert!(reply.is_permanent() && !reply.is_transient());
@@ -235,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn several_lines_on_one_without_the_repeated_code() {
+    fn several_lines_are_shown_as_one_without_the_repeated_code() {
         let reply = reply("421-4.7.0 Try again\n421-4.7.0 later.\n421 4.7.0 Bye");
         assert_eq!(reply.to_string(), "421 4.7.0 Try again later. Bye");
         assert_eq!(reply.lines().nth(1), Some("4.7.0 later."));
     }
 
     #[test]
-    fn bare_code() {
+    fn a_reply_of_a_bare_code() {
         assert_eq!(reply("250").to_string(), "250");
         assert_eq!(reply("250-\n250 ").to_string(), "250");
         assert_eq!(reply("250").enhanced(), None);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds() {
+    fn too_many_or_too_long_lines_are_malformed() {
         let many = vec!["250-x"; MAX_LINES + 1].join("\n");
         assert_eq!(parse(&many), Err(Malformed::Endless));
         let long = format!("250-{}\n", "x".repeat(MAX_LINE)).repeat(4) + "250 x";
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn codes() {
+    fn a_wrong_or_mixed_code_is_malformed() {
         for line in ["199 x", "\u{0662}50 x", "+50 x"] {
             assert!(matches!(parse(line), Err(Malformed::Code(_))), "{line:?}");
         }
@@ -290,7 +290,7 @@ mod tests {
     /// Every line of up to six bytes over an alphabet with each byte that matters: it parses exactly if it is three
     /// digits in range with a space, a hyphen or nothing after them.
     #[test]
-    fn every_short_line() {
+    fn every_short_line_parses_if_it_is_well_formed() {
         const ALPHABET: &[u8] = b"0256- .x";
         let mut lines = vec![Vec::new()];
         let mut from = 0;

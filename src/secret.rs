@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_file_is_not_waited_for() {
+    fn only_a_short_regular_file_is_read() {
         let read = |path: &str| read_file(Path::new(path), 10).map_err(|e| e.to_string());
         assert_eq!(
             read("/dev/zero").unwrap_err(),

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_the_operating_system_fit_in() {
+    fn only_a_capital_before_a_small_letter_is_lowered() {
         assert_eq!(
             lower_case("Connection refused (os error 111)"),
             "connection refused (os error 111)"

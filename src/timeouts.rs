@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_passed_deadline_says_which() {
+    fn a_passed_deadline_names_its_bound() {
         let error = Deadline::after(Duration::ZERO, "connect")
             .remaining()
             .unwrap_err();

@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(result.unwrap(), 7);
     }
 
-    /// As in a process that was stopped while the reply came: it is there, the deadline has passed.
+    /// As in a process that was stopped when the reply came.
     #[test]
     fn what_came_in_time_is_read_behind_the_deadline() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_in_another_process_ends_nothing() {
+    fn a_copy_in_another_process_does_not_close_the_connection() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deadline_ends_it() {
+    fn a_step_ends_at_the_deadline() {
         let deadline = Deadline::after(Duration::from_millis(20), "command");
         let never = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let error = until_deadline(&deadline, |_| Ok(()), never).unwrap_err();

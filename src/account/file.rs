@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_for_people_and_for_systemd() {
+    fn lines_for_people_and_for_systemd_are_read() {
         let text = "\u{feff}# who\r\nmailbox = robot@contoso.com\n\n; what systemd likes\n  EXOSEND_CLIENT_ID=\"a \\\"b\\\" \\$c \\d\"\n\
                     client_secret = 'x\\y#z'\nscope =\n timeout='3 # 4'";
         let entries: Vec<_> = parse(text.as_bytes())
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_right_is_named_with_its_line() {
+    fn a_malformed_line_is_named_with_its_number() {
         let no_key = "what stands before the `=` is no key";
         for (text, line, what) in [
             ("\nmailbox", 2, "neither `key = value` nor a comment"),

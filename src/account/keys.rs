@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_of_a_feature_that_is_not_built_in() {
+    fn a_key_of_a_missing_feature_names_the_feature() {
         for (key, feature) in UNBUILT {
             let what = format!("built without feature {feature}");
             let error = Account::new("").set(key, "x").unwrap_err();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_a_key_does_not_take() {
+    fn a_value_that_a_key_does_not_take_is_refused() {
         for (key, value) in [
             ("server", "h:"),
             ("server", "h:x"),

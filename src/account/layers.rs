@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_a_feature_that_is_not_built_in() {
+    fn a_variable_of_a_missing_feature_names_the_feature() {
         for (key, feature) in UNBUILT {
             let name = variable(key);
             let error = from(&[(&name, "x")]).unwrap_err();

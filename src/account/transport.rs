@@ -78,7 +78,7 @@ mod tests {
     use crate::account::cloud::Cloud;
 
     #[test]
-    fn where_graph_is() {
+    fn each_cloud_has_its_graph_endpoint() {
         let of = |cloud| Account::new("a@b.c").cloud(cloud).graph();
         assert_eq!(of(Cloud::Worldwide), "https://graph.microsoft.com");
         assert_eq!(of(Cloud::GccHigh), "https://graph.microsoft.us");

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_and_its_port() {
+    fn a_server_has_its_port_or_587() {
         assert_eq!(host_and_port("[::1]:25"), Ok(("::1".into(), 25)));
         assert_eq!(
             host_and_port("smtp.office365.us"),

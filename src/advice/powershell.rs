@@ -356,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_quoted_where_it_stands_and_not_looked_into() {
+    fn a_value_is_quoted_and_its_braces_are_not_filled_in() {
         let account = Account::new("o'brien@contoso.com").client_id("{mailbox}");
         let lines = Lines::new(&account, None).unwrap();
         assert_eq!(
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_a_scripts_or_ones_own() {
+    fn a_command_is_found_in_the_script_or_filled_in() {
         let lines = Lines::new(&Account::new("a@b.c"), None).unwrap();
         assert_eq!(
             lines.command("Connect-ExchangeOnline"),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_too_long_are_told_apart() {
+    fn long_scope_names_are_cut_and_still_differ() {
         let (one, two) = ("a".repeat(60) + "@x.org", "a".repeat(60) + "@y.org");
         let name = |mailbox: &str| scope_name("exosend", mailbox);
         assert_ne!(name(&one), name(&two));

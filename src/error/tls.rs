@@ -36,7 +36,7 @@ mod tests {
     use crate::stage::{ErrorKind, Stage};
 
     #[test]
-    fn tls_fails_for_good_by_a_wrong_certificate_or_no_common_version() {
+    fn a_wrong_certificate_or_no_common_version_is_permanent() {
         use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
         for (error, permanent) in [
             (Tls::InvalidCertificate(Bad::UnknownIssuer), true),
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_certificate_ended_is_not_told_in_seconds() {
+    fn the_text_holds_no_times_in_seconds() {
         use rustls::{CertificateError as Bad, Error as Tls};
         let time = UnixTime::since_unix_epoch(Duration::from_secs(7));
         let (not_after, not_before) = (time, time);

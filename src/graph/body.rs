@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use crate::tls::Stream;
 
-    /// Takes one block of two, and has said no by then.
+    /// A server that reads one block of two, and has refused by then.
     struct Early(bool, &'static [u8]);
 
     impl Read for Early {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_a_text_is_cut_its_lines_are_the_same() {
+    fn line_ends_are_the_same_wherever_the_text_is_cut() {
         let text = b"a\n\nb\r\n\r\nc\r\rd";
         for cut in 0..=text.len() {
             let (mut ends, mut out) = (LineEnds::default(), Vec::new());
@@ -225,9 +225,9 @@ mod tests {
         }
     }
 
-    /// Half a request is out, so nothing follows it, though the server would go on.
+    /// After half a request no other can follow.
     #[test]
-    fn a_no_amid_the_message() {
+    fn a_refusal_amid_the_message_ends_the_connection() {
         let timeouts = Timeouts::default();
         let total = Deadline::total(&timeouts);
         let length = 2 * BLOCK as u64;

@@ -200,7 +200,7 @@ mod tests {
     use crate::tls::Socket;
 
     #[test]
-    fn a_connection_that_has_rested_for_long_is_not_used() {
+    fn a_connection_that_was_idle_for_long_is_not_used() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let socket = Socket::new(tcp, Deadline::after(REST, "connect")).unwrap();

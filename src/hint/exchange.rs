@@ -90,7 +90,7 @@ mod tests {
         of_own_reply(stage, &reply.unwrap().unwrap())
     }
 
-    /// Each reply that Exchange is known for: what it means, its stage, its words.
+    /// Each known reply of Exchange: condition, stage, words.
     const REPLIES: &str = "
         LoginRefused          auth       535 5.7.3 Authentication unsuccessful
         SmtpAuthOff           auth       535 5.7.139 x, SmtpClientAuthentication is disabled for the Tenant.
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reply_has_its_row_and_every_row_its_reply() {
+    fn each_reply_has_its_condition_and_each_condition_a_reply() {
         for (condition, stage, reply) in rows() {
             assert_eq!(own(stage, reply), Some(condition), "{reply}");
         }

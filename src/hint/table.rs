@@ -454,9 +454,9 @@ const fn joined<const N: usize>() -> [u8; N] {
 mod tests {
     use super::*;
 
-    /// `what it means: what to do`, in exosend's way to write.
+    /// `meaning: advice`, as exosend writes.
     #[test]
-    fn every_row_has_two_parts() {
+    fn each_hint_has_a_meaning_and_an_advice() {
         for &(condition, codes) in ALL {
             let text = words(condition);
             let (means, act) = text.split_once(": ").expect(text);

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_write() {
+    fn addresses_as_people_write_them_are_taken() {
         for (text, name, spec) in [
             ("ann@example.com", None, "ann@example.com"),
             (" <ann@example.com> ", None, "ann@example.com"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
+    fn malformed_addresses_are_refused() {
         for text in [
             "",
             "ann",

@@ -308,7 +308,7 @@ mod tests {
 
     /// Else a reader saves it instead of showing it.
     #[test]
-    fn what_programs_attach_has_a_type_of_its_own() {
+    fn common_files_have_their_content_type() {
         const USUAL: &str = "csv docx gif gz tgz htm html ics jpeg jpg json log txt pdf png pptx svg tar webp xlsx xml zip";
         for extension in USUAL.split(' ') {
             let (name, content_type) =
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_attached() {
+    fn a_file_that_cannot_be_attached_is_an_error() {
         let wrong = |attachment: Attachment| attachment.prepare().err().expect("an error");
         assert!(wrong(Attachment::bytes("", "x")).contains("no name"));
         assert!(wrong(Attachment::bytes("a/", "x")).contains("no name"));
@@ -355,7 +355,7 @@ mod tests {
 
     /// A log that is written to while it is sent: the length was declared, so what is sent must not differ.
     #[test]
-    fn a_file_that_changes_while_it_is_sent() {
+    fn a_file_that_changes_while_it_is_sent_is_an_error() {
         let path = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         let written = |after: Option<&[u8]>| {
             std::fs::write(&path, [b'x'; 100_000]).unwrap();

@@ -179,7 +179,7 @@ mod tests {
 
     /// Every length around the ends of lines, cut at every place.
     #[test]
-    fn base64_is_the_same_however_it_comes_in() {
+    fn base64_is_the_same_wherever_the_input_is_cut() {
         for length in (0..=3).chain(54..=60).chain(7290..=7300) {
             let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
             let whole = base64(&[&bytes]);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_any_ending() {
+    fn lines_end_in_lf_crlf_or_cr() {
         let list = |text| lines(text).collect::<Vec<_>>();
         assert_eq!(list("a\nb\r\nc\rd"), ["a", "b", "c", "d"]);
         assert_eq!(list("\n\r\n\r"), ["", "", ""]);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_encoding_that_any_relay_takes() {
+    fn the_encoding_is_the_shortest_that_relays_take() {
         assert_eq!(TextEncoding::of("plain\n"), TextEncoding::SevenBit);
         assert_eq!(TextEncoding::of(&"x".repeat(998)), TextEncoding::SevenBit);
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_printable_keeps_what_a_line_ends_in() {
+    fn quoted_printable_encodes_space_at_the_end_of_a_line() {
         let mut out = Vec::new();
         TextEncoding::QuotedPrintable
             .write("a \nb\t\n\u{e9}=\n", &mut out)

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_envelopes() {
+    fn bad_envelopes_are_named() {
         let text = |envelope: Envelope| envelope.route().unwrap_err().to_string();
         assert_eq!(
             text(Envelope::new("r@contoso.com")),

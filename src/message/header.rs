@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_misread_is_encoded() {
+    fn text_that_would_be_misread_is_encoded() {
         assert_eq!(
             subject("\u{dc}bersicht"),
             "Subject: =?utf-8?b?w5xiZXJzaWNodA==?=\r\n"
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_longer_than_it_may_be() {
+    fn no_line_is_longer_than_78_characters() {
         let words = "word ".repeat(300) + "end";
         let long = "x".repeat(5000);
         let japanese = "\u{30d0}\u{30c3}\u{30af}".repeat(100);
@@ -215,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_content_type_has_is_the_only_one() {
+    fn a_name_in_the_content_type_is_kept_as_the_only_one() {
         let mut out = String::new();
         content_type(&mut out, "text/csv; charset=utf-8; Name=x.csv", "y.csv");
         assert_eq!(out, "Content-Type: text/csv; charset=utf-8; Name=x.csv\r\n");
     }
 
     #[test]
-    fn a_file_name_that_readers_take_apart_is_encoded() {
+    fn a_file_name_with_quotes_or_brackets_is_encoded() {
         for (name, is_plain) in [
             ("a b;c'(1).txt", true),
             ("a\\", false),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_with_and_without_names() {
+    fn names_of_addresses_are_quoted_or_encoded() {
         assert_eq!(to(&["ann@example.com"]), "To: ann@example.com\r\n");
         assert_eq!(
             to(&["Ann Other <ann@example.com>"]),

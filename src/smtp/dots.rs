@@ -115,7 +115,7 @@ mod tests {
         sent
     }
 
-    /// RFC 5321 4.5.2 once more, from the receiver's side and as simply as possible.
+    /// RFC 5321 4.5.2 from the receiver's side, as simply as possible.
     fn received(sent: &[u8]) -> Vec<u8> {
         let sent = sent.strip_suffix(b".\r\n").expect("ends in a dot");
         let mut text = Vec::new();
@@ -129,7 +129,7 @@ mod tests {
         text
     }
 
-    /// The text with every line ending made CRLF, by other means.
+    /// The text with every line ending made CRLF, computed in another way.
     fn canonical(text: &[u8]) -> Vec<u8> {
         let text = String::from_utf8(text.to_vec())
             .unwrap()
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_line_ends_and_a_missing_last_one() {
+    fn dots_are_doubled_and_line_ends_are_crlf() {
         assert_eq!(dotted(&[b""]), b".\r\n");
         assert_eq!(dotted(&[b"a"]), b"a\r\n.\r\n");
         assert_eq!(
@@ -155,7 +155,7 @@ mod tests {
 
     /// Every text of up to six of the four bytes that matter, cut at every place.
     #[test]
-    fn every_cut_of_every_short_text() {
+    fn every_short_text_is_received_as_it_was_wherever_it_is_cut() {
         let mut cases = 0;
         for length in 0..=6u32 {
             for n in 0..4usize.pow(length) {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_leave_as_they_fill_and_the_last_holds_the_dot() {
+    fn a_full_block_is_written_at_once_and_the_last_holds_the_dot() {
         struct Sizes(Vec<usize>);
         impl Write for &mut Sizes {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -175,9 +175,9 @@ mod tests {
     use crate::reply::Parser;
 
     /// Every sequence of up to five replies, for one to three recipients, all or some of whom have to be accepted, DATA
-    /// along or not. The expected outcome is found once more, as simply as possible.
+    /// along or not. The expected outcome is computed in another, simpler way.
     #[test]
-    fn every_sequence_of_replies() {
+    fn every_sequence_of_replies_has_its_outcome() {
         let mut cases = 0;
         for (recipients, partial, data) in [
             (1, false, false),

@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_waits_for_tls_is_port_465() {
+    fn a_silent_port_465_expects_implicit_tls() {
         let silent = || Error::io(Stage::Greeting, std::io::ErrorKind::TimedOut.into());
         let condition = |port| ungreeted(silent(), port).condition();
         assert_eq!(condition(465), Some(Condition::ImplicitTls));

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token() {
+    fn a_token_is_read_with_its_lifetime() {
         let token = token(
             200,
             r#"{"token_type":"Bearer","expires_in":3599,"access_token":"ey.J0"}"#,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_that_make_no_sense_are_none() {
+    fn a_malformed_lifetime_is_zero() {
         let of = |json: &str| lifetime(&json.parse().unwrap(), SystemTime::now());
         let lifetime = |seconds: &str| of(&format!(r#"{{"expires_in":{seconds}}}"#)).as_secs();
         assert_eq!(lifetime("3599"), 3599);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_in_entras_words() {
+    fn a_refusal_is_reported_in_entras_words_without_the_secret() {
         let error = token(
             401,
             r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret hush/+= provided.\r\nTrace ID: t-1","error_codes":[7000215],"trace_id":"t-1","correlation_id":"c-1"}"#,
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_named() {
+    fn an_answer_that_is_not_json_is_described() {
         let portal = "<html><head><title> Log\x07 in </title>";
         assert_eq!(
             text(200, "text/html", portal),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn when_asking_again_may_help() {
+    fn a_503_and_a_short_429_are_worth_another_request() {
         let pause = |status, after: Option<u64>| {
             Answer {
                 retry_after: after.map(Duration::from_secs),

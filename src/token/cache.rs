@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_in_place_leaves_the_next_one_alone() {
+    fn a_draft_removes_no_later_one_when_dropped() {
         let folder = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         let path = folder.join("tokens");
         let draft = || Draft::beside(&path).unwrap();

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_both_paths() {
+    fn claims_of_both_paths_are_read() {
         let classic = read(
             r#"{"aud":"https://outlook.office365.com","tid":"t","appid":"a","oid":"o","roles":["SMTP.SendAsApp"],"exp":1795521600,"ver":"1.0"}"#,
         )
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_jwt_says_nothing() {
+    fn a_text_that_is_no_jwt_has_no_claims() {
         for text in ["", "a.b", "a.b.c", "opaque-text", "e30.W10.x"] {
             assert_eq!(Claims::read(text), None, "{text}");
         }

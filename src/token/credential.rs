@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_something_else() {
+    fn a_federated_token_file_holds_one_token_or_is_an_error() {
         let path = std::env::temp_dir().join(format!("exosend-{}", crypto::random::<8>()));
         let text = |content: &[u8]| {
             std::fs::write(&path, content).unwrap();

@@ -388,7 +388,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_in_brackets() {
+    fn an_ipv6_address_is_put_into_brackets() {
         for url in ["https://[2001:db8::1]/x", "https://login.example.com/x"] {
             let (host, port) = place(url, 443).unwrap();
             assert_eq!(

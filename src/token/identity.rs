@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn azure_machine_learning_is_shown_its_secret() {
+    fn azure_machine_learning_is_sent_its_secret() {
         let (endpoint, served) = server(vec![granted()]);
         let source = Source::machine_learning(endpoint, "hush".into());
         assert_eq!(ask(&source, "4b1a").unwrap().secret(), "ey.J0");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_ignores_the_client_id_is_not_believed() {
+    fn a_token_for_another_client_id_is_refused() {
         for (client_id, echoed) in [("4b1a", true), ("another", false)] {
             let (endpoint, served) = server(vec![granted()]);
             let token = ask(&Source::arc(endpoint, PathBuf::new()), client_id);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn azure_arc_is_shown_what_its_key_file_holds() {
+    fn azure_arc_is_sent_the_content_of_its_key_file() {
         let keys = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         std::fs::create_dir(&keys).unwrap();
         let file = keys.join("5e1f.key");
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_read_where_the_agent_keeps_them_and_nowhere_else() {
+    fn a_key_file_is_read_in_the_agents_folder_only() {
         let keys = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         std::fs::create_dir(&keys).unwrap();
         let write = |name: &str, content: &[u8]| {
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_starts_or_is_updated_is_given_time() {
+    fn a_request_is_repeated_after_pauses_that_depend_on_the_status() {
         let imds = Source::imds(String::new());
         let pauses = |status| -> Vec<_> {
             (0..9)

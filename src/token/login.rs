@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_logged_in() {
+    fn the_user_is_a_claim_that_holds_an_address() {
         let user = |claims: &str| user(&format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims)));
         let ann = Some("ann@contoso.com".to_owned());
         assert_eq!(user(r#"{"preferred_username":"ann@contoso.com"}"#), ann);

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_says_which_machine_this_is() {
+    fn the_environment_decides_which_machine_this_is() {
         let source = |variables: &[(&str, &str)], agent| {
             let get = |name: &str| {
                 let found = variables.iter().find(|(known, _)| *known == name);

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn which_proxy_it_is() {
+    fn the_proxy_is_https_proxy_else_all_proxy() {
         let by = |text: &str| Ok(Some(text.to_owned()));
         let all = ("ALL_PROXY", "http://u:p@all:1");
         let https = ("HTTPS_PROXY", "https:3128");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_used_is_named_without_its_password() {
+    fn an_unusable_proxy_is_named_without_its_password() {
         for value in [
             "socks5h://u:hush@tor:9050",
             "socks4://u:hush@tor:9050",
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_by_no_proxy() {
+    fn no_proxy_excepts_domains_addresses_and_networks() {
         for all in [
             "*",
             "example.com",

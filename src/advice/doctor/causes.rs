@@ -316,7 +316,7 @@ mod tests {
 
     /// The identity is asked for on the machine itself, so the advice names no firewall and no proxy.
     #[test]
-    fn a_machine_without_an_identity() {
+    fn without_an_identity_the_network_is_not_blamed() {
         let account = Account::new("a@b.c").managed_identity();
         let context = Context::new(&account, None);
         let error = Error::new(ErrorKind::Network, Stage::Token, "connection refused");
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn microsofts_own_names_are_not_misspelt() {
+    fn the_default_server_is_not_taken_for_a_misspelling() {
         let of = |account: &Account| advice(account, Condition::NameUnknown).remove(0).1;
         let unasked = ["cat /etc/resolv.conf"];
         assert_eq!(of(&Account::new("a@b.c")), unasked);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_signs_in_names_the_cloud_first() {
+    fn commands_sign_in_to_the_accounts_cloud() {
         let of = |cloud| {
             let account = Account::new("a@b.c").client_id("c").cloud(cloud);
             let login = advice(&account, Condition::NoServicePrincipal).remove(0).1;

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_minutes_are_no_skew() {
+    fn more_than_five_minutes_are_a_wrong_clock() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let off = |seconds| Skew::between(now, now - Duration::from_secs(seconds));
         assert!(!off(300).is_bad() && off(301).is_bad());

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guids() {
+    fn a_guid_is_told_from_other_texts() {
         assert!(is_guid("6731de76-14a6-49ae-97bc-6eba6914391e"));
         assert!(is_guid("6731DE76-14A6-49AE-97BC-6EBA6914391E"));
         for no in [

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_in_every_form() {
+    fn a_reply_is_found_in_each_form() {
         for line in [
             "535 5.7.3 no",
             "535-5.7.3 no",

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_value_ends_it() {
+    fn no_character_of_a_value_ends_its_quotes() {
         assert_eq!(quote("a'b"), Some("'a''b'".into()));
         for c in '\u{2018}'..='\u{201b}' {
             assert_eq!(quote(&c.to_string()), Some(format!("'{c}{c}'")));

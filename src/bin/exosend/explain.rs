@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_code_as_cron_systemd_and_others_show_it() {
+    fn an_exit_code_is_found_as_cron_and_systemd_show_it() {
         for (line, code) in [
             ("78", 78),
             ("0x4e", 78),

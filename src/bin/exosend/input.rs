@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_comes_out_as_it_went_in() {
+    fn a_message_of_any_length_is_read_as_it_came() {
         for length in [
             0,
             10,
@@ -212,7 +212,7 @@ mod tests {
             let mut input = Input::read(pieces).unwrap();
             assert_eq!(input.is_whole(), length <= IN_MEMORY);
             let from = length.min(5);
-            // As often as it is asked for.
+            // It can be read again.
             let (size, mut read) = input.behind(b"To: a\r\n\r\n".to_vec(), from);
             for _ in 0..2 {
                 let mut out = Vec::new();

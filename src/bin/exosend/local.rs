@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_local() {
+    fn names_of_this_machine_are_local() {
         let hosts = "127.0.0.1 localhost\n127.0.1.1\tweb1.contoso.com web1 # us\n10.0.0.9 nas.contoso.com nas\n";
         let more = ["Office.Example.".to_owned()];
         let here = Here::of(

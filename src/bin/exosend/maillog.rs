@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn syslog_gets_one_datagram() {
+    fn a_line_for_syslog_is_one_datagram_with_its_priority() {
         let path = std::env::temp_dir().join(format!("exosend-log-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -87,7 +87,7 @@ mod tests {
             assert_eq!(text, format!("{expected}exosend[{id}]: exit={exit}"));
         }
         std::fs::remove_file(path).unwrap();
-        // 5 is a notice.
+        // <21> is mail.notice: the unit must not hold it back.
         assert!(include_str!("share/exosend.service").contains("\nLogLevelMax=notice\n"));
     }
 }

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_by_their_numbers() {
+    fn a_uid_has_its_users_name() {
         let users = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\n";
         for (uid, name) in [("0", Some("root")), ("33", Some("www-data")), ("3", None)] {
             assert_eq!(name_in(users, uid), name);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn uid_min_by_login_defs() {
+    fn uid_min_is_read_from_login_defs() {
         assert_eq!(uid_min(""), 1000);
         assert_eq!(uid_min("# UID_MIN 7\nUID_MAX 9\nUID_MIN\t\t  500\n"), 500);
         assert_eq!(uid_min("UID_MIN many\n"), 1000);

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_fields() {
+    fn a_line_of_the_log_quotes_and_cuts_its_fields() {
         let facts = Facts {
             from: "robot@contoso.com".into(),
             original_from: Some("root@web1".into()),

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_have_80_columns_and_hang() {
+    fn lines_are_wrapped_at_80_columns_and_indented() {
         let mut out = String::new();
         wrap(&mut out, &"word ".repeat(40), "ok  ", "    ");
         assert!(

@@ -183,7 +183,7 @@ fn expired() -> Error {
 mod tests {
     use super::*;
 
-    /// Time passes only by sleeping, and by what a question takes.
+    /// A clock that advances only when it sleeps.
     struct Watch {
         passed: Duration,
         slept: Vec<u64>,
@@ -213,7 +213,7 @@ mod tests {
     const GRANT: &str =
         r#"{"token_type":"Bearer","expires_in":3599,"access_token":"ey","refresh_token":"0.A"}"#;
 
-    /// What becomes of these answers, and the pauses before each question.
+    /// The result after these answers, and the pause before each request.
     fn run(answers: &[(u16, &str)]) -> (Result<Grant, Error>, Vec<u64>) {
         run_by(CODE, answers)
     }
@@ -239,7 +239,7 @@ mod tests {
     const SLOW: (u16, &str) = (400, r#"{"error":"slow_down"}"#);
 
     #[test]
-    fn it_asks_as_it_is_told_to() {
+    fn polling_pauses_as_long_as_entra_asks() {
         let (grant, slept) = run(&[PENDING, PENDING, (200, GRANT)]);
         assert_eq!(grant.unwrap().refresh_token.unwrap().expose(), "0.A");
         assert_eq!(slept, [5, 5, 5]);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_the_code() {
+    fn polling_ends_when_the_code_expires() {
         let (none, slept) = run(&[PENDING]);
         assert_eq!(
             none.err().unwrap().condition(),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_it_at_once() {
+    fn polling_ends_at_a_refusal_or_a_foreign_answer() {
         use Condition::*;
         for (error, expected) in [
             ("authorization_declined", LoginDeclined),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_as_it_has_to_be() {
+    fn a_code_is_read_and_a_malformed_one_refused() {
         let code = read(CODE).unwrap();
         assert_eq!(
             (code.user_code.as_str(), code.interval.as_secs()),

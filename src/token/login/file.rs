@@ -315,13 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_login_is_read_as_written_and_a_cut_one_is_not() {
         let text = text(&kept());
         let read = parse(&text).unwrap();
         assert_eq!(read.refresh_token, kept().refresh_token);
         assert_eq!((read.user, read.renewed), (kept().user, kept().renewed));
         assert!(!format!("{:?}", kept()).contains("hush"));
-        // Cut anywhere, even by its last letter but the line break, it is none.
+        // Only the last line break may be missing.
         for length in 0..text.len() - 1 {
             assert!(parse(&text[..length]).is_none(), "{length}");
         }

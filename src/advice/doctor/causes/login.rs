@@ -327,9 +327,8 @@ fn said(claim: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Every combination of what a token may say, and what must and must not be said of it.
     #[test]
-    fn the_whole_table() {
+    fn each_combination_of_claims_has_its_causes() {
         use Reason::*;
         let audiences = [Audience::Exchange, Audience::Graph, Audience::Other];
         let permissions = [Permission::Users, Permission::SendAsApp, Permission::None];
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_of_a_service() {
+    fn an_audience_is_known_by_each_of_its_names() {
         for (aud, expected) in [
             ("https://outlook.office365.com", Audience::Exchange),
             ("https://outlook.office365.com/", Audience::Exchange),
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_role_is_one_among_others() {
+    fn send_as_app_is_found_among_other_roles() {
         let of = |roles: &[&str], scp: &str| {
             let claims = Claims {
                 roles: roles.iter().map(|&role| role.to_owned()).collect(),

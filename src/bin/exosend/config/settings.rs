@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn send_as_is_compared_without_the_roots_dot() {
+    fn an_address_of_send_as_loses_its_final_dot() {
         assert_eq!(specs("a@x.org., b@x.org").unwrap(), ["a@x.org", "b@x.org"]);
     }
 }

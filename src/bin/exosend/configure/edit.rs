@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_stands_where_the_sample_tells_of_it() {
+    fn a_value_is_put_below_its_line_in_the_sample() {
         let mut edit = edit("# Who.\n#mailbox = robot@contoso.com\n#tenant =\n", false);
         edit.set("mailbox", "ann@example.com").unwrap();
         edit.set("rate", "5").unwrap();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_there_stays_unless_it_is_forced() {
+    fn a_value_that_is_set_is_replaced_only_by_force() {
         let text = "a = 1\nEXOSEND_B = '2'\nc =\n";
         let mut careful = edit(text, false);
         careful.set("b", "2").unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_secret_holds_is_read_as_it_was() {
+    fn any_value_is_read_back_as_it_was() {
         for value in [
             "a~b.c-d",
             "it's",

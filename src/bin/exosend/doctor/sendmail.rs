@@ -58,7 +58,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn what_a_name_leads_to() {
+    fn the_target_of_sendmail_is_reported() {
         let folder = std::env::temp_dir().join(format!("exosend-names-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let folder = folder.canonicalize().unwrap();

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn across_boots_it_has_to_do() {
+    fn across_boots_the_wall_clock_counts() {
         let then = at("a", 9_000, 1_000);
         assert_eq!(at("b", 5, 3_000).since(&then), Some(Duration::from_secs(2)));
         assert_eq!(at("b", 5, 0).since(&then), None, "ahead");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_whose_beginning_lies_ahead_is_over() {
+    fn a_wait_that_began_in_the_future_is_over() {
         let wait = Wait {
             since: at("a", 10_000, 0),
             length: Duration::from_secs(60),

@@ -175,7 +175,7 @@ mod tests {
         Some((text, rest))
     }
 
-    /// RFC 5321 4.5.2, as it is written.
+    /// What RFC 5321 4.5.2 says, word by word.
     fn expected(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         let framed = [b"\r\n", wire].concat();
         let end = framed.windows(5).position(|five| five == b"\r\n.\r\n")?;
@@ -189,7 +189,7 @@ mod tests {
         Some((plain[2..].to_vec(), framed[end + 5..].to_vec()))
     }
 
-    /// The same by lines that LF ends.
+    /// The same for lines that end in LF.
     fn expected_of_lines(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         let (mut plain, mut rest) = (Vec::new(), wire);
         loop {

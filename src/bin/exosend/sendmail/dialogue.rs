@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths() {
+    fn a_path_is_read_and_a_malformed_one_refused() {
         for (rest, expected) in [
             ("TO:<ann@example.com>", Some(("ann@example.com", ""))),
             (
