@@ -1,4 +1,4 @@
-//! src/README.md is the map of src: it names no file that is not there, and leaves none out.
+//! src/README.md, the map of src, names each file and no other.
 
 use std::path::Path;
 

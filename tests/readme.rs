@@ -1,25 +1,25 @@
-//! What is told twice stays in step: hints, the commands of the set-up, keys, fields, exit codes, cited facts, promises and
-//! their guards. `EXOSEND_GOLDEN=write cargo test --all-features readme` writes the first two anew.
+//! Documents agree with the code: hints, the commands of the set-up, keys, fields, exit codes, cited facts, the guards of
+//! promises. `EXOSEND_GOLDEN=write cargo test --all-features readme` writes the first two anew.
 
 use std::path::Path;
 
 use exosend::Account;
 use exosend::advice::{Setup, conditions, explain, general_page};
 
-/// Stands above what is made from them.
+/// Stands above the generated hints.
 const HINTS: &str = "--all-features readme -->\n";
 
 #[test]
-fn what_is_made_from_tables_is_as_they_say() {
-    is_made("src/advice/troubleshooting.md", |text| {
+fn generated_parts_of_documents_are_up_to_date() {
+    assert_generated("src/advice/troubleshooting.md", |text| {
         between(text, HINTS, "<!-- end -->", &hints(text))
     });
-    is_made("README.md", |text| {
+    assert_generated("README.md", |text| {
         between(text, "```powershell\n", "```", &commands())
     });
 }
 
-fn is_made(name: &str, make: impl Fn(&str) -> String) {
+fn assert_generated(name: &str, make: impl Fn(&str) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let made = make(&std::fs::read_to_string(&path).unwrap());
     if std::env::var_os("EXOSEND_GOLDEN").is_some() {
@@ -48,7 +48,7 @@ fn commands() -> String {
     commands.map(|line| format!("{line}\n")).collect()
 }
 
-/// The lines that people search for, and what is known of them.
+/// Below each line that people search for, its meaning and its advice.
 fn hints(page: &str) -> String {
     let mut out = String::from("\n");
     let (_, text) = page.split_once(HINTS).unwrap();
@@ -101,7 +101,7 @@ fn markdown(hint: &str) -> String {
         }
     }
     let text = words.join(" ");
-    // A command or a name of code keeps its letters.
+    // A command in backticks keeps its first letter.
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
@@ -135,7 +135,7 @@ fn wrapped(entry: &str) -> String {
 }
 
 #[test]
-fn keys_are_those_of_the_code_and_of_the_manual() {
+fn keys_are_the_same_in_code_table_and_manual() {
     let (_, table) = include_str!("../src/account/keys.md")
         .split_once("|---|")
         .unwrap();
@@ -167,7 +167,7 @@ fn run(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn fields_are_those_that_are_printed() {
+fn fields_of_json_are_the_same_in_the_manual() {
     let object = run(&["send", "--json", "--config", "/dev/null"]);
     let object: serde_json::Value = serde_json::from_str(&object).unwrap();
     let fields: Vec<_> = object.as_object().unwrap().keys().collect();
@@ -196,7 +196,7 @@ fn exit_codes_are_the_same_in_help_and_manual() {
 
 /// A comment cites a section of facts.md by its heading, and a hint rests on what stands there.
 #[test]
-fn every_fact_that_is_cited_can_be_opened() {
+fn every_heading_of_facts_md_that_is_cited_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let facts = include_str!("../src/advice/facts.md");
     for code in conditions().flat_map(|(_, codes)| codes) {
@@ -234,9 +234,8 @@ fn every_fact_that_is_cited_can_be_opened() {
     assert!(cited > 30, "{cited}");
 }
 
-/// A promise is as good as the test that guards it.
 #[test]
-fn the_guards_of_what_is_promised_exist() {
+fn every_guard_in_security_md_exists() {
     let security = include_str!("../SECURITY.md");
     let (_, table) = security.split_once("| guarded by |\n|---|---|\n").unwrap();
     for row in table.split("\n\n").next().unwrap().lines() {

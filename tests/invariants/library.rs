@@ -38,7 +38,7 @@ use crate::token::http::Answer;
 #[cfg(feature = "login")]
 use crate::token::login::device::DeviceCode;
 
-/// What ends a turn of the server's: it speaks on when the client has.
+/// Ends a turn of the server: it goes on when the client has spoken.
 const TURN: u8 = 0x1e;
 
 const TEXT: &str = "Subject: marked\r\n\r\n.\r\nmarked text\r\n";
@@ -54,7 +54,7 @@ pub fn replies(input: &[u8]) {
     }
 }
 
-fn sent() -> Token {
+fn token() -> Token {
     let now = SystemTime::now();
     Token::new(Secret::new(TOKEN.to_owned()), now, now)
 }
@@ -62,14 +62,14 @@ fn sent() -> Token {
 fn read_replies(input: &[u8], piece: usize) -> Vec<Result<Reply, String>> {
     let canned = Canned::new(VecDeque::from([input.to_vec()]), piece);
     let mut wire = wire(canned);
-    wire.keep_secret(&sent().secret);
+    wire.keep_secret(&token().secret);
     let mut replies = Vec::new();
     loop {
         match wire.reply(Stage::Sender) {
             Ok(reply) => {
                 assert!((200..600).contains(&reply.code()));
                 assert!((1..=512).contains(&reply.lines().count()));
-                // Each byte that is no text becomes a character of three, and a cut is marked.
+                // A byte that is not UTF-8 becomes a character of three bytes, and a cut is marked.
                 assert!(reply.to_string().len() < 4 * 64 * 1024);
                 assert_printable(&reply.to_string());
                 reply.lines().for_each(assert_printable);
@@ -88,8 +88,8 @@ fn read_replies(input: &[u8], piece: usize) -> Vec<Result<Reply, String>> {
     }
 }
 
-/// A whole conversation, two messages in it, with a server that says whatever `input` holds. The first byte decides how
-/// much is as usual: up to the handshake, up to the login, or nothing; and what becomes of a write behind the last word.
+/// A session of two messages with a server that says whatever `input` holds. The first byte decides how much is as usual,
+/// nothing, up to the handshake or up to the login, and whether a write after the server's last turn fails.
 pub fn session(input: &[u8]) {
     let Some((&mode, input)) = input.split_first() else {
         return;
@@ -105,7 +105,7 @@ pub fn session(input: &[u8]) {
             "250-hi\r\n250-PIPELINING\r\n250 AUTH XOAUTH2\r\n\x1e334 \r\n\x1e235 ok\r\n\x1e",
         ),
     };
-    // Where it is not as usual, a turn that is empty stands between the clear and what TLS protects.
+    // Where nothing is as usual, an empty turn parts what is said in the clear from what is said within TLS.
     let (clear, hidden) = match (plain, input.windows(2).position(|w| w == [TURN, TURN])) {
         ("", Some(at)) => (&input[..at], &input[at + 2..]),
         ("", None) => (input, &[][..]),
@@ -127,7 +127,7 @@ pub fn session(input: &[u8]) {
     let ends = said.windows(5).filter(|w| w == b"\r\n.\r\n").count();
     let bare = said.windows(2).any(|w| (w[0] == b'\r') != (w[1] == b'\n'));
     assert!(!bare, "a bare CR or LF");
-    // What may lie on the server: what has left whole.
+    // Only a message that has left whole can have been taken.
     let out = said
         .windows(STUFFED.len())
         .filter(|w| *w == STUFFED.as_bytes())
@@ -155,7 +155,7 @@ pub fn session(input: &[u8]) {
 }
 
 fn converse(clear: &Canned, hidden: &Canned) -> Vec<Result<(), Error>> {
-    let token = sent();
+    let token = token();
     let opened = Greeted::greet(wire(clear.clone()), "[127.0.0.1]")
         .and_then(|greeted| greeted.start_tls(|_| Ok(Box::new(hidden.clone())), "[127.0.0.1]"))
         .and_then(|secured| {
@@ -184,8 +184,8 @@ fn converse(clear: &Canned, hidden: &Canned) -> Vec<Result<(), Error>> {
         let total = Deadline::total(&Timeouts::default());
         let result = dialogue.send(&route, content, total, |out| out.write_all(TEXT.as_bytes()));
         if let (Some(Err(earlier)), Ok(receipt)) = (results.last(), &result) {
-            let mere = matches!(earlier.kind(), ErrorKind::Refused | ErrorKind::Deferred);
-            assert!(mere, "went on after {earlier}, to {receipt}");
+            let may_go_on = matches!(earlier.kind(), ErrorKind::Refused | ErrorKind::Deferred);
+            assert!(may_go_on, "went on after {earlier}, to {receipt}");
         }
         if let Ok(receipt) = &result {
             assert_eq!(receipt.reply.code() / 100, 2);
@@ -246,7 +246,7 @@ pub fn token_answer(input: &[u8]) {
 pub fn graph_answer(input: &[u8]) {
     let answered = |piece| {
         let canned = Canned::new(VecDeque::from([input.to_vec()]), piece);
-        let result = crate::graph::answered(Box::new(canned), &sent());
+        let result = crate::graph::answered(Box::new(canned), &token());
         match &result {
             Ok(receipt) => {
                 assert_eq!(receipt.reply.code(), 202);
@@ -356,7 +356,7 @@ pub fn setting(key: &str, value: &str) {
         assert_eq!(error.kind(), ErrorKind::Input);
         return check_error(&error);
     }
-    // These are read when the account is checked, and may be any file of the machine's.
+    // A check would read the file, which may be any of this machine.
     if key.ends_with("_file") {
         return;
     }
@@ -489,7 +489,7 @@ impl Write for Canned {
         if script.turns.front().is_some_and(Vec::is_empty) {
             script.turns.pop_front();
         }
-        // What cannot be written whole may have been written all the same.
+        // A write that fails may have reached the server all the same.
         script.said.extend_from_slice(bytes);
         if over || script.hangs_up && script.turns.is_empty() {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -521,7 +521,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What servers say, whole and in shreds: random bytes alone never get beyond the greeting.
+    /// Replies, whole and broken: random bytes alone never get beyond the greeting.
     fn said() -> impl Strategy<Value = Vec<u8>> {
         let word = prop_oneof![
             4 => prop::sample::select(vec![
@@ -534,7 +534,7 @@ mod tests {
         prop::collection::vec(word, 0..40).prop_map(|words| words.concat())
     }
 
-    /// JSON, whole and in shreds.
+    /// JSON, whole and broken.
     fn json() -> impl Strategy<Value = Vec<u8>> {
         let word = prop_oneof![
             4 => prop::sample::select(vec![
@@ -549,7 +549,7 @@ mod tests {
         prop::collection::vec(word, 0..30).prop_map(|words| words.concat())
     }
 
-    /// HTTP, whole and in shreds.
+    /// HTTP, whole and broken.
     #[cfg(feature = "graph")]
     fn http() -> impl Strategy<Value = Vec<u8>> {
         let word = prop_oneof![
@@ -564,7 +564,7 @@ mod tests {
         prop::collection::vec(word, 0..30).prop_map(|words| words.concat())
     }
 
-    /// What callers give, with what they should not give in it.
+    /// What callers give, and should not give.
     fn text() -> impl Strategy<Value = String> {
         let word = prop_oneof![
             3 => prop::sample::select(vec![
@@ -597,7 +597,7 @@ mod tests {
             session(&[&[mode], input.as_slice()].concat());
         }
 
-        /// The end of a message, at which all hangs: random words seldom get there.
+        /// Random words seldom get as far as a message.
         #[test]
         fn any_session_from_the_message_on(mode in 0..6u8, input in said()) {
             let usual = b"250 ok\r\n250 ok\r\n354 go\r\n";
@@ -627,7 +627,7 @@ mod tests {
             setting(&key, &value);
         }
 
-        /// Each string alone: that all of eight are right at once is rare.
+        /// One random string at a time: eight are seldom valid at once.
         #[test]
         fn any_string_of_a_message(n in 0..8usize, text in text(), data in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut strings = ["ann@example.com", "hello", "X-A", "b", "a.txt", "text/plain", "id", "text"];

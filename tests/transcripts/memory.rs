@@ -20,7 +20,7 @@ use player::{Step, Transcript};
 mod player;
 
 #[test]
-fn every_transcript() {
+fn every_transcript_is_played_as_written() {
     for transcript in player::all() {
         play(&transcript);
     }
