@@ -320,7 +320,7 @@ impl Head {
         (mailboxes, wrong)
     }
 
-    /// The mailboxes in these fields, and what is none.
+    /// The mailboxes in these fields, and an error for each element that is none.
     fn mailboxes(&self, names: &[&str]) -> (Vec<Mailbox>, Vec<String>) {
         let is_of = |field: &&Field| names.iter().any(|name| field.is(name));
         let fields = self.fields.iter().filter(is_of);
