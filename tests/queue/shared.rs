@@ -195,6 +195,19 @@ fn a_run_never_runs_as_root() {
 
 #[test]
 #[ignore = "needs root and namespaces"]
+fn root_can_set_a_key_for_a_run() {
+    let host = Host::new("");
+    host.run(
+        r#"
+        mail web | as www-data sendmail ann@example.com
+        exosend queue run --set timeout=99
+        "#,
+    );
+    assert_eq!(host.subjects(), ["web"]);
+}
+
+#[test]
+#[ignore = "needs root and namespaces"]
 fn the_doctor_reports_what_is_wrong_with_the_queue() {
     let host = Host::new("");
     let run = host.run(

@@ -55,13 +55,14 @@ pub(crate) mod turn;
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
 use crate::common::{Common, Shared, text};
 use crate::config::Config;
-use crate::config::settings::period;
+use crate::config::settings::{SPOOL, period};
 use crate::exit::{self, Failure};
 use crate::{help, process};
 use run::Options;
@@ -181,11 +182,14 @@ pub(crate) fn start_as(
         test || KEPT.iter().any(|kept| name == kept)
     });
     let kept: Vec<_> = kept.collect();
+    // Not the default, for a variable is a key, too: with `--set timeout=...` it would name the queue of an account of the
+    // caller's own, and in that one the messages of other users are no messages.
+    let named = Some(spool.root()).filter(|root| *root != Path::new(SPOOL));
     let status = process::this_program()
         .args(arguments)
         .env_clear()
         .envs(kept)
-        .env("EXOSEND_SPOOL", spool.root())
+        .envs(named.map(|root| ("EXOSEND_SPOOL", root)))
         .current_dir("/")
         .gid(owner.gid())
         .uid(owner.uid())

@@ -191,7 +191,7 @@ impl Run<'_> {
                 return Ok(());
             }
             match self.next() {
-                // Not with --now, which has just read it, and would not be --now any more.
+                // Not with --now: it was called after the configuration was mended, and the new run would be without it.
                 Some(_) if held.is_zero() && waited && !self.now => {
                     self.outdated = true;
                     return Ok(());
