@@ -25,7 +25,7 @@ impl Bytes {
     }
 }
 
-/// Finds the [`Bytes`] of a text, piece by piece.
+/// Finds the `Bytes` of a text, piece by piece.
 #[derive(Debug, Default)]
 pub struct Charset {
     bytes: Bytes,
