@@ -115,7 +115,7 @@ fn a_file_is_read_anew_for_each_request() {
 }
 
 #[test]
-fn the_kept_token_of_one_certificate_is_none_for_another() {
+fn a_kept_token_of_another_certificate_is_not_used() {
     let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
     let exchange = Exchange::builder()
         .certificate(&one)

@@ -1,4 +1,4 @@
-//! Another process: what depends on the environment, or outlives a process.
+//! Another process, for what depends on the environment or outlives a process.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use exosend::{Account, send_mail};
 
 use super::exchange::{Exchange, note};
 
-/// The other process: sends a note by the account of its environment, and logs at length.
+/// Sends a note by the account of its environment, and logs at length.
 #[test]
-#[ignore = "the other tests run it, as a process of its own"]
-fn child() {
+#[ignore = "run by other tests, as a process of its own"]
+fn sends_a_note() {
     // ureq_proto prints secrets at trace level, which the documentation warns of.
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Debug)
@@ -36,7 +36,7 @@ pub(super) fn command(
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([
-            "credentials::child::child",
+            "credentials::child::sends_a_note",
             "--exact",
             "--ignored",
             "--nocapture",
@@ -50,7 +50,7 @@ pub(super) fn command(
     command
 }
 
-/// Everything that it wrote.
+/// All output of the process.
 pub(super) fn everything(child: Child) -> String {
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -71,7 +71,7 @@ pub(super) fn outcome(child: Child) -> String {
     line.unwrap_or_else(|| panic!("neither sent nor failed: {text}"))
 }
 
-/// A directory that is removed with everything in it.
+/// A temporary directory.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {

@@ -1,4 +1,4 @@
-//! From the configuration to the certificate.
+//! The checks from the configuration to the certificate.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

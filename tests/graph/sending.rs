@@ -359,6 +359,10 @@ fn each_cloud_has_its_own_scope() {
     ] {
         assert!(of(cloud).contains(scope), "{scope}");
     }
+}
+
+#[test]
+fn a_graph_endpoint_that_is_no_https_origin_is_refused() {
     for endpoint in ["http://x", "https://u@x", "https://x?y", "x/v1.0", ""] {
         let account = exosend::Account::new("a@b.c")
             .access_token("t")

@@ -11,7 +11,7 @@ fn logins(queue: &Queue) -> usize {
     queue.exchange.settle().said("C: AUTH")
 }
 
-/// The next attempts are made after these pauses, and not half a minute earlier.
+/// The next attempts are made after these pauses in minutes, and not half a minute earlier.
 fn expect_pauses(queue: &Queue, pauses: &[u64], count: impl Fn(&Queue) -> usize) {
     for (n, pause) in pauses.iter().enumerate() {
         let before = count(queue);
@@ -215,7 +215,7 @@ fn a_refused_login_is_repeated_ever_less_often_and_loses_nothing() {
         assert_eq!(queue.run(), 77);
         queue.pass(minutes(5));
     }
-    // 0, 5 (for 1), 10 (for 2), 15, 30, 60 minutes and then each hour.
+    // After 1, 2, 5, 15, 30, 60 minutes and then each hour; a run looks every 5 minutes.
     let attempts = logins(&queue);
     assert!((25..=32).contains(&attempts), "{attempts}");
     assert_eq!((queue.waiting(), queue.count("failed")), (20, 0));

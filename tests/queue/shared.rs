@@ -1,5 +1,5 @@
 //! The machine's queue, with several users. Needs root and namespaces, so it runs on request: `cargo test --all-features
-//! queue -- --ignored`.
+//! --test command queue::shared:: -- --ignored`.
 //!
 //! The machine is a mount namespace with users, folders and configuration as a package installs them.
 

@@ -154,7 +154,7 @@ fn a_client_that_greets_with_lf_ends_its_message_with_lf() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_refused_and_the_next_one_taken() {
+fn a_message_that_is_too_long_is_refused_and_the_session_goes_on() {
     let queue = Queue::new();
     let mut client =
         "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\nSubject: x\r\n\r\n"
