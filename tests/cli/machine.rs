@@ -25,6 +25,11 @@ pub struct Run {
 
 /// Assertions on the exit code, and on all or a part of the output.
 impl Run {
+    /// The output without its line breaks.
+    pub fn flat(&self) -> String {
+        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[track_caller]
     pub fn exits(&self, code: i32) -> &Self {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);

@@ -39,16 +39,11 @@ fn refused() -> Machine {
     Machine::with(exchange.start())
 }
 
-/// The output without its line breaks.
-fn flat(run: &Run) -> String {
-    run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[test]
 fn a_diagnosis_without_failures_ends_with_all_is_well() {
     let run = doctor(&Machine::new(), &["-v", "--to", "ann@example.com"]);
     run.exits(0);
-    let text = flat(&run);
+    let text = run.flat();
     for name in ["configuration", "tcp IPv4", "login", "recipient", "end"] {
         assert!(text.contains(&format!("ok {name} ")), "{text}");
     }
@@ -87,7 +82,7 @@ fn a_proxy_is_named_with_its_variable() {
         .env("HTTPS_PROXY", address.to_string());
     let run = finish(&mut command, "");
     let told = format!("fetched afresh by proxy {address} (HTTPS_PROXY), good for ");
-    assert!(flat(&run).contains(&told), "{run:?}");
+    assert!(run.flat().contains(&told), "{run:?}");
 }
 
 #[test]
@@ -95,7 +90,7 @@ fn a_failure_is_printed_with_numbered_causes() {
     let machine = refused();
     let run = doctor(&machine, &[]);
     run.exits(77).err("");
-    let text = flat(&run);
+    let text = run.flat();
     for part in [
         "FAIL login ",
         "skip sender it needs the login",
@@ -143,7 +138,7 @@ fn a_cause_of_several_failures_is_printed_once() {
     let answer = Answer::aadsts(401, "invalid_client", 700_024, "Not within its time.")
         .header("Date", "Tue, 24 Nov 2020 09:00:00 GMT");
     let exchange = Exchange::builder().says(old).token(answer);
-    let text = flat(&doctor(&Machine::with(exchange.start()), &[]));
+    let text = doctor(&Machine::with(exchange.start()), &[]).flat();
     assert!(text.contains("clock, token: With a wrong clock"), "{text}");
     assert_eq!(text.matches(": With a wrong clock").count(), 1, "{text}");
 }
@@ -152,7 +147,7 @@ fn a_cause_of_several_failures_is_printed_once() {
 fn a_new_secret_is_to_be_put_where_the_old_one_is() {
     let expired = Answer::aadsts(401, "invalid_client", 7_000_222, "The keys are expired.");
     let machine = Machine::with(Exchange::builder().token(expired).start());
-    let text = flat(&doctor(&machine, &[]));
+    let text = doctor(&machine, &[]).flat();
     let place = machine.path("home/.config/exosend.conf:4");
     let place = format!(
         "In the configuration ({}): client_secret = ...",
@@ -171,19 +166,19 @@ fn the_last_success_in_the_log_is_printed() {
          2026-11-21T10:00:00Z from=robot@contoso.com to=a@b.c exit=77 stage=auth\n",
     );
     machine.configure(&format!("log = {}", log.display()));
-    let text = flat(&doctor(&machine, &[]));
+    let text = doctor(&machine, &[]).flat();
     assert!(
         text.contains("It worked until 2026-11-20T10:00:00Z"),
         "{text}"
     );
     machine.configure("log = syslog");
-    let text = flat(&doctor(&machine, &[]));
+    let text = doctor(&machine, &[]).flat();
     assert!(
         text.contains("journalctl -t exosend | grep exit=0"),
         "{text}"
     );
     machine.configure("log = none");
-    let text = flat(&doctor(&machine, &[]));
+    let text = doctor(&machine, &[]).flat();
     assert!(!text.contains("worked"), "{text}");
 }
 
@@ -234,7 +229,7 @@ fn json_holds_every_check() {
 #[test]
 fn the_lines_for_support_hold_ids_and_no_address() {
     let machine = refused();
-    let bundle = flat(&doctor(&machine, &["-v"]));
+    let bundle = doctor(&machine, &["-v"]).flat();
     let (_, bundle) = bundle.split_once("For Microsoft's support").unwrap();
     for part in [
         "AM0PR01CA0001.EURPRD01.PROD.OUTLOOK.COM 2026-11-24T09:00:00.000Z",

@@ -370,21 +370,17 @@ fn the_doctor_reports_the_login_and_does_not_renew_it() {
     let run = user.machine.run(&["doctor"], "");
     assert_eq!(run.code, 0, "{run:?}");
     let said = "by login_file: ann@contoso.com logged in today, renewed today";
-    assert!(flat(&run.stdout).contains(said), "{}", run.stdout);
+    assert!(run.flat().contains(said), "{}", run.stdout);
     age(&user.file(), 40);
     let run = user.machine.run(&["doctor", "-v"], "");
+    assert!(run.flat().contains("renewed 40 days ago"), "{}", run.stdout);
     assert!(
-        flat(&run.stdout).contains("renewed 40 days ago"),
+        run.flat().contains("not renewed for 40 days"),
         "{}",
         run.stdout
     );
     assert!(
-        flat(&run.stdout).contains("not renewed for 40 days"),
-        "{}",
-        run.stdout
-    );
-    assert!(
-        flat(&run.stdout).contains("the server lets ann@contoso.com in"),
+        run.flat().contains("the server lets ann@contoso.com in"),
         "{}",
         run.stdout
     );
@@ -398,7 +394,7 @@ fn the_doctor_reports_the_login_and_does_not_renew_it() {
         "revoked, most often by a changed password",
         "exosend login",
     ] {
-        assert!(flat(&run.stdout).contains(said), "{}", run.stdout);
+        assert!(run.flat().contains(said), "{}", run.stdout);
     }
     assert_eq!(fs::read_to_string(user.file()).unwrap(), before);
 }
@@ -422,26 +418,13 @@ fn the_doctor_advises_on_a_users_refused_login() {
             .on(crate::exchange::Step::AuthBlob, refused);
         let run = user.machine.run(&["doctor"], "");
         assert!(
-            run.code == 77 && flat(&run.stdout).contains(said),
+            run.code == 77 && run.flat().contains(said),
             "{}",
             run.stdout
         );
-        assert!(
-            !flat(&run.stdout).contains("client_credentials"),
-            "{}",
-            run.stdout
-        );
-        assert!(
-            !flat(&run.stdout).contains("ServicePrincipal"),
-            "{}",
-            run.stdout
-        );
+        assert!(!run.flat().contains("client_credentials"), "{}", run.stdout);
+        assert!(!run.flat().contains("ServicePrincipal"), "{}", run.stdout);
     }
-}
-
-/// Without the doctor's line breaks.
-fn flat(report: &str) -> String {
-    report.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A login of so many days ago.
