@@ -102,11 +102,13 @@ impl Spool {
         format!("chown exosend:exosend {root} {drop} && chmod 3733 {drop}")
     }
 
-    /// Whether the service can read this file, and it has no other name by which another user keeps it.
+    /// Whether the queue's owner can read this file, and it has no other name by which another user keeps it. A folder that
+    /// others write to marks its files by its group; how the caller came to this folder does not matter.
     pub(crate) fn trusts(&self, file: &Metadata) -> bool {
-        let belongs = match self.own {
-            true => self.owner().is_ok_and(|owner| owner.uid() == file.uid()),
-            false => std::fs::metadata(self.path(DROP)).is_ok_and(|drop| drop.gid() == file.gid()),
+        let belongs = match std::fs::metadata(self.path(DROP)) {
+            Ok(drop) if drop.mode() & 0o022 != 0 => drop.gid() == file.gid(),
+            Ok(drop) => drop.uid() == file.uid(),
+            Err(_) => false,
         };
         belongs && file.is_file() && file.nlink() == 1
     }
