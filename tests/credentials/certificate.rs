@@ -13,6 +13,12 @@ fn exchange_that_knows(certificate: &ClientCertificate) -> Exchange {
     Exchange::builder().certificate(certificate).start()
 }
 
+fn exchange_that_knows_two() -> (Exchange, ClientCertificate, ClientCertificate) {
+    let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
+    let builder = Exchange::builder().certificate(&one).certificate(&two);
+    (builder.start(), one, two)
+}
+
 fn account(exchange: &Exchange, pem: impl Into<Vec<u8>>) -> Account {
     exchange.account().client_certificate(pem)
 }
@@ -90,11 +96,7 @@ fn a_certificate_of_version_1_is_used() {
 
 #[test]
 fn a_file_is_read_anew_for_each_request() {
-    let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
-    let exchange = Exchange::builder()
-        .certificate(&one)
-        .certificate(&two)
-        .start();
+    let (exchange, one, two) = exchange_that_knows_two();
     let scratch = Scratch::new();
     let path = scratch.file("client.pem", one.pem());
     let mut account = exchange.account();
@@ -116,11 +118,7 @@ fn a_file_is_read_anew_for_each_request() {
 
 #[test]
 fn a_kept_token_of_another_certificate_is_not_used() {
-    let (one, two) = (ClientCertificate::good(), ClientCertificate::other());
-    let exchange = Exchange::builder()
-        .certificate(&one)
-        .certificate(&two)
-        .start();
+    let (exchange, one, two) = exchange_that_knows_two();
     let scratch = Scratch::new();
     let requests_after = |certificate: &ClientCertificate| {
         let account = account(&exchange, certificate.pem());

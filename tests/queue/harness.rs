@@ -73,6 +73,15 @@ impl Queue {
         run.exits(0).out("").err("");
     }
 
+    /// Queues a message, and has it given up: Exchange refuses it for good.
+    #[track_caller]
+    pub(crate) fn give_up(&self) {
+        self.exchange
+            .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
+        self.submit("ann@example.com", NOTE);
+        assert_eq!((self.run(), self.count("failed")), (0, 1));
+    }
+
     /// The exit code of one run, which prints nothing.
     pub(crate) fn run(&self) -> i32 {
         self.run_with(&[])

@@ -461,11 +461,7 @@ fn runs_that_end_together_send_one_short_digest() {
 #[test]
 fn given_up_messages_are_removed_after_a_month_and_states_of_gone_ones() {
     let queue = Queue::new();
-    queue
-        .exchange
-        .says_nth(1, "Accept 554 5.6.0 Corrupt message content");
-    queue.submit("ann@example.com", NOTE);
-    assert_eq!(queue.run(), 0);
+    queue.give_up();
     // One of them left by a run that was killed.
     let orphans = ["", ".new"].map(|end| queue.path("state").join("a".repeat(32) + end));
     for orphan in &orphans {
