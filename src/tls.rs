@@ -13,8 +13,15 @@ use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
 
-/// A stream whose reads and writes end at a deadline that can be moved.
-pub(crate) trait Stream: Read + Write + Send {
+/// A stream whose reads and writes end at a deadline that can be moved. Not `Read` and `Write`, whose other methods would be
+/// compiled anew for each kind of stream: a box of any has them.
+pub(crate) trait Stream: Send {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    fn flush(&mut self) -> io::Result<()>;
+
     fn set_deadline(&mut self, deadline: Deadline);
 
     /// Reads without first sending what is still unsent: after a failed write the server's last words may be there.
@@ -22,6 +29,41 @@ pub(crate) trait Stream: Read + Write + Send {
 
     /// Ends the connection at once, and never fails.
     fn close(&mut self);
+}
+
+impl Read for Box<dyn Stream> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read(buffer)
+    }
+}
+
+impl Write for Box<dyn Stream> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (**self).write(bytes)
+    }
+
+    /// Joins the records that rustls hands over, so that they leave in one write. Not by `writev`, which raises SIGPIPE when
+    /// the peer is gone: a C program that calls this library does not ignore that signal, as Rust's programs do.
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [record] = records {
+            return self.write(record);
+        }
+        let mut joined = Vec::with_capacity(records.iter().map(|record| record.len()).sum());
+        for record in records {
+            joined.extend_from_slice(record);
+        }
+        self.write(&joined)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
+    }
+}
+
+/// Writes all of it, and flushes: rustls' stream keeps an error of its socket to itself until then.
+pub(crate) fn write_now(stream: &mut Box<dyn Stream>, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes)?;
+    Write::flush(stream)
 }
 
 /// A TCP connection whose reads and writes end at a deadline, however few bytes arrive at a time.
@@ -72,7 +114,7 @@ fn until_deadline<T>(
     }
 }
 
-impl Read for Socket {
+impl Stream for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut tcp = &self.tcp;
         let read = until_deadline(
@@ -96,9 +138,7 @@ impl Read for Socket {
             read => read,
         }
     }
-}
 
-impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut tcp = &self.tcp;
         until_deadline(
@@ -108,25 +148,10 @@ impl Write for Socket {
         )
     }
 
-    /// Joins the records that rustls hands over, so that they leave in one write. Not by `writev`, which raises SIGPIPE when
-    /// the peer is gone: a C program that calls this library does not ignore that signal, as Rust's programs do.
-    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let [record] = records {
-            return self.write(record);
-        }
-        let mut joined = Vec::with_capacity(records.iter().map(|record| record.len()).sum());
-        for record in records {
-            joined.extend_from_slice(record);
-        }
-        self.write(&joined)
-    }
-
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
 
-impl Stream for Socket {
     fn set_deadline(&mut self, deadline: Deadline) {
         self.deadline = deadline;
         self.looked = false;
@@ -145,6 +170,18 @@ impl Stream for Socket {
 }
 
 impl Stream for Tls {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(self, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Write::flush(self)
+    }
+
     fn set_deadline(&mut self, deadline: Deadline) {
         self.sock.set_deadline(deadline);
     }

@@ -190,13 +190,11 @@ mod tests {
     /// A server that reads one block of two, and has refused by then.
     struct Early(bool, &'static [u8]);
 
-    impl Read for Early {
+    impl Stream for Early {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             self.1.read(into)
         }
-    }
 
-    impl Write for Early {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             match std::mem::replace(&mut self.0, true) {
                 false => Ok(bytes.len()),
@@ -207,9 +205,7 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
-    }
 
-    impl Stream for Early {
         fn set_deadline(&mut self, _: Deadline) {}
 
         fn read_late(&mut self, into: &mut [u8]) -> io::Result<usize> {

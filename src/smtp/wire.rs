@@ -1,6 +1,6 @@
 //! A command out, a reply in, over any [`Stream`]. Bounds what is read, writes the transcript, and keeps secrets out of it.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::stage::Stage;
 use crate::text::excerpt;
 use crate::timeouts::{Deadline, Timeouts, patience_after};
-use crate::tls::Stream;
+use crate::tls::{Stream, write_now};
 
 /// The transcript goes to `log` under this target, level debug: `C:` what we said, `S:` what the server said. Login and
 /// message are shown by their lengths only.
@@ -119,8 +119,7 @@ impl Wire {
         })
     }
 
-    /// Sends a block of a message in one write. (rustls' stream keeps an error of its socket to itself until it is flushed,
-    /// which `write_now` does.)
+    /// Sends a block of a message in one write.
     pub(crate) fn send_block(&mut self, block: &[u8]) -> io::Result<()> {
         self.start(self.timeouts.block, "block");
         write_now(self.io.get_mut(), block)
@@ -312,6 +311,18 @@ impl Drop for Wire {
 
 /// Replaces a stream that was handed over to TLS.
 impl Stream for io::Empty {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn set_deadline(&mut self, _: Deadline) {}
 
     fn read_late(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -325,11 +336,6 @@ impl Stream for io::Empty {
 pub(crate) fn blob(text: &[&str]) -> Secret {
     let text = Secret::new(text.concat());
     Secret::new(STANDARD.encode(text.expose()))
-}
-
-fn write_now(stream: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes)?;
-    stream.flush()
 }
 
 /// Reads, and never sends first.

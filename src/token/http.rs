@@ -111,7 +111,7 @@ impl Client {
             if proxy.is_https {
                 stream = tls::handshake(stream, host, tls::config(None)?).map_err(unreached)?;
             }
-            proxy::tunnel(&mut *stream, proxy, &authority(&self.host, self.port))?;
+            proxy::tunnel(&mut stream, proxy, &authority(&self.host, self.port))?;
         }
         match &self.tls {
             Some(config) => tls::handshake(stream, &self.host, config.clone()).map_err(unreached),

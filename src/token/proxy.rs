@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
-use crate::tls::Stream;
+use crate::tls::{Stream, write_now};
 use crate::token::http::{authority, place};
 
 /// In order of precedence. Not `HTTP_PROXY`: it is for http, and in a CGI program a visitor sets it by a header `Proxy:`.
@@ -93,7 +93,7 @@ pub(super) fn to(
 }
 
 /// CONNECT (RFC 9110 9.3.6). The answer is read to its empty line and no further: what follows is the other end's.
-pub(super) fn tunnel(stream: &mut dyn Stream, proxy: &Proxy, to: &str) -> Result<(), Error> {
+pub(super) fn tunnel(stream: &mut Box<dyn Stream>, proxy: &Proxy, to: &str) -> Result<(), Error> {
     const MAX_HEAD: usize = 16 * 1024;
     let mut login = Zeroizing::new(String::new());
     if let Some(pair) = &proxy.login {
@@ -111,8 +111,7 @@ pub(super) fn tunnel(stream: &mut dyn Stream, proxy: &Proxy, to: &str) -> Result
     ];
     let ask = Zeroizing::new(ask.concat());
     let mut answer = || {
-        stream.write_all(ask.as_bytes())?;
-        stream.flush()?;
+        write_now(stream, ask.as_bytes())?;
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !(head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n")) {
             match stream.read(&mut byte)? {

@@ -11,7 +11,7 @@
 )]
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -460,7 +460,7 @@ impl Canned {
     }
 }
 
-impl Read for Canned {
+impl Stream for Canned {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut script = self.0.lock().unwrap();
         let (piece, late) = (script.piece, script.late);
@@ -475,9 +475,7 @@ impl Read for Canned {
         turn.drain(..n);
         Ok(n)
     }
-}
 
-impl Write for Canned {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut script = self.0.lock().unwrap();
         let over = script.closed || script.turns.is_empty();
@@ -495,9 +493,7 @@ impl Write for Canned {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
 
-impl Stream for Canned {
     fn set_deadline(&mut self, deadline: Deadline) {
         self.0.lock().unwrap().late = deadline.remaining().is_err();
     }

@@ -1,7 +1,7 @@
 //! Plays the transcripts in memory: no sockets, no TLS, every write and read in its place.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -166,28 +166,7 @@ struct Memory {
     late: bool,
 }
 
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut script = self.script.lock().unwrap();
-        // A server that is about to hang up, whatever it says before that, reads no more.
-        let hangs_up = script
-            .steps
-            .iter()
-            .find(|step| !matches!(step, Step::Server(_)))
-            .is_some_and(|step| *step == Step::Close);
-        if self.closed || hangs_up {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        script.heard(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for Memory {
+impl Stream for Memory {
     /// One read for each write of the server's.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut script = self.script.lock().unwrap();
@@ -207,9 +186,26 @@ impl Read for Memory {
             other => panic!("{name}: waits for the server, whose turn it is not: {other:?}"),
         }
     }
-}
 
-impl Stream for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut script = self.script.lock().unwrap();
+        // A server that is about to hang up, whatever it says before that, reads no more.
+        let hangs_up = script
+            .steps
+            .iter()
+            .find(|step| !matches!(step, Step::Server(_)))
+            .is_some_and(|step| *step == Step::Close);
+        if self.closed || hangs_up {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        script.heard(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn set_deadline(&mut self, deadline: Deadline) {
         self.late = deadline.remaining().is_err();
     }

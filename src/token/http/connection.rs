@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
-use crate::tls::Stream;
+use crate::tls::{Stream, write_now};
 use crate::token::http::{Answer, USER_AGENT};
 
 /// How long the header of an answer may be, and its body: a token is some 2 KB, an error of Entra under 1 KB.
@@ -110,8 +110,7 @@ impl Connection {
 
     pub(crate) fn write(&mut self, bytes: &[u8], deadline: Deadline) -> io::Result<()> {
         self.stream.set_deadline(deadline);
-        self.stream.write_all(bytes)?;
-        self.stream.flush()
+        write_now(&mut self.stream, bytes)
     }
 
     /// The answer, any that has a whole header; and either whether the connection may serve the next request, or why the rest
