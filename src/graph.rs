@@ -7,7 +7,7 @@
 mod answer;
 mod body;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq_proto::http::Request;
@@ -27,7 +27,7 @@ use crate::receipt::Receipt;
 use crate::stage::{ErrorKind, Stage};
 #[cfg(any(test, fuzzing))]
 use crate::timeouts::Timeouts;
-use crate::timeouts::{Deadline, copy};
+use crate::timeouts::{Deadline, Source, copy};
 #[cfg(any(test, fuzzing))]
 use crate::tls::Stream;
 use crate::token::Token;
@@ -209,7 +209,7 @@ impl<'t> Text<'t> {
     pub(crate) fn read(
         to: &[String],
         size: Option<u64>,
-        message: &'t mut dyn Read,
+        message: &'t mut dyn Source,
         total: Deadline,
     ) -> Result<Self, Error> {
         if let Some(size) = size {
@@ -251,7 +251,7 @@ impl<'t> Text<'t> {
 
 /// As much of a message as its header may take, or all of it, if it is not too large; and whether it is all of it. The reader
 /// may be slow: the deadline is checked before each read.
-fn read_start(message: &mut dyn Read, all: bool, total: Deadline) -> io::Result<(Vec<u8>, bool)> {
+fn read_start(message: &mut dyn Source, all: bool, total: Deadline) -> io::Result<(Vec<u8>, bool)> {
     const LONGEST_HEAD: usize = 1024 * 1024;
     let enough = if all {
         MAX_MESSAGE as usize + 1

@@ -17,7 +17,7 @@ use crate::smtp::login;
 use crate::stage::ErrorKind;
 #[cfg(feature = "graph")]
 use crate::stage::Stage;
-use crate::timeouts::{Deadline, copy};
+use crate::timeouts::{Deadline, Source, copy};
 use crate::token::Token;
 
 /// A connection that is logged in, for more than one message.
@@ -190,7 +190,7 @@ impl Session {
     pub(crate) fn send_raw_by(
         &mut self,
         envelope: &Envelope,
-        message: &mut dyn Read,
+        message: &mut dyn Source,
         total: Deadline,
     ) -> Result<Receipt, Error> {
         let route = envelope.route()?;

@@ -130,8 +130,19 @@ pub(crate) fn patience_after(failure: &io::Error) -> Duration {
     }
 }
 
+/// What a message is read from. Not `dyn Read`, whose other methods would be compiled anew for each kind of reader.
+pub(crate) trait Source {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+}
+
+impl<R: Read> Source for R {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, into)
+    }
+}
+
 /// `io::copy` with a small block: `to` checks its deadline at each write.
-pub(crate) fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn copy(from: &mut dyn Source, to: &mut dyn Write) -> io::Result<()> {
     let mut block = vec![0; 8 * 1024];
     loop {
         match from.read(&mut block) {
