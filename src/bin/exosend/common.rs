@@ -31,32 +31,6 @@ pub(crate) struct Common {
     pub(crate) doctor_helps: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shared {
-    Config,
-    Set,
-    Verbose,
-    Quiet,
-    DryRun,
-    Json,
-    Version,
-}
-
-impl Shared {
-    pub(crate) fn of(argument: &Arg<'_>) -> Option<Self> {
-        Some(match argument {
-            Arg::Long("config") => Self::Config,
-            Arg::Long("set") => Self::Set,
-            Arg::Short('v') | Arg::Long("verbose") => Self::Verbose,
-            Arg::Long("quiet") => Self::Quiet,
-            Arg::Long("dry-run") => Self::DryRun,
-            Arg::Long("json") => Self::Json,
-            Arg::Long("version") => Self::Version,
-            _ => return None,
-        })
-    }
-}
-
 impl Common {
     /// Tells somebody at a terminal what the program waits for.
     pub(crate) fn reading(&self, what: &str) {
@@ -69,22 +43,43 @@ impl Common {
         }
     }
 
-    /// Takes one option, and its value off the parser.
-    pub(crate) fn take(&mut self, option: Shared, parser: &mut Parser) -> Result<(), Failure> {
-        match option {
-            Shared::Config => self.config = Some(parser.value()?.into()),
-            Shared::Set => {
-                let pair = text(parser.value()?)?;
-                let (key, value) = pair
-                    .split_once('=')
-                    .ok_or_else(|| Failure::usage("--set takes key=value"))?;
-                self.set.push((key.trim().into(), value.trim().into()));
+    /// Reads the options of a subcommand. `own` takes those that others do not have, each with its value off the parser, and
+    /// returns `false` for what it does not know.
+    pub(crate) fn options(
+        &mut self,
+        mut parser: Parser,
+        help: &str,
+        own: &mut dyn FnMut(&Arg<'_>, &mut Parser) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        while let Some(argument) = parser.next()? {
+            let name;
+            let argument = match argument {
+                // The parser lends its name, and no value as long.
+                Arg::Long(lent) => {
+                    name = lent.to_owned();
+                    Arg::Long(&name)
+                }
+                Arg::Short(letter) => Arg::Short(letter),
+                Arg::Value(word) => Arg::Value(word),
+            };
+            match argument {
+                _ if own(&argument, &mut parser)? => {}
+                Arg::Long("config") => self.config = Some(parser.value()?.into()),
+                Arg::Long("set") => {
+                    let pair = text(parser.value()?)?;
+                    let (key, value) = pair
+                        .split_once('=')
+                        .ok_or_else(|| Failure::usage("--set takes key=value"))?;
+                    self.set.push((key.trim().into(), value.trim().into()));
+                }
+                Arg::Short('v') | Arg::Long("verbose") => self.verbose = true,
+                Arg::Long("quiet") => self.quiet = true,
+                Arg::Long("dry-run") => self.dry_run = true,
+                Arg::Long("json") => self.json = true,
+                Arg::Long("version") => help::print(help::VERSION),
+                Arg::Long("help") | Arg::Short('h') => help::print(help),
+                _ => return Err(argument.unexpected().into()),
             }
-            Shared::Verbose => self.verbose = true,
-            Shared::Quiet => self.quiet = true,
-            Shared::DryRun => self.dry_run = true,
-            Shared::Json => self.json = true,
-            Shared::Version => help::print(help::VERSION),
         }
         Ok(())
     }

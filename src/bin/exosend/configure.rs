@@ -13,7 +13,7 @@ use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
 use zeroize::Zeroizing;
 
-use crate::common::{Common, Shared, text};
+use crate::common::{Common, text};
 use crate::config::settings::SPOOL;
 use crate::config::{CREDENTIALS, Config, check};
 use crate::exit::{self, Failure};
@@ -102,36 +102,31 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 }
 
 impl Options {
-    fn parse(mut parser: Parser, common: &mut Common) -> Result<Self, Failure> {
+    fn parse(parser: Parser, common: &mut Common) -> Result<Self, Failure> {
         let mut options = Options::default();
-        while let Some(argument) = parser.next()? {
-            match Shared::of(&argument) {
-                // Not taken here: a file is written, and there are questions.
-                Some(Shared::DryRun | Shared::Json) | None => {}
-                Some(shared) => {
-                    common.take(shared, &mut parser)?;
-                    continue;
-                }
-            }
-            let question = |name: &str| QUESTIONS.iter().find(|(_, flag, _)| *flag == name);
+        let mut answers = Vec::new();
+        common.options(parser, help::CONFIGURE, &mut |argument, parser| {
             match argument {
+                // A file is written, and there are questions.
+                Arg::Long(name @ ("dry-run" | "json")) => {
+                    return Err(Arg::Long(name).unexpected().into());
+                }
                 Arg::Long("secret-file") => options.secret_file = Some(parser.value()?.into()),
                 Arg::Long("test") => options.test = Some(text(parser.value()?)?),
                 Arg::Long("force") => options.force = true,
                 Arg::Long("no-doctor") => options.no_doctor = true,
-                Arg::Long("help") | Arg::Short('h') => help::print(help::CONFIGURE),
-                Arg::Long(name) => match question(name) {
+                Arg::Long(name) => match QUESTIONS.iter().find(|(_, flag, _)| flag == name) {
                     Some((key, ..)) => {
                         let value = text(parser.value()?)?;
-                        common
-                            .set
-                            .push(((*key).to_owned(), value.trim().to_owned()));
+                        answers.push(((*key).to_owned(), value.trim().to_owned()));
                     }
-                    None => return Err(argument.unexpected().into()),
+                    None => return Ok(false),
                 },
-                _ => return Err(argument.unexpected().into()),
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
+        common.set.extend(answers);
         Ok(options)
     }
 }

@@ -10,7 +10,7 @@ use exosend::advice::{Advice, Cause, Check, CheckState, Place, diagnose, send_te
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
-use crate::common::{self, Common, Shared};
+use crate::common::{self, Common};
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::finding;
@@ -19,20 +19,16 @@ use crate::out::{say, say_json, show};
 use crate::recipients::Recipients;
 use crate::{help, list, logger, queue};
 
-pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let (mut to, mut send) = (None, false);
-    while let Some(argument) = parser.next()? {
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
-        }
+    common.options(parser, help::DOCTOR, &mut |argument, parser| {
         match argument {
             Arg::Long("send") => send = true,
             Arg::Long("to") => to = Some(common::text(parser.value()?)?),
-            Arg::Long("help") | Arg::Short('h') => help::print(help::DOCTOR),
-            _ => return Err(argument.unexpected().into()),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     if send && to.is_none() {
         return Err(Failure::usage("--send: to whom? --to ADDRESS"));
     }

@@ -8,7 +8,7 @@ use exosend::advice::{Explanation, explain, general_page};
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
-use crate::common::{self, Common, Shared};
+use crate::common::{self, Common};
 use crate::exit::{self, Failure};
 use crate::out::{say, say_json};
 use crate::{help, wrap};
@@ -16,19 +16,15 @@ use crate::{help, wrap};
 /// Enough for some lines of a log.
 const MAX_INPUT: u64 = 64 * 1024;
 
-pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut words = Vec::new();
-    while let Some(argument) = parser.next()? {
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
-        }
+    common.options(parser, help::EXPLAIN, &mut |argument, _| {
         match argument {
-            Arg::Value(word) => words.push(common::text(word)?),
-            Arg::Long("help") | Arg::Short('h') => help::print(help::EXPLAIN),
-            _ => return Err(argument.unexpected().into()),
+            Arg::Value(word) => words.push(common::text(word.clone())?),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     let line = match words.is_empty() {
         true => input(common)?,
         // A line without quotes: the shell has split it.

@@ -7,7 +7,7 @@ use exosend::login;
 use lexopt::{Arg, Parser};
 use serde_json::json;
 
-use crate::common::{Common, Shared, text};
+use crate::common::{Common, text};
 use crate::config::{Config, LOGIN};
 use crate::exit::{self, Failure};
 use crate::out::{say, say_json};
@@ -16,7 +16,15 @@ use crate::queue::{self, route};
 use crate::{help, logger, process};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
-    let tenant = options(parser, common, help::LOGIN, true)?;
+    let mut tenant = None;
+    common.options(parser, help::LOGIN, &mut |argument, parser| {
+        match argument {
+            Arg::Long("tenant") => tenant = Some(text(parser.value()?)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    logger::start(common);
     let Some(whose) = Whose::of(common, "login", tenant.as_deref())? else {
         return Ok(());
     };
@@ -39,7 +47,8 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 }
 
 pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
-    options(parser, common, help::LOGOUT, false)?;
+    common.options(parser, help::LOGOUT, &mut |_, _| Ok(false))?;
+    logger::start(common);
     let Some(whose) = Whose::of(common, "logout", None)? else {
         return Ok(());
     };
@@ -51,29 +60,6 @@ pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         (false, true) => say(&format!("removed: {file}")),
         (false, false) => say(&format!("nobody was logged in: {file}")),
     }
-}
-
-/// The tenant, if one is given.
-fn options(
-    mut parser: Parser,
-    common: &mut Common,
-    help: &str,
-    takes_tenant: bool,
-) -> Result<Option<String>, Failure> {
-    let mut tenant = None;
-    while let Some(argument) = parser.next()? {
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
-        }
-        match argument {
-            Arg::Long("tenant") if takes_tenant => tenant = Some(text(parser.value()?)?),
-            Arg::Long("help") | Arg::Short('h') => help::print(help),
-            _ => return Err(argument.unexpected().into()),
-        }
-    }
-    logger::start(common);
-    Ok(tenant)
 }
 
 /// The account that logs in, and the file of its login.

@@ -60,7 +60,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use crate::common::{Common, Shared, text};
+use crate::common::{Common, text};
 use crate::config::Config;
 use crate::config::settings::{SPOOL, period};
 use crate::exit::{self, Failure};
@@ -69,14 +69,10 @@ use run::Options;
 use spool::Spool;
 
 /// `exosend queue`
-pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut words = Vec::new();
     let (mut now, mut max_age) = (false, None);
-    while let Some(argument) = parser.next()? {
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
-        }
+    common.options(parser, help::QUEUE, &mut |argument, parser| {
         match argument {
             Arg::Long("now") => now = true,
             Arg::Long("max-age") => {
@@ -84,11 +80,11 @@ pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure
                 max_age =
                     Some(period(&age).map_err(|what| Failure::usage(format!("--max-age {what}")))?);
             }
-            Arg::Long("help") | Arg::Short('h') => help::print(help::QUEUE),
-            Arg::Value(word) => words.push(text(word)?),
-            _ => return Err(argument.unexpected().into()),
+            Arg::Value(word) => words.push(text(word.clone())?),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         [] | ["list"] => list(common, max_age),

@@ -7,7 +7,7 @@ use exosend::{Attachment, Message};
 use lexopt::{Arg, Parser};
 
 use crate::addressing::{Addressing, check_address};
-use crate::common::{Common, Shared, text};
+use crate::common::{Common, text};
 use crate::config::Config;
 use crate::config::settings::Mode;
 use crate::deliver::{conclude, deliver, envelope, unconfigured};
@@ -66,19 +66,15 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 }
 
 impl Options {
-    fn parse(mut parser: Parser, common: &mut Common) -> Result<Self, Failure> {
+    fn parse(parser: Parser, common: &mut Common) -> Result<Self, Failure> {
         let (mut options, mut wrong) = (Options::default(), Vec::new());
-        while let Some(argument) = parser.next()? {
-            if let Some(shared) = Shared::of(&argument) {
-                common.take(shared, &mut parser)?;
-                continue;
-            }
+        common.options(parser, help::SEND, &mut |argument, parser| {
             match argument {
-                Arg::Long("to") => wrong.extend(list("--to", &mut options.to, &mut parser)?),
-                Arg::Long("cc") => wrong.extend(list("--cc", &mut options.cc, &mut parser)?),
-                Arg::Long("bcc") => wrong.extend(list("--bcc", &mut options.bcc, &mut parser)?),
+                Arg::Long("to") => wrong.extend(list("--to", &mut options.to, parser)?),
+                Arg::Long("cc") => wrong.extend(list("--cc", &mut options.cc, parser)?),
+                Arg::Long("bcc") => wrong.extend(list("--bcc", &mut options.bcc, parser)?),
                 Arg::Long("reply-to") => {
-                    let wrong = list("--reply-to", &mut options.reply_to, &mut parser)?;
+                    let wrong = list("--reply-to", &mut options.reply_to, parser)?;
                     let first = wrong.first();
                     first.map_or(Ok(()), |what| Err(Failure::data(what)))?;
                 }
@@ -89,10 +85,10 @@ impl Options {
                 Arg::Long("attach") => options.attach.push(parser.value()?.into()),
                 Arg::Long("header") => options.headers.push(header(&text(parser.value()?)?)?),
                 Arg::Long("queue") => options.queue = true,
-                Arg::Long("help") | Arg::Short('h') => help::print(help::SEND),
-                _ => return Err(argument.unexpected().into()),
+                _ => return Ok(false),
             }
-        }
+            Ok(true)
+        })?;
         let to = [&options.to, &options.cc, &options.bcc];
         if wrong.is_empty() && to.iter().all(|list| list.is_empty()) {
             return Err(Failure::usage("no recipient: --to, --cc or --bcc"));

@@ -5,28 +5,24 @@ use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
 use serde_json::json;
 
-use crate::common::{self, Common, Shared};
+use crate::common::{self, Common};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::out::{say, say_json};
 use crate::{help, logger};
 
-pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let (mut classic, mut graph, mut undo, mut object_id) = (false, false, false, None);
-    while let Some(argument) = parser.next()? {
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
-        }
+    common.options(parser, help::SETUP, &mut |argument, parser| {
         match argument {
             Arg::Long("classic") => classic = true,
             Arg::Long("graph") => graph = true,
             Arg::Long("undo") => undo = true,
             Arg::Long("object-id") => object_id = Some(common::text(parser.value()?)?),
-            Arg::Long("help") | Arg::Short('h') => help::print(help::SETUP),
-            _ => return Err(argument.unexpected().into()),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     logger::start(common);
     let config = Config::load(common)?;
     if classic && graph {

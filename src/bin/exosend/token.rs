@@ -4,25 +4,21 @@ use exosend::{Token, advice};
 use lexopt::{Arg, Parser};
 use serde_json::json;
 
-use crate::common::{Common, Shared};
+use crate::common::Common;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::out::{say, say_json};
 use crate::{exit, help, logger};
 
-pub(crate) fn run(mut parser: Parser, common: &mut Common) -> Result<(), Failure> {
+pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut claims = false;
-    while let Some(argument) = parser.next()? {
-        if let Some(shared) = Shared::of(&argument) {
-            common.take(shared, &mut parser)?;
-            continue;
-        }
+    common.options(parser, help::TOKEN, &mut |argument, _| {
         match argument {
             Arg::Long("claims") => claims = true,
-            Arg::Long("help") | Arg::Short('h') => help::print(help::TOKEN),
-            _ => return Err(argument.unexpected().into()),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     common.doctor_helps = true;
     logger::start(common);
     let config = Config::load(common)?;
