@@ -122,32 +122,31 @@ impl Config {
         }
         let there = self
             .usual_login()
-            .filter(|path| path.symlink_metadata().is_ok());
-        let there = there.and_then(|path| path.into_os_string().into_string().ok());
+            .filter(|path| Path::new(path).symlink_metadata().is_ok());
         if there.is_some_and(|path| self.account.set(LOGIN, &path).is_ok()) {
             self.origins
                 .insert(LOGIN.into(), sources::USUAL_LOGIN.into());
         }
     }
 
-    /// The default of `login_file`: for the machine's account a file that only the queue's owner can read, for a user's own
-    /// one beside his tokens.
-    pub(crate) fn usual_login(&self) -> Option<PathBuf> {
-        match self.is_machines().then(|| self.machines_spool()).flatten() {
-            Some(spool) => Some(spool.join("state/login")),
-            None => Some(sources::cache_folder()?.join("login")),
-        }
+    /// The `login_file`, configured or not: for the machine's account a file that only the queue's owner can read, for a user's
+    /// own one beside his tokens.
+    pub(crate) fn login_file(&self) -> Option<String> {
+        self.login.clone().or_else(|| self.usual_login())
+    }
+
+    fn usual_login(&self) -> Option<String> {
+        let folder = match self.is_machines().then(|| self.machines_spool()).flatten() {
+            Some(spool) => spool.join("state"),
+            None => sources::cache_folder()?,
+        };
+        folder.join("login").into_os_string().into_string().ok()
     }
 
     fn machines_spool(&self) -> Option<PathBuf> {
         let usual = PathBuf::from(settings::SPOOL);
         let there = usual.join("drop").is_dir().then_some(usual);
         self.settings.spool.clone().or(there)
-    }
-
-    /// The configured `login_file`.
-    pub(crate) fn named_login(&self) -> Option<&str> {
-        self.login.as_deref()
     }
 
     /// The key of the credential that is used.

@@ -1,19 +1,17 @@
 //! `exosend login` and `exosend logout`: the login of a user, for sending without an administrator's application.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::Path;
 
 use exosend::login;
 use lexopt::{Arg, Parser};
-use serde_json::json;
 
 use crate::common::{Common, text};
 use crate::config::{Config, LOGIN};
 use crate::exit::{self, Failure};
-use crate::out::{say, say_json};
+use crate::out::tell;
 use crate::queue::spool::Spool;
 use crate::queue::{self, route};
-use crate::{help, logger, process};
+use crate::{help, logger};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut tenant = None;
@@ -25,96 +23,80 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         Ok(true)
     })?;
     logger::start(common);
-    let Some(whose) = Whose::of(common, "login", tenant.as_deref())? else {
-        return Ok(());
-    };
-    let blame = |error: exosend::Error| whose.config.blame(error.into());
-    let prompt = login::start(&whose.config.account).map_err(blame)?;
-    show(&prompt, common)?;
-    let login = prompt.wait().map_err(blame)?;
-    match common.json {
-        true => say_json(json!({
-            "user": login.user(),
-            "login_file": whose.file,
-        })),
-        false => say(&format!(
-            "{} is logged in: {}\n{}",
-            login.user(),
-            whose.file.display(),
-            whose.next(login.user())
-        )),
-    }
+    with_file(common, "login", tenant.as_deref(), &|config, file| {
+        let prompt = login::start(&config.account)?;
+        show(&prompt, common)?;
+        let login = prompt.wait()?;
+        let user = login.user();
+        tell(
+            common.json,
+            &format!("{user} is logged in: {file}\n{}", next(config, file, user)),
+            vec![("user", user.into()), ("login_file", file.into())],
+        )
+    })
 }
 
 pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     common.options(parser, help::LOGOUT, &mut |_, _| Ok(false))?;
     logger::start(common);
-    let Some(whose) = Whose::of(common, "logout", None)? else {
-        return Ok(());
-    };
-    let ended = login::end(&whose.config.account);
-    let ended = ended.map_err(|error| whose.config.blame(error.into()))?;
-    let file = whose.file.display();
-    match (common.json, ended) {
-        (true, _) => say_json(json!({ "logged_out": ended, "login_file": whose.file })),
-        (false, true) => say(&format!("removed: {file}")),
-        (false, false) => say(&format!("nobody was logged in: {file}")),
+    with_file(common, "logout", None, &|config, file| {
+        let ended = login::end(&config.account)?;
+        let done = match ended {
+            true => "removed",
+            false => "nobody was logged in",
+        };
+        tell(
+            common.json,
+            &format!("{done}: {file}"),
+            vec![("logged_out", ended.into()), ("login_file", file.into())],
+        )
+    })
+}
+
+/// Does the work for the account that logs in, and the file of its login. As the queue's owner, to whom the machine's login
+/// belongs.
+fn with_file(
+    common: &Common,
+    word: &str,
+    tenant: Option<&str>,
+    work: &dyn Fn(&Config, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut config = Config::load(common)?;
+    let mut file = place(&config)?;
+    let spool = route::spool(&config).filter(|spool| !spool.own);
+    if let Some(spool) = spool.filter(|spool| Path::new(&file).starts_with(spool.root())) {
+        let mut words = vec![word];
+        words.extend(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
+        if queue::run_as_owner(&spool, common, &words)? {
+            return Ok(());
+        }
+        config = of_service(common, &spool, word)?;
+        file = place(&config)?;
+    }
+    config.account.set(LOGIN, &file)?;
+    if let Some(tenant) = tenant {
+        config.account.set("tenant", tenant)?;
+    }
+    work(&config, &file).map_err(|failure| config.blame(failure))
+}
+
+/// The next step, for the user who has logged in.
+fn next(config: &Config, file: &str, user: &str) -> String {
+    match (config.credential(), config.account.mailbox()) {
+        (Some(key), _) if key != LOGIN => {
+            let origin = config.origin(key).unwrap_or(key);
+            format!("Next: {LOGIN} = {file} in the place of {key} ({origin})")
+        }
+        (_, "") => format!("Next: mailbox = {user} in the configuration, then exosend doctor"),
+        (_, mailbox) if !mailbox.eq_ignore_ascii_case(user) => format!(
+            "Mail is from {mailbox}, for which {user} needs the right to send as it. Next: exosend doctor"
+        ),
+        _ => "Next: exosend doctor".into(),
     }
 }
 
-/// The account that logs in, and the file of its login.
-struct Whose {
-    config: Config,
-    file: PathBuf,
-}
-
-impl Whose {
-    /// `None` if another process has done it as the queue's owner, to whom the machine's login belongs.
-    fn of(common: &Common, word: &str, tenant: Option<&str>) -> Result<Option<Self>, Failure> {
-        let mut config = Config::load(common)?;
-        let spool = route::spool(&config).filter(|spool| !spool.own);
-        let mut file = place(&config)?;
-        if let Some(spool) = spool.filter(|spool| file.starts_with(spool.root())) {
-            let owner = spool
-                .owner()
-                .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
-            if process::uid() == 0 && !spool.is_mine() {
-                return queue::start_as(&owner, &spool, arguments(common, word, tenant))
-                    .map(|()| None);
-            }
-            config = of_service(common, &spool, word)?;
-            file = place(&config)?;
-        }
-        let path = file
-            .to_str()
-            .ok_or_else(|| Failure::config(exit::file(&file, "not UTF-8")))?;
-        config.account.set(LOGIN, path)?;
-        if let Some(tenant) = tenant {
-            config.account.set("tenant", tenant)?;
-        }
-        Ok(Some(Self { config, file }))
-    }
-
-    /// The next step, for the user who has logged in.
-    fn next(&self, user: &str) -> String {
-        match (self.config.credential(), self.config.account.mailbox()) {
-            (Some(key), _) if key != LOGIN => {
-                let origin = self.config.origin(key).unwrap_or(key);
-                let file = self.file.display();
-                format!("Next: {LOGIN} = {file} in the place of {key} ({origin})")
-            }
-            (_, "") => format!("Next: mailbox = {user} in the configuration, then exosend doctor"),
-            (_, mailbox) if !mailbox.eq_ignore_ascii_case(user) => format!(
-                "Mail is from {mailbox}, for which {user} needs the right to send as it. Next: exosend doctor"
-            ),
-            _ => "Next: exosend doctor".into(),
-        }
-    }
-}
-
-fn place(config: &Config) -> Result<PathBuf, Failure> {
-    let named = config.named_login().map(PathBuf::from);
-    named.or_else(|| config.usual_login()).ok_or_else(|| {
+fn place(config: &Config) -> Result<String, Failure> {
+    config.login_file().ok_or_else(|| {
         Failure::config(format!(
             "a system user has no file for a login by default: name one by {LOGIN}"
         ))
@@ -132,33 +114,21 @@ fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Fail
     Config::load_with_cache(common, Some(&spool.path("state/tokens")))
 }
 
-/// The arguments of this command, run as another user.
-fn arguments(common: &Common, word: &str, tenant: Option<&str>) -> Vec<OsString> {
-    let mut arguments = queue::arguments(common, &[word]);
-    for (set, option) in [(common.json, "--json"), (common.quiet, "--quiet")] {
-        arguments.extend(set.then(|| option.into()));
-    }
-    if let Some(tenant) = tenant {
-        arguments.extend(["--tenant".into(), tenant.into()]);
-    }
-    arguments
-}
-
 /// The address and the code, in words that can be read to somebody on a telephone.
 fn show(prompt: &login::Prompt, common: &Common) -> Result<(), Failure> {
+    let (address, code) = (prompt.address(), prompt.code());
     let seconds = prompt.expires_in().as_secs();
-    if common.json {
-        return say_json(json!({
-            "verification_uri": prompt.address(),
-            "user_code": prompt.code(),
-            "expires_in": seconds,
-        }));
-    }
-    say(&format!(
-        "Open this address on any device, and enter the code:\n\n  {}\n  {}\n\nThe code is good for {} minutes. Ctrl-C ends \
-         this, and leaves an earlier login as it is.",
-        prompt.address(),
-        prompt.code(),
-        seconds.div_ceil(60)
-    ))
+    let minutes = seconds.div_ceil(60);
+    tell(
+        common.json,
+        &format!(
+            "Open this address on any device, and enter the code:\n\n  {address}\n  {code}\n\nThe code is good for \
+             {minutes} minutes. Ctrl-C ends this, and leaves an earlier login as it is."
+        ),
+        vec![
+            ("verification_uri", address.into()),
+            ("user_code", code.into()),
+            ("expires_in", seconds.into()),
+        ],
+    )
 }

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use serde_json::{Map, Value};
+
 use crate::exit::{self, Failure};
 use crate::text::{is_unprintable, printable};
 
@@ -17,6 +19,18 @@ pub(crate) fn show(text: &str) -> Result<(), Failure> {
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
         .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")))
+}
+
+/// The words for a person, or with `--json` an object of these fields.
+pub(crate) fn tell(as_json: bool, words: &str, fields: Vec<(&str, Value)>) -> Result<(), Failure> {
+    if !as_json {
+        return say(words);
+    }
+    let mut object = Map::new();
+    for (name, value) in fields {
+        object.insert(name.to_owned(), value);
+    }
+    say_json(Value::Object(object))
 }
 
 /// Escapes what a terminal could act on, which means the same in JSON (RFC 8259 7).
@@ -57,10 +71,7 @@ mod tests {
                 !text.replace('\n', "").chars().any(is_unprintable),
                 "{text}"
             );
-            assert_eq!(
-                serde_json::from_str::<serde_json::Value>(&text).unwrap(),
-                object
-            );
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), object);
         }
     }
 }

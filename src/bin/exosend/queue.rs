@@ -113,24 +113,23 @@ pub(crate) fn run_if_allowed(common: &Common) -> Result<(), Failure> {
     }
 }
 
+const RUN: [&str; 2] = ["queue", "run"];
+
 fn start(common: &Common, now: bool) -> Result<(), Failure> {
     let spool = allowed(common)?;
     if !spool.is_there() {
         return Ok(());
     }
-    let owner = spool
-        .owner()
-        .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
-    if process::uid() == 0 && owner.uid() != 0 {
-        if spool.own && common.config.is_none() {
-            // `start_as` drops the variables that name this account, so the run would use the machine's.
-            let what = "not the machine's queue: run it as its owner, or with --config FILE";
-            return Err(Failure::usage(exit::file(spool.root(), what)));
-        }
-        return start_as(&owner, &spool, run_again(common, now));
+    let words: &[_] = match now {
+        true => &["queue", "run", "--now"],
+        false => &RUN,
+    };
+    if run_as_owner(&spool, common, words)? {
+        return Ok(());
     }
     let drop = std::fs::metadata(spool.path(spool::DROP));
-    if owner.uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
+    // Root is here only in a spool of its own.
+    if process::uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
         let what = "root does not send what others may write here";
         return Err(Failure::config(exit::file(spool.root(), what)).with_hint(spool.mend()));
     }
@@ -141,7 +140,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
     let options = Options {
         now,
         shown,
-        again: run_again(common, false),
+        again: run_again(common),
     };
     let ended = run::run(&spool, &options, || match spool.own {
         true => Config::load(common),
@@ -154,13 +153,13 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
     }
 }
 
-/// Runs this program again as the spool's owner, before root has opened anything in the spool. Of root's environment it
-/// keeps only what the network needs.
-pub(crate) fn start_as(
-    owner: &std::fs::Metadata,
+/// Root's command is run again as the spool's owner, before root has opened anything in the spool. Of root's environment it
+/// keeps only what the network needs. `false` for everybody else, and in a spool of root's.
+pub(crate) fn run_as_owner(
     spool: &Spool,
-    arguments: Vec<OsString>,
-) -> Result<(), Failure> {
+    common: &Common,
+    words: &[&str],
+) -> Result<bool, Failure> {
     const KEPT: [&str; 10] = [
         "PATH",
         "LANG",
@@ -173,6 +172,17 @@ pub(crate) fn start_as(
         "RUST_LOG",
         "CREDENTIALS_DIRECTORY",
     ];
+    let owner = spool
+        .owner()
+        .map_err(|error| Failure::config(exit::file(spool.root(), error)))?;
+    if process::uid() != 0 || owner.uid() == 0 {
+        return Ok(false);
+    }
+    if spool.own && common.config.is_none() {
+        // The variables that name this account are dropped, so the run would use the machine's.
+        let what = "not the machine's queue: run it as its owner, or with --config FILE";
+        return Err(Failure::usage(exit::file(spool.root(), what)));
+    }
     let kept = std::env::vars_os().filter(|(name, _)| {
         let test = cfg!(debug_assertions) && name.as_encoded_bytes().starts_with(b"QUEUE_TEST_");
         test || KEPT.iter().any(|kept| name == kept)
@@ -182,7 +192,7 @@ pub(crate) fn start_as(
     // caller's own, and in that one the messages of other users are no messages.
     let named = Some(spool.root()).filter(|root| *root != Path::new(SPOOL));
     let status = process::this_program()
-        .args(arguments)
+        .args(arguments(common, words))
         .env_clear()
         .envs(kept)
         .envs(named.map(|root| ("EXOSEND_SPOOL", root)))
@@ -194,29 +204,29 @@ pub(crate) fn start_as(
             Failure::new(exit::TRY_AGAIN, format!("as uid {}: {error}", owner.uid()))
         })?;
     match status.code() {
-        Some(0) => Ok(()),
+        Some(0) => Ok(true),
         // The other process has said why.
         code => std::process::exit(code.unwrap_or(exit::TRY_AGAIN.into())),
     }
 }
 
 /// The arguments that start a run with the same configuration.
-pub(crate) fn run_again(common: &Common, now: bool) -> Vec<OsString> {
-    let words: &[_] = match now {
-        true => &["queue", "run", "--now"],
-        false => &["queue", "run"],
-    };
-    arguments(common, words)
+pub(crate) fn run_again(common: &Common) -> Vec<OsString> {
+    arguments(common, &RUN)
 }
 
 /// Those that start a command of these words with it.
-pub(crate) fn arguments(common: &Common, words: &[&str]) -> Vec<OsString> {
+fn arguments(common: &Common, words: &[&str]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = words.iter().map(Into::into).collect();
-    if common.verbose {
-        arguments.push("-v".into());
+    for (set, option) in [
+        (common.verbose, "-v"),
+        (common.json, "--json"),
+        (common.quiet, "--quiet"),
+    ] {
+        arguments.extend(set.then(|| option.into()));
     }
     if let Some(config) = &common.config {
-        // `start_as` changes the working directory.
+        // `run_as_owner` changes the working directory.
         let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
         arguments.extend(["--config".into(), config.into()]);
     }

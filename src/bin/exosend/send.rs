@@ -233,7 +233,7 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
     };
     let text = start.get(body..).unwrap_or_default().chain(&file);
     let id = queue::submit::submit(spool, &addressing, head, text)?;
-    queue::submit::start_run(spool, &queue::run_again(common, false));
+    queue::submit::start_run(spool, &queue::run_again(common));
     let facts = Facts {
         to: addressing.to,
         queued: Some(id.clone()),

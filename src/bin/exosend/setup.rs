@@ -3,12 +3,11 @@
 use exosend::Token;
 use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
-use serde_json::json;
 
 use crate::common::{self, Common};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::{say, say_json};
+use crate::out::tell;
 use crate::{help, logger};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -32,10 +31,8 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     }
     let setup = Setup::new(&config.account).classic(classic).graph(graph);
     let script = script(&config, setup.undo(undo), object_id.as_deref())?;
-    match common.json {
-        true => say_json(json!({ "script": script })),
-        false => say(script.trim_end()),
-    }
+    let fields = vec![("script", script.as_str().into())];
+    tell(common.json, script.trim_end(), fields)
 }
 
 /// Completes the script with the Object ID that the account's token tells.

@@ -2,12 +2,11 @@
 
 use exosend::{Token, advice};
 use lexopt::{Arg, Parser};
-use serde_json::json;
 
 use crate::common::Common;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::{say, say_json};
+use crate::out::{say_json, tell};
 use crate::{exit, help, logger};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -24,14 +23,12 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let config = Config::load(common)?;
     let token = Token::get(&config.account).map_err(|error| config.blame(error.into()))?;
     common.doctor_helps = false;
-    match claims {
-        false if common.json => say_json(json!({
-            "access_token": token.secret(),
-            "expires_in": token.expires_in().as_secs(),
-        })),
-        true => say_json(advice::claims(&token).ok_or_else(opaque)?),
-        false => say(token.secret()),
+    if claims {
+        return say_json(advice::claims(&token).ok_or_else(opaque)?);
     }
+    let (secret, left) = (token.secret(), token.expires_in().as_secs());
+    let fields = vec![("access_token", secret.into()), ("expires_in", left.into())];
+    tell(common.json, secret, fields)
 }
 
 fn opaque() -> Failure {

@@ -105,7 +105,7 @@ impl Mail {
         }
         let (_, mut text) = self.input.behind(Vec::new(), self.body);
         let id = submit(spool, &self.addressing, self.head, text.again())?;
-        start_run(spool, &queue::run_again(common, false));
+        start_run(spool, &queue::run_again(common));
         Ok(id)
     }
 
