@@ -23,9 +23,8 @@ use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
 use crate::token::Token;
 use crate::token::credential::wrong;
-use crate::token::login::KEY;
 use crate::token::login::device::{Clock, DeviceCode};
-use crate::token::login::file::{Kept, LoginFile};
+use crate::token::login::file::{KEY, Kept, LoginFile};
 
 /// Begins a login: asks Entra for the code that the user is to enter.
 ///
@@ -49,7 +48,7 @@ use crate::token::login::file::{Kept, LoginFile};
 pub fn start(account: &Account) -> Result<Prompt, Error> {
     account.check_request()?;
     let file = file(account)?;
-    file.can_be_written().map_err(|why| unusable(file, &why))?;
+    file.can_be_written().map_err(|why| file.wrong(&why))?;
     let begun = Instant::now();
     let total = Deadline::total(&account.timeouts);
     let code = DeviceCode::request(&account.application(), total)?;
@@ -71,12 +70,12 @@ pub struct Prompt {
 impl Prompt {
     /// The page to open, on any device: a URL.
     pub fn address(&self) -> &str {
-        &self.code.address
+        self.code.address.expose()
     }
 
     /// What to enter there.
     pub fn code(&self) -> &str {
-        &self.code.user_code
+        self.code.user_code.expose()
     }
 
     /// How long the code was good when it was given.
@@ -92,40 +91,24 @@ impl Prompt {
     /// [`Token`](crate::ErrorKind::Token) if the user declines, if the code is not entered in time or if Entra says no;
     /// [`Input`](crate::ErrorKind::Input) if the file cannot be written. What passes, such as a network that is gone for a
     /// while, is waited for as long as the code is good.
-    pub fn wait(self) -> Result<Login, Error> {
-        let Self {
-            account,
-            code,
-            mut begun,
-        } = self;
+    pub fn wait(mut self) -> Result<Login, Error> {
+        let account = &self.account;
         let application = account.application();
         let within = || Deadline::total(&account.timeouts);
-        let grant = code.wait(&application, &mut begun, &within)?;
-        let said = |what: &str| Error::new(ErrorKind::Token, Stage::Token, what);
-        let refresh_token = grant
-            .refresh_token
-            .ok_or_else(|| said("HTTP 200 without a refresh_token, so that nothing can be kept"))?;
+        let grant = self.code.wait(&application, &mut self.begun, &within)?;
+        let missing = |what: &str| Error::new(ErrorKind::Token, Stage::Token, what);
+        let refresh_token = grant.refresh_token.as_ref().ok_or_else(|| {
+            missing("HTTP 200 without a refresh_token, so that nothing can be kept")
+        })?;
         let user = grant
+            .token
             .user
-            .ok_or_else(|| said("HTTP 200 without an id_token that says who logged in"))?;
-        let now = SystemTime::now();
-        let kept = Kept {
-            user,
-            client_id: application.client_id.to_owned(),
-            tenant: application.tenant.to_owned(),
-            scope: application.scope.to_owned(),
-            since: now,
-            renewed: now,
-            refresh_token,
-        };
-        let file = file(&account)?;
-        file.replace(&kept).map_err(|why| unusable(file, &why))?;
-        let user = Some(kept.user.clone());
-        Token {
-            user,
-            ..grant.token
-        }
-        .keep(&account);
+            .as_ref()
+            .ok_or_else(|| missing("HTTP 200 without an id_token that says who logged in"))?;
+        let kept = Kept::new(user, &application, refresh_token);
+        let file = file(account)?;
+        file.replace(&kept).map_err(|why| file.wrong(&why))?;
+        grant.token.keep(account);
         Ok(Login::of(&kept, file))
     }
 }
@@ -180,10 +163,11 @@ impl Login {
     }
 
     fn of(kept: &Kept, file: &LoginFile) -> Self {
+        let [since, renewed] = kept.times();
         Self {
-            user: kept.user.clone(),
-            since: kept.since,
-            renewed: kept.renewed,
+            user: kept.user().to_owned(),
+            since,
+            renewed,
             file: file.path().to_owned(),
         }
     }
@@ -207,7 +191,7 @@ impl Login {
 /// [`Input`](crate::ErrorKind::Input) if the account has no login file, or one that cannot be used.
 pub fn kept(account: &Account) -> Result<Option<Login>, Error> {
     let file = file(account)?;
-    let kept = file.read().map_err(|why| unusable(file, &why))?;
+    let kept = file.read().map_err(|why| file.wrong(&why))?;
     Ok(kept.map(|kept| Login::of(&kept, file)))
 }
 
@@ -223,7 +207,7 @@ pub fn end(account: &Account) -> Result<bool, Error> {
     // process may have stored a token meanwhile.
     let forget = Token::forgetter(account);
     forget();
-    let ended = file.remove().map_err(|why| unusable(file, &why));
+    let ended = file.remove().map_err(|why| file.wrong(&why));
     forget();
     ended
 }
@@ -231,8 +215,4 @@ pub fn end(account: &Account) -> Result<bool, Error> {
 fn file(account: &Account) -> Result<&LoginFile, Error> {
     let missing = "missing (setter, key, or environment: EXOSEND_LOGIN_FILE)";
     account.users_login().ok_or_else(|| wrong(KEY, missing))
-}
-
-fn unusable(file: &LoginFile, why: &std::io::Error) -> Error {
-    wrong(KEY, format!("{}: {why}", file.path().display()))
 }

@@ -13,7 +13,7 @@ use crate::token::cache::CacheFile;
 use crate::token::certificate::Certificate;
 use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedToken, wrong};
 #[cfg(feature = "login")]
-use crate::token::login;
+use crate::token::login::{Login, file};
 use crate::token::machine::ManagedIdentity;
 
 /// The keys. A new option is one row.
@@ -45,7 +45,7 @@ pub(super) const KEYS: &[Key] = &[
         _ => Err("takes true or false".into()),
     }),
     #[cfg(feature = "login")]
-    Key::credential(login::KEY, |a, v| proof(a, login::Login::file(path(v)?))),
+    Key::credential(file::KEY, |a, v| proof(a, Login::file(path(v)?))),
     Key::credential("access_token", |a, v| {
         proof(a, AccessToken::new(v.to_owned()))
     }),

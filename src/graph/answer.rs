@@ -62,7 +62,7 @@ impl Said {
     fn of(answer: &Answer, token: &Token) -> Self {
         let withheld = Withheld {
             name: "[token]",
-            secret: &token.secret,
+            secret: token.secret(),
         };
         let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |value: Option<&Value>| {

@@ -101,7 +101,7 @@ impl Wire {
 
     /// Withholds every line of a reply that repeats this text, from now on.
     pub(crate) fn keep_secret(&mut self, secret: &Secret) {
-        self.secrets.add(secret);
+        self.secrets.add(secret.expose());
     }
 
     /// Sends the flight in one write.

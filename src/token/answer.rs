@@ -55,25 +55,7 @@ impl Answer {
     }
 
     pub(super) fn take_token(&self, json: &mut Value, asked: SystemTime) -> Result<Token, Error> {
-        // RFC 6749 7.1: a token of a kind that one does not understand is not to be used.
-        if let Some(kind) = json.get("token_type") {
-            let known = kind
-                .as_str()
-                .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
-            if !known {
-                return Err(self.error("the token_type is not Bearer".into()));
-            }
-        }
-        let Some(secret) = take(json, "access_token") else {
-            return Err(self.error("HTTP 200 without an access_token".into()));
-        };
-        // RFC 6749 A.12. Anything else could act in the SASL message that carries it.
-        if !is_word(secret.expose()) {
-            return Err(
-                self.error("the access_token is empty or has characters that no token has".into())
-            );
-        }
-        Ok(Token::new(secret, asked, asked + lifetime(json, asked)))
+        token(json, asked).map_err(|what| self.error(what.into()))
     }
 
     /// Whether it is JSON in which this field has this value, in any case.
@@ -167,26 +149,47 @@ impl Answer {
     }
 }
 
+fn token(json: &mut Value, asked: SystemTime) -> Result<Token, &'static str> {
+    // RFC 6749 7.1: a token of a kind that one does not understand is not to be used.
+    let is_bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer");
+    let kind = json.get("token_type");
+    if kind.is_some_and(|kind| !kind.as_str().is_some_and(is_bearer)) {
+        return Err("the token_type is not Bearer");
+    }
+    let secret = take(json, "access_token").ok_or("HTTP 200 without an access_token")?;
+    // RFC 6749 A.12. Anything else could act in the SASL message that carries it.
+    if !is_word(secret.expose()) {
+        return Err("the access_token is empty or has characters that no token has");
+    }
+    Ok(Token::new(secret, asked, asked + lifetime(json, asked)))
+}
+
 /// Takes a text out of the JSON, to be wiped.
-pub(super) fn take(json: &mut Value, field: &str) -> Option<Secret> {
+fn take(json: &mut Value, field: &str) -> Option<Secret> {
     match json.get_mut(field).map(Value::take) {
         Some(Value::String(text)) => Some(Secret::new(text)),
         _ => None,
     }
 }
 
+/// The same of one word.
+#[cfg(feature = "login")]
+pub(super) fn take_word(json: &mut Value, field: &str) -> Option<Secret> {
+    take(json, field).filter(|text| is_word(text.expose()))
+}
+
 /// A secret that was part of the request, and its name in errors. The server may repeat it.
 pub(crate) struct Withheld<'s> {
     pub(crate) name: &'static str,
-    pub(crate) secret: &'s Secret,
+    pub(crate) secret: &'s str,
 }
 
 impl Withheld<'_> {
     /// Replaces the secret by its name, as it is and as the form encoded it: a proxy's page may show the request. A text that
     /// has it in any other form is replaced as a whole.
     pub(crate) fn cut_from(&self, text: &str) -> String {
-        let encoded = form(&[("", self.secret.expose())]);
-        let cut = match self.secret.expose() {
+        let encoded = form(&[("", self.secret)]);
+        let cut = match self.secret {
             "" => text.to_owned(),
             secret => text
                 .replace(secret, self.name)
@@ -240,8 +243,10 @@ mod tests {
     }
 
     fn withheld(secret: &Secret) -> Withheld<'_> {
-        let name = "[client secret]";
-        Withheld { name, secret }
+        Withheld {
+            name: "[client secret]",
+            secret: secret.expose(),
+        }
     }
 
     fn token(status: u16, body: &str) -> Result<Token, Error> {

@@ -20,12 +20,15 @@ use crate::secret::{self, Secret};
 use crate::token::answer::MAX_LIFETIME;
 use crate::token::{Keep, Token};
 
-/// How the first line begins in every version. A file that begins otherwise is not a cache.
-const KIND: &str = "exosend tokens ";
+const KIND: Kind = Kind {
+    title: "exosend tokens ",
+    name: "a token cache",
+    or_services: false,
+};
 /// The first line of this version. A cache of another version counts as empty.
 const TITLE: &str = "exosend tokens 1";
-/// Room for a hundred accounts. A longer file is not a cache.
-const MAX_FILE: u64 = 256 * 1024;
+/// Room for a hundred accounts, or for any refresh token. A longer file is not ours.
+pub(super) const MAX_FILE: u64 = 256 * 1024;
 /// A draft of this age was left by a process that was killed while it wrote.
 const ABANDONED: Duration = Duration::from_secs(60);
 
@@ -51,25 +54,10 @@ impl CacheFile {
 
     /// The file's entries; none if it is missing, empty or damaged. An error is a reason to leave the file alone.
     fn read(&self) -> io::Result<Vec<Entry>> {
-        let (file, found) = match open_private(&self.path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened?,
-        };
-        // Of mode 0600, so its owner can open it, or root.
-        if user().is_some_and(|me| me != found.uid()) {
-            let what = format!(
-                "it belongs to the user with the id {}: every user needs a file of his own",
-                found.uid()
-            );
-            return Err(io::Error::other(what));
-        }
-        let bytes = secret::read(file, &found, MAX_FILE)?;
-        // The configuration may name another file by mistake, a private key even: that must not be replaced.
-        if !bytes.starts_with(KIND.as_bytes()) && !KIND.as_bytes().starts_with(&bytes) {
-            let what = "it is not a token cache: name a file that is not there yet";
-            return Err(io::Error::other(what));
-        }
-        Ok(parse(std::str::from_utf8(&bytes).unwrap_or_default()))
+        Ok(match KIND.read(&self.path)? {
+            Some((text, _)) => parse(std::str::from_utf8(&text).unwrap_or_default()),
+            None => Vec::new(),
+        })
     }
 
     /// Replaces the file's entries by what `change` makes of them, if that returns `true`. `false` while another process
@@ -101,7 +89,8 @@ impl CacheFile {
             text.extend([&check_sum(&line), " ", &line, "\n"]);
         }
         draft.file.write_all(text.as_bytes())?;
-        draft.put_in_place(&self.path).map(|()| true)
+        draft.put_in_place(&self.path)?;
+        Ok(true)
     }
 
     fn leave_alone(&self, why: &io::Error) {
@@ -156,15 +145,55 @@ impl Keep for CacheFile {
     }
 }
 
-/// Opens a file that only its owner may use. Not through a link, whose target is not ours to replace.
-pub(super) fn open_private(path: &Path) -> io::Result<(File, Metadata)> {
-    let (file, found) = secret::open(path, libc::O_NOFOLLOW)?;
-    if found.mode() & 0o077 != 0 {
-        let mode = found.mode() & 0o777;
-        let what = format!("others may use it (mode {mode:o}): chmod 600");
-        return Err(io::Error::other(what));
+/// A kind of file that only its owner may use, and that we replace.
+pub(super) struct Kind {
+    /// How the first line begins in every version.
+    pub(super) title: &'static str,
+    pub(super) name: &'static str,
+    /// Whether root may use a service's, too, in that service's folder.
+    pub(super) or_services: bool,
+}
+
+/// The ids of a file's user and group.
+pub(super) type Owner = (u32, u32);
+
+impl Kind {
+    /// The content of such a file, and its owner; `None` if there is none.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Option<(Zeroizing<Vec<u8>>, Owner)>> {
+        let (file, found) = match secret::open(path, libc::O_NOFOLLOW) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Its target is not ours to replace.
+            Err(e) if e.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(io::Error::other("a symbolic link: name the file itself"));
+            }
+            opened => opened?,
+        };
+        let (mode, owner) = (found.mode() & 0o777, found.uid());
+        if mode & 0o077 != 0 {
+            let what = format!("others may use it (mode {mode:o}): chmod 600");
+            return Err(io::Error::other(what));
+        }
+        let me = user();
+        let services = || {
+            let folder = fs::symlink_metadata(folder_of(path));
+            me == Some(0) && folder.is_ok_and(|folder| folder.uid() == owner)
+        };
+        // Of mode 0600, so its owner can open it, or root.
+        if me.is_some_and(|me| me != owner) && !(self.or_services && services()) {
+            let what = format!(
+                "it belongs to the user with the id {owner}: every user needs a file of his own"
+            );
+            return Err(io::Error::other(what));
+        }
+        let text = secret::read(file, &found, MAX_FILE)?;
+        // The configuration may name another file by mistake, a private key even: that must not be replaced.
+        let title = self.title.as_bytes();
+        if !text.starts_with(title) && !title.starts_with(&text) {
+            let what = format!("it is not {}: name a file that is not there yet", self.name);
+            return Err(io::Error::other(what));
+        }
+        Ok(Some((text, (owner, found.gid()))))
     }
-    Ok((file, found))
 }
 
 /// A name as the file has it: hashed, so that the file does not show whose tokens it keeps.
@@ -253,7 +282,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Makes the draft of a file; `None` while another process has one.
     pub(super) fn beside(path: &Path) -> io::Result<Option<Self>> {
-        make_folder(path.parent().unwrap_or(path))?;
+        make_folder(folder_of(path))?;
         let path = draft_of(path);
         let changed = fs::symlink_metadata(&path).and_then(|of| of.modified());
         // A draft from the future was made by a wrong clock, and would never grow old.
@@ -261,29 +290,24 @@ impl Draft {
             let _ = fs::remove_file(&path);
         }
         let mut options = OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => Ok(Some(Self {
-                path,
-                file,
-                in_place: false,
-            })),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(e) => Err(e),
-        }
+        let file = match options.write(true).create_new(true).mode(0o600).open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            made => made?,
+        };
+        Ok(Some(Self {
+            path,
+            file,
+            in_place: false,
+        }))
     }
 
-    pub(super) fn put_in_place(&mut self, of: &Path) -> io::Result<()> {
-        if !self.is_there() {
-            return Ok(());
+    /// `false` if it is not there any more.
+    pub(super) fn put_in_place(&mut self, of: &Path) -> io::Result<bool> {
+        if self.is_there() {
+            fs::rename(&self.path, of)?;
+            self.in_place = true;
         }
-        fs::rename(&self.path, of)?;
-        self.in_place = true;
-        Ok(())
-    }
-
-    #[cfg(feature = "login")]
-    pub(super) fn is_in_place(&self) -> bool {
-        self.in_place
+        Ok(self.in_place)
     }
 
     /// Whether the draft is still this one. Of two processes that find an abandoned draft, the later one may remove what the
@@ -302,11 +326,15 @@ pub(super) fn draft_of(path: &Path) -> PathBuf {
     name.into()
 }
 
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// The folder and those above it, as far as they are missing.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder == Path::new("") {
-        return Ok(());
-    }
     let make = || DirBuilder::new().mode(0o700).create(folder);
     match make() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {

@@ -107,7 +107,7 @@ impl Source {
             shown = arc_key(challenge, keys).map_err(refused)?;
             answer = get(Some(&shown))?;
         }
-        let (name, secret) = ("[withheld]", &shown);
+        let (name, secret) = ("[withheld]", shown.expose());
         let token = answer.token(asked, &Withheld { name, secret });
         let token = token.map_err(|error| Failure {
             // A status that is worth another request now is transient, even after the last one.

@@ -11,17 +11,13 @@ use crate::hint::table::{self, Condition};
 use crate::secret::Secret;
 use crate::text::is_word;
 use crate::timeouts::Deadline;
-use crate::token::answer::{Withheld, take};
-use crate::token::cache::seconds;
+use crate::token::answer::{Withheld, take_word};
 use crate::token::claims;
-use crate::token::credential::{Credential, wrong};
+use crate::token::credential::Credential;
 use crate::token::http::Answer;
-use crate::token::login::file::{Kept, LoginFile};
+use crate::token::login::file::{KEY, Kept, LoginFile};
 use crate::token::request::post;
 use crate::token::{Application, Attempt, Failure, Token};
-
-/// The key it is set by.
-pub(crate) const KEY: &str = "login_file";
 
 /// The tenant that lets any user log in: work, school and personal accounts.
 pub(crate) const ANY_TENANT: &str = "common";
@@ -51,61 +47,48 @@ impl Login {
     }
 
     fn kept(&self) -> Result<Kept, Error> {
-        let path = self.file.path().display();
-        match self.file.read() {
-            Ok(Some(kept)) => Ok(kept),
-            Ok(None) => Err(wrong(
-                KEY,
-                format!("{path}: nobody is logged in: exosend login"),
-            )),
-            Err(why) => Err(wrong(KEY, format!("{path}: {why}"))),
-        }
+        let kept = self.file.read().map_err(|why| self.file.wrong(&why))?;
+        let nobody = "nobody is logged in: exosend login";
+        kept.ok_or_else(|| self.file.wrong(&nobody))
     }
 
     /// One use of the refresh token.
     fn renew(&self, app: &Application<'_>, total: Deadline) -> Result<Token, Failure> {
-        let mut kept = self.kept()?;
-        if !kept.client_id.eq_ignore_ascii_case(app.client_id) {
-            let what = format!(
-                "{}: {} logged in for the application {}, and `client_id` is another: exosend login",
-                self.file.path().display(),
-                kept.user,
-                kept.client_id
+        let kept = self.kept()?;
+        let (user, client_id) = (kept.user(), kept.client_id());
+        if !client_id.eq_ignore_ascii_case(app.client_id) {
+            let what = format_args!(
+                "{user} logged in for the application {client_id}, and `client_id` is another: exosend login"
             );
-            return Err(wrong(KEY, what).into());
+            return Err(self.file.wrong(&what).into());
         }
         let scope = scope(app);
         let fields = [
             ("grant_type", "refresh_token"),
             ("client_id", app.client_id),
-            ("refresh_token", kept.refresh_token.expose()),
+            ("refresh_token", kept.refresh_token()),
             ("scope", &scope),
         ];
         let asked = SystemTime::now();
-        let answer = post(app, &endpoint(app, &kept.tenant, "token"), &fields, total)?;
+        let answer = post(app, &endpoint(app, kept.tenant(), "token"), &fields, total)?;
         let withheld = Withheld {
             name: "[refresh token]",
-            secret: &kept.refresh_token,
+            secret: kept.refresh_token(),
         };
-        let grant = answer.grant(asked, &withheld).map_err(|error| Failure {
-            pause: answer.pause(),
-            error: error
-                .about(&kept.user)
-                .with_answered_at(answer.date.clone()),
-        })?;
+        let grant = answer.grant(asked, &withheld);
+        let grant = grant.map_err(|error| answer.failure(error, user))?;
         file::point("answered");
         // Stored before the token is used: whatever kills the process, one of the two refresh tokens is on the disk.
-        if let (true, Some(refresh_token)) = (self.keeps, grant.refresh_token) {
-            let old = std::mem::replace(&mut kept.refresh_token, refresh_token);
-            kept.renewed = asked;
-            if let Err(why) = self.file.renew(&old, &kept) {
+        if let (true, Some(refresh_token)) = (self.keeps, &grant.refresh_token) {
+            let renewed = kept.renewed(asked, refresh_token);
+            if let Err(why) = self.file.renew(&kept, &renewed) {
                 let path = self.file.path().display();
                 log::warn!("{KEY} {path}: the renewed login is not kept: {why}");
             }
         }
         Ok(Token {
-            user: Some(kept.user),
-            answered_at: answer.date,
+            user: Some(user.to_owned()),
+            answered_at: answer.date.clone(),
             ..grant.token
         })
     }
@@ -123,7 +106,7 @@ impl Credential for Login {
     /// Another login does not use the tokens of this one.
     fn fingerprint(&self) -> Result<String, Error> {
         let kept = self.kept()?;
-        Ok(format!("{KEY} {} {}", kept.user, seconds(kept.since)))
+        Ok(format!("{KEY} {} {}", kept.user(), kept.field("since")))
     }
 
     fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
@@ -140,44 +123,50 @@ impl Credential for Login {
 pub(crate) struct Grant {
     pub(crate) token: Token,
     pub(crate) refresh_token: Option<Secret>,
-    /// Who logged in, where the answer says so.
-    pub(crate) user: Option<String>,
 }
 
 impl Answer {
-    pub(super) fn grant(&self, asked: SystemTime, withheld: &Withheld<'_>) -> Result<Grant, Error> {
+    pub(super) fn grant(
+        &self,
+        asked: SystemTime,
+        withheld: &Withheld<'_>,
+    ) -> Result<Box<Grant>, Error> {
         let mut json = self.json(withheld).map_err(|error| self.of_user(error))?;
-        let refresh_token = take(&mut json, "refresh_token");
-        let id = take(&mut json, "id_token");
-        let token = self.take_token(&mut json, asked)?;
-        let refresh_token = refresh_token.filter(|token| is_word(token.expose()));
-        let user = id.and_then(|id| user(id.expose()));
-        Ok(Grant {
+        let refresh_token = take_word(&mut json, "refresh_token");
+        let mut token = self.take_token(&mut json, asked)?;
+        token.user = take_word(&mut json, "id_token").and_then(|id| user(id.expose()));
+        Ok(Box::new(Grant {
             token,
             refresh_token,
-            user,
-        })
+        }))
     }
 
     /// What Entra's numbers mean where it is a user who logs in, and not an application.
     fn of_user(&self, error: Error) -> Error {
-        use Condition::*;
-        let says = |code| self.says("error", code);
         let condition = match error.condition() {
-            Some(known) => match table::of_user(known) {
-                Some(users) => users,
-                None => return error,
-            },
-            None if says("authorization_pending") => LoginPending,
-            None if says("authorization_declined") || says("access_denied") => LoginDeclined,
-            None if says("bad_verification_code") => LoginCodeUnknown,
-            None if says("expired_token") => LoginCodeExpired,
-            None if says("invalid_grant") || says("interaction_required") => LoginEnded,
-            None => return error,
+            Some(known) => table::of_user(known),
+            None => {
+                let mut refusals = REFUSALS.iter();
+                let found = refusals.find(|(code, _)| self.says("error", code));
+                found.map(|(_, condition)| *condition)
+            }
         };
-        error.with_condition(condition)
+        match condition {
+            Some(condition) => error.with_condition(condition),
+            None => error,
+        }
     }
 }
+
+/// RFC 8628 3.5, RFC 6749 5.2; facts.md, "A user's login".
+const REFUSALS: [(&str, Condition); 6] = [
+    ("authorization_declined", Condition::LoginDeclined),
+    ("access_denied", Condition::LoginDeclined),
+    ("bad_verification_code", Condition::LoginCodeUnknown),
+    ("expired_token", Condition::LoginCodeExpired),
+    ("invalid_grant", Condition::LoginEnded),
+    ("interaction_required", Condition::LoginEnded),
+];
 
 /// Who an id token is about: the user principal name, which SMTP wants to be told (facts.md, "A user's login"). It came from
 /// Entra itself, by TLS, so that its signature need not be looked at (OpenID Connect Core 3.1.3.7).

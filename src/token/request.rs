@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::error::Error;
 use crate::secret::Secret;
 use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
@@ -33,27 +34,32 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
     let (name, secret) = match proof {
         Proof::Secret(secret) => {
             fields.push(("client_secret", secret.expose()));
-            ("[client secret]", secret)
+            ("[client secret]", secret.expose())
         }
         Proof::Assertion(assertion) => {
             let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
             fields.push(("client_assertion_type", kind));
             fields.push(("client_assertion", assertion.expose()));
-            ("[client assertion]", assertion)
+            ("[client assertion]", assertion.expose())
         }
     };
     let asked = SystemTime::now();
     let answer = post(app, &app.endpoint, &fields, total)?;
-    let pause = answer.pause();
     match answer.token(asked, &Withheld { name, secret }) {
         Ok(mut token) => {
-            token.answered_at = answer.date;
+            token.answered_at = answer.date.clone();
             Ok(token)
         }
-        Err(error) => {
-            let error = error.about(app.tenant).with_answered_at(answer.date);
-            Err(Failure { error, pause })
-        }
+        Err(error) => Err(answer.failure(error, app.tenant)),
+    }
+}
+
+impl Answer {
+    /// Why it brings no token, and when asking again may help.
+    pub(super) fn failure(&self, error: Error, about: &str) -> Failure {
+        let error = error.about(about).with_answered_at(self.date.clone());
+        let pause = self.pause();
+        Failure { error, pause }
     }
 }
 

@@ -206,16 +206,17 @@ pub fn token_answer(input: &[u8]) {
     let header = |name: &str| kind.filter(|_| name == "content-type");
     let withheld = Withheld {
         name: "[client secret]",
-        secret: &Secret::new(secret.to_owned()),
+        secret,
     };
     let answer = Answer::of(status, header, body.to_vec().into());
     #[cfg(feature = "login")]
     match DeviceCode::read(&answer) {
         Ok(code) => {
-            assert_printable(&code.user_code);
-            assert!(!code.user_code.contains(char::is_whitespace));
-            assert!(code.address.starts_with("https://"), "{}", code.address);
-            assert_printable(&code.address);
+            let (user_code, address) = (code.user_code.expose(), code.address.expose());
+            assert_printable(user_code);
+            assert!(!user_code.contains(char::is_whitespace));
+            assert!(address.starts_with("https://"), "{address}");
+            assert_printable(address);
             assert!(code.expires_in.as_secs() <= 24 * 60 * 60);
         }
         Err(error) => check_error(&error),

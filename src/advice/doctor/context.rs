@@ -44,14 +44,9 @@ impl<'a> Context<'a> {
     /// The same account with the mailbox of the user who logs in, if one does: the settings of that mailbox count then.
     pub(super) fn users_own(&self) -> Option<Account> {
         #[cfg(feature = "login")]
-        if let Some(kept) = self
-            .account
-            .users_login()
-            .and_then(|file| file.read().ok()?)
-        {
-            let mailbox = kept.user;
+        if let Ok(Some(login)) = crate::login::kept(self.account) {
             return Some(Account {
-                mailbox,
+                mailbox: login.user().to_owned(),
                 ..self.account.clone()
             });
         }

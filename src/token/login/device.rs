@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
-use crate::text::{is_word, printable};
 use crate::timeouts::Deadline;
 use crate::token::Application;
-use crate::token::answer::{Withheld, seconds, take};
+use crate::token::answer::{Withheld, seconds, take_word};
 use crate::token::http::Answer;
 use crate::token::login::{Grant, endpoint, scope};
 use crate::token::request::post;
@@ -18,8 +19,8 @@ use crate::token::request::post;
 #[derive(Debug)]
 pub(crate) struct DeviceCode {
     device_code: Secret,
-    pub(crate) user_code: String,
-    pub(crate) address: String,
+    pub(crate) user_code: Secret,
+    pub(crate) address: Secret,
     pub(crate) expires_in: Duration,
     interval: Duration,
 }
@@ -36,6 +37,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What a question brings: `None` until the user has logged in.
+type Asked = Result<Option<Box<Grant>>, Error>;
+
 impl DeviceCode {
     pub(crate) fn request(app: &Application<'_>, total: Deadline) -> Result<Self, Error> {
         let scope = scope(app);
@@ -49,35 +53,30 @@ impl DeviceCode {
         // Nothing that was sent is secret.
         let withheld = Withheld {
             name: "",
-            secret: &Secret::new(String::new()),
+            secret: "",
         };
         let mut json = answer
             .json(&withheld)
             .map_err(|error| answer.of_user(error))?;
-        let device_code = take(&mut json, "device_code");
-        let text = |field: &str| {
-            let text = json.get(field).and_then(|value| value.as_str());
-            text.filter(|text| is_word(text)).map(printable)
-        };
-        let address = text("verification_uri").filter(|uri| uri.starts_with("https://"));
-        let (Some(device_code), Some(user_code), Some(address)) = (
-            device_code.filter(|code| is_word(code.expose())),
-            text("user_code"),
-            address,
-        ) else {
+        Self::of(&mut json).ok_or_else(|| {
             let what = "HTTP 200 without a code and an https address to enter it at";
-            return Err(answer
-                .error(what.into())
-                .with_condition(Condition::NotEntra));
-        };
-        let time = |field: &str, default| seconds(json.get(field)).unwrap_or(default);
-        Ok(Self {
-            device_code,
-            user_code,
-            address,
-            expires_in: time("expires_in", LIFETIME).min(MAX_LIFETIME),
-            interval: time("interval", INTERVAL),
+            let error = answer.error(what.into());
+            error.with_condition(Condition::NotEntra)
         })
+    }
+
+    fn of(json: &mut Value) -> Option<Self> {
+        let time = |field: &str, default| seconds(json.get(field)).unwrap_or(default);
+        let (expires_in, interval) = (time("expires_in", LIFETIME), time("interval", INTERVAL));
+        let code = Self {
+            device_code: take_word(json, "device_code")?,
+            user_code: take_word(json, "user_code")?,
+            address: take_word(json, "verification_uri")?,
+            expires_in: expires_in.min(MAX_LIFETIME),
+            interval,
+        };
+        let is_secure = code.address.expose().starts_with("https://");
+        is_secure.then_some(code)
     }
 
     /// Asks until the user has logged in, has declined, or the code has expired. `within` gives each question its deadline.
@@ -86,52 +85,65 @@ impl DeviceCode {
         app: &Application<'_>,
         clock: &mut dyn Clock,
         within: &dyn Fn() -> Deadline,
-    ) -> Result<Grant, Error> {
-        let url = endpoint(app, app.tenant, "token");
-        let grant = poll(self.interval, self.expires_in, clock, &mut || {
-            let fields = [
-                ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
-                ("client_id", app.client_id),
-                ("device_code", self.device_code.expose()),
-            ];
+    ) -> Result<Box<Grant>, Error> {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("client_id", app.client_id),
+            ("device_code", self.device_code.expose()),
+        ];
+        let grant = self.poll(clock, &mut |interval| {
             let asked = SystemTime::now();
-            match post(app, &url, &fields, within()) {
-                Ok(answer) => self.judge(&answer, asked),
-                Err(failure) => no_answer(failure.error),
-            }
+            let answer = post(app, &app.endpoint, &fields, within());
+            self.judge(&answer.map_err(|failure| failure.error)?, asked, interval)
         });
         grant.map_err(|error| error.about(app.tenant))
     }
 
-    fn judge(&self, answer: &Answer, asked: SystemTime) -> Next {
-        let withheld = Withheld {
-            name: "[device code]",
-            secret: &self.device_code,
-        };
-        match answer.grant(asked, &withheld) {
-            Ok(grant) => Next::Done(Box::new(grant)),
-            Err(_) if answer.says("error", "authorization_pending") => Next::Again,
-            Err(_) if answer.says("error", "slow_down") => Next::Slower,
-            Err(error) => no_answer(error),
+    fn judge(&self, answer: &Answer, asked: SystemTime, interval: &mut Duration) -> Asked {
+        if answer.says("error", "slow_down") {
+            *interval += SLOWER;
+        } else if !answer.says("error", "authorization_pending") {
+            let withheld = Withheld {
+                name: "[device code]",
+                secret: self.device_code.expose(),
+            };
+            return answer.grant(asked, &withheld).map(Some);
         }
+        Ok(None)
     }
-}
 
-/// A temporary failure of the network or of Entra: it is asked again, at longer intervals (RFC 8628 3.5).
-fn no_answer(error: Error) -> Next {
-    match error.is_transient() {
-        true => Next::Troubled(error),
-        false => Next::Never(error),
+    /// `ask` may make the interval longer.
+    fn poll(
+        &self,
+        clock: &mut dyn Clock,
+        ask: &mut dyn FnMut(&mut Duration) -> Asked,
+    ) -> Result<Box<Grant>, Error> {
+        let mut interval = self.interval;
+        let mut trouble = None;
+        for asked in 0.. {
+            if asked == 2 {
+                interval = interval.max(SHORTEST);
+            }
+            let left = self.expires_in.saturating_sub(clock.passed());
+            clock.sleep(interval.min(left));
+            if clock.passed() >= self.expires_in {
+                break;
+            }
+            match ask(&mut interval) {
+                Ok(Some(grant)) => return Ok(grant),
+                Ok(None) => trouble = None,
+                // Of the network or of Entra: it is asked again, at longer intervals (RFC 8628 3.5).
+                Err(error) if error.is_transient() => {
+                    log::warn!("{error}; asking again");
+                    let longer = interval.max(Duration::from_millis(500)) * 2;
+                    interval = longer.min(interval.max(LONGEST));
+                    trouble = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(trouble.unwrap_or_else(expired))
     }
-}
-
-/// What an answer means.
-enum Next {
-    Done(Box<Grant>),
-    Again,
-    Slower,
-    Troubled(Error),
-    Never(Error),
 }
 
 /// How time passes.
@@ -139,39 +151,6 @@ pub(crate) trait Clock {
     /// Since the code was given.
     fn passed(&self) -> Duration;
     fn sleep(&mut self, pause: Duration);
-}
-
-fn poll(
-    mut interval: Duration,
-    lifetime: Duration,
-    clock: &mut dyn Clock,
-    ask: &mut dyn FnMut() -> Next,
-) -> Result<Grant, Error> {
-    let mut trouble = None;
-    let mut asked = 0;
-    loop {
-        if asked == 2 {
-            interval = interval.max(SHORTEST);
-        }
-        asked += 1;
-        let left = lifetime.saturating_sub(clock.passed());
-        clock.sleep(interval.min(left));
-        if clock.passed() >= lifetime {
-            return Err(trouble.unwrap_or_else(expired));
-        }
-        match ask() {
-            Next::Done(grant) => return Ok(*grant),
-            Next::Never(error) => return Err(error),
-            Next::Again => trouble = None,
-            Next::Slower => interval += SLOWER,
-            Next::Troubled(error) => {
-                log::warn!("{error}; asking again");
-                interval =
-                    (interval.max(Duration::from_millis(500)) * 2).min(interval.max(LONGEST));
-                trouble = Some(error);
-            }
-        }
-    }
 }
 
 fn expired() -> Error {
@@ -214,20 +193,20 @@ mod tests {
         r#"{"token_type":"Bearer","expires_in":3599,"access_token":"ey","refresh_token":"0.A"}"#;
 
     /// The result after these answers, and the pause before each request.
-    fn run(answers: &[(u16, &str)]) -> (Result<Grant, Error>, Vec<u64>) {
+    fn run(answers: &[(u16, &str)]) -> (Result<Box<Grant>, Error>, Vec<u64>) {
         run_by(CODE, answers)
     }
 
-    fn run_by(code: &str, answers: &[(u16, &str)]) -> (Result<Grant, Error>, Vec<u64>) {
+    fn run_by(code: &str, answers: &[(u16, &str)]) -> (Result<Box<Grant>, Error>, Vec<u64>) {
         let code = read(code).unwrap();
         let mut watch = Watch {
             passed: Duration::ZERO,
             slept: Vec::new(),
         };
         let mut answers = answers.iter().cycle();
-        let grant = poll(code.interval, code.expires_in, &mut watch, &mut || {
+        let grant = code.poll(&mut watch, &mut |interval| {
             let (status, body) = answers.next().unwrap();
-            code.judge(&answer(*status, body), SystemTime::now())
+            code.judge(&answer(*status, body), SystemTime::now(), interval)
         });
         (grant, watch.slept)
     }
@@ -313,7 +292,7 @@ mod tests {
     fn a_code_is_read_and_a_malformed_one_refused() {
         let code = read(CODE).unwrap();
         assert_eq!(
-            (code.user_code.as_str(), code.interval.as_secs()),
+            (code.user_code.expose(), code.interval.as_secs()),
             ("FRWQDE7YL", 5)
         );
         assert!(!format!("{code:?}").contains("hush"));
