@@ -194,7 +194,7 @@ type Writer<'t> = dyn FnOnce(&mut dyn Write) -> io::Result<()> + 't;
 impl<'t> Text<'t> {
     /// Of a message that this crate made.
     pub(crate) fn of(letter: &'t Letter<'_>) -> Result<Self, Error> {
-        let mut head = head::own(&letter.head);
+        let mut head = head::own(&letter.head).map_err(unnamed)?;
         head.name_only(&letter.route.to).map_err(unnamed)?;
         let mut head = head.text();
         // Without the empty line: the body begins with more fields.

@@ -32,6 +32,15 @@ pub struct Head {
 
 /// Splits the header off a text, and says where the body begins. `whole`: there is no more of the text.
 pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
+    read(text, whole, false)
+}
+
+/// The header of a message of our own: nothing of it is in doubt.
+pub(crate) fn own(text: &str) -> Result<Head, String> {
+    read(text.as_bytes(), true, true).map(|(head, _)| head)
+}
+
+fn read(text: &[u8], whole: bool, is_own: bool) -> Result<(Head, usize), String> {
     let mut fields: Vec<Field> = Vec::new();
     let mut lines = Lines::of(text);
     let (begin, mut begins_as_mbox) = (lines.at, false);
@@ -70,7 +79,8 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
         }
         let within = fields.last().filter(|_| goes_on);
         let is_somebody = within.is_some_and(Field::is_of_addresses) && names_somebody(line);
-        if name.is_bcc(line) && !is_somebody && !fields.last().is_some_and(Field::is_bcc) {
+        if !is_own && name.is_bcc(line) && !is_somebody && !fields.last().is_some_and(Field::is_bcc)
+        {
             return Err(lines.in_doubt());
         }
     };
@@ -100,25 +110,13 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
     Ok((Head { fields }, body))
 }
 
-/// The header of a message of our own: nothing of it is in doubt.
-pub(crate) fn own(text: &str) -> Head {
-    let mut fields: Vec<Field> = Vec::new();
-    for line in text.lines() {
-        match fields.last_mut().filter(|_| line.starts_with([' ', '\t'])) {
-            Some(last) => last.value.extend(["\r\n", line].concat().bytes()),
-            None => fields.extend(Field::of(line.as_bytes())),
-        }
-    }
-    Head { fields }
-}
-
 /// Whether two texts are the same address, whatever their case, with a dot at the end or in quotes that it does not need.
 fn is_same(one: &str, other: &str) -> bool {
     let bare = |spec: &str| {
         let spec = spec.strip_suffix('.').unwrap_or(spec);
-        spec.replace(['"', '\\'], "").to_ascii_lowercase()
+        spec.replace(['"', '\\'], "")
     };
-    bare(one) == bare(other)
+    bare(one).eq_ignore_ascii_case(&bare(other))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +137,11 @@ impl Field {
 
     fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+
+    fn begins(&self, name: &str) -> bool {
+        let begin = self.name.get(..name.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(name))
     }
 
     /// Whether it holds addresses, and is not a Bcc.
@@ -166,21 +169,21 @@ impl Field {
         }
     }
 
-    /// The mailboxes, and an error for each element that is none.
-    fn mailboxes(&self) -> (Vec<Mailbox>, Vec<String>) {
-        let (mut mailboxes, mut wrong) = list::read(&self.text());
-        if std::str::from_utf8(&self.value).is_err() {
+    /// Adds the mailboxes, and an error for each element that is none.
+    fn read(&self, all: &mut Vec<Mailbox>, all_wrong: &mut Vec<String>) {
+        let (mailboxes, mut wrong) = list::read(&self.text());
+        let is_utf8 = std::str::from_utf8(&self.value).is_ok();
+        for mailbox in mailboxes {
             // The character set of a name may be guessed, but not that of an address.
-            mailboxes.retain(|mailbox| {
-                let is_known = mailbox.spec.is_ascii();
-                if !is_known {
-                    wrong.push(format!("`{}` is not UTF-8", mailbox.spec));
-                }
-                is_known
-            });
+            if is_utf8 || mailbox.spec.is_ascii() {
+                all.push(mailbox);
+            } else {
+                wrong.push(format!("`{}` is not UTF-8", mailbox.spec));
+            }
         }
-        let wrong = wrong.iter().map(|what| format!("{}: {what}", self.name));
-        (mailboxes, wrong.collect())
+        for what in wrong {
+            all_wrong.push(format!("{}: {what}", self.name));
+        }
     }
 
     /// The value, encoded as ASCII, except for addresses and for fields whose structure is not known here.
@@ -298,7 +301,11 @@ impl Head {
 
     /// Takes out every field of that name.
     pub fn remove(&mut self, name: &str) {
-        self.fields.retain(|field| !field.is(name));
+        self.remove_all(&|field| field.is(name));
+    }
+
+    fn remove_all(&mut self, is_one: &dyn Fn(&Field) -> bool) {
+        self.fields.retain(|field| !is_one(field));
     }
 
     /// The first field's value, if it has one.
@@ -310,29 +317,32 @@ impl Head {
     /// The mailboxes in To, Cc and Bcc, or in the Resent fields of a message that somebody passed on (RFC 5322 3.6.6),
     /// without `<>`; and an error for each element that is none.
     pub fn recipients(&self) -> (Vec<Mailbox>, Vec<String>) {
-        let resent = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
-        let names = match resent.iter().any(|name| self.get(name).is_some()) {
-            true => resent,
-            false => ["To", "Cc", "Bcc"],
+        const RESENT: &[&str] = &["Resent-To", "Resent-Cc", "Resent-Bcc"];
+        let names = match RESENT.iter().any(|name| self.get(name).is_some()) {
+            true => RESENT,
+            false => &["To", "Cc", "Bcc"],
         };
-        let (mut mailboxes, wrong) = self.mailboxes(&names);
-        mailboxes.retain(|mailbox| !mailbox.spec.is_empty());
-        (mailboxes, wrong)
+        self.mailboxes(names)
     }
 
-    /// The mailboxes in these fields, and an error for each element that is none.
+    /// The mailboxes in these fields, without `<>`, and an error for each element that is none.
     fn mailboxes(&self, names: &[&str]) -> (Vec<Mailbox>, Vec<String>) {
-        let is_of = |field: &&Field| names.iter().any(|name| field.is(name));
-        let fields = self.fields.iter().filter(is_of);
-        let (mailboxes, wrong): (Vec<_>, Vec<_>) = fields.map(Field::mailboxes).unzip();
-        (mailboxes.concat(), wrong.concat())
+        let (mut mailboxes, mut wrong) = (Vec::new(), Vec::new());
+        for field in &self.fields {
+            if names.iter().any(|name| field.is(name)) {
+                field.read(&mut mailboxes, &mut wrong);
+            }
+        }
+        mailboxes.retain(|mailbox| !mailbox.spec.is_empty());
+        (mailboxes, wrong)
     }
 
     /// Replaces mailboxes in To and Cc by those that `others` returns for them.
     pub fn rewrite_recipients(&mut self, others: &mut dyn FnMut(&Mailbox) -> Option<Vec<Mailbox>>) {
         let names = ["To", "Cc", "Resent-To", "Resent-Cc"];
         for field in &mut self.fields {
-            let (mailboxes, wrong) = field.mailboxes();
+            let (mut mailboxes, mut wrong) = (Vec::new(), Vec::new());
+            field.read(&mut mailboxes, &mut wrong);
             let is_to = names.iter().any(|name| field.is(name));
             if !is_to || !wrong.is_empty() || mailboxes.iter().all(|m| others(m).is_none()) {
                 continue;
@@ -346,7 +356,7 @@ impl Head {
 
     /// Removes Bcc and Resent-Bcc, which no recipient is to see.
     pub fn remove_bcc(&mut self) {
-        self.fields.retain(|field| !field.is_bcc());
+        self.remove_all(&Field::is_bcc);
     }
 
     /// Makes To, Cc and Bcc name these recipients and nobody else, for a server that has no envelope.
@@ -355,51 +365,47 @@ impl Head {
     /// Resent fields are removed, since a server might read recipients from them. Fails if a list cannot be read, or if a
     /// recipient cannot be named.
     pub(crate) fn name_only(&mut self, recipients: &[String]) -> Result<(), String> {
-        if let Some(other) = recipients.iter().find(|to| !to.is_ascii()) {
-            let what = "an address that is not ASCII has no place in a header without SMTPUTF8";
-            return Err(format!("`{other}`: {what}"));
+        // Without SMTPUTF8 a header is ASCII. And a reader that decodes encoded words before it splits the list could make `=?`
+        // the beginning of another address.
+        let is_odd = |to: &&String| !to.is_ascii() || to.contains("=?");
+        if let Some(to) = recipients.iter().find(is_odd) {
+            let what = "no header field can name an address with `=?`, or that is not ASCII";
+            return Err(format!("`{to}`: {what}"));
         }
-        let is_resent = |field: &Field| field.name.to_ascii_lowercase().starts_with("resent-");
-        self.fields.retain(|field| !is_resent(field));
-        let (mut unnamed, mut gone) = (recipients.to_vec(), Vec::new());
-        for name in ["To", "Cc"] {
+        self.remove_all(&|field| field.begins("Resent-"));
+        let (mut named, mut gone) = (Vec::new(), Vec::new());
+        for name in &["To", "Cc"] {
+            let before = named.len();
             let (mailboxes, wrong) = self.mailboxes(&[name]);
-            if let Some(what) = wrong.first() {
-                return Err(what.clone());
+            if !wrong.is_empty() {
+                return Err(wrong.join("; "));
             }
-            let mut named = Vec::new();
-            for mailbox in mailboxes {
+            for mut mailbox in mailboxes {
+                mailbox.make_unmistakable();
                 match recipients.iter().find(|to| is_same(to, &mailbox.spec)) {
-                    Some(to) => named.push(mailbox.unmistakable(to)),
-                    None if mailbox.spec.is_empty() => {}
-                    None => gone.push(mailbox.unmistakable(&mailbox.spec)),
+                    Some(to) => {
+                        mailbox.spec.clone_from(to);
+                        named.push(mailbox);
+                    }
+                    None => gone.push(mailbox),
                 }
             }
-            unnamed.retain(|to| named.iter().all(|mailbox| mailbox.spec != *to));
-            self.put(name, &named);
+            self.put(name, named.get(before..).unwrap_or_default());
         }
-        let unnamed: Vec<_> = unnamed.iter().map(|to| Mailbox::new("", to)).collect();
-        self.put("Bcc", &unnamed);
+        let before = named.len();
+        for to in recipients {
+            if named.iter().all(|mailbox| mailbox.spec != *to) {
+                let (name, spec) = (String::new(), to.clone());
+                named.push(Mailbox { name, spec });
+            }
+        }
+        self.put("Bcc", named.get(before..).unwrap_or_default());
         self.put("X-Exosend-To", &gone);
-        let from = self.get("From").map(|text| list::author(&text));
-        let becomes = from.as_ref().map(|from| from.unmistakable(&from.spec));
-        if from != becomes {
-            self.put("From", becomes.as_slice());
+        let mut from = list::author(&self.get("From").unwrap_or_default());
+        if from.make_unmistakable() {
+            self.put("From", &[from]);
         }
-        let (found, _) = self.recipients();
-        // A reader that decodes encoded words before it splits the list could make `=?` the beginning of another address.
-        let is_named =
-            |to: &String| !to.contains("=?") && found.iter().any(|mailbox| mailbox.spec == *to);
-        if let Some(to) = recipients.iter().find(|to| !is_named(to)) {
-            return Err(format!("`{to}`: no header field can name it"));
-        }
-        match found.iter().find(|one| !recipients.contains(&one.spec)) {
-            Some(other) => Err(format!(
-                "`{}`: the header would send it there, too",
-                other.spec
-            )),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Replaces the first field of that name by a list, and removes the others; an empty list removes all.
@@ -416,10 +422,7 @@ impl Head {
 
     /// Declares the character set of the body, unless the header has a MIME field.
     pub fn declare(&mut self, charset: &str) {
-        let says = |field: &Field| {
-            let name = field.name.to_ascii_lowercase();
-            name == "mime-version" || name.starts_with("content-")
-        };
+        let says = |field: &Field| field.is("MIME-Version") || field.begins("Content-");
         if !self.fields.iter().any(says) {
             self.add("MIME-Version", "1.0");
             self.add("Content-Type", &format!("text/plain; charset={charset}"));

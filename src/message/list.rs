@@ -20,7 +20,7 @@ mod phrase;
 #[path = "list/token.rs"]
 mod token;
 
-use phrase::{Piece, comment, phrase, pieces, pieces_of, unmistakable};
+use phrase::{Piece, comment, phrase, pieces, pieces_of};
 use token::{Kind, Token, closing, elements, is_atext, is_phrase, text_of, tokens};
 
 pub(crate) use phrase::{encoded_list, encoded_text};
@@ -43,14 +43,16 @@ impl Mailbox {
         }
     }
 
-    /// This address with the same name, so written that no reader finds another address in it, not even one that decodes
-    /// encoded words before it splits the list; and without an `@`, for which Graph refuses an author (facts.md, "Graph").
-    pub(crate) fn unmistakable(&self, spec: &str) -> Self {
+    /// Writes the name so that no reader finds another address in it, not even one that decodes encoded words before it splits
+    /// the list; and without an `@`, for which Graph refuses an author (facts.md, "Graph"). Whether that changed it.
+    pub(crate) fn make_unmistakable(&mut self) -> bool {
         let tokens = tokens(&self.name).unwrap_or_default();
-        Self {
-            name: phrase(&unmistakable(pieces_of(&tokens))),
-            spec: spec.to_owned(),
-        }
+        let mut pieces = pieces_of(&tokens);
+        pieces.iter_mut().for_each(Piece::make_unmistakable);
+        let name = phrase(&pieces);
+        let is_changed = name != self.name;
+        self.name = name;
+        is_changed
     }
 
     /// As an element of a list, whatever element follows.

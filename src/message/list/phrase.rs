@@ -65,56 +65,67 @@ impl Pieces {
     }
 }
 
-/// Replaces the characters of a name that have a meaning in a list. In quotes they have none, but in an encoded word, and in
-/// what looks like one within quotes, they get it from a reader that decodes first.
-pub(super) fn unmistakable(pieces: Vec<Piece>) -> Vec<Piece> {
-    let pieces = pieces.into_iter().filter_map(|piece| match piece {
-        Piece::Plain(text) => {
-            let text = text.replace('@', " at ").replace("=?", "= ?");
-            // Any other text becomes encoded words.
-            let is_quoted = text.is_ascii() && text.len() <= LONGEST_NAME;
-            Some(Piece::Plain(match is_quoted {
-                true => text,
-                false => String::from_utf8_lossy(&without_specials(text.as_bytes())).into_owned(),
-            }))
+/// Those that have a meaning in a list (RFC 5322 3.2.3).
+const SPECIALS: &[u8] = b"()<>[]:;\\,\"";
+
+impl Piece {
+    /// Replaces the characters of a name that have a meaning in a list. In quotes they have none, but in an encoded word, and
+    /// in what looks like one within quotes, they get it from a reader that decodes first. A word in a character set that
+    /// cannot be read becomes empty.
+    pub(super) fn make_unmistakable(&mut self) {
+        match self {
+            Self::Plain(text) => {
+                // Any other text becomes encoded words.
+                let is_quoted = text.is_ascii() && text.len() <= LONGEST_NAME;
+                let specials = if is_quoted { b"" } else { SPECIALS };
+                let plain = without(text.replace("=?", "= ?").as_bytes(), specials);
+                *text = String::from_utf8_lossy(&plain).into_owned();
+            }
+            Self::Encoded(word) => {
+                match decoded(word) {
+                    Some((charset, bytes)) => {
+                        let plain = without(&bytes, SPECIALS);
+                        if plain != bytes {
+                            *word = format!("=?{charset}?B?{}?=", STANDARD.encode(plain));
+                        }
+                    }
+                    None => word.clear(),
+                }
+                if word.len() > LONGEST_NAME {
+                    word.clear();
+                }
+            }
         }
-        Piece::Encoded(word) => unmistakable_word(&word).map(Piece::Encoded),
-    });
-    pieces.collect()
+    }
 }
 
-/// The word without such characters. `None` if its character set cannot be read.
-fn unmistakable_word(word: &str) -> Option<String> {
+/// Character set and text of an encoded word, unless it cannot be read.
+fn decoded(word: &str) -> Option<(&str, Vec<u8>)> {
     /// In these character sets a byte below 0x80 is ASCII, or the second byte of a letter.
     const READABLE: &str =
         "utf-8 us-ascii iso-8859- windows-125 koi8- euc- gb big5 shift_jis ks_c_5601";
     let (charset, encoding, text) = parts(word)?;
-    let name = charset.to_ascii_lowercase();
-    if !READABLE.split(' ').any(|known| name.starts_with(known)) {
-        return None;
-    }
-    let bytes = match encoding {
-        "b" | "B" => STANDARD.decode(text).ok()?,
-        // `=40` becomes `%40`.
-        _ => percent_decode_str(&text.replace('%', "%25").replace('=', "%").replace('_', " "))
-            .collect(),
+    let is_of = |known: &str| {
+        let begin = charset.get(..known.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(known))
     };
-    let plain = without_specials(&bytes);
-    if plain == bytes {
-        return Some(word.to_owned());
-    }
-    let word = format!("=?{charset}?B?{}?=", STANDARD.encode(plain));
-    Some(word).filter(|word| word.len() <= LONGEST_NAME)
+    let bytes = match encoding.eq_ignore_ascii_case("b") {
+        true => STANDARD.decode(text).ok()?,
+        // `=40` becomes `%40`. A word of ours has no `%` in it.
+        false => percent_decode_str(&text.replace('=', "%").replace('_', " ")).collect(),
+    };
+    let is_readable = READABLE.split(' ').any(is_of);
+    is_readable.then_some((charset, bytes))
 }
 
-/// The text without the specials of RFC 5322 3.2.3, and without control characters.
-fn without_specials(text: &[u8]) -> Vec<u8> {
+/// The text without these characters, control characters and `@`.
+fn without(text: &[u8], specials: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    for byte in text {
+    for &byte in text {
+        let is_special = byte.is_ascii_control() || specials.contains(&byte);
         match byte {
             b'@' => plain.extend(b" at "),
-            byte if byte.is_ascii_control() || b"()<>[]:;\\,\"".contains(byte) => plain.push(b' '),
-            byte => plain.push(*byte),
+            _ => plain.push(if is_special { b' ' } else { byte }),
         }
     }
     plain
