@@ -58,7 +58,7 @@ fn note(to: &str) -> Message {
         )
 }
 
-/// Prints `C:` and `S:` lines to stderr. `RUST_LOG` changes what is shown, up to debug: at trace, ureq_proto shows tokens.
+/// Prints `C:` and `S:` lines to stderr. `RUST_LOG` changes what is shown, up to debug: at trace, ureq shows tokens.
 fn show_transcript() {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("exosend=debug"))
         .format(|out, record| match record.target() {

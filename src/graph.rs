@@ -6,11 +6,12 @@
 
 mod answer;
 mod body;
+mod connection;
 
 use std::io::{self, Write};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ureq_proto::http::Request;
+use ureq::http::Request;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
@@ -19,7 +20,7 @@ use crate::account::transport::{MAX_MESSAGE, fits};
 use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::graph::body::{Body, unread};
-use crate::hint::table::Condition;
+use crate::graph::connection::Connection;
 use crate::message::head;
 use crate::message::letter::Letter;
 use crate::message::octets::Length;
@@ -31,7 +32,6 @@ use crate::timeouts::{Deadline, Source, copy};
 #[cfg(any(test, fuzzing))]
 use crate::tls::Stream;
 use crate::token::Token;
-use crate::token::http::connection::Connection;
 use crate::token::http::{self, Client};
 
 /// An application that may send: its token, and the way to Graph.
@@ -49,9 +49,9 @@ pub(crate) struct Graph {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn answered(stream: Box<dyn Stream>, token: &Token) -> Result<Receipt, Error> {
     let deadline = Deadline::total(&Timeouts::default());
-    let mut connection = Connection::over(stream, Stage::Graph);
-    connection.begin(Request::post("https://localhost/"), Some(1))?;
-    let (answer, _) = connection.answer(deadline, body::LONGEST)?;
+    let mut connection = Connection::over(stream);
+    connection.begin(Request::post("https://localhost/"), 1)?;
+    let (answer, _) = connection.answer(deadline)?;
     answer::judge(&answer, token)
 }
 
@@ -136,9 +136,10 @@ impl Graph {
         log::debug!("graph request to {url}, {length} bytes of MIME");
         let token = Zeroizing::new(["Bearer ", self.token.secret()].concat());
         let request = Request::post(&url)
+            .header("user-agent", http::USER_AGENT)
             .header("authorization", token.as_str())
             .header("content-type", "text/plain");
-        let head = connection.begin(request, Some(length.div_ceil(3) * 4))?;
+        let head = connection.begin(request, length.div_ceil(3) * 4)?;
         let timeouts = &self.account.timeouts;
         let mut body = Body::new(&mut connection, timeouts, total, head, length);
         let written = body
@@ -167,18 +168,7 @@ fn connect(
     interrupt: &Interrupt,
 ) -> Result<Connection, Error> {
     let deadline = total.step(account.timeouts.connect, "connect");
-    let stream = client.connect(deadline, interrupt).map_err(|error| {
-        let error = error.at(Stage::Graph).about(client.way());
-        match error.condition() {
-            Some(Condition::NoNameServer) => error,
-            // What is said of a mail server's name and port is not true of this one.
-            _ if error.kind() == ErrorKind::Network => {
-                error.with_condition(Condition::GraphUnreachable)
-            }
-            _ => error,
-        }
-    })?;
-    Ok(Connection::over(stream, Stage::Graph))
+    Connection::open(client, deadline, interrupt)
 }
 
 /// A message as Graph takes it.

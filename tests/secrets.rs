@@ -347,7 +347,7 @@ fn child_that_drops_its_secrets() {
     let kept = in_memory(&token_piece);
     drop(account);
     assert_eq!((in_memory(&secret_end), in_memory(&login_piece)), (0, 0));
-    // rustls frees the buffers that the answer came in as they are; what was ours is gone.
+    // ureq and rustls free the buffers that the answer came in as they are; what was ours is gone.
     let left = in_memory(&token_piece);
     assert!(left < kept && left <= 2, "{left} of {kept}");
 

@@ -1,22 +1,19 @@
 //! A message as the body of a request: lines that end in CRLF, in base64, a block at a time.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::graph::connection::Connection;
 use crate::stage::Stage;
 use crate::timeouts::{Deadline, Timeouts, patience_after};
 use crate::token::http::Answer;
-use crate::token::http::connection::Connection;
 
 /// In base64, 16 KiB: a TLS record.
 const BLOCK: usize = 12 * 1024;
-/// How long the rest of an answer may take once its status is known: the reason for a refusal is short.
-pub(super) const LONGEST: Duration = Duration::from_secs(10);
 
 /// Takes a text and sends it. The last block is kept back until the text has ended at its declared length: an unfinished
 /// message is never a whole request (RFC 9112 8).
@@ -72,18 +69,14 @@ impl<'t> Body<'t> {
         if let Some(failure) = self.failure {
             // A server that does not want the rest may have said why. Half a request is out, and nothing can follow it.
             let last_words = self.total.step(patience_after(&failure), "last words");
-            let last_words = self.connection.answer(last_words, LONGEST);
+            let last_words = self.connection.answer(last_words);
             let known = last_words.ok().filter(|(answer, _)| answer.status != 202);
             let known = known.map(|(answer, _)| (answer, false));
             return known.ok_or_else(|| Error::io(Stage::Graph, failure).doubtful());
         }
         ended.map_err(|error| unread(error, self.total))?;
         let accept = self.total.step(self.timeouts.accept, "accept");
-        let answer = self.connection.answer(accept, LONGEST);
-        let (answer, end) = answer.map_err(Error::doubtful)?;
-        log::debug!("graph answer: HTTP {}", answer.status);
-        // An answer counts whose status is known, even if the rest of it never comes.
-        Ok((answer, end.unwrap_or(false)))
+        self.connection.answer(accept).map_err(Error::doubtful)
     }
 
     /// Counts what was added to a block that had `before` bytes.
@@ -182,7 +175,7 @@ impl LineEnds {
 mod tests {
     use std::io::Read;
 
-    use ureq_proto::http::Request;
+    use ureq::http::Request;
 
     use super::*;
     use crate::tls::Stream;
@@ -235,9 +228,9 @@ mod tests {
         let total = Deadline::total(&timeouts);
         let length = 2 * BLOCK as u64;
         let send = |said| {
-            let mut connection = Connection::over(Box::new(Early(false, said)), Stage::Graph);
+            let mut connection = Connection::over(Box::new(Early(false, said)));
             let request = Request::post("https://localhost/");
-            let head = connection.begin(request, Some(32_768)).unwrap();
+            let head = connection.begin(request, 32_768).unwrap();
             let mut body = Body::new(&mut connection, &timeouts, total, head, length);
             let written = body.write_all("x\r\n".repeat(2 * BLOCK / 3).as_bytes());
             body.finish(written)

@@ -1,15 +1,21 @@
 //! HTTP as a token request needs it: one question, one answer, before a deadline. The connection for it, perhaps through a
 //! proxy, serves Graph, too.
 
-pub(crate) mod connection;
-
-use std::sync::Arc;
+use std::fmt;
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use ureq_proto::http::{Request, Uri};
+use ureq::config::Config;
+use ureq::http::{Method, Request, Response, Uri};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Agent, Proxy, ProxyProtocol};
 use zeroize::Zeroizing;
 
 use crate::dial::{self, Interrupt};
@@ -19,12 +25,12 @@ use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::timeouts::Deadline;
-use crate::tls::{self, Stream};
-use crate::token::http::connection::Connection;
-use crate::token::proxy::Proxy;
+use crate::tls::{self, Stream, write_now};
 use crate::token::{Failure, proxy};
 
 pub(crate) const USER_AGENT: &str = concat!("exosend/", env!("CARGO_PKG_VERSION"));
+/// A token is some 2 KB, an error of Entra under 1 KB.
+const MAX_ANSWER: u64 = 64 * 1024;
 /// A service of this machine is reached at once, or not at all.
 const LOCAL_CONNECT: Duration = Duration::from_secs(3);
 
@@ -73,7 +79,10 @@ impl Client {
     pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
         let answer = self
             .connect(deadline, &Interrupt::default())
-            .and_then(|stream| question.put(Connection::over(stream, Stage::Token), deadline));
+            .and_then(|stream| {
+                let answer = question.put(&agent(stream, self.tls.is_some()));
+                answer.map_err(unanswered)
+            });
         let answer = answer.map_err(|error| Failure {
             error: error.about(&self.way),
             pause: deadline.remaining().err().map(|_| Duration::ZERO),
@@ -90,13 +99,14 @@ impl Client {
         interrupt: &Interrupt,
     ) -> Result<Box<dyn Stream>, Error> {
         let (host, port) = match &self.proxy {
-            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            Some(proxy) => (proxy.host(), proxy.port()),
             None => (self.host.as_str(), self.port),
         };
         let patience = match self.tls {
             Some(_) => deadline,
             None => deadline.step(LOCAL_CONNECT, "this machine"),
         };
+        let host = host.trim_matches(['[', ']']);
         let connected = dial::connect(host, port, patience, interrupt);
         let mut stream: Box<dyn Stream> = match (connected, &self.proxy) {
             (Ok(stream), _) => Box::new(stream),
@@ -108,7 +118,7 @@ impl Client {
         };
         stream.set_deadline(deadline);
         if let Some(proxy) = &self.proxy {
-            if proxy.is_https {
+            if proxy.protocol() == ProxyProtocol::Https {
                 stream = tls::handshake(stream, host, tls::config(None)?).map_err(unreached)?;
             }
             proxy::tunnel(&mut stream, proxy, &authority(&self.host, self.port))?;
@@ -120,27 +130,131 @@ impl Client {
     }
 }
 
+/// A connection that is there already, as a transport of ureq.
+struct Line {
+    /// In a mutex because ureq wants `Sync`.
+    stream: Mutex<Box<dyn Stream>>,
+    is_tls: bool,
+    buffers: LazyBuffers,
+}
+
+struct Connected(Mutex<Option<Line>>);
+
+fn agent(stream: Box<dyn Stream>, is_tls: bool) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(USER_AGENT)
+        .build();
+    let line = Line {
+        stream: Mutex::new(stream),
+        is_tls,
+        // 128 KiB each by default, and zeroed, for an answer of 2 KB.
+        buffers: LazyBuffers::new(16 * 1024, 16 * 1024),
+    };
+    Agent::with_parts(config, Connected(Mutex::new(Some(line))), Nowhere)
+}
+
+impl Connector for Connected {
+    type Out = Line;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<Line>, ureq::Error> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connected")
+    }
+}
+
+/// ureq's timeouts are not used: the stream has its own deadline.
+impl Transport for Line {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        let stream = self.stream.get_mut();
+        let stream = stream.unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.buffers.output().get(..amount).unwrap_or_default();
+        Ok(write_now(stream, bytes)?)
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        let stream = self.stream.get_mut();
+        let stream = stream.unwrap_or_else(PoisonError::into_inner);
+        let amount = stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        false
+    }
+
+    fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}
+
+/// ureq looks up no name: the connection is there.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Resolver for Nowhere {
+    fn resolve(
+        &self,
+        _: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
 impl Question {
-    /// The whole answer, whatever its status.
-    fn put(&self, mut connection: Connection, deadline: Deadline) -> Result<Answer, Error> {
-        let form = self.form.as_ref().map(|form| form.as_bytes());
-        let mut request = match form {
-            Some(_) => Request::post(&self.url),
-            None => Request::get(&self.url),
+    fn put(&self, agent: &Agent) -> Result<Answer, ureq::Error> {
+        let method = match self.form {
+            Some(_) => Method::POST,
+            None => Method::GET,
         };
+        let mut request = Request::builder().method(method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(*name, value.expose());
         }
-        let head = connection.begin(request, form.map(|form| form.len() as u64))?;
-        let all = Zeroizing::new([&head, form.unwrap_or_default()].concat());
-        let written = connection.write(&all, deadline);
-        written.map_err(|error| Error::io(Stage::Token, error))?;
-        let (answer, end) = connection.answer(deadline, Duration::MAX)?;
-        end.map(|_| answer)
+        // Not ureq's `send_form`, which makes a copy of the secret that nobody wipes.
+        let response = match &self.form {
+            Some(form) => agent.run(request.body(form.as_str())?),
+            None => agent.run(request.body(())?),
+        };
+        Answer::read(response?)
     }
 }
 
 impl Answer {
+    pub(crate) fn read(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
+        // As much room as can be needed: a vector that grows leaves copies of a token behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER as usize + 1));
+        let content = response.body_mut().with_config().limit(MAX_ANSWER);
+        content.reader().read_to_end(&mut body)?;
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        Ok(Self::of(response.status().as_u16(), header, body))
+    }
+
     /// `header` is asked for names in lower case.
     pub(crate) fn of<'h>(
         status: u16,
@@ -218,7 +332,7 @@ pub(crate) fn place(url: &str, default_port: u16) -> Option<(String, u16)> {
 }
 
 /// Both in one, an IPv6 address in brackets (RFC 3986 3.2.2).
-pub(super) fn authority(host: &str, port: u16) -> String {
+fn authority(host: &str, port: u16) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
@@ -257,6 +371,16 @@ fn unreached(error: Error) -> Error {
         _ => error,
     };
     error.at(Stage::Token)
+}
+
+/// No answer, or none that is HTTP.
+fn unanswered(error: ureq::Error) -> Error {
+    let what = match error {
+        ureq::Error::Io(error) => return Error::io(Stage::Token, error),
+        ureq::Error::BodyExceedsLimit(limit) => format!("the answer is longer than {limit} bytes"),
+        error => printable(&error.to_string()),
+    };
+    Error::new(ErrorKind::Token, Stage::Token, what)
 }
 
 #[cfg(test)]

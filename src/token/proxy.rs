@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::percent_decode_str;
+use ureq::http::Uri;
+use ureq::{Proxy, ProxyProtocol};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -13,54 +14,9 @@ use crate::hint::table::Condition;
 use crate::stage::{ErrorKind, Stage};
 use crate::text::printable;
 use crate::tls::{Stream, write_now};
-use crate::token::http::{authority, place};
 
 /// In order of precedence. Not `HTTP_PROXY`: it is for http, and in a CGI program a visitor sets it by a header `Proxy:`.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-
-/// A server that passes a connection on.
-pub(super) struct Proxy {
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// It is spoken to by TLS.
-    pub(super) is_https: bool,
-    /// `user:password`.
-    login: Option<Zeroizing<String>>,
-}
-
-impl Proxy {
-    /// `https://user:password@host:port`, of which the host is enough.
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        let is_https = scheme.eq_ignore_ascii_case("https");
-        if !is_https && !scheme.eq_ignore_ascii_case("http") {
-            return None;
-        }
-        let rest = rest.split(['/', '?', '#']).next()?;
-        let (login, server) = match rest.rsplit_once('@') {
-            Some((login, server)) => (Some(login), server),
-            None => (None, rest),
-        };
-        let (host, port) = place(server, if is_https { 443 } else { 80 })?;
-        let login = match login {
-            Some(login) => {
-                let mut pair =
-                    Zeroizing::new(percent_decode_str(login).decode_utf8().ok()?.into_owned());
-                if !login.contains(':') {
-                    pair.push(':');
-                }
-                Some(pair)
-            }
-            None => None,
-        };
-        Some(Self {
-            host,
-            port,
-            is_https,
-            login,
-        })
-    }
-}
 
 /// The proxy to this host and port, and how errors show it.
 pub(super) fn to(
@@ -77,9 +33,14 @@ pub(super) fn to(
     let Some((name, value)) = found else {
         return Ok(None);
     };
-    match Proxy::parse(&value) {
+    let proxy = Proxy::new(&value).ok();
+    let usable = |proxy: &Proxy| {
+        let http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+        http && has_right_port(proxy.uri())
+    };
+    match proxy.filter(usable) {
         Some(proxy) => {
-            let shown = format!("proxy {} ({name})", authority(&proxy.host, proxy.port));
+            let shown = format!("proxy {}:{} ({name})", proxy.host(), proxy.port());
             Ok(Some((proxy, shown)))
         }
         // Not the whole value: there may be a password in it.
@@ -92,11 +53,20 @@ pub(super) fn to(
     }
 }
 
+/// Whether the port is absent or a number: ureq takes 80 for anything else.
+fn has_right_port(uri: &Uri) -> bool {
+    let (host, authority) = (uri.host().unwrap_or_default(), uri.authority());
+    uri.port_u16().is_some() || authority.is_some_and(|place| place.as_str().ends_with(host))
+}
+
 /// CONNECT (RFC 9110 9.3.6). The answer is read to its empty line and no further: what follows is the other end's.
 pub(super) fn tunnel(stream: &mut Box<dyn Stream>, proxy: &Proxy, to: &str) -> Result<(), Error> {
     const MAX_HEAD: usize = 16 * 1024;
     let mut login = Zeroizing::new(String::new());
-    if let Some(pair) = &proxy.login {
+    if proxy.username().is_some() || proxy.password().is_some() {
+        let (user, password) = (proxy.username(), proxy.password());
+        let pair = [user.unwrap_or_default(), ":", password.unwrap_or_default()];
+        let pair = Zeroizing::new(pair.concat());
         let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
         *login = ["Proxy-Authorization: Basic ", &encoded, "\r\n"].concat();
     }

@@ -15,6 +15,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use ureq::http::Response;
+
 use crate::account::{Account, InitialResponse};
 use crate::error::Error;
 use crate::message::Message;
@@ -201,14 +203,17 @@ pub fn token_answer(input: &[u8]) {
     const STATUS: [u16; 8] = [200, 400, 401, 302, 429, 500, 503, 204];
     const TYPES: [&[u8]; 4] = [b"application/json", b"text/html", b"", b"text/html; \xff"];
     let (first, secret) = (usize::from(first), "marked-secret/+=");
-    let status = STATUS[first % 8];
-    let kind = std::str::from_utf8(TYPES[first / 8 % 4]).ok();
-    let header = |name: &str| kind.filter(|_| name == "content-type");
+    let response = Response::builder()
+        .status(STATUS[first % 8])
+        .header("Content-Type", TYPES[first / 8 % 4])
+        .body(ureq::Body::builder().data(body));
     let withheld = Withheld {
         name: "[client secret]",
         secret,
     };
-    let answer = Answer::of(status, header, body.to_vec().into());
+    let Ok(answer) = Answer::read(response.unwrap()) else {
+        return;
+    };
     #[cfg(feature = "login")]
     match DeviceCode::read(&answer) {
         Ok(code) => {
@@ -223,7 +228,7 @@ pub fn token_answer(input: &[u8]) {
     }
     match answer.token(SystemTime::now(), &withheld) {
         Ok(token) => {
-            assert_eq!(status, 200);
+            assert_eq!(STATUS[first % 8], 200);
             assert!(!token.secret().is_empty());
             assert!(token.secret().bytes().all(|b| b.is_ascii_graphic()));
             assert!(token.expires_in().as_secs() <= 24 * 60 * 60);

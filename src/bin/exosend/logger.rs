@@ -7,7 +7,7 @@ use log::{Level, LevelFilter};
 use crate::common::Common;
 use crate::text::printable;
 
-/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq_proto would show secret and token.
+/// `RUST_LOG` changes what is shown, up to debug: at trace, ureq would show secret and token.
 pub(crate) fn start(common: &Common) {
     start_with(common, str::to_owned);
 }
