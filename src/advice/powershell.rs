@@ -115,25 +115,73 @@ impl<'a> Setup<'a> {
         if self.account.mailbox().is_empty() {
             return Err(Error::input(Stage::Account, "mailbox", "missing"));
         }
-        let named = match &self.client_id {
-            Some(id) if self.account.client_id.is_empty() => self.account.clone().client_id(id),
-            _ => self.account.clone(),
-        };
-        let lines = Lines::new(&named, self.object_id.as_deref())?;
+        let lines = self.lines()?;
         Ok(lines.fill(match (self.way, self.undo) {
-            (Way::Rbac, false) => RBAC,
-            (Way::Rbac, true) => UNDO_RBAC,
             (Way::Classic, false) => CLASSIC,
             (Way::Classic, true) => UNDO_CLASSIC,
-            #[cfg(feature = "graph")]
-            (Way::Graph, false) => GRAPH,
-            #[cfg(feature = "graph")]
-            (Way::Graph, true) => UNDO_GRAPH,
+            (_, false) => RBAC,
+            (_, true) => UNDO_RBAC,
         }))
+    }
+
+    /// What the commands are filled in with.
+    pub(crate) fn lines(&self) -> Result<Lines, Error> {
+        let account = self.account;
+        let mailbox = account.mailbox();
+        let known = |id: &&str| !id.is_empty();
+        let client = Some(account.client_id.as_str()).filter(known);
+        let client = client.or(self.client_id.as_deref());
+        let client = client.unwrap_or(NO_CLIENT_ID);
+        let object = self.object_id.as_deref();
+        // Each finds mailboxes that the other does not.
+        let filter = format!(
+            "UserPrincipalName -eq {} -or EmailAddresses -eq {}",
+            opath(mailbox),
+            opath(&format!("smtp:{mailbox}")),
+        );
+        let (of_way, whose) = match self.way {
+            #[cfg(feature = "graph")]
+            Way::Graph => (GRAPH, "exosend graph"),
+            _ => (SMTP, "exosend"),
+        };
+        let mut values = Vec::new();
+        for (name, key, quoted) in [
+            ("tenant", "tenant", quote(&account.tenant)),
+            ("client", "client_id", quote(client)),
+            ("shell_client", "client_id", shell(client)),
+            ("object", "object_id", quote(object.unwrap_or(NO_OBJECT_ID))),
+            ("mailbox", "mailbox", quote(mailbox)),
+            ("scope", "mailbox", quote(&scope_name(whose, mailbox))),
+            ("filter", "mailbox", quote(&filter)),
+        ] {
+            let quoted = quoted
+                .ok_or_else(|| Error::input(Stage::Account, key, "a control character in it"))?;
+            values.push((name, quoted));
+        }
+        let environment = match account.cloud {
+            Cloud::Worldwide => "",
+            Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
+            Cloud::Dod => " -ExchangeEnvironmentName O365USGovDoD",
+            Cloud::China => " -ExchangeEnvironmentName O365China",
+        };
+        let object_help = match object {
+            Some(_) => "",
+            None => OBJECT_HELP,
+        };
+        let mut parts = vec![
+            ("head", HEAD),
+            ("environment", environment),
+            ("object_help", object_help),
+            ("principal", PRINCIPAL),
+        ];
+        parts.extend_from_slice(of_way);
+        Ok(Lines { values, parts })
     }
 }
 
-/// What every script begins with. Names in braces are filled in.
+// Names in braces are filled in.
+
+/// What every script begins with.
 const HEAD: &str = "\
 # Mailbox     {mailbox}
 # Application {client}
@@ -143,6 +191,45 @@ const HEAD: &str = "\
 Connect-ExchangeOnline{environment}
 ";
 
+const PRINCIPAL: &str = "\
+{object_help}# Makes the application known to Exchange, unless it is.
+New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
+";
+
+/// What is different by SMTP.
+const SMTP: &[(&str, &str)] = &[
+    ("of", ""),
+    ("none", "none in Entra."),
+    ("role", "SMTP.SendAsApp"),
+    (
+        "switch_on",
+        "
+# SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
+Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false
+",
+    ),
+    (
+        "switch_back",
+        "
+# SMTP AUTH of the mailbox as the organization has it.
+Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
+",
+    ),
+];
+
+/// And by Graph.
+#[cfg(feature = "graph")]
+const GRAPH: &[(&str, &str)] = &[
+    ("of", " for Microsoft Graph"),
+    (
+        "none",
+        "none in Entra:\n# there Mail.Send sends as every mailbox, and no scope narrows it.",
+    ),
+    ("role", "Mail.Send"),
+    ("switch_on", ""),
+    ("switch_back", ""),
+];
+
 /// Where the Object ID is not known.
 const OBJECT_HELP: &str = "\
 # The Object ID is that of the Enterprise application, NOT of the App registration:
@@ -151,23 +238,18 @@ const OBJECT_HELP: &str = "\
 ";
 
 const RBAC: &str = "\
-# App RBAC: Exchange holds the permission. Give the application none in Entra.
+# App RBAC{of}: Exchange holds the permission. Give the application {none}
 # To be run by a member of the role group Organization Management.
 {head}
-{object_help}# Makes the application known to Exchange.
-New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
-
+{principal}
 # Once for each organization, before its first role assignment.
 if ((Get-OrganizationConfig).IsDehydrated) { Enable-OrganizationCustomization }
 
 # Lets it send, as this mailbox and no other.
 New-ManagementScope -Name {scope} -RecipientRestrictionFilter {filter}
-New-ManagementRoleAssignment -Name {scope} -Role 'Application SMTP.SendAsApp' -App {client} -CustomResourceScope {scope}
-
-# SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
-Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false
-
-# InScope: True means done. The servers know 30 minutes after the last try to log in, or within 2 hours.
+New-ManagementRoleAssignment -Name {scope} -Role 'Application {role}' -App {client} -CustomResourceScope {scope}
+{switch_on}
+# InScope: True means done. The servers know 30 minutes after the last try, or within 2 hours.
 Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}
 ";
 
@@ -181,27 +263,19 @@ const CLASSIC: &str = "\
 # https://learn.microsoft.com/powershell/entra-powershell/grant-api-permissions-managed-identity
 #
 {head}
-{object_help}# Makes the application known to Exchange.
-New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
-
+{principal}
 # Lets it into the mailbox. Until the servers know: minutes to an hour.
 Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess
-
-# SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
-Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false
-";
+{switch_on}";
 
 const UNDO_RBAC: &str = "\
-# Takes App RBAC back.
+# Takes App RBAC{of} back.
 {head}
 # The permission for this mailbox.
 Remove-ManagementRoleAssignment -Identity {scope}
 Remove-ManagementScope -Identity {scope}
-
-# SMTP AUTH of the mailbox as the organization has it.
-Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
-
-# Only if this application sends from no other mailbox. Deleting it in Entra does that too, but leaves the scope.
+{switch_back}
+# Only if this application sends from no other mailbox, nor in another way. Deleting it in Entra does that too, but leaves the scope.
 Remove-ServicePrincipal -Identity {client}
 ";
 
@@ -210,114 +284,32 @@ const UNDO_CLASSIC: &str = "\
 {head}
 {object_help}# The access to this mailbox.
 Remove-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess
-
-# SMTP AUTH of the mailbox as the organization has it.
-Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $null
-
-# Only if this application sends from no other mailbox.
+{switch_back}
+# Only if this application sends from no other mailbox, nor in another way.
 Remove-ServicePrincipal -Identity {client}
 
 # In the Entra admin center: App registrations, this application,
 # API permissions, SMTP.SendAsApp, Remove permission.
 ";
 
-#[cfg(feature = "graph")]
-const GRAPH: &str = "\
-# Microsoft Graph by App RBAC: Exchange holds the permission. Give the application none in Entra:
-# there Mail.Send sends as every mailbox, and no scope narrows it.
-# To be run by a member of the role group Organization Management.
-{head}
-{object_help}# Makes the application known to Exchange, unless it is.
-New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName 'exosend'
-
-# Once for each organization, before its first role assignment.
-if ((Get-OrganizationConfig).IsDehydrated) { Enable-OrganizationCustomization }
-
-# Lets it send, as this mailbox and no other.
-New-ManagementScope -Name {graph} -RecipientRestrictionFilter {filter}
-New-ManagementRoleAssignment -Name {graph} -Role 'Application Mail.Send' -App {client} -CustomResourceScope {graph}
-
-# InScope: True means done. The servers know 30 minutes after the last try, or within 2 hours.
-Test-ServicePrincipalAuthorization -Identity {client} -Resource {mailbox}
-";
-
-#[cfg(feature = "graph")]
-const UNDO_GRAPH: &str = "\
-# Takes the permission for Microsoft Graph back.
-{head}
-# The permission for this mailbox.
-Remove-ManagementRoleAssignment -Identity {graph}
-Remove-ManagementScope -Identity {graph}
-
-# Only if this application sends from no other mailbox, nor by SMTP.
-Remove-ServicePrincipal -Identity {client}
-";
-
-/// What the commands are filled in with, each value quoted.
+/// What the commands are filled in with.
 pub(crate) struct Lines {
-    values: [(&'static str, String); 11],
+    /// Each quoted.
+    values: Vec<(&'static str, String)>,
+    /// Texts in which names are filled in, too.
+    parts: Vec<(&'static str, &'static str)>,
 }
 
 impl Lines {
-    pub(crate) fn new(account: &Account, object_id: Option<&str>) -> Result<Self, Error> {
-        let sure = |key: &str, quoted: Option<String>| {
-            quoted.ok_or_else(|| Error::input(Stage::Account, key, "a control character in it"))
-        };
-        let mailbox = account.mailbox();
-        let client = match account.client_id.as_str() {
-            "" => NO_CLIENT_ID,
-            id => id,
-        };
-        // Each finds mailboxes that the other does not.
-        let filter = format!(
-            "UserPrincipalName -eq {} -or EmailAddresses -eq {}",
-            opath(mailbox),
-            opath(&format!("smtp:{mailbox}")),
-        );
-        let environment = match account.cloud {
-            Cloud::Worldwide => "",
-            Cloud::GccHigh => " -ExchangeEnvironmentName O365USGovGCCHigh",
-            Cloud::Dod => " -ExchangeEnvironmentName O365USGovDoD",
-            Cloud::China => " -ExchangeEnvironmentName O365China",
-        };
-        let object_help = match object_id {
-            Some(_) => "",
-            None => OBJECT_HELP,
-        };
-        Ok(Self {
-            values: [
-                ("head", HEAD.into()),
-                ("object_help", object_help.into()),
-                ("environment", environment.into()),
-                ("tenant", sure("tenant", quote(&account.tenant))?),
-                ("client", sure("client_id", quote(client))?),
-                ("shell_client", sure("client_id", shell(client))?),
-                (
-                    "object",
-                    sure("object_id", quote(object_id.unwrap_or(NO_OBJECT_ID)))?,
-                ),
-                ("mailbox", sure("mailbox", quote(mailbox))?),
-                (
-                    "scope",
-                    sure("mailbox", quote(&scope_name("exosend", mailbox)))?,
-                ),
-                (
-                    "graph",
-                    sure("mailbox", quote(&scope_name("exosend graph", mailbox)))?,
-                ),
-                ("filter", sure("mailbox", quote(&filter))?),
-            ],
-        })
-    }
-
     /// The line of a script that begins with this text, or the text itself if no script has such a line; filled in.
     pub(crate) fn command(&self, text: &str) -> String {
-        let scripts = [HEAD, RBAC, CLASSIC, UNDO_RBAC, UNDO_CLASSIC];
-        let scripts = scripts.into_iter();
-        #[cfg(feature = "graph")]
-        let scripts = scripts.chain([GRAPH]);
-        let mut lines = scripts.flat_map(str::lines);
-        self.fill(lines.find(|line| line.starts_with(text)).unwrap_or(text))
+        let scripts = [RBAC, CLASSIC, UNDO_RBAC, UNDO_CLASSIC];
+        let filled = scripts.map(|script| self.fill(script)).concat();
+        let mut lines = filled.lines();
+        match lines.find(|line| line.starts_with(text)) {
+            Some(line) => line.to_owned(),
+            None => self.fill(text),
+        }
     }
 
     /// Replaces the names in braces by their values. Braces within a value stay as they are.
@@ -327,13 +319,13 @@ impl Lines {
         while let Some((before, behind)) = rest.split_once('{') {
             let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
             filled.push_str(before);
-            match self.values.iter().find(|(key, _)| *key == name) {
-                Some((_, text)) if ["head", "object_help"].contains(&name) => {
-                    filled.push_str(&self.fill(text));
-                }
-                Some((_, value)) => filled.push_str(value),
+            let part = self.parts.iter().find(|(key, _)| *key == name);
+            let value = self.values.iter().find(|(key, _)| *key == name);
+            match (part, value) {
+                (Some((_, part)), _) => filled.push_str(&self.fill(part)),
+                (None, Some((_, value))) => filled.push_str(value),
                 // Braces of PowerShell.
-                None => filled.extend(["{", name, "}"]),
+                (None, None) => filled.extend(["{", name, "}"]),
             }
             rest = after;
         }
@@ -358,7 +350,7 @@ mod tests {
     #[test]
     fn a_value_is_quoted_and_its_braces_are_not_filled_in() {
         let account = Account::new("o'brien@contoso.com").client_id("{mailbox}");
-        let lines = Lines::new(&account, None).unwrap();
+        let lines = Setup::new(&account).lines().unwrap();
         assert_eq!(
             lines.fill("{filter} {client}"),
             "'UserPrincipalName -eq ''o''''brien@contoso.com'' -or EmailAddresses -eq ''smtp:o''''brien@contoso.com''' \
@@ -368,7 +360,8 @@ mod tests {
 
     #[test]
     fn a_command_is_found_in_the_script_or_filled_in() {
-        let lines = Lines::new(&Account::new("a@b.c"), None).unwrap();
+        let account = Account::new("a@b.c");
+        let lines = Setup::new(&account).lines().unwrap();
         assert_eq!(
             lines.command("Connect-ExchangeOnline"),
             "Connect-ExchangeOnline"

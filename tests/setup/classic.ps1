@@ -13,7 +13,7 @@
 # (in PowerShell 7.6, or Windows PowerShell 5.1; in 7.4 and 7.5 with -RequiredVersion 3.9.2)
 Connect-ExchangeOnline
 
-# Makes the application known to Exchange.
+# Makes the application known to Exchange, unless it is.
 New-ServicePrincipal -AppId '6731de76-14a6-49ae-97bc-6eba6914391e' -ObjectId '8a1f9c0e-5d0b-4f43-93a8-6f0c2b7d1e55' -DisplayName 'exosend'
 
 # Lets it into the mailbox. Until the servers know: minutes to an hour.

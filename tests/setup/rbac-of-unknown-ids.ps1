@@ -10,7 +10,7 @@ Connect-ExchangeOnline
 # The Object ID is that of the Enterprise application, NOT of the App registration:
 # Entra admin center, Enterprise apps, this application, Object ID; or
 # az ad sp show --id PUT-THE-APPLICATION-ID-HERE --query id
-# Makes the application known to Exchange.
+# Makes the application known to Exchange, unless it is.
 New-ServicePrincipal -AppId 'PUT-THE-APPLICATION-ID-HERE' -ObjectId 'PUT-THE-OBJECT-ID-HERE' -DisplayName 'exosend'
 
 # Once for each organization, before its first role assignment.
@@ -23,5 +23,5 @@ New-ManagementRoleAssignment -Name 'exosend robot@contoso.com' -Role 'Applicatio
 # SMTP AUTH must not be switched off for the mailbox: that stops OAuth too.
 Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $false
 
-# InScope: True means done. The servers know 30 minutes after the last try to log in, or within 2 hours.
+# InScope: True means done. The servers know 30 minutes after the last try, or within 2 hours.
 Test-ServicePrincipalAuthorization -Identity 'PUT-THE-APPLICATION-ID-HERE' -Resource 'robot@contoso.com'

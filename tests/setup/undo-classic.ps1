@@ -12,7 +12,7 @@ Remove-MailboxPermission -Identity 'robot@contoso.com' -User '8a1f9c0e-5d0b-4f43
 # SMTP AUTH of the mailbox as the organization has it.
 Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $null
 
-# Only if this application sends from no other mailbox.
+# Only if this application sends from no other mailbox, nor in another way.
 Remove-ServicePrincipal -Identity '6731de76-14a6-49ae-97bc-6eba6914391e'
 
 # In the Entra admin center: App registrations, this application,

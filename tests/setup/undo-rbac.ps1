@@ -13,5 +13,5 @@ Remove-ManagementScope -Identity 'exosend robot@contoso.com'
 # SMTP AUTH of the mailbox as the organization has it.
 Set-CASMailbox -Identity 'robot@contoso.com' -SmtpClientAuthenticationDisabled $null
 
-# Only if this application sends from no other mailbox. Deleting it in Entra does that too, but leaves the scope.
+# Only if this application sends from no other mailbox, nor in another way. Deleting it in Entra does that too, but leaves the scope.
 Remove-ServicePrincipal -Identity '6731de76-14a6-49ae-97bc-6eba6914391e'

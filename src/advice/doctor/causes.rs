@@ -254,7 +254,7 @@ fn commands(condition: Condition) -> Commands {
         #[cfg(feature = "graph")]
         GraphAccess => exchange(&[
             "Test-ServicePrincipalAuthorization",
-            "New-ManagementRoleAssignment -Name {graph}",
+            "New-ManagementRoleAssignment",
         ]),
         #[cfg(feature = "graph")]
         GraphMailbox => exchange(&[SHOW_MAILBOX]),

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::advice::doctor::check::{Advice, Cause, Place};
-use crate::advice::powershell::Lines;
+use crate::advice::powershell::Setup;
 use crate::advice::powershell::quote::shell;
 use crate::token::claims::Claims;
 
@@ -80,9 +80,16 @@ impl<'a> Context<'a> {
         let cloud = account.cloud;
         match place {
             Place::ExchangePowerShell | Place::AzureCli => {
+                let mut setup = Setup::new(account);
+                #[cfg(feature = "graph")]
+                {
+                    setup = setup.graph(account.is_graph());
+                }
                 let object = self.claims.map(|claims| claims.oid.as_str());
-                let object = object.filter(|oid| !oid.is_empty());
-                Some(Lines::new(account, object).ok()?.command(text))
+                if let Some(object) = object.filter(|oid| !oid.is_empty()) {
+                    setup = setup.object_id(object);
+                }
+                Some(setup.lines().ok()?.command(text))
             }
             Place::Shell => {
                 let text = text
