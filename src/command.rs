@@ -14,6 +14,10 @@ pub mod file {
     pub use crate::account::file::{Entry, Wrong, key, parse};
 }
 
+pub mod flow {
+    pub use crate::flow::{Sink, Source};
+}
+
 pub mod head {
     pub use crate::message::head::{Author, Head, split};
 }

@@ -8,7 +8,7 @@ mod answer;
 mod body;
 mod connection;
 
-use std::io::{self, Write};
+use std::io;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Request;
@@ -19,6 +19,7 @@ use crate::account::token::beside;
 use crate::account::transport::{MAX_MESSAGE, fits};
 use crate::dial::Interrupt;
 use crate::error::Error;
+use crate::flow::{Sink, Source, copy};
 use crate::graph::body::{Body, unread};
 use crate::graph::connection::Connection;
 use crate::message::head;
@@ -26,9 +27,9 @@ use crate::message::letter::Letter;
 use crate::message::octets::Length;
 use crate::receipt::Receipt;
 use crate::stage::{ErrorKind, Stage};
+use crate::timeouts::Deadline;
 #[cfg(any(test, fuzzing))]
 use crate::timeouts::Timeouts;
-use crate::timeouts::{Deadline, Source, copy};
 #[cfg(any(test, fuzzing))]
 use crate::tls::Stream;
 use crate::token::Token;
@@ -179,7 +180,7 @@ pub(crate) struct Text<'t> {
     write: Box<Writer<'t>>,
 }
 
-type Writer<'t> = dyn FnOnce(&mut dyn Write) -> io::Result<()> + 't;
+type Writer<'t> = dyn FnOnce(&mut dyn Sink) -> io::Result<()> + 't;
 
 impl<'t> Text<'t> {
     /// Of a message that this crate made.
@@ -189,7 +190,7 @@ impl<'t> Text<'t> {
         let mut head = head.text();
         // Without the empty line: the body begins with more fields.
         head.truncate(head.len() - 2);
-        let write = Box::new(|out: &mut dyn Write| letter.body.write_to(out));
+        let write = Box::new(|out: &mut dyn Sink| letter.body.write_to(out));
         let rest = letter.body.size();
         Self { head, rest, write }.checked()
     }
@@ -217,7 +218,7 @@ impl<'t> Text<'t> {
         let was = was.with(more.as_ref());
         head.name_only(to).map_err(unnamed)?;
         let start = start.split_off(body);
-        let write = Box::new(move |out: &mut dyn Write| {
+        let write = Box::new(move |out: &mut dyn Sink| {
             out.write_all(&start)?;
             copy(message, out)
         });

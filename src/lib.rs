@@ -31,6 +31,7 @@ mod date;
 mod der;
 mod dial;
 mod error;
+mod flow;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[path = "../tests/invariants/library.rs"]

@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::account::token::beside;
 use crate::dial::Interrupt;
 use crate::error::Error;
+use crate::flow::{Source, copy};
 #[cfg(feature = "graph")]
 use crate::graph::{Graph, Text};
 use crate::message::Message;
@@ -17,7 +18,7 @@ use crate::smtp::login;
 use crate::stage::ErrorKind;
 #[cfg(feature = "graph")]
 use crate::stage::Stage;
-use crate::timeouts::{Deadline, Source, copy};
+use crate::timeouts::Deadline;
 use crate::token::Token;
 
 /// A connection that is logged in, for more than one message.
@@ -139,9 +140,9 @@ impl Session {
             international: letter.international.as_deref(),
         };
         let sent = match &mut self.way {
-            Way::Smtp(dialogue) => {
-                dialogue.send(&letter.route, content, total, |out| letter.write_to(out))
-            }
+            Way::Smtp(dialogue) => dialogue.send(&letter.route, content, total, &mut |out| {
+                letter.write_to(out)
+            }),
             #[cfg(feature = "graph")]
             Way::Graph(graph) => graph.send(Text::of(&letter)?, total),
         };
@@ -196,7 +197,9 @@ impl Session {
         let route = envelope.route()?;
         let content = envelope.content();
         match &mut self.way {
-            Way::Smtp(dialogue) => dialogue.send(&route, content, total, |out| copy(message, out)),
+            Way::Smtp(dialogue) => {
+                dialogue.send(&route, content, total, &mut |out| copy(message, out))
+            }
             #[cfg(feature = "graph")]
             Way::Graph(graph) => {
                 graph.send(Text::read(&route.to, content.size, message, total)?, total)

@@ -1,6 +1,6 @@
 //! Every wait has a name, a unit and a bound.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 /// How long each step may take; `Timeouts::default()` is right for Exchange Online.
@@ -127,37 +127,6 @@ pub(crate) fn patience_after(failure: &io::Error) -> Duration {
     match failure.kind() {
         io::ErrorKind::TimedOut => Duration::ZERO,
         _ => Duration::from_secs(2),
-    }
-}
-
-/// What a message is read from. Not `dyn Read`, whose other methods would be compiled anew for each kind of reader.
-pub(crate) trait Source {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
-}
-
-impl<R: Read> Source for R {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        Read::read(self, into)
-    }
-}
-
-/// `io::copy` with a small block: `to` checks its deadline at each write.
-pub(crate) fn copy(from: &mut dyn Source, to: &mut dyn Write) -> io::Result<()> {
-    let mut block = vec![0; 8 * 1024];
-    loop {
-        match from.read(&mut block) {
-            Ok(0) => return Ok(()),
-            Ok(n) => match block.get(..n) {
-                Some(piece) => to.write_all(piece)?,
-                None => {
-                    return Err(io::Error::other(
-                        "the reader returned a length beyond its buffer",
-                    ));
-                }
-            },
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! A message as the body of a request: lines that end in CRLF, in base64, a block at a time.
 
-use std::io::{self, Write};
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::flow::Sink;
 use crate::graph::connection::Connection;
 use crate::stage::Stage;
 use crate::timeouts::{Deadline, Timeouts, patience_after};
@@ -115,19 +116,16 @@ pub(super) fn unread(error: io::Error, total: Deadline) -> Error {
     }
 }
 
-impl Write for Body<'_> {
+impl Sink for Body<'_> {
     /// Looks at the clock: a slow reader may take long to fill a block.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.total.remaining()?;
-        let piece = bytes.get(..BLOCK).unwrap_or(bytes);
-        let before = self.block.len();
-        self.ends.feed(piece, &mut self.block);
-        self.count(before)?;
-        self.send(BLOCK)?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(BLOCK) {
+            self.total.remaining()?;
+            let before = self.block.len();
+            self.ends.feed(piece, &mut self.block);
+            self.count(before)?;
+            self.send(BLOCK)?;
+        }
         Ok(())
     }
 }

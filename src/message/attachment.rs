@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::flow::Sink;
 use crate::message::encode::Base64Lines;
 use crate::secret;
 
@@ -153,7 +154,7 @@ pub(super) struct Prepared<'m> {
 
 impl Prepared<'_> {
     /// Writes the content as base64. The length was declared, so a file that has changed since is an error.
-    pub(super) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write_to(&self, out: &mut dyn Sink) -> io::Result<()> {
         let mut out = Base64Lines::new(out);
         match &self.attachment.source {
             Source::Bytes(bytes) => out.write_all(bytes)?,
@@ -172,7 +173,7 @@ impl Prepared<'_> {
 fn copy_exactly(
     file: &mut File,
     length: u64,
-    out: &mut dyn Write,
+    out: &mut dyn Sink,
     named: &dyn Fn(io::Error) -> io::Error,
 ) -> io::Result<()> {
     let mut block = vec![0; 16 * 1024];

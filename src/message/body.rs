@@ -1,9 +1,10 @@
 //! What a message is made of: parts in parts (RFC 2046), each written when its turn comes.
 
-use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::fmt::Write;
+use std::io;
 
 use crate::error::Error;
+use crate::flow::Sink;
 use crate::message::attachment::{Attachment, Prepared};
 use crate::message::encode::{Base64Lines, TextEncoding};
 use crate::message::header;
@@ -104,7 +105,7 @@ impl<'m> Part<'m> {
         }
     }
 
-    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write_to(&self, out: &mut dyn Sink) -> io::Result<()> {
         self.pieces(&mut |piece| match piece {
             Piece::Bytes(bytes) => out.write_all(bytes),
             Piece::Text(text, encoding) => encoding.write(text, out),
@@ -195,13 +196,9 @@ impl Boundaries<'_> {
 
 struct Counter(u64);
 
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Sink for Counter {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

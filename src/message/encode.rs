@@ -1,9 +1,11 @@
 //! Transfer encodings (RFC 2045), streamed.
 
-use std::io::{self, Write};
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+
+use crate::flow::Sink;
 
 /// RFC 5322 2.1.1.
 const LONGEST_LINE: usize = 998;
@@ -17,13 +19,13 @@ const LINES: usize = 128;
 
 /// Encodes as base64 in lines, however the bytes are cut into writes.
 pub(super) struct Base64Lines<'a> {
-    out: &'a mut dyn Write,
+    out: &'a mut dyn Sink,
     /// Bytes that are not encoded yet: fewer than [`LINES`] lines.
     rest: Vec<u8>,
 }
 
 impl<'a> Base64Lines<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Self {
+    pub(super) fn new(out: &'a mut dyn Sink) -> Self {
         Self {
             out,
             rest: Vec::with_capacity(LINES * LINE),
@@ -42,7 +44,7 @@ impl<'a> Base64Lines<'a> {
 }
 
 /// Encodes bytes that begin a line, and ends their last line.
-fn lines_of(bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
+fn lines_of(bytes: &[u8], out: &mut dyn Sink) -> io::Result<()> {
     // All at once, then cut: the encoder is quick only in long runs.
     let mut encoded = [0; LINES * ENCODED_LINE];
     let length = STANDARD
@@ -60,20 +62,19 @@ fn lines_of(bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
     out.write_all(&lines)
 }
 
-impl Write for Base64Lines<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = LINES * LINE - self.rest.len();
-        let piece = bytes.get(..room).unwrap_or(bytes);
-        self.rest.extend_from_slice(piece);
-        if piece.len() == room {
+impl Sink for Base64Lines<'_> {
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let room = LINES * LINE - self.rest.len();
+            let (piece, behind) = bytes.split_at(room.min(bytes.len()));
+            self.rest.extend_from_slice(piece);
+            if piece.len() < room {
+                return Ok(());
+            }
             lines_of(&self.rest, self.out)?;
             self.rest.clear();
+            bytes = behind;
         }
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -115,7 +116,7 @@ impl TextEncoding {
     }
 
     /// Writes a text whose lines may end in anything; they leave ending in CRLF, the last one too (RFC 2046 4.1.1).
-    pub(super) fn write(self, text: &str, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write(self, text: &str, out: &mut dyn Sink) -> io::Result<()> {
         match self {
             TextEncoding::SevenBit => lines(text).try_for_each(|line| {
                 out.write_all(line.as_bytes())?;

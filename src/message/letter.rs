@@ -1,10 +1,11 @@
 //! A message for one sending: all its fields checked, its route and its text decided.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::SystemTime;
 
 use crate::date;
 use crate::error::Error;
+use crate::flow::Sink;
 use crate::message::address::Address;
 use crate::message::body::Part;
 use crate::message::envelope::Route;
@@ -34,7 +35,7 @@ impl Letter<'_> {
         self.head.len() as u64 + self.body.size()
     }
 
-    pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write_to(&self, out: &mut dyn Sink) -> io::Result<()> {
         out.write_all(self.head.as_bytes())?;
         self.body.write_to(out)
     }

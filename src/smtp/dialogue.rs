@@ -1,8 +1,9 @@
 //! MAIL, RCPT, DATA for each message, RSET between, QUIT at the end.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::error::Error;
+use crate::flow::Sink;
 use crate::message::envelope::{Content, Route};
 use crate::receipt::{Receipt, Refusal};
 use crate::reply::Reply;
@@ -16,6 +17,9 @@ use crate::timeouts::{Deadline, Timeouts};
 /// Most commands in one flight. Their replies are read before the next goes out, so that neither side's buffers can fill
 /// while both write.
 const MAX_FLIGHT: usize = 128;
+
+/// What writes a message.
+type Writer<'w> = dyn FnMut(&mut dyn Sink) -> io::Result<()> + 'w;
 
 /// The conversation after the login.
 pub(crate) struct Dialogue {
@@ -49,7 +53,7 @@ impl Dialogue {
         route: &Route,
         content: Content<'_>,
         total: Deadline,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        write: &mut Writer<'_>,
     ) -> Result<Receipt, Error> {
         let mail = self.begin(route, content, total)?;
         let sent = self.open_envelope(&mail, route).and_then(|refused| {
@@ -175,10 +179,7 @@ impl Dialogue {
     }
 
     /// The message, its final dot, and the reply to it.
-    fn send_body(
-        &mut self,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Reply, Stop> {
+    fn send_body(&mut self, write: &mut Writer<'_>) -> Result<Reply, Stop> {
         // An unfinished message ends the session: the server could take a command for a line of it.
         self.write_body(write).map_err(Stop::for_good)?;
         let reply = self.wire.reply(Stage::Accept).map_err(Error::doubtful)?;
@@ -194,10 +195,7 @@ impl Dialogue {
     }
 
     /// The message to its final dot.
-    fn write_body(
-        &mut self,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
+    fn write_body(&mut self, write: &mut Writer<'_>) -> Result<(), Error> {
         self.wire.expect_silence(Stage::Body)?;
         let total = self.wire.total();
         let mut blocks = BlockWriter {
@@ -281,18 +279,14 @@ struct BlockWriter<'a> {
     failure: Option<io::Error>,
 }
 
-impl Write for BlockWriter<'_> {
-    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+impl Sink for &mut BlockWriter<'_> {
+    fn write_all(&mut self, block: &[u8]) -> io::Result<()> {
         if let Err(error) = self.wire.send_block(block) {
             let kind = error.kind();
             self.failure = Some(error);
             return Err(kind.into());
         }
         self.length += block.len() as u64;
-        Ok(block.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -303,14 +297,10 @@ struct DeadlineWriter<W> {
     total: Deadline,
 }
 
-impl<W: Write> Write for DeadlineWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl<W: Sink> Sink for DeadlineWriter<W> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.total.remaining()?;
-        self.to.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        self.to.write_all(bytes)
     }
 }
 

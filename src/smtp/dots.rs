@@ -1,6 +1,8 @@
 //! A message as DATA wants it. Pure: no sockets.
 
-use std::io::{self, Write};
+use std::io;
+
+use crate::flow::Sink;
 
 /// A block leaves when it holds this much, a TLS record.
 const BLOCK: usize = 16 * 1024;
@@ -23,7 +25,7 @@ pub(crate) struct DotWriter<W> {
     cr: bool,
 }
 
-impl<W: Write> DotWriter<W> {
+impl<W: Sink> DotWriter<W> {
     pub(crate) fn new(out: W) -> Self {
         // Room for one line beyond the block: it is cut only between lines or pieces of a line.
         Self {
@@ -65,12 +67,8 @@ impl<W: Write> DotWriter<W> {
         }
         Ok(())
     }
-}
 
-impl<W: Write> Write for DotWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut rest = bytes.get(..BLOCK).unwrap_or(bytes);
-        let taken = rest.len();
+    fn feed(&mut self, mut rest: &[u8]) -> io::Result<()> {
         while let Some((&first, behind)) = rest.split_first() {
             if self.cr {
                 self.end_line();
@@ -91,12 +89,14 @@ impl<W: Write> Write for DotWriter<W> {
             }
             self.pass_on()?;
         }
-        Ok(taken)
-    }
-
-    /// Does nothing: what has not left yet must leave with the final dot.
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl<W: Sink> Sink for DotWriter<W> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // A line may be of any length, the block may not.
+        bytes.chunks(BLOCK).try_for_each(|piece| self.feed(piece))
     }
 }
 
@@ -180,12 +180,9 @@ mod tests {
     #[test]
     fn a_full_block_is_written_at_once_and_the_last_holds_the_dot() {
         struct Sizes(Vec<usize>);
-        impl Write for &mut Sizes {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        impl Sink for &mut Sizes {
+            fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
                 self.0.push(bytes.len());
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }

@@ -182,7 +182,9 @@ fn converse(clear: &Canned, hidden: &Canned) -> Vec<Result<(), Error>> {
         let to = to.iter().map(|address| Ok((*address).to_owned()));
         let route = Route::new("robot@contoso.com".into(), to, false).unwrap();
         let total = Deadline::total(&Timeouts::default());
-        let result = dialogue.send(&route, content, total, |out| out.write_all(TEXT.as_bytes()));
+        let result = dialogue.send(&route, content, total, &mut |out| {
+            out.write_all(TEXT.as_bytes())
+        });
         if let (Some(Err(earlier)), Ok(receipt)) = (results.last(), &result) {
             let may_go_on = matches!(earlier.kind(), ErrorKind::Refused | ErrorKind::Deferred);
             assert!(may_go_on, "went on after {earlier}, to {receipt}");

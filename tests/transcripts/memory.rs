@@ -72,9 +72,10 @@ fn play(transcript: &Transcript) {
                     outcomes.push(player::outcome_of_probe(result));
                     continue;
                 }
-                let result = dialogue.send(&envelope.route().unwrap(), content, total, |out| {
-                    out.write_all(text.as_bytes())
-                });
+                let result =
+                    dialogue.send(&envelope.route().unwrap(), content, total, &mut |out| {
+                        out.write_all(text.as_bytes())
+                    });
                 outcomes.push(player::outcome(&result));
             }
         }
