@@ -27,7 +27,7 @@ use crate::token::credential::{AccessToken, ClientSecret, Credential, FederatedT
 #[cfg(feature = "login")]
 use crate::token::login::{ANY_TENANT, Login, file::LoginFile};
 use crate::token::machine::ManagedIdentity;
-use crate::token::{Application, Keep, Slot};
+use crate::token::{Application, Keep, Slot, endpoint};
 
 /// The mailbox that sends, the application that may use it, and the servers to ask.
 ///
@@ -344,7 +344,7 @@ impl Account {
         let authority = with_scheme(authority);
         let tenant = self.tenant_or_any();
         Application {
-            endpoint: format!("{authority}/{tenant}/oauth2/v2.0/token"),
+            endpoint: endpoint(&authority, tenant, "token"),
             #[cfg(feature = "login")]
             authority,
             tenant,

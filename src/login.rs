@@ -163,11 +163,10 @@ impl Login {
     }
 
     fn of(kept: &Kept, file: &LoginFile) -> Self {
-        let [since, renewed] = kept.times();
         Self {
             user: kept.user().to_owned(),
-            since,
-            renewed,
+            since: kept.since(),
+            renewed: kept.last_renewed(),
             file: file.path().to_owned(),
         }
     }

@@ -119,6 +119,11 @@ pub(crate) struct Application<'a> {
     pub(crate) timeout: Duration,
 }
 
+/// One of Entra's endpoints, by its name.
+pub(crate) fn endpoint(authority: &str, tenant: &str, name: &str) -> String {
+    format!("{authority}/{tenant}/oauth2/v2.0/{name}")
+}
+
 impl Application<'_> {
     /// Its tokens are kept under this name. It changes with the credential, so that a new one does not use an old one's token.
     pub(crate) fn name(&self, fingerprint: &str) -> String {
@@ -133,6 +138,14 @@ pub(crate) struct Attempt<'a> {
     pub(crate) number: u32,
     /// The deadline of all attempts.
     pub(crate) total: Deadline,
+}
+
+impl Attempt<'_> {
+    /// Entra is asked twice at most: after a timeout, a 5xx, or a 429 whose `Retry-After` is short. Any other 4xx is an
+    /// answer, and asking on gets an application throttled (AADSTS50196).
+    fn pause(&self, pause: Option<Duration>) -> Option<Duration> {
+        pause.filter(|_| self.number == 0)
+    }
 }
 
 /// Keeps tokens beyond the process. Used as a trait object, as credentials are, so that a program without it carries no code
@@ -152,13 +165,6 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Entra is asked twice at most: after a timeout, a 5xx, or a 429 whose `Retry-After` is short. Any other 4xx is an
-    /// answer, and asking on gets an application throttled (AADSTS50196).
-    fn only_once(self, attempt: u32) -> Self {
-        let pause = self.pause.filter(|_| attempt == 0);
-        Self { pause, ..self }
-    }
-
     fn about(self, object: &str) -> Self {
         let error = self.error.about(object);
         Self { error, ..self }

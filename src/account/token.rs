@@ -10,7 +10,7 @@ use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::stage::Stage;
 use crate::timeouts::Deadline;
-use crate::token::{Attempt, Failure, Keep, Memory, Token};
+use crate::token::{Attempt, Failure, Memory, Token};
 
 /// A token this close to its end is not used, as with MSAL (facts.md, "Token endpoint"): it has to last for a slow send.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -68,8 +68,7 @@ impl Token {
         let lasting = |token: &Self| token.expires_in() > margin;
         let in_memory = memory(account).token.clone().filter(lasting);
         in_memory.or_else(|| {
-            let (file, name) = file(account)?;
-            let token = file.load(&name)?;
+            let token = account.cache.as_deref()?.load(&name(account)?)?;
             let kept = &mut memory(account).token;
             if kept.as_ref().is_none_or(|k| k.expires < token.expires) {
                 *kept = Some(token.clone());
@@ -96,10 +95,10 @@ impl Token {
     /// tells whose token it is.
     #[cfg(feature = "login")]
     pub(crate) fn forgetter(account: &Account) -> impl Fn() + '_ {
-        let file = file(account);
+        let name = name(account);
         move || {
             memory(account).token = None;
-            if let Some((file, name)) = &file {
+            if let (Some(file), Some(name)) = (&account.cache, &name) {
                 if let Some(token) = file.load(name) {
                     file.forget(name, &token);
                 }
@@ -110,22 +109,26 @@ impl Token {
     /// Keeps it for later calls.
     #[cfg(feature = "login")]
     pub(crate) fn keep(&self, account: &Account) {
-        self.keep_in(file(account).as_ref(), account);
+        self.keep_as(account, name(account).as_deref());
     }
 
-    fn keep_in(&self, file: Option<&(&dyn Keep, String)>, account: &Account) {
+    fn keep_as(&self, account: &Account, name: Option<&str>) {
         memory(account).token = Some(self.clone());
-        if let Some((file, name)) = file {
+        if let (Some(file), Some(name)) = (&account.cache, name) {
             file.store(name, self);
         }
     }
 
     /// Forgets a token that was refused: it is not offered again, not even when no new one can be had.
     pub(crate) fn forget(account: &Account, refused: &Self) {
+        refused.forget_as(account, name(account).as_deref());
+    }
+
+    fn forget_as(&self, account: &Account, name: Option<&str>) {
         let in_memory = &mut memory(account).token;
-        in_memory.take_if(|kept| kept.secret == refused.secret);
-        if let Some((file, name)) = file(account) {
-            file.forget(&name, refused);
+        in_memory.take_if(|kept| kept.secret == self.secret);
+        if let (Some(file), Some(name)) = (&account.cache, name) {
+            file.forget(name, self);
         }
     }
 }
@@ -135,11 +138,10 @@ fn memory(account: &Account) -> MutexGuard<'_, Memory> {
     memory.unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The file that keeps tokens, and the name of this account's in it.
-fn file(account: &Account) -> Option<(&dyn Keep, String)> {
-    let file = account.cache.as_deref()?;
+/// The name of this account's token in a file. It tells whose login it is, as long as that is there.
+fn name(account: &Account) -> Option<String> {
     let fingerprint = account.credential.as_ref()?.fingerprint().ok()?;
-    Some((file, account.application().name(&fingerprint)))
+    Some(account.application().name(&fingerprint))
 }
 
 fn margin(account: &Account) -> Duration {
@@ -293,9 +295,7 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     };
     let application = account.application();
     // Named before the request: another user may log in meanwhile, and the token belongs to the login that asked.
-    let file = file(account);
-    #[cfg(feature = "login")]
-    let asked_by = credential.fingerprint().ok();
+    let asked_as = name(account);
     let mut attempt = Attempt {
         app: &application,
         number: 0,
@@ -314,15 +314,11 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
             result => break result.map_err(|failure| failure.error)?,
         }
     };
-    token.keep_in(file.as_ref(), account);
+    token.keep_as(account, asked_as.as_deref());
     // The user has logged out meanwhile, or another one in: that has forgotten what was kept by then, and not this token.
     #[cfg(feature = "login")]
-    if credential.fingerprint().ok() != asked_by {
-        let in_memory = &mut memory(account).token;
-        in_memory.take_if(|kept| kept.secret == token.secret);
-        if let Some((file, name)) = file {
-            file.forget(&name, &token);
-        }
+    if name(account) != asked_as {
+        token.forget_as(account, asked_as.as_deref());
     }
     Ok(token)
 }
@@ -334,6 +330,7 @@ mod tests {
 
     use super::*;
     use crate::secret::Secret;
+    use crate::token::Keep;
     use crate::token::credential::Credential;
 
     /// Ann's login asks for a token, and meanwhile she logs out, or `then` logs in.

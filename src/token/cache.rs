@@ -72,7 +72,7 @@ impl CacheFile {
     fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<bool> {
         // A file that is to be left alone is found before anything is made beside it.
         self.read()?;
-        let Some(mut draft) = Draft::beside(&self.path)? else {
+        let Some(mut draft) = Draft::beside(&self.path, false)? else {
             log::debug!("token_cache {}: another writes it", self.path.display());
             return Ok(false);
         };
@@ -280,13 +280,14 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Makes the draft of a file; `None` while another process has one.
-    pub(super) fn beside(path: &Path) -> io::Result<Option<Self>> {
+    /// Makes the draft of a file; `None` while another process has one, unless that is to be removed.
+    pub(super) fn beside(path: &Path, remove: bool) -> io::Result<Option<Self>> {
         make_folder(folder_of(path))?;
         let path = draft_of(path);
         let changed = fs::symlink_metadata(&path).and_then(|of| of.modified());
         // A draft from the future was made by a wrong clock, and would never grow old.
-        if changed.is_ok_and(|then| then.elapsed().map_or(true, |age| age > ABANDONED)) {
+        let is_old = |then: SystemTime| then.elapsed().map_or(true, |age| age > ABANDONED);
+        if remove || changed.is_ok_and(is_old) {
             let _ = fs::remove_file(&path);
         }
         let mut options = OpenOptions::new();
@@ -363,7 +364,7 @@ mod tests {
     fn a_draft_removes_no_later_one_when_dropped() {
         let folder = std::env::temp_dir().join(format!("exosend-{}", crate::crypto::random::<8>()));
         let path = folder.join("tokens");
-        let draft = || Draft::beside(&path).unwrap();
+        let draft = || Draft::beside(&path, false).unwrap();
         let mut first = draft().unwrap();
         assert!(draft().is_none(), "one at a time");
         first.put_in_place(&path).unwrap();

@@ -10,14 +10,13 @@ use crate::error::Error;
 use crate::hint::table::{self, Condition};
 use crate::secret::Secret;
 use crate::text::is_word;
-use crate::timeouts::Deadline;
 use crate::token::answer::{Withheld, take_word};
 use crate::token::claims;
 use crate::token::credential::Credential;
 use crate::token::http::Answer;
 use crate::token::login::file::{KEY, Kept, LoginFile};
 use crate::token::request::post;
-use crate::token::{Application, Attempt, Failure, Token};
+use crate::token::{Application, Attempt, Failure, Token, endpoint};
 
 /// The tenant that lets any user log in: work, school and personal accounts.
 pub(crate) const ANY_TENANT: &str = "common";
@@ -51,47 +50,6 @@ impl Login {
         let nobody = "nobody is logged in: exosend login";
         kept.ok_or_else(|| self.file.wrong(&nobody))
     }
-
-    /// One use of the refresh token.
-    fn renew(&self, app: &Application<'_>, total: Deadline) -> Result<Token, Failure> {
-        let kept = self.kept()?;
-        let (user, client_id) = (kept.user(), kept.client_id());
-        if !client_id.eq_ignore_ascii_case(app.client_id) {
-            let what = format_args!(
-                "{user} logged in for the application {client_id}, and `client_id` is another: exosend login"
-            );
-            return Err(self.file.wrong(&what).into());
-        }
-        let scope = scope(app);
-        let fields = [
-            ("grant_type", "refresh_token"),
-            ("client_id", app.client_id),
-            ("refresh_token", kept.refresh_token()),
-            ("scope", &scope),
-        ];
-        let asked = SystemTime::now();
-        let answer = post(app, &endpoint(app, kept.tenant(), "token"), &fields, total)?;
-        let withheld = Withheld {
-            name: "[refresh token]",
-            secret: kept.refresh_token(),
-        };
-        let grant = answer.grant(asked, &withheld);
-        let grant = grant.map_err(|error| answer.failure(error, user))?;
-        file::point("answered");
-        // Stored before the token is used: whatever kills the process, one of the two refresh tokens is on the disk.
-        if let (true, Some(refresh_token)) = (self.keeps, &grant.refresh_token) {
-            let renewed = kept.renewed(asked, refresh_token);
-            if let Err(why) = self.file.renew(&kept, &renewed) {
-                let path = self.file.path().display();
-                log::warn!("{KEY} {path}: the renewed login is not kept: {why}");
-            }
-        }
-        Ok(Token {
-            user: Some(user.to_owned()),
-            answered_at: answer.date.clone(),
-            ..grant.token
-        })
-    }
 }
 
 impl Credential for Login {
@@ -109,9 +67,44 @@ impl Credential for Login {
         Ok(format!("{KEY} {} {}", kept.user(), kept.field("since")))
     }
 
+    /// One use of the refresh token.
     fn request(&self, attempt: &Attempt<'_>) -> Result<Token, Failure> {
-        self.renew(attempt.app, attempt.total)
-            .map_err(|failure| failure.only_once(attempt.number))
+        let app = attempt.app;
+        let kept = self.kept()?;
+        let (user, client_id) = (kept.user(), kept.client_id());
+        if !client_id.eq_ignore_ascii_case(app.client_id) {
+            let what = format_args!(
+                "{user} logged in for the application {client_id}, and `client_id` is another: exosend login"
+            );
+            return Err(self.file.wrong(&what).into());
+        }
+        let scope = scope(app);
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("client_id", app.client_id),
+            ("refresh_token", kept.refresh_token()),
+            ("scope", &scope),
+        ];
+        let asked = SystemTime::now();
+        let url = endpoint(&app.authority, kept.tenant(), "token");
+        let answer = post(attempt, &url, &fields)?;
+        let withheld = Withheld {
+            name: "[refresh token]",
+            secret: kept.refresh_token(),
+        };
+        let grant = answer.grant(asked, &withheld);
+        let mut grant = grant.map_err(|error| answer.failure(attempt, error, user))?;
+        file::point("answered");
+        // Stored before the token is used: whatever kills the process, one of the two refresh tokens is on the disk.
+        if let (true, Some(refresh_token)) = (self.keeps, &grant.refresh_token) {
+            let renewed = kept.renewed(asked, refresh_token);
+            if let Err(why) = self.file.renew(&kept, &renewed) {
+                let path = self.file.path().display();
+                log::warn!("{KEY} {path}: the renewed login is not kept: {why}");
+            }
+        }
+        grant.token.user = Some(user.to_owned());
+        Ok(grant.token)
     }
 
     fn login_file(&self) -> Option<&LoginFile> {
@@ -135,6 +128,7 @@ impl Answer {
         let refresh_token = take_word(&mut json, "refresh_token");
         let mut token = self.take_token(&mut json, asked)?;
         token.user = take_word(&mut json, "id_token").and_then(|id| user(id.expose()));
+        token.answered_at = self.date.clone();
         Ok(Box::new(Grant {
             token,
             refresh_token,
@@ -182,10 +176,6 @@ fn user(id_token: &str) -> Option<String> {
 /// Asks for the permission to send, for a refresh token, and for the user's name.
 fn scope(app: &Application<'_>) -> String {
     format!("{} offline_access openid profile", app.scope)
-}
-
-fn endpoint(app: &Application<'_>, tenant: &str, name: &str) -> String {
-    format!("{}/{tenant}/oauth2/v2.0/{name}", app.authority)
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::timeouts::Deadline;
 use crate::token::answer::Withheld;
 use crate::token::http::{self, Answer, Question};
-use crate::token::{Application, Attempt, Failure, Token};
+use crate::token::{Attempt, Failure, Token};
 
 /// What proves the application in a request.
 pub(crate) enum Proof {
@@ -21,11 +20,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Asks once.
 pub(crate) fn request(attempt: &Attempt<'_>, proof: &Proof) -> Result<Token, Failure> {
-    let answer = ask(attempt.app, proof, attempt.total);
-    answer.map_err(|failure| failure.only_once(attempt.number))
-}
-
-fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, Failure> {
+    let app = attempt.app;
     let mut fields = vec![
         ("grant_type", "client_credentials"),
         ("client_id", app.client_id),
@@ -44,33 +39,33 @@ fn ask(app: &Application<'_>, proof: &Proof, total: Deadline) -> Result<Token, F
         }
     };
     let asked = SystemTime::now();
-    let answer = post(app, &app.endpoint, &fields, total)?;
+    let answer = post(attempt, &app.endpoint, &fields)?;
     match answer.token(asked, &Withheld { name, secret }) {
         Ok(mut token) => {
             token.answered_at = answer.date.clone();
             Ok(token)
         }
-        Err(error) => Err(answer.failure(error, app.tenant)),
+        Err(error) => Err(answer.failure(attempt, error, app.tenant)),
     }
 }
 
 impl Answer {
     /// Why it brings no token, and when asking again may help.
-    pub(super) fn failure(&self, error: Error, about: &str) -> Failure {
+    pub(super) fn failure(&self, attempt: &Attempt<'_>, error: Error, about: &str) -> Failure {
         let error = error.about(about).with_answered_at(self.date.clone());
-        let pause = self.pause();
+        let pause = attempt.pause(self.pause());
         Failure { error, pause }
     }
 }
 
 /// Sends a form to one of Entra's endpoints. The answer may be a refusal.
 pub(super) fn post(
-    app: &Application<'_>,
+    attempt: &Attempt<'_>,
     endpoint: &str,
     fields: &[(&str, &str)],
-    total: Deadline,
 ) -> Result<Answer, Failure> {
-    let deadline = total.step(app.timeout, "token");
+    let app = attempt.app;
+    let deadline = attempt.total.step(app.timeout, "token");
     let form = http::form(fields);
     log::debug!("token request to {endpoint} for {}", app.client_id);
     let question = Question {
@@ -78,5 +73,9 @@ pub(super) fn post(
         headers: vec![("content-type", Secret::new(FORM.into()))],
         form: Some(form),
     };
-    http::secure(endpoint, app.roots)?.ask(&question, deadline)
+    let answer = http::secure(endpoint, app.roots)?.ask(&question, deadline);
+    answer.map_err(|Failure { error, pause }| Failure {
+        error,
+        pause: attempt.pause(pause),
+    })
 }

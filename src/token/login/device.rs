@@ -9,11 +9,11 @@ use crate::hint::table::Condition;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
 use crate::timeouts::Deadline;
-use crate::token::Application;
 use crate::token::answer::{Withheld, seconds, take_word};
 use crate::token::http::Answer;
-use crate::token::login::{Grant, endpoint, scope};
+use crate::token::login::{Grant, scope};
 use crate::token::request::post;
+use crate::token::{Application, Attempt, endpoint};
 
 /// What Entra gives the user to enter, and us to ask with.
 #[derive(Debug)]
@@ -44,9 +44,8 @@ impl DeviceCode {
     pub(crate) fn request(app: &Application<'_>, total: Deadline) -> Result<Self, Error> {
         let scope = scope(app);
         let fields = [("client_id", app.client_id), ("scope", &scope)];
-        let url = endpoint(app, app.tenant, "devicecode");
-        let answer = post(app, &url, &fields, total).map_err(|failure| failure.error)?;
-        Self::read(&answer).map_err(|error| error.about(app.tenant))
+        let url = endpoint(&app.authority, app.tenant, "devicecode");
+        Self::read(&ask(app, &url, &fields, total)?).map_err(|error| error.about(app.tenant))
     }
 
     pub(crate) fn read(answer: &Answer) -> Result<Self, Error> {
@@ -93,8 +92,8 @@ impl DeviceCode {
         ];
         let grant = self.poll(clock, &mut |interval| {
             let asked = SystemTime::now();
-            let answer = post(app, &app.endpoint, &fields, within());
-            self.judge(&answer.map_err(|failure| failure.error)?, asked, interval)
+            let answer = ask(app, &app.endpoint, &fields, within())?;
+            self.judge(&answer, asked, interval)
         });
         grant.map_err(|error| error.about(app.tenant))
     }
@@ -144,6 +143,17 @@ impl DeviceCode {
         }
         Err(trouble.unwrap_or_else(expired))
     }
+}
+
+fn ask(
+    app: &Application<'_>,
+    url: &str,
+    fields: &[(&str, &str)],
+    total: Deadline,
+) -> Result<Answer, Error> {
+    let number = 0;
+    let attempt = Attempt { app, number, total };
+    post(&attempt, url, fields).map_err(|failure| failure.error)
 }
 
 /// How time passes.

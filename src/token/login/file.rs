@@ -116,9 +116,12 @@ impl Kept {
         self.field("tenant")
     }
 
-    /// When it began, and when it was renewed.
-    pub(crate) fn times(&self) -> [SystemTime; 2] {
-        ["since", "renewed"].map(|name| self.time(name).unwrap_or(UNIX_EPOCH))
+    pub(crate) fn since(&self) -> SystemTime {
+        self.time("since").unwrap_or(UNIX_EPOCH)
+    }
+
+    pub(crate) fn last_renewed(&self) -> SystemTime {
+        self.time("renewed").unwrap_or(UNIX_EPOCH)
     }
 
     pub(crate) fn refresh_token(&self) -> &str {
@@ -166,8 +169,15 @@ impl LoginFile {
 
     /// Whether a login can be kept: better known before the user is asked for one.
     pub(crate) fn can_be_written(&self) -> io::Result<()> {
-        let place = Place::of(&self.0, self.owner()?)?;
-        Draft::beside(&place.path).map(drop)
+        Draft::beside(&self.place()?.path, false).map(drop)
+    }
+
+    fn place(&self) -> io::Result<Place> {
+        let owner = self.owner()?;
+        if owner.is_none() {
+            make_folder(folder_of(&self.0))?;
+        }
+        Place::of(&self.0, owner)
     }
 
     /// Keeps a new login, whatever was there.
@@ -188,10 +198,10 @@ impl LoginFile {
     /// Ends the login here. `false` if there was none; one whose writing was cut off goes all the same.
     pub(crate) fn remove(&self) -> io::Result<bool> {
         let owner = self.owner()?;
-        if owner.is_none() && std::fs::symlink_metadata(draft_of(&self.0)).is_err() {
-            return Ok(false);
-        }
-        let place = Place::of(&self.0, owner)?;
+        let place = match Place::of(&self.0, owner) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            place => place?,
+        };
         // The draft first: without it a renewal that has begun cannot put the login there again. One that begins later
         // finds none to renew.
         while remove(&draft_of(&place.path))? | remove(&place.path)? {}
@@ -201,11 +211,8 @@ impl LoginFile {
 
     /// Replaces the `old` login, if it is still there; without `old` whatever is there. `false` while another process writes.
     fn write(&self, kept: &Kept, old: Option<&Kept>) -> io::Result<bool> {
-        let place = Place::of(&self.0, self.owner()?)?;
-        if old.is_none() {
-            remove(&draft_of(&place.path))?;
-        }
-        let Some(mut draft) = Draft::beside(&place.path)? else {
+        let place = self.place()?;
+        let Some(mut draft) = Draft::beside(&place.path, old.is_none())? else {
             return Ok(false);
         };
         point("drafted");
@@ -247,15 +254,11 @@ impl Place {
     /// could not read root's. The service could put a link in the place of its folder, so root writes by way of the folder's
     /// descriptor.
     fn of(path: &Path, old: Option<Owner>) -> io::Result<Self> {
-        let parent = folder_of(path);
-        if old.is_none() {
-            make_folder(parent)?;
-        }
         let root = user() == Some(0);
         let folder = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_DIRECTORY | if root { libc::O_NOFOLLOW } else { 0 })
-            .open(parent)?;
+            .open(folder_of(path))?;
         let found = folder.metadata()?;
         if !root || found.uid() == 0 {
             let path = path.to_owned();
@@ -312,8 +315,10 @@ mod tests {
         assert_eq!((kept.user(), kept.client_id()), ("ann@x.y", "6731de76"));
         let at = UNIX_EPOCH + Duration::from_secs(1_795_600_000);
         let renewed = kept.renewed(at, &secret("0.AY"));
-        let read = (renewed.user(), renewed.refresh_token(), renewed.times());
-        assert_eq!(read, ("ann@x.y", "0.AY", [kept.times()[0], at]));
+        let read = (renewed.user(), renewed.refresh_token());
+        assert_eq!(read, ("ann@x.y", "0.AY"));
+        let times = (renewed.since(), renewed.last_renewed());
+        assert_eq!(times, (kept.since(), at));
         let whole = |text: &[u8]| Kept(text.to_vec().into()).is_whole();
         for kept in [kept, renewed] {
             assert!(whole(&kept.0));
