@@ -1,8 +1,6 @@
 //! The renewal of a user's login, which expires when it is not used for 90 days: a machine that seldom sends has to renew
 //! it. One run a day looks whether it is a week old; the other idle runs need not read the configuration.
 
-use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use exosend::{Token, login};
@@ -11,22 +9,22 @@ use super::log::Log;
 use super::spool::Spool;
 use crate::config::{Config, LOGIN};
 use crate::exit::Failure;
-use crate::files;
+use crate::report::{self, Facts};
+
+/// The file in the spool whose time says when a run has looked.
+const SEEN: &str = "login.seen";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Whether this run has to look, which is once a day; the first run of all only begins the day.
 pub(super) fn is_due(spool: &Spool) -> bool {
-    let mark: PathBuf = spool.path("login.seen");
-    let due = match std::fs::metadata(&mark).and_then(|mark| mark.modified()) {
-        // A time in the future is due, too: the clock was wrong.
-        Ok(last) => last.elapsed().map_or(true, |passed| passed >= DAY),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(_) => return false,
-    };
-    if due || !mark.exists() {
-        let _ = files::create(&mark).and_then(|mark| mark.set_modified(SystemTime::now()));
+    let seen = std::fs::metadata(spool.path(SEEN)).and_then(|mark| mark.modified());
+    // A time in the future is due, too: the clock was wrong.
+    let passed = |last: &SystemTime| last.elapsed().map_or(true, |passed| passed >= DAY);
+    let due = seen.as_ref().is_ok_and(passed);
+    if due || seen.is_err() {
+        let _ = spool.mark(SEEN);
     }
     due
 }
@@ -46,13 +44,8 @@ pub(super) fn renew(config: &Config, log: &Log) {
         Ok(_) => log.note("event=login text=\"renewed\""),
         Err(error) => {
             let failure = config.blame(Failure::from(error));
-            let hint = failure.hint().map(|hint| format!(" hint={hint:?}"));
-            let line = format!(
-                "event=login text={:?}{}",
-                failure.what(),
-                hint.unwrap_or_default()
-            );
-            log.write(&line, true);
+            let line = report::line(&Facts::default(), None, Some(&failure));
+            log.write(&format!("event=login {line}"), true);
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(
     load: impl FnOnce() -> Result<Config, Failure>,
 ) -> Result<(), Failure> {
     let log = Log::new(spool, LogTo::Usual, options.shown);
-    let looked = spool.make().and_then(|()| spool.mark_run());
+    let looked = spool.make().and_then(|()| spool.mark("run"));
     let idle = match looked.and_then(|()| scan::is_idle(spool)) {
         Ok(idle) => idle,
         Err(error) => return Err(disk_failure(spool, &log, &error)),

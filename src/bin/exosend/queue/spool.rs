@@ -148,8 +148,9 @@ impl Spool {
         Ok(names)
     }
 
-    pub(crate) fn mark_run(&self) -> io::Result<()> {
-        let file = files::create(&self.path("run"))?;
+    /// Gives an empty file the time of now.
+    pub(crate) fn mark(&self, name: &str) -> io::Result<()> {
+        let file = files::create(&self.path(name))?;
         file.set_permissions(PermissionsExt::from_mode(0o644))?;
         file.set_modified(std::time::SystemTime::now())
     }
@@ -251,7 +252,7 @@ mod tests {
         let folder = File::open(&root).unwrap();
         folder.set_modified(long_ago).unwrap();
         assert!(spool.is_deserted());
-        spool.mark_run().unwrap();
+        spool.mark("run").unwrap();
         folder.set_modified(long_ago).unwrap();
         assert!(!spool.is_deserted());
         std::fs::remove_dir_all(root).unwrap();
