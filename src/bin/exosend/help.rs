@@ -114,23 +114,22 @@ code 65 for a line of which nothing is known.
 pub(crate) const LOGIN: &str = "\
 exosend login: lets you send as yourself, without an administrator's application
 
- --tenant T       if the application is not for all tenants, and `tenant` is
-                  not set: its id, a domain, organizations or consumers
+ --tenant T       where, if `tenant` is not set and the application not for all:
+                  an id, a domain, organizations or consumers
 
  --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
 
-Shows an address and a code to enter there, on any device, and waits until you
-have. Needs `client_id`, of an application of yours that allows public client
-flows and has the delegated permission SMTP.Send. The login is kept in the
-`login_file`, and renewed by each use; 90 days without one end it. exosend token
-gives the token to mutt, msmtp and mbsync, too.";
+Shows an address and a code to enter there, on any device. Needs `client_id`, of
+an application of yours that allows public client flows and has the delegated
+permission SMTP.Send. The login is kept in the `login_file`, and renewed by each
+use; 90 days without one end it.";
 
 pub(crate) const LOGOUT: &str = "\
-exosend logout: removes the login, and the token that was had with it
+exosend logout: removes the login and its token
 
  --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
 
-Entra is not told: end your sessions there if somebody may have copied it.";
+Entra is not told: if somebody may have copied it, end your sessions there.";
 
 pub(crate) const QUEUE: &str = "\
 exosend queue: what waits to be sent, since when, and why
