@@ -114,9 +114,8 @@ impl Config {
 
     /// Without another credential, uses the login in the place where `exosend login` puts it.
     fn take_usual_login(&mut self) {
-        let azure = sources::AZURE
-            .iter()
-            .any(|name| std::env::var_os(name).is_some_and(|set| !set.is_empty()));
+        let mut azure = sources::AZURE.into_iter();
+        let azure = azure.any(|name| sources::variable(name).is_some());
         if azure || self.credential().is_some() {
             return;
         }
@@ -136,17 +135,21 @@ impl Config {
     }
 
     fn usual_login(&self) -> Option<String> {
-        let folder = match self.is_machines().then(|| self.machines_spool()).flatten() {
+        let folder = match self.machines_spool() {
             Some(spool) => spool.join("state"),
             None => sources::cache_folder()?,
         };
         folder.join("login").into_os_string().into_string().ok()
     }
 
-    fn machines_spool(&self) -> Option<PathBuf> {
-        let usual = PathBuf::from(settings::SPOOL);
-        let there = usual.join("drop").is_dir().then_some(usual);
-        self.settings.spool.clone().or(there)
+    /// The folder of the machine's queue, if there is one and this is the machine's account.
+    pub(crate) fn machines_spool(&self) -> Option<PathBuf> {
+        if !self.is_machines() {
+            return None;
+        }
+        let usual =
+            || Some(PathBuf::from(settings::SPOOL)).filter(|usual| usual.join("drop").is_dir());
+        self.settings.spool.clone().or_else(usual)
     }
 
     /// The key of the credential that is used.

@@ -9,7 +9,6 @@ use crate::common::{Common, text};
 use crate::config::{Config, LOGIN};
 use crate::exit::{self, Failure};
 use crate::out::tell;
-use crate::queue::spool::Spool;
 use crate::queue::{self, route};
 use crate::{help, logger};
 
@@ -23,7 +22,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         Ok(true)
     })?;
     logger::start(common);
-    with_file(common, "login", tenant.as_deref(), &|config, file| {
+    with_file(common, "login", tenant.as_deref(), None, &|config, file| {
         let prompt = login::start(&config.account)?;
         show(&prompt, common)?;
         let login = prompt.wait()?;
@@ -39,7 +38,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     common.options(parser, help::LOGOUT, &mut |_, _| Ok(false))?;
     logger::start(common);
-    with_file(common, "logout", None, &|config, file| {
+    with_file(common, "logout", None, None, &|config, file| {
         let ended = login::end(&config.account)?;
         let done = match ended {
             true => "removed",
@@ -53,25 +52,36 @@ pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     })
 }
 
-/// Does the work for the account that logs in, and the file of its login. As the queue's owner, to whom the machine's login
-/// belongs.
+/// Does the work for the account that logs in, and the file of its login. The machine's login belongs to its queue's owner, so
+/// it is done as that user, and with the `cache` of tokens that the queue uses.
 fn with_file(
     common: &Common,
     word: &str,
     tenant: Option<&str>,
+    cache: Option<&Path>,
     work: &dyn Fn(&Config, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut config = Config::load(common)?;
-    let mut file = place(&config)?;
-    let spool = route::spool(&config).filter(|spool| !spool.own);
+    let mut config = Config::load_with_cache(common, cache)?;
+    let file = config.login_file().ok_or_else(|| {
+        Failure::config("a system user has no file for a login by default: name one by login_file")
+    })?;
+    let spool = route::spool(&config).filter(|spool| cache.is_none() && !spool.own);
     if let Some(spool) = spool.filter(|spool| Path::new(&file).starts_with(spool.root())) {
-        let mut words = vec![word];
-        words.extend(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
-        if queue::run_as_owner(&spool, common, &words)? {
+        let words: &[_] = match tenant {
+            Some(tenant) => &[word, "--tenant", tenant],
+            None => &[word],
+        };
+        if queue::run_as_owner(&spool, common, words)? {
             return Ok(());
         }
-        config = of_service(common, &spool, word)?;
-        file = place(&config)?;
+        if !spool.may_manage() {
+            let what = format!("the machine's login is its queue's: sudo exosend {word}");
+            return Err(Failure::new(exit::NO_PERMISSION, what));
+        }
+        let made = spool.make();
+        made.map_err(|error| Failure::disk(spool.root(), error))?;
+        let cache = spool.path("state/tokens");
+        return with_file(common, word, tenant, Some(&cache), work);
     }
     config.account.set(LOGIN, &file)?;
     if let Some(tenant) = tenant {
@@ -85,7 +95,7 @@ fn next(config: &Config, file: &str, user: &str) -> String {
     match (config.credential(), config.account.mailbox()) {
         (Some(key), _) if key != LOGIN => {
             let origin = config.origin(key).unwrap_or(key);
-            format!("Next: {LOGIN} = {file} in the place of {key} ({origin})")
+            format!("Next: login_file = {file} in the place of {key} ({origin})")
         }
         (_, "") => format!("Next: mailbox = {user} in the configuration, then exosend doctor"),
         (_, mailbox) if !mailbox.eq_ignore_ascii_case(user) => format!(
@@ -93,25 +103,6 @@ fn next(config: &Config, file: &str, user: &str) -> String {
         ),
         _ => "Next: exosend doctor".into(),
     }
-}
-
-fn place(config: &Config) -> Result<String, Failure> {
-    config.login_file().ok_or_else(|| {
-        Failure::config(format!(
-            "a system user has no file for a login by default: name one by {LOGIN}"
-        ))
-    })
-}
-
-/// The machine's account with the cache of tokens that its service uses.
-fn of_service(common: &Common, spool: &Spool, word: &str) -> Result<Config, Failure> {
-    if !spool.may_manage() {
-        let what = format!("the machine's login is its queue's: sudo exosend {word}");
-        return Err(Failure::new(exit::NO_PERMISSION, what));
-    }
-    let failed = |error| Failure::disk(spool.root(), error);
-    spool.make().map_err(failed)?;
-    Config::load_with_cache(common, Some(&spool.path("state/tokens")))
 }
 
 /// The address and the code, in words that can be read to somebody on a telephone.

@@ -183,26 +183,26 @@ pub(crate) fn run_as_owner(
         let what = "not the machine's queue: run it as its owner, or with --config FILE";
         return Err(Failure::usage(exit::file(spool.root(), what)));
     }
-    let kept = std::env::vars_os().filter(|(name, _)| {
-        let test = cfg!(debug_assertions) && name.as_encoded_bytes().starts_with(b"QUEUE_TEST_");
-        test || KEPT.iter().any(|kept| name == kept)
-    });
-    let kept: Vec<_> = kept.collect();
+    let mut command = process::this_program();
+    command.args(arguments(common, words)).env_clear();
+    for name in KEPT {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    if cfg!(debug_assertions) {
+        let all = std::env::vars_os();
+        command.envs(all.filter(|(name, _)| name.as_encoded_bytes().starts_with(b"QUEUE_TEST_")));
+    }
     // Not the default, for a variable is a key, too: with `--set timeout=...` it would name the queue of an account of the
     // caller's own, and in that one the messages of other users are no messages.
-    let named = Some(spool.root()).filter(|root| *root != Path::new(SPOOL));
-    let status = process::this_program()
-        .args(arguments(common, words))
-        .env_clear()
-        .envs(kept)
-        .envs(named.map(|root| ("EXOSEND_SPOOL", root)))
-        .current_dir("/")
-        .gid(owner.gid())
-        .uid(owner.uid())
-        .status()
-        .map_err(|error| {
-            Failure::new(exit::TRY_AGAIN, format!("as uid {}: {error}", owner.uid()))
-        })?;
+    if spool.root() != Path::new(SPOOL) {
+        command.env("EXOSEND_SPOOL", spool.root());
+    }
+    command.current_dir("/").gid(owner.gid()).uid(owner.uid());
+    let status = command.status().map_err(|error| {
+        Failure::new(exit::TRY_AGAIN, format!("as uid {}: {error}", owner.uid()))
+    })?;
     match status.code() {
         Some(0) => Ok(true),
         // The other process has said why.

@@ -97,7 +97,7 @@ pub(super) fn hint() -> String {
 }
 
 /// A variable that is set and not empty.
-fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+pub(super) fn variable(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     let value = std::env::var_os(name).filter(|value| !value.is_empty());
     value.map(PathBuf::from)
 }

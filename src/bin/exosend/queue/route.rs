@@ -68,13 +68,11 @@ impl Route {
 
 /// The spool of a configuration.
 pub(crate) fn spool(config: &Config) -> Option<Spool> {
-    let named = config.settings.spool.as_ref();
-    match (config.is_machines(), named) {
-        (true, Some(path)) => Some(Spool::new(path, false)),
-        (true, None) => Some(machines_spool()).filter(Spool::is_there),
+    match (config.machines_spool(), &config.settings.spool) {
+        (Some(path), _) => Some(Spool::new(path, false)),
         // Not the spool that the machine's file names: it sends from the machine's account.
-        (false, Some(path)) if !config.is_from_machine("spool") => Some(Spool::new(path, true)),
-        (false, _) => None,
+        (None, Some(path)) if !config.is_from_machine("spool") => Some(Spool::new(path, true)),
+        _ => None,
     }
 }
 
