@@ -226,7 +226,7 @@ impl Backend for Store {
         (self.behaviour == 3).then_some("closed\r\n250 \u{fc}")
     }
 
-    fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String> {
+    fn take(&mut self, addressing: Addressing, mut text: impl Read) -> Result<String, String> {
         const NO: &str = "451 4.3.0 no\r\n250 2.0.0 queued";
         let mut whole = Vec::new();
         match self.behaviour {

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Cursor, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
+use crate::flow;
 use crate::octets::{Charset, Length};
 use crate::process;
 
@@ -12,12 +13,20 @@ use crate::process;
 const IN_MEMORY: usize = 1024 * 1024;
 
 /// A text of any length, in constant memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Input {
     /// The beginning of the text; all of it if there is no rest.
     pub(crate) start: Vec<u8>,
-    /// In a temporary file.
-    rest: Option<(File, Length, Charset)>,
+    rest: Option<Rest>,
+}
+
+/// The rest of a text, in a temporary file.
+#[derive(Debug)]
+struct Rest {
+    file: File,
+    written: u64,
+    length: Length,
+    charset: Charset,
 }
 
 /// Why it cannot be read.
@@ -29,41 +38,46 @@ pub(crate) enum NoInput {
 }
 
 impl Input {
-    pub(crate) fn read(mut from: impl Read) -> Result<Self, NoInput> {
-        let mut start = Vec::new();
-        from.by_ref()
-            .take(IN_MEMORY as u64)
-            .read_to_end(&mut start)
-            .map_err(NoInput::Stdin)?;
-        let mut block = vec![0; 64 * 1024];
-        let (mut rest, mut written) = (None, 0);
+    pub(crate) fn read(from: &mut dyn flow::Source) -> Result<Self, NoInput> {
+        let (mut input, mut block) = (Self::default(), vec![0; 64 * 1024]);
         loop {
-            let length = match from.read(&mut block) {
-                Ok(0) => break,
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            match from.read(&mut block) {
+                Ok(0) => return Ok(input),
+                Ok(length) => input
+                    .add(block.get(..length).unwrap_or_default())
+                    .map_err(NoInput::Disk)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(NoInput::Stdin(error)),
-            };
-            let bytes = block.get(..length).unwrap_or_default();
-            if rest.is_none() {
-                let file = nameless_file().map_err(NoInput::Disk)?;
-                // A character that is cut by the end of `start` goes into the file as a whole.
-                let mut last = start.iter().rev().take(3);
-                let begun = last.position(|&byte| byte >= 0xc0).map_or(0, |at| at + 1);
-                let cut = start.split_off(start.len() - begun);
-                let (length, charset) = (Length::behind(&start), Charset::default());
-                keep(rest.insert((file, length, charset)), &cut)?;
-            }
-            written += length as u64;
-            if written > process::longest_file() {
-                let error = io::Error::other("longer than this process may make a file");
-                return Err(NoInput::Disk(error));
-            }
-            if let Some(rest) = &mut rest {
-                keep(rest, bytes)?;
             }
         }
-        Ok(Self { start, rest })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let room = match self.rest {
+            Some(_) => 0,
+            None => IN_MEMORY - self.start.len(),
+        };
+        let (first, bytes) = bytes.split_at(room.min(bytes.len()));
+        self.start.extend_from_slice(first);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some(rest) = &mut self.rest {
+            return rest.add(bytes);
+        }
+        let file = nameless_file()?;
+        // A character that is cut by the end of `start` goes into the file as a whole.
+        let mut last = self.start.iter().rev().take(3);
+        let begun = last.position(|&byte| byte >= 0xc0).map_or(0, |at| at + 1);
+        let cut = self.start.split_off(self.start.len() - begun);
+        let rest = self.rest.insert(Rest {
+            file,
+            written: 0,
+            length: Length::behind(&self.start),
+            charset: Charset::default(),
+        });
+        rest.add(&cut)?;
+        rest.add(bytes)
     }
 
     /// Whether it is all in `start`.
@@ -75,7 +89,7 @@ impl Input {
     pub(crate) fn charset(&self, body: usize) -> Option<&'static str> {
         let mut start = Charset::default();
         start.feed(self.start.get(body..).unwrap_or_default());
-        let rest = self.rest.as_ref().map(|(_, _, charset)| charset.end());
+        let rest = self.rest.as_ref().map(|rest| rest.charset.end());
         start.end().max(rest.unwrap_or_default()).charset()
     }
 
@@ -83,7 +97,11 @@ impl Input {
     pub(crate) fn behind(&mut self, header: Vec<u8>, body: usize) -> (u64, Text<'_, &mut File>) {
         let start = self.start.get(body..).unwrap_or_default();
         let rest = self.rest.as_mut();
-        behind(header, start, rest.map(|(file, length, _)| (file, *length)))
+        behind(
+            header,
+            start,
+            rest.map(|rest| (&mut rest.file, rest.length)),
+        )
     }
 }
 
@@ -141,16 +159,30 @@ impl<R: Read> Read for Text<'_, R> {
     }
 }
 
-fn keep(
-    (file, length, charset): &mut (File, Length, Charset),
-    bytes: &[u8],
-) -> Result<(), NoInput> {
-    length.feed(bytes);
-    charset.feed(bytes);
-    file.write_all(bytes).map_err(NoInput::Disk)
+impl Rest {
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.written += bytes.len() as u64;
+        if self.written > process::longest_file() {
+            return Err(io::Error::other("longer than this process may make a file"));
+        }
+        self.length.feed(bytes);
+        self.charset.feed(bytes);
+        self.file.write_all(bytes)
+    }
 }
 
-pub(crate) fn nameless_file() -> io::Result<File> {
+/// A message that is made here.
+impl Write for Input {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn nameless_file() -> io::Result<File> {
     let random = RandomState::new().build_hasher().finish();
     let path = std::env::temp_dir().join(format!("exosend-{}-{random:016x}", std::process::id()));
     let mut options = OpenOptions::new();
@@ -178,7 +210,7 @@ mod tests {
         ] {
             for room in 0..=text.len() {
                 let text = [&b"x".repeat(IN_MEMORY - room), text].concat();
-                let input = Input::read(text.as_slice()).unwrap();
+                let input = Input::read(&mut text.as_slice()).unwrap();
                 assert_eq!(input.charset(1), expected, "{room}");
             }
         }
@@ -204,12 +236,12 @@ mod tests {
                 })
                 .collect();
             // In pieces of odd sizes, as from a pipe.
-            let pieces = text
+            let mut pieces = text
                 .chunks(8191)
                 .fold(Box::new(io::empty()) as Box<dyn Read>, |before, piece| {
                     Box::new(before.chain(piece))
                 });
-            let mut input = Input::read(pieces).unwrap();
+            let mut input = Input::read(&mut pieces).unwrap();
             assert_eq!(input.is_whole(), length <= IN_MEMORY);
             let from = length.min(5);
             // It can be read again.

@@ -1,12 +1,12 @@
 //! `exosend send`: a message from arguments.
 
-use std::io::{BufWriter, IsTerminal, Read, Seek};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use exosend::{Attachment, Message};
 use lexopt::{Arg, Parser};
 
-use crate::addressing::{Addressing, check_address};
+use crate::addressing::check_address;
 use crate::common::{Common, text};
 use crate::config::Config;
 use crate::config::settings::Mode;
@@ -19,7 +19,8 @@ use crate::queue::route::Route;
 use crate::queue::spool::Spool;
 use crate::recipients::Recipients;
 use crate::report::{self, Facts, Outcome};
-use crate::{files, head, help, input, logger, queue};
+use crate::sendmail::mail::Mail;
+use crate::{files, help, logger, queue};
 
 #[derive(Debug, Default)]
 struct Options {
@@ -211,31 +212,19 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
     if options.from.is_none() {
         message = message.from("mailbox@example.com");
     }
-    let temporary = |error| Failure::disk(&std::env::temp_dir(), error);
-    let mut file = input::nameless_file().map_err(temporary)?;
-    let written = message.write_to(BufWriter::new(&file));
-    written.and_then(|()| file.rewind()).map_err(temporary)?;
-    let mut start = Vec::new();
-    let read = (&file).take(1024 * 1024).read_to_end(&mut start);
-    read.map_err(temporary)?;
-    let (mut head, body) = head::split(&start, start.len() < 1024 * 1024).map_err(Failure::data)?;
+    let mut mail = Mail::made(&message)?;
     if options.from.is_none() {
-        head.remove("From");
+        mail.head.remove("From");
     }
     // Unless one is given, the queue makes it, with the message's id in it.
     let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("Message-ID");
     if !options.headers.iter().any(named) {
-        head.remove("Message-ID");
+        mail.head.remove("Message-ID");
     }
-    let addressing = Addressing {
-        to: everybody,
-        ..Addressing::default()
-    };
-    let text = start.get(body..).unwrap_or_default().chain(&file);
-    let id = queue::submit::submit(spool, &addressing, head, text)?;
-    queue::submit::start_run(spool, &queue::run_again(common));
+    mail.addressing.to.clone_from(&everybody);
+    let id = mail.enqueue(common, spool)?;
     let facts = Facts {
-        to: addressing.to,
+        to: everybody,
         queued: Some(id.clone()),
         ..Facts::default()
     };

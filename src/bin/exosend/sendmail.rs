@@ -3,7 +3,7 @@
 mod client;
 pub(crate) mod dialogue;
 mod flags;
-mod mail;
+pub(crate) mod mail;
 mod smtp;
 
 use std::ffi::OsString;
@@ -42,14 +42,14 @@ pub(crate) fn run(name: &str, arguments: &[OsString], common: &mut Common) -> Re
         ));
     }
     common.doctor_helps = true;
-    let stdin = std::io::stdin().lock();
+    let mut stdin = std::io::stdin().lock();
     if stdin.is_terminal() {
         common
             .almost
             .map_or(Ok(()), |meant| Err(mistyped(&flags, meant)))?;
         common.reading("the message");
     }
-    let mail = Mail::read(&flags, common, stdin);
+    let mail = Mail::read(&flags, common, &mut stdin);
     match Route::of(common, None, common.verbose) {
         Ok(Route::Queue(spool)) => mail?.enqueue(common, &spool).map(drop),
         Ok(Route::Fallback(config, spool)) => straight(mail, common, &config, Some(&spool)),

@@ -1,7 +1,7 @@
 //! The caller's part of the queue: writes a message into `drop`.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use super::spool::{self, Spool};
 use crate::addressing::Addressing;
 use crate::complete::identify;
 use crate::exit::{self, Failure};
+use crate::flow::Source;
 use crate::head::Head;
 
 /// Queues a message, and returns its id. Date and Message-ID are added here and not by an attempt, so that they are the
@@ -23,7 +24,7 @@ pub(crate) fn submit(
     spool: &Spool,
     addressing: &Addressing,
     mut head: Head,
-    mut text: impl Read,
+    text: &mut dyn Source,
 ) -> Result<String, Failure> {
     if addressing.to.len() > MOST_RECIPIENTS {
         return Err(Failure::data(TOO_MANY));

@@ -24,7 +24,7 @@ pub(crate) trait Backend {
     fn unavailable(&self) -> Option<&str>;
 
     /// Takes a message. Returns the words of its 250 reply, or the whole reply that refuses it.
-    fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String>;
+    fn take(&mut self, addressing: Addressing, text: impl Read) -> Result<String, String>;
 }
 
 /// What MAIL and RCPT have said.

@@ -1,6 +1,8 @@
 //! A message on stdin, on its way to Exchange or into the queue.
 
-use std::io::Read;
+use std::io::{BufWriter, Write};
+
+use exosend::Message;
 
 use super::flags::Flags;
 use crate::addressing::Addressing;
@@ -9,6 +11,7 @@ use crate::complete::complete;
 use crate::config::Config;
 use crate::deliver::{deliver, envelope};
 use crate::exit::{self, Failure};
+use crate::flow::Source;
 use crate::head::{self, Head};
 use crate::input::{Input, NoInput};
 use crate::list;
@@ -27,22 +30,32 @@ pub(super) fn mistyped(flags: &Flags, meant: &str) -> Failure {
 }
 
 /// A message as it is known without the configuration: read to its end, without Bcc.
-pub(super) struct Mail {
-    head: Head,
+pub(crate) struct Mail {
+    pub(crate) head: Head,
     input: Input,
     /// Where the body begins in `input`.
     body: usize,
-    addressing: Addressing,
+    pub(crate) addressing: Addressing,
     /// What was given as a recipient and is no address.
     wrong: Vec<String>,
 }
 
 impl Mail {
     /// A message from a client of `-bs`.
-    pub(super) fn dictated(text: impl Read, addressing: Addressing) -> Result<Self, Failure> {
+    pub(super) fn dictated(text: &mut dyn Source, addressing: Addressing) -> Result<Self, Failure> {
         let mut mail = Self::of(Input::read(text).map_err(no_input)?)?;
         mail.head.remove_bcc();
         Ok(Self { addressing, ..mail })
+    }
+
+    /// A message from arguments.
+    pub(crate) fn made(message: &Message) -> Result<Self, Failure> {
+        let mut input = Input::default();
+        let mut out = BufWriter::new(&mut input);
+        let written = message.write_to(&mut out).and_then(|()| out.flush());
+        drop(out);
+        written.map_err(|error| no_input(NoInput::Disk(error)))?;
+        Self::of(input)
     }
 
     fn of(input: Input) -> Result<Self, Failure> {
@@ -56,7 +69,11 @@ impl Mail {
         })
     }
 
-    pub(super) fn read(flags: &Flags, common: &Common, stdin: impl Read) -> Result<Self, Failure> {
+    pub(super) fn read(
+        flags: &Flags,
+        common: &Common,
+        stdin: &mut dyn Source,
+    ) -> Result<Self, Failure> {
         let input = Input::read(stdin).map_err(no_input)?;
         match (input.start.is_empty(), common.almost) {
             (true, Some(meant)) => return Err(mistyped(flags, meant)),
@@ -96,7 +113,7 @@ impl Mail {
     }
 
     /// Queues it. Users of this machine are resolved when it is sent.
-    pub(super) fn enqueue(mut self, common: &Common, spool: &Spool) -> Result<String, Failure> {
+    pub(crate) fn enqueue(mut self, common: &Common, spool: &Spool) -> Result<String, Failure> {
         if let Some(what) = self.wrong.first() {
             return Err(Failure::data(what));
         }

@@ -98,8 +98,8 @@ impl dialogue::Backend for Destination<'_> {
         }
     }
 
-    fn take(&mut self, addressing: Addressing, text: &mut dyn Read) -> Result<String, String> {
-        let mail = Mail::dictated(text, addressing);
+    fn take(&mut self, addressing: Addressing, mut text: impl Read) -> Result<String, String> {
+        let mail = Mail::dictated(&mut text, addressing);
         let taken = mail.and_then(|mail| match &self.to {
             To::Queue(spool) => {
                 let id = mail.enqueue(self.common, spool)?;
