@@ -66,15 +66,15 @@ const MESSAGE: &str = "message";
 /// # Ok::<(), exosend::Error>(())
 /// ```
 pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
-    let account = &hurried(account);
+    let mut account = hurried(account);
     let total = Deadline::total(&account.timeouts);
     let mut checks = Checks::new();
-    let mut context = Context::new(account, None);
+    let mut context = Context::new(&account, None);
 
-    configuration::check(&mut checks, &context);
+    let is_right = configuration::check(&mut checks, &context);
     // The token is fetched first and reported later: the date of its answer is the second witness of the clock, and a server
     // that has greeted must not wait for it.
-    let fetched = fetch(account);
+    let fetched = fetch(&account);
     #[cfg(feature = "graph")]
     let by_smtp = !account.is_graph();
     #[cfg(not(feature = "graph"))]
@@ -87,21 +87,22 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     let token = tell_token(&mut checks, &context, fetched);
     let claims = tell_claims(&mut checks, token.as_ref());
 
-    let known = known_as(account, claims.as_ref());
+    let clock_is_wrong = context.clock_is_wrong;
+    name_application(&mut account, claims.as_ref());
     let context = Context {
-        account: &known,
+        account: &account,
         claims: claims.as_ref(),
-        ..context
+        clock_is_wrong,
     };
     let recipient = recipient.map(configuration::recipient);
     match secured {
         Some(secured) => {
-            let session = log_in(&mut checks, &context, secured, token);
+            let session = log_in(&mut checks, &context, is_right, secured, token);
             envelope(&mut checks, &context, session, recipient);
         }
         None => {
             #[cfg(feature = "graph")]
-            graph::check(&mut checks, &context, total);
+            graph::check(&mut checks, &context, is_right, total);
             unasked(
                 &mut checks,
                 recipient,
@@ -122,14 +123,14 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
 /// # Ok::<(), exosend::Error>(())
 /// ```
 pub fn send_test(account: &Account, recipient: &str) -> Check {
-    let account = &hurried(account);
+    let mut account = hurried(account);
     let mut checks = Checks::new();
     let message = Message::new()
         .to(recipient)
         .subject("exosend: a test")
         .header("Auto-Submitted", "auto-generated")
         .text("This is a test of exosend, and it has arrived.\n");
-    let sent = Session::open(account).and_then(|mut session| {
+    let sent = Session::open(&account).and_then(|mut session| {
         let sent = session.send(&message);
         session.quit();
         sent
@@ -141,11 +142,13 @@ pub fn send_test(account: &Account, recipient: &str) -> Check {
         }
         Err(error) => {
             // A token that was refused is not asked for again.
-            let token = Some(account).filter(|_| error.stage() != Stage::Token);
-            let token = token.and_then(|account| Token::get(account).ok());
+            let token = match error.stage() {
+                Stage::Token => None,
+                _ => Token::get(&account).ok(),
+            };
             let claims = token.and_then(|token| token.claims());
-            let known = known_as(account, claims.as_ref());
-            let context = Context::new(&known, claims.as_ref());
+            name_application(&mut account, claims.as_ref());
+            let context = Context::new(&account, claims.as_ref());
             causes::fail(&mut checks, &context, MESSAGE, error);
         }
     }
@@ -155,28 +158,21 @@ pub fn send_test(account: &Account, recipient: &str) -> Check {
 /// The same account with short timeouts, since somebody is waiting, and with a login that is not renewed.
 fn hurried(account: &Account) -> Account {
     const LONGEST: Duration = Duration::from_secs(60);
-    let limits = account.timeouts.clone();
-    let command = limits.command.min(LONGEST);
-    let account = account.clone().timeouts(limits.command(command));
+    let mut account = account.clone();
+    account.timeouts.command = account.timeouts.command.min(LONGEST);
     #[cfg(feature = "login")]
     if let Some(file) = account.users_login() {
         // The file belongs to those who send, and the doctor may run as root.
-        let credential = Arc::new(Login::looked_at(file.path().to_owned()));
-        return Account {
-            credential: Some(credential),
-            ..account
-        };
+        let login = Login::looked_at(file.path().to_owned());
+        account.credential = Some(Arc::new(login));
     }
     account
 }
 
-/// The account with the application's id from the token, if none is configured, as for a managed identity.
-fn known_as(account: &Account, claims: Option<&Claims>) -> Account {
-    match claims {
-        Some(claims) if account.client_id.is_empty() => {
-            account.clone().client_id(claims.appid.clone())
-        }
-        _ => account.clone(),
+/// Takes the application's id from the token if none is configured, as for a managed identity.
+fn name_application(account: &mut Account, claims: Option<&Claims>) {
+    if let Some(claims) = claims.filter(|_| account.client_id.is_empty()) {
+        account.client_id.clone_from(&claims.appid);
     }
 }
 
@@ -277,6 +273,7 @@ fn tell_claims(checks: &mut Checks, token: Option<&Token>) -> Option<Claims> {
 fn log_in(
     checks: &mut Checks,
     context: &Context<'_>,
+    is_right: bool,
     secured: Option<Secured>,
     token: Option<Token>,
 ) -> Option<LoggedIn> {
@@ -285,7 +282,7 @@ fn log_in(
         checks.skip(LOGIN, "it needs the token and the encrypted connection");
         return None;
     };
-    if account.check().is_err() {
+    if !is_right {
         checks.skip(LOGIN, "the configuration has to be right first");
         return None;
     }

@@ -16,8 +16,8 @@ use crate::token::certificate::NEAR;
 
 const NAME: &str = "configuration";
 
-/// What is certainly wrong fails; what is often wrong gets a remark.
-pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
+/// What is certainly wrong fails; what is often wrong gets a remark. Whether nothing is certainly wrong.
+pub(super) fn check(checks: &mut Checks, context: &Context<'_>) -> bool {
     let account = context.account;
     if let Err(error) = account.check() {
         let meaning = "The account cannot be used as it is configured: nothing was sent anywhere for what depends on it.";
@@ -25,7 +25,8 @@ pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
         let settings: Vec<String> = keys.map(|key| format!("{key} = ...")).collect();
         let cause = Cause::new(error.to_string(), Place::Configuration, settings);
         let advice = Advice::new(meaning, vec![cause]);
-        return checks.fail(NAME, error, Some(advice));
+        checks.fail(NAME, error, Some(advice));
+        return false;
     }
     let credential = account.credential.as_ref().map_or("none", |c| c.key());
     let tenant = match account.tenant.as_str() {
@@ -33,30 +34,35 @@ pub(super) fn check(checks: &mut Checks, context: &Context<'_>) {
         tenant => format!(", tenant {tenant}"),
     };
     let mailbox = account.mailbox();
-    let detail = format!("{mailbox}{tenant}, by {credential}{}", login(account));
-    let remarks = remarks(context);
+    let (login, unused) = login(account).unwrap_or_default();
+    let detail = format!("{mailbox}{tenant}, by {credential}{login}");
+    let remarks = remarks(context, unused);
     let meaning = "Nothing here keeps a message from being sent by itself.";
     let advice = (!remarks.is_empty()).then(|| Advice::new(meaning, remarks));
     checks.remark(NAME, detail, advice);
+    true
 }
 
-/// Who logged in, how long ago, and when that was renewed.
-fn login(account: &Account) -> String {
+/// Who logged in, how long ago, and when that was renewed; and for how many days it was not.
+fn login(account: &Account) -> Option<(String, u64)> {
     #[cfg(feature = "login")]
-    if let Ok(Some(login)) = crate::login::kept(account) {
-        let ago = |time: SystemTime| match days(time.elapsed().unwrap_or_default()) {
+    if let Some(login) = crate::login::kept(account).ok().flatten() {
+        let days = |time: SystemTime| days(time.elapsed().unwrap_or_default());
+        let ago = |days| match days {
             0 => "today".to_owned(),
             days => format!("{days} days ago"),
         };
-        let (since, renewed) = (ago(login.since()), ago(login.renewed()));
-        return format!(": {} logged in {since}, renewed {renewed}", login.user());
+        let renewed = days(login.renewed());
+        let (user, since) = (login.user(), ago(days(login.since())));
+        let said = format!(": {user} logged in {since}, renewed {}", ago(renewed));
+        return Some((said, renewed));
     }
     let _ = account;
-    String::new()
+    None
 }
 
-/// What is allowed, and most often a mistake.
-fn remarks(context: &Context<'_>) -> Vec<Cause> {
+/// What is allowed, and most often a mistake. `unused`: for how many days a login was not renewed.
+fn remarks(context: &Context<'_>, unused: u64) -> Vec<Cause> {
     let account = context.account;
     let mut remarks = Vec::new();
     let tenant = account.tenant.as_str();
@@ -77,19 +83,12 @@ fn remarks(context: &Context<'_>) -> Vec<Cause> {
             remarks.push(context.cause(text, Place::AzureCli, &[REGISTER]));
         }
     }
-    #[cfg(feature = "login")]
-    if let Ok(Some(login)) = crate::login::kept(account) {
-        let days = days(login.renewed().elapsed().unwrap_or_default());
-        if days > 14 {
-            let text = format!(
-                "the login was not renewed for {days} days, and ends after 90: each use renews it"
-            );
-            remarks.push(context.cause(
-                text,
-                Place::Shell,
-                &["exosend token >/dev/null    # in a crontab, weekly"],
-            ));
-        }
+    if unused > 14 {
+        let text = format!(
+            "the login was not renewed for {unused} days, and ends after 90: each use renews it"
+        );
+        let command = "exosend token >/dev/null    # in a crontab, weekly";
+        remarks.push(context.cause(text, Place::Shell, &[command]));
     }
     let file = account.credential.as_ref().and_then(|c| c.file());
     if let Some((path, mode)) = file.and_then(readable_by_all) {

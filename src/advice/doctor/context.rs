@@ -44,11 +44,10 @@ impl<'a> Context<'a> {
     /// The same account with the mailbox of the user who logs in, if one does: the settings of that mailbox count then.
     pub(super) fn users_own(&self) -> Option<Account> {
         #[cfg(feature = "login")]
-        if let Ok(Some(login)) = crate::login::kept(self.account) {
-            return Some(Account {
-                mailbox: login.user().to_owned(),
-                ..self.account.clone()
-            });
+        if let Some(file) = self.account.users_login() {
+            let mut account = self.account.clone();
+            account.mailbox = file.read().ok()??.user().to_owned();
+            return Some(account);
         }
         None
     }
@@ -92,12 +91,16 @@ impl<'a> Context<'a> {
                 Some(setup.lines().ok()?.command(text))
             }
             Place::Shell => {
-                let text = text
-                    .replace("{host}", &shell(account.host())?)
-                    .replace("{port}", &account.port().to_string())
-                    .replace("{endpoint}", &shell(&account.application().endpoint)?);
-                #[cfg(feature = "graph")]
-                let text = text.replace("{graph_url}", &shell(&account.graph())?);
+                let mut text = text.to_owned();
+                for &(name, value) in &[
+                    ("{host}", account.host()),
+                    ("{port}", &account.port().to_string()),
+                    ("{endpoint}", &account.application().endpoint),
+                    #[cfg(feature = "graph")]
+                    ("{graph_url}", &account.graph()),
+                ] {
+                    text = text.replace(name, &shell(value)?);
+                }
                 Some(text)
             }
             Place::Configuration | Place::Portal => Some(

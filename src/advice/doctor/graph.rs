@@ -12,8 +12,11 @@ use crate::timeouts::Deadline;
 const GRAPH: &str = "graph";
 const PERMISSION: &str = "permission";
 
-pub(super) fn check(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
-    reach(checks, context, total);
+pub(super) fn check(checks: &mut Checks, context: &Context<'_>, is_right: bool, total: Deadline) {
+    match is_right {
+        true => reach(checks, context, total),
+        false => checks.skip(GRAPH, "the configuration has to be right first"),
+    }
     checks.skip(
         PERMISSION,
         "Graph has no dry run: exosend doctor --send --to ADDRESS sends a message",
@@ -22,12 +25,8 @@ pub(super) fn check(checks: &mut Checks, context: &Context<'_>, total: Deadline)
 
 /// Whether it can be reached, and whether the token is for it.
 fn reach(checks: &mut Checks, context: &Context<'_>, total: Deadline) {
-    let account = context.account;
-    if account.check().is_err() {
-        return checks.skip(GRAPH, "the configuration has to be right first");
-    }
     checks.start();
-    let reached = graph::reach(account, total).and_then(|way| match context.claims {
+    let reached = graph::reach(context.account, total).and_then(|way| match context.claims {
         Some(claims) if !causes::is_for_graph(claims) => {
             let what = format!("the token is for {}, not for Microsoft Graph", claims.aud);
             let error = Error::new(ErrorKind::Auth, Stage::Graph, what);

@@ -93,9 +93,10 @@ impl Said {
         let differs = |claim: &str, ours: &str| {
             is_guid(ours) && !claim.is_empty() && !claim.eq_ignore_ascii_case(ours)
         };
+        let expected = account.is_users();
         let sends = claims.scp.split(' ').any(|what| what == "SMTP.Send");
         let permission = match claims.roles.iter().any(|role| role == "SMTP.SendAsApp") {
-            _ if !claims.scp.is_empty() && account.is_users() && !sends => Permission::UsersOther,
+            _ if !claims.scp.is_empty() && expected && !sends => Permission::UsersOther,
             _ if !claims.scp.is_empty() => Permission::Users,
             true => Permission::SendAsApp,
             false => Permission::None,
@@ -107,7 +108,7 @@ impl Said {
             foreign: differs(&claims.tid, &account.tenant)
                 || differs(&claims.appid, &account.client_id),
             nameless: claims.oid.is_empty() && claims.scp.is_empty(),
-            expected: account.is_users(),
+            expected,
         }
     }
 }
@@ -205,12 +206,16 @@ fn cause(reason: Reason, context: &Context<'_>) -> Cause {
     let empty = Claims::default();
     let claims = context.claims.unwrap_or(&empty);
     let (text, (place, commands)) = row(reason);
-    let text = text
-        .replace("{aud}", said(&claims.aud))
-        .replace("{tid}", said(&claims.tid))
-        .replace("{appid}", said(&claims.appid))
-        .replace("{oid}", said(&claims.oid))
-        .replace("{scp}", &claims.scp);
+    let mut text = text.to_owned();
+    for &(name, claim) in &[
+        ("{aud}", &claims.aud),
+        ("{tid}", &claims.tid),
+        ("{appid}", &claims.appid),
+        ("{oid}", &claims.oid),
+        ("{scp}", &claims.scp),
+    ] {
+        text = text.replace(name, said(claim));
+    }
     match reason {
         Reason::Foreign => {
             let settings = [("tenant", &claims.tid), ("client_id", &claims.appid)];
