@@ -154,8 +154,8 @@ pub(crate) trait Keep: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The token of the application with this [name](Application::name).
     fn load(&self, name: &str) -> Option<Token>;
     fn store(&self, name: &str, token: &Token);
-    /// Forgets a token that was refused, unless another has taken its place.
-    fn forget(&self, name: &str, refused: &Token);
+    /// Forgets a token that was refused, unless another has taken its place; without `refused` whichever is there.
+    fn forget(&self, name: &str, refused: Option<&Token>);
 }
 
 /// An error, and the pause after which asking again may help.

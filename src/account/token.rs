@@ -96,14 +96,7 @@ impl Token {
     #[cfg(feature = "login")]
     pub(crate) fn forgetter(account: &Account) -> impl Fn() + '_ {
         let name = name(account);
-        move || {
-            memory(account).token = None;
-            if let (Some(file), Some(name)) = (&account.cache, &name) {
-                if let Some(token) = file.load(name) {
-                    file.forget(name, &token);
-                }
-            }
-        }
+        move || forget(account, name.as_deref(), None)
     }
 
     /// Keeps it for later calls.
@@ -121,15 +114,16 @@ impl Token {
 
     /// Forgets a token that was refused: it is not offered again, not even when no new one can be had.
     pub(crate) fn forget(account: &Account, refused: &Self) {
-        refused.forget_as(account, name(account).as_deref());
+        forget(account, name(account).as_deref(), Some(refused));
     }
+}
 
-    fn forget_as(&self, account: &Account, name: Option<&str>) {
-        let in_memory = &mut memory(account).token;
-        in_memory.take_if(|kept| kept.secret == self.secret);
-        if let (Some(file), Some(name)) = (&account.cache, name) {
-            file.forget(name, self);
-        }
+/// Forgets this token, or any.
+fn forget(account: &Account, name: Option<&str>, token: Option<&Token>) {
+    let in_memory = &mut memory(account).token;
+    in_memory.take_if(|kept| token.is_none_or(|token| kept.secret == token.secret));
+    if let (Some(file), Some(name)) = (&account.cache, name) {
+        file.forget(name, token);
     }
 }
 
@@ -318,7 +312,7 @@ fn fetch(account: &Account, total: Deadline) -> Result<Token, Error> {
     // The user has logged out meanwhile, or another one in: that has forgotten what was kept by then, and not this token.
     #[cfg(feature = "login")]
     if name(account) != asked_as {
-        token.forget_as(account, asked_as.as_deref());
+        forget(account, asked_as.as_deref(), Some(&token));
     }
     Ok(token)
 }
@@ -377,7 +371,7 @@ mod tests {
             self.0.lock().unwrap().push(name.to_owned());
         }
 
-        fn forget(&self, _: &str, _: &Token) {}
+        fn forget(&self, _: &str, _: Option<&Token>) {}
     }
 
     #[test]

@@ -70,8 +70,10 @@ impl CacheFile {
     }
 
     fn try_change(&self, change: &mut dyn FnMut(&mut Vec<Entry>) -> bool) -> io::Result<bool> {
-        // A file that is to be left alone is found before anything is made beside it.
-        self.read()?;
+        // A file that is to be left alone, or stays as it is, is found before anything is made beside it.
+        if !change(&mut self.read()?) {
+            return Ok(true);
+        }
         let Some(mut draft) = Draft::beside(&self.path, false)? else {
             log::debug!("token_cache {}: another writes it", self.path.display());
             return Ok(false);
@@ -128,11 +130,12 @@ impl Keep for CacheFile {
         });
     }
 
-    fn forget(&self, name: &str, refused: &Token) {
+    fn forget(&self, name: &str, refused: Option<&Token>) {
         let account = account(name);
         let mut forget = |entries: &mut Vec<Entry>| {
             let before = entries.len();
-            entries.retain(|e| e.account != account || e.token.secret != refused.secret);
+            let another = |e: &Entry| refused.is_some_and(|it| e.token.secret != it.secret);
+            entries.retain(|e| e.account != account || another(e));
             entries.len() < before
         };
         // Waits a second for other processes, as `store` does not: a refused token that stays would be used again.

@@ -73,9 +73,9 @@ pub(super) fn post(
         headers: vec![("content-type", Secret::new(FORM.into()))],
         form: Some(form),
     };
-    let answer = http::secure(endpoint, app.roots)?.ask(&question, deadline);
-    answer.map_err(|Failure { error, pause }| Failure {
-        error,
-        pause: attempt.pause(pause),
-    })
+    let mut answer = http::secure(endpoint, app.roots)?.ask(&question, deadline);
+    if let Err(failure) = &mut answer {
+        failure.pause = attempt.pause(failure.pause);
+    }
+    answer
 }

@@ -22,17 +22,18 @@ pub(crate) struct DeviceCode {
     pub(crate) user_code: Secret,
     pub(crate) address: Secret,
     pub(crate) expires_in: Duration,
-    interval: Duration,
+    /// In seconds.
+    interval: u64,
 }
 
 /// The pause between two questions, unless the server says another (RFC 8628 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The shortest, from the third question on: a server that says 0 is asked twice at once, and no more.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// The shortest, from the third question on: a server that says 0 is asked twice at once, and no more. In seconds.
+const SHORTEST: u64 = 1;
 /// How much longer each `slow_down` makes it (RFC 8628 3.5).
-const SLOWER: Duration = Duration::from_secs(5);
+const SLOWER: u64 = 5;
 /// The longest, after failures: somebody who has entered the code is waiting.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: u64 = 60;
 /// How long a code is good, unless the server says otherwise (facts.md, "A user's login"), and what it may say at most.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -45,7 +46,9 @@ impl DeviceCode {
         let scope = scope(app);
         let fields = [("client_id", app.client_id), ("scope", &scope)];
         let url = endpoint(&app.authority, app.tenant, "devicecode");
-        Self::read(&ask(app, &url, &fields, total)?).map_err(|error| error.about(app.tenant))
+        let answer = post(&attempt(app, total), &url, &fields);
+        let answer = answer.map_err(|failure| failure.error)?;
+        Self::read(&answer).map_err(|error| error.about(app.tenant))
     }
 
     pub(crate) fn read(answer: &Answer) -> Result<Self, Error> {
@@ -65,14 +68,17 @@ impl DeviceCode {
     }
 
     fn of(json: &mut Value) -> Option<Self> {
-        let time = |field: &str, default| seconds(json.get(field)).unwrap_or(default);
+        let time = |field: &str, default| {
+            let told = seconds(json.get(field));
+            told.unwrap_or(default).min(MAX_LIFETIME)
+        };
         let (expires_in, interval) = (time("expires_in", LIFETIME), time("interval", INTERVAL));
         let code = Self {
             device_code: take_word(json, "device_code")?,
             user_code: take_word(json, "user_code")?,
             address: take_word(json, "verification_uri")?,
-            expires_in: expires_in.min(MAX_LIFETIME),
-            interval,
+            expires_in,
+            interval: interval.as_secs(),
         };
         let is_secure = code.address.expose().starts_with("https://");
         is_secure.then_some(code)
@@ -92,13 +98,14 @@ impl DeviceCode {
         ];
         let grant = self.poll(clock, &mut |interval| {
             let asked = SystemTime::now();
-            let answer = ask(app, &app.endpoint, &fields, within())?;
+            let answer = post(&attempt(app, within()), &app.endpoint, &fields);
+            let answer = answer.map_err(|failure| failure.error)?;
             self.judge(&answer, asked, interval)
         });
         grant.map_err(|error| error.about(app.tenant))
     }
 
-    fn judge(&self, answer: &Answer, asked: SystemTime, interval: &mut Duration) -> Asked {
+    fn judge(&self, answer: &Answer, asked: SystemTime, interval: &mut u64) -> Asked {
         if answer.says("error", "slow_down") {
             *interval += SLOWER;
         } else if !answer.says("error", "authorization_pending") {
@@ -115,7 +122,7 @@ impl DeviceCode {
     fn poll(
         &self,
         clock: &mut dyn Clock,
-        ask: &mut dyn FnMut(&mut Duration) -> Asked,
+        ask: &mut dyn FnMut(&mut u64) -> Asked,
     ) -> Result<Box<Grant>, Error> {
         let mut interval = self.interval;
         let mut trouble = None;
@@ -124,8 +131,9 @@ impl DeviceCode {
                 interval = interval.max(SHORTEST);
             }
             let left = self.expires_in.saturating_sub(clock.passed());
-            clock.sleep(interval.min(left));
-            if clock.passed() >= self.expires_in {
+            let pause = Duration::from_secs(interval).min(left);
+            clock.sleep(pause);
+            if pause == left {
                 break;
             }
             match ask(&mut interval) {
@@ -134,8 +142,7 @@ impl DeviceCode {
                 // Of the network or of Entra: it is asked again, at longer intervals (RFC 8628 3.5).
                 Err(error) if error.is_transient() => {
                     log::warn!("{error}; asking again");
-                    let longer = interval.max(Duration::from_millis(500)) * 2;
-                    interval = longer.min(interval.max(LONGEST));
+                    interval = interval.max((2 * interval).clamp(SHORTEST, LONGEST));
                     trouble = Some(error);
                 }
                 Err(error) => return Err(error),
@@ -145,15 +152,9 @@ impl DeviceCode {
     }
 }
 
-fn ask(
-    app: &Application<'_>,
-    url: &str,
-    fields: &[(&str, &str)],
-    total: Deadline,
-) -> Result<Answer, Error> {
+fn attempt<'a>(app: &'a Application<'_>, total: Deadline) -> Attempt<'a> {
     let number = 0;
-    let attempt = Attempt { app, number, total };
-    post(&attempt, url, fields).map_err(|failure| failure.error)
+    Attempt { app, number, total }
 }
 
 /// How time passes.
@@ -301,20 +302,17 @@ mod tests {
     #[test]
     fn a_code_is_read_and_a_malformed_one_refused() {
         let code = read(CODE).unwrap();
-        assert_eq!(
-            (code.user_code.expose(), code.interval.as_secs()),
-            ("FRWQDE7YL", 5)
-        );
+        assert_eq!((code.user_code.expose(), code.interval), ("FRWQDE7YL", 5));
         assert!(!format!("{code:?}").contains("hush"));
         for odd in ["null", "\"soon\"", "-1", "[]"] {
             let odd = CODE.replace(
                 "\"interval\":5,\"expires_in\":900",
                 &format!("\"interval\":{odd}"),
             );
-            assert_eq!(read(&odd).unwrap().interval, INTERVAL, "{odd}");
+            assert_eq!(read(&odd).unwrap().interval, 5, "{odd}");
         }
         let without = read(&CODE.replace("\"interval\":5,\"expires_in\":900,", "")).unwrap();
-        assert_eq!((without.interval, without.expires_in), (INTERVAL, LIFETIME));
+        assert_eq!((without.interval, without.expires_in), (5, LIFETIME));
         for wrong in [
             CODE.replace("https://", "http://"),
             CODE.replace("FRWQDE7YL", "FRW\\u001b[2J"),
