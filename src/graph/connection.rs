@@ -5,9 +5,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use ureq::http::Response;
-use ureq::http::request::Builder;
-use ureq_proto::client::state::{RecvBody, RecvResponse};
+use ureq::http::Request;
+use ureq_proto::BodyMode;
+use ureq_proto::client::state::{Cleanup, RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
 use zeroize::Zeroizing;
 
@@ -32,8 +32,6 @@ pub(super) struct Connection {
     stream: Box<dyn Stream>,
     /// What has come and is not read yet.
     input: Vec<u8>,
-    /// Waits for an answer.
-    call: Option<Box<Call<RecvResponse>>>,
     /// When something came last.
     used: Instant,
 }
@@ -63,7 +61,6 @@ impl Connection {
         Self {
             stream,
             input: Vec::new(),
-            call: None,
             used: Instant::now(),
         }
     }
@@ -81,35 +78,6 @@ impl Connection {
         (is_idle && self.input.is_empty() && self.used.elapsed() < REST).then_some(self)
     }
 
-    /// The header of a request whose body has `length` bytes.
-    pub(super) fn begin(
-        &mut self,
-        request: Builder,
-        length: u64,
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let begin = || {
-            let request = request.header("content-length", length.to_string().as_str());
-            let request = request.body(()).ok()?;
-            let room: usize = request.headers().iter().map(|(_, value)| value.len()).sum();
-            let mut head = Zeroizing::new(vec![0; room + 4096]);
-            let mut call = Call::new(request).ok()?.proceed();
-            let n = call.write(&mut head).ok()?;
-            head.truncate(n);
-            let SendRequestResult::SendBody(mut call) = call.proceed().ok()?? else {
-                return None;
-            };
-            // The body is only counted here: it is written past ureq-proto.
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            call.consume_direct_write(length).ok()?;
-            Some((head, call.proceed()?))
-        };
-        let (head, call) = begin().ok_or_else(|| {
-            Error::protocol(Stage::Graph, "no header can be made for this request")
-        })?;
-        self.call = Some(Box::new(call));
-        Ok(head)
-    }
-
     pub(super) fn write(&mut self, bytes: &[u8], deadline: Deadline) -> io::Result<()> {
         self.stream.set_deadline(deadline);
         write_now(&mut self.stream, bytes)
@@ -118,57 +86,59 @@ impl Connection {
     /// The answer, any that has a whole header, even if the rest of it never comes; and whether the connection may serve
     /// the next request.
     pub(super) fn answer(&mut self, deadline: Deadline) -> Result<(Answer, bool), Error> {
+        const TOO_LONG: &str = "the header of the answer is longer than 64 KiB";
+        // The parser's words are left out: they may repeat the token.
+        let no_answer = || Error::protocol(Stage::Graph, "no answer of HTTP");
         self.stream.set_deadline(deadline);
-        let call = self.call.take();
-        let mut call = call.ok_or_else(|| Error::protocol(Stage::Graph, "no request"))?;
+        let mut call = asked().ok_or_else(no_answer)?;
         let response = loop {
-            // The parser's words are left out: they may repeat the token.
-            let no_answer = |_| Error::protocol(Stage::Graph, "no answer of HTTP");
-            let read = call.try_response(&self.input, false).map_err(no_answer)?;
-            self.input.drain(..read.0);
-            match read {
-                (_, Some(response)) => break response,
-                // An interim answer, 1xx (RFC 9110 15.2).
-                (1.., None) => {}
-                (0, None) if self.input.len() > MOST => {
-                    let what = format!("the header of the answer is longer than {MOST} bytes");
-                    return Err(Error::protocol(Stage::Graph, what));
+            let read = call.try_response(&self.input, false);
+            let (read, response) = read.map_err(|_| no_answer())?;
+            self.input.drain(..read);
+            if let Some(response) = response {
+                break response;
+            }
+            // After an interim answer, 1xx (RFC 9110 15.2), the next one may be there.
+            if read == 0 {
+                if self.input.len() > MOST {
+                    return Err(Error::protocol(Stage::Graph, TOO_LONG));
                 }
-                (0, None) => self.fill().map_err(|e| Error::io(Stage::Graph, e))?,
+                self.fill().map_err(|e| Error::io(Stage::Graph, e))?;
             }
         };
         self.stream.set_deadline(deadline.step(LONGEST, "accept"));
-        let (body, is_idle) = match call.proceed() {
-            Some(RecvResponseResult::RecvBody(call)) => self.body(call),
-            Some(RecvResponseResult::Cleanup(call)) => (Vec::new(), !call.must_close_connection()),
-            _ => (Vec::new(), false),
+        let mut body = Zeroizing::default();
+        let end = match call.proceed() {
+            Some(RecvResponseResult::RecvBody(call)) => self.body(call, &mut body),
+            Some(RecvResponseResult::Cleanup(call)) => Some(call),
+            _ => None,
         };
+        let is_idle = end.is_some_and(|call| !call.must_close_connection());
         self.used = Instant::now();
-        Ok((answer(&response, body), is_idle))
+        let (status, length) = (response.status().as_u16(), body.len());
+        log::debug!("graph answer: HTTP {status}, {length} bytes");
+        Ok((Answer::of(status, response.headers(), body), is_idle))
     }
 
-    /// As much of a body as comes and is of use, and whether that was all of it and the connection goes on.
-    fn body(&mut self, mut call: Call<RecvBody>) -> (Vec<u8>, bool) {
-        let (mut body, mut piece) = (Vec::new(), [0; 4096]);
+    /// As much of a body as comes and is of use. `None` unless that was all of it.
+    fn body(&mut self, mut call: Call<RecvBody>, body: &mut Vec<u8>) -> Option<Call<Cleanup>> {
+        let mut piece = [0; 4096];
         while body.len() < MOST {
-            let Ok((read, made)) = call.read(&self.input, &mut piece) else {
-                return (body, false);
-            };
+            let (read, made) = call.read(&self.input, &mut piece).ok()?;
             self.input.drain(..read);
             body.extend(piece.get(..made).unwrap_or_default());
             if read + made > 0 {
                 continue;
             }
-            let goes_on =
-                |end| matches!(end, RecvBodyResult::Cleanup(call) if !call.must_close_connection());
-            if call.can_proceed() && call.body_mode() != ureq_proto::BodyMode::CloseDelimited {
-                return (body, call.proceed().is_some_and(goes_on));
+            if call.can_proceed() && call.body_mode() != BodyMode::CloseDelimited {
+                return match call.proceed()? {
+                    RecvBodyResult::Cleanup(call) => Some(call),
+                    RecvBodyResult::Redirect(_) => None,
+                };
             }
-            if self.fill().is_err() {
-                return (body, false);
-            }
+            self.fill().ok()?;
         }
-        (body, false)
+        None
     }
 
     /// Reads more, even after a failed write: the server's last words may be there.
@@ -184,11 +154,15 @@ impl Connection {
     }
 }
 
-fn answer(response: &Response<()>, body: Vec<u8>) -> Answer {
-    let (status, length) = (response.status().as_u16(), body.len());
-    log::debug!("graph answer: HTTP {status}, {length} bytes");
-    let header = |name: &str| response.headers().get(name)?.to_str().ok();
-    Answer::of(status, header, Zeroizing::new(body))
+/// The state of a request that was written. ureq-proto reads no answer before it has written a request, and ours is written past
+/// it: this one stands for it. Answers to GET and POST end alike (RFC 9112 6.3).
+fn asked() -> Option<Call<RecvResponse>> {
+    let mut call = Call::new(Request::new(())).ok()?.proceed();
+    call.write(&mut [0; 64]).ok()?;
+    match call.proceed().ok()?? {
+        SendRequestResult::RecvResponse(call) => Some(call),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -2,18 +2,17 @@
 
 use crate::hint::table::Condition;
 
-/// For its status and the code in its body.
-pub(crate) fn of_answer(status: u16, code: Option<&str>) -> Option<Condition> {
+/// For its status and the code in its body, if there is one.
+pub(crate) fn of_answer(status: u16, code: &str) -> Option<Condition> {
     use Condition::*;
-    let known = code.and_then(of_code);
-    known.or(match status {
-        401 => Some(GraphToken),
-        403 if code.is_some() => Some(GraphAccess),
-        404 if code.is_some() => Some(GraphMailbox),
-        413 => Some(GraphTooLarge),
-        429 | 509 => Some(GraphThrottled),
-        503 => Some(ExchangeBusy),
-        300..=499 if code.is_none() => Some(NotGraph),
+    of_code(code).or(match (status, code) {
+        (401, _) => Some(GraphToken),
+        (413, _) => Some(GraphTooLarge),
+        (429 | 509, _) => Some(GraphThrottled),
+        (503, _) => Some(ExchangeBusy),
+        (300..=499, "") => Some(NotGraph),
+        (403, _) => Some(GraphAccess),
+        (404, _) => Some(GraphMailbox),
         _ => None,
     })
 }

@@ -235,11 +235,15 @@ pub(super) fn seconds(value: Option<&Value>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use ureq::http::HeaderValue;
+    use ureq::http::header::CONTENT_TYPE;
+
     use super::*;
 
     fn answer(status: u16, content_type: &str, body: &str) -> Answer {
-        let header = |name: &str| (name == "content-type").then_some(content_type);
-        Answer::of(status, header, body.as_bytes().to_vec().into())
+        let content_type = HeaderValue::from_str(content_type).unwrap();
+        let headers = [(CONTENT_TYPE, content_type)].into_iter().collect();
+        Answer::of(status, &headers, body.as_bytes().to_vec().into())
     }
 
     fn withheld(secret: &Secret) -> Withheld<'_> {

@@ -10,7 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use ureq::config::Config;
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use ureq::http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
@@ -251,27 +252,28 @@ impl Answer {
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER as usize + 1));
         let content = response.body_mut().with_config().limit(MAX_ANSWER);
         content.reader().read_to_end(&mut body)?;
-        let header = |name: &str| response.headers().get(name)?.to_str().ok();
-        Ok(Self::of(response.status().as_u16(), header, body))
+        Ok(Self::of(
+            response.status().as_u16(),
+            response.headers(),
+            body,
+        ))
     }
 
-    /// `header` is asked for names in lower case.
-    pub(crate) fn of<'h>(
-        status: u16,
-        header: impl Fn(&str) -> Option<&'h str>,
-        body: Zeroizing<Vec<u8>>,
-    ) -> Self {
-        let header = |name| header(name).map(printable);
+    pub(crate) fn of(status: u16, headers: &HeaderMap, body: Zeroizing<Vec<u8>>) -> Self {
+        let header = |name| {
+            let text = headers.get::<HeaderName>(name)?.to_str();
+            text.ok().map(printable)
+        };
         Self {
             status,
-            content_type: header("content-type").unwrap_or_default(),
-            location: header("location"),
-            retry_after: header("retry-after")
+            content_type: header(CONTENT_TYPE).unwrap_or_default(),
+            location: header(LOCATION),
+            retry_after: header(RETRY_AFTER)
                 .map(|s| s.trim().parse().map_or(Duration::MAX, Duration::from_secs)),
-            challenge: header("www-authenticate"),
-            date: header("date"),
+            challenge: header(WWW_AUTHENTICATE),
+            date: header(DATE),
             #[cfg(feature = "graph")]
-            request_id: header("request-id"),
+            request_id: header(const { HeaderName::from_static("request-id") }),
             body,
         }
     }

@@ -171,6 +171,8 @@ fn expired() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use ureq::http::HeaderMap;
+
     use super::*;
 
     /// A clock that advances only when it sleeps.
@@ -191,7 +193,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer::of(status, |_| None, body.as_bytes().to_vec().into())
+        Answer::of(status, &HeaderMap::new(), body.as_bytes().to_vec().into())
     }
 
     fn read(body: &str) -> Result<DeviceCode, Error> {
