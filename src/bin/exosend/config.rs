@@ -5,7 +5,6 @@ mod expiry;
 pub(crate) mod settings;
 mod sources;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,8 +48,8 @@ pub(crate) struct Config {
     pub(crate) patience: Duration,
     /// The `login_file`, where one is named.
     login: Option<String>,
-    /// Which line, variable or option set a key.
-    origins: HashMap<String, String>,
+    /// The keys that are set, each with the line, variable or option that set it; the strongest last.
+    origins: Vec<(String, String)>,
 }
 
 impl Config {
@@ -66,12 +65,12 @@ impl Config {
 
     fn of(mut layers: Vec<Layer>) -> Result<Self, Failure> {
         let mut settings = Settings::default();
-        let mut origins = HashMap::new();
+        let mut origins = Vec::new();
         for setting in layers.iter_mut().flatten() {
             setting
                 .apply(&mut settings)
                 .map_err(|what| Failure::config(format!("{}: {what}", setting.from)))?;
-            origins.insert(setting.key.clone(), setting.from.clone());
+            origins.push((setting.key.clone(), setting.from.clone()));
         }
         let last = |key: &str| {
             let set = layers.iter().flatten().rfind(|set| set.key == key);
@@ -101,14 +100,19 @@ impl Config {
         Ok(config)
     }
 
+    fn place_of(&self, key: &str) -> Option<&str> {
+        let last = self.origins.iter().rfind(|(set, _)| set == key);
+        last.map(|(_, from)| from.as_str())
+    }
+
     /// Where and by what name a key was set: `/etc/exosend.conf:3: aliases`, `EXOSEND_ALIASES`, `--set aliases`.
     pub(crate) fn set_by<'a>(&'a self, key: &'a str) -> &'a str {
-        self.origins.get(key).map_or(key, String::as_str)
+        self.place_of(key).unwrap_or(key)
     }
 
     /// Where a key was set: a file and its line, a variable, an option.
     pub(crate) fn origin(&self, key: &str) -> Option<&str> {
-        let from = self.origins.get(key)?;
+        let from = self.place_of(key)?;
         Some(from.strip_suffix(&format!(": {key}")).unwrap_or(from))
     }
 
@@ -124,7 +128,7 @@ impl Config {
             .filter(|path| Path::new(path).symlink_metadata().is_ok());
         if there.is_some_and(|path| self.account.set(LOGIN, &path).is_ok()) {
             self.origins
-                .insert(LOGIN.into(), sources::USUAL_LOGIN.into());
+                .push((LOGIN.into(), sources::USUAL_LOGIN.into()));
         }
     }
 
@@ -155,7 +159,7 @@ impl Config {
     /// The key of the credential that is used.
     pub(crate) fn credential(&self) -> Option<&'static str> {
         let keys = CREDENTIALS.iter().copied();
-        keys.rev().find(|key| self.origins.contains_key(*key))
+        keys.rev().find(|key| self.place_of(key).is_some())
     }
 
     /// Whether the whole account is the machine's, and the caller has changed no part of it.
@@ -168,7 +172,7 @@ impl Config {
 
     /// Whether a key is set in the machine's file, or nowhere.
     pub(crate) fn is_from_machine(&self, key: &str) -> bool {
-        let from = self.origins.get(key).map_or("", String::as_str);
+        let from = self.place_of(key).unwrap_or_default();
         let machines = from.strip_prefix(MACHINES);
         [sources::DEFAULT_CACHE, sources::USUAL_LOGIN, ""].contains(&from)
             || machines.is_some_and(|at| at.starts_with(':'))
@@ -181,7 +185,7 @@ impl Config {
 
     /// Makes an error about a key begin with the place where the key was set, which the library does not know.
     pub(crate) fn blame(&self, failure: Failure) -> Failure {
-        match field(&failure).map(|field| self.origins.get(field)) {
+        match field(&failure).map(|field| self.place_of(field)) {
             Some(Some(from)) => at(from, failure),
             Some(None) if is_key(&failure) => failure.with_hint(sources::hint()),
             Some(None) => failure,

@@ -34,8 +34,7 @@ impl Config {
     /// Where the client secret is set.
     fn secret_place(&self) -> Option<&str> {
         let keys = ["client_secret", "client_secret_file"];
-        let place = keys.iter().find_map(|key| self.origins.get(*key));
-        place.map(String::as_str)
+        keys.iter().find_map(|key| self.place_of(key))
     }
 
     /// If the secret is the reason for a failure, adds that it has expired, and where to put a new one.
