@@ -62,9 +62,9 @@ fn with_file(
     work: &dyn Fn(&Config, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut config = Config::load_with_cache(common, cache)?;
-    let file = config.login_file().ok_or_else(|| {
-        Failure::config("a system user has no file for a login by default: name one by login_file")
-    })?;
+    let file = config
+        .login_file()
+        .ok_or_else(|| Failure::config("a system user has to name a login_file"))?;
     let spool = route::spool(&config).filter(|spool| cache.is_none() && !spool.own);
     if let Some(spool) = spool.filter(|spool| Path::new(&file).starts_with(spool.root())) {
         let words: &[_] = match tenant {

@@ -26,7 +26,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let config = Config::load(common)?;
     if classic && graph {
         return Err(Failure::usage(
-            "--classic and --graph: one way at a time, and Graph's is App RBAC",
+            "--classic and --graph: Graph's way is App RBAC",
         ));
     }
     let setup = Setup::new(&config.account).classic(classic).graph(graph);
