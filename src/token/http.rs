@@ -77,7 +77,12 @@ impl Client {
     }
 
     /// Asks, and reads the answer, whatever its status. The deadline covers the connection, a proxy's answer and every byte.
-    pub(super) fn ask(&self, question: &Question, deadline: Deadline) -> Result<Answer, Failure> {
+    /// Boxed, since it passes through several hands.
+    pub(super) fn ask(
+        &self,
+        question: &Question,
+        deadline: Deadline,
+    ) -> Result<Box<Answer>, Failure> {
         let answer = self
             .connect(deadline, &Interrupt::default())
             .and_then(|stream| {
@@ -228,7 +233,7 @@ impl Resolver for Nowhere {
 }
 
 impl Question {
-    fn put(&self, agent: &Agent) -> Result<Answer, ureq::Error> {
+    fn put(&self, agent: &Agent) -> Result<Box<Answer>, ureq::Error> {
         let method = match self.form {
             Some(_) => Method::POST,
             None => Method::GET,
@@ -242,7 +247,7 @@ impl Question {
             Some(form) => agent.run(request.body(form.as_str())?),
             None => agent.run(request.body(())?),
         };
-        Answer::read(response?)
+        Answer::read(response?).map(Box::new)
     }
 }
 

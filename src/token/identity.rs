@@ -128,7 +128,7 @@ impl Source {
     }
 
     /// One request: a query, or where there is no version, as with Cloud Shell, a form.
-    fn get(&self, attempt: &Attempt<'_>, key: Option<&Secret>) -> Result<Answer, Failure> {
+    fn get(&self, attempt: &Attempt<'_>, key: Option<&Secret>) -> Result<Box<Answer>, Failure> {
         let app = attempt.app;
         let deadline = attempt.total.step(app.timeout, "token");
         let resource = app.scope.strip_suffix("/.default").unwrap_or(app.scope);

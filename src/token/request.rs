@@ -63,7 +63,7 @@ pub(super) fn post(
     attempt: &Attempt<'_>,
     endpoint: &str,
     fields: &[(&str, &str)],
-) -> Result<Answer, Failure> {
+) -> Result<Box<Answer>, Failure> {
     let app = attempt.app;
     let deadline = attempt.total.step(app.timeout, "token");
     let form = http::form(fields);
