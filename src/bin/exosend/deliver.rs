@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use exosend::advice::{Condition, condition};
-use exosend::{Envelope, Error, Session};
+use exosend::{Envelope, Error, Receipt, Session};
 
 use crate::addressing::check_address;
 use crate::common::Common;
@@ -20,7 +20,7 @@ pub(crate) fn deliver(
     config: &Config,
     common: &Common,
     envelope: &Envelope,
-    mut send: impl FnMut(&mut Session) -> Result<exosend::Receipt, Error>,
+    send: &mut dyn FnMut(&mut Session) -> Result<Receipt, Error>,
 ) -> Result<Outcome, Failure> {
     config.account.check_envelope(envelope)?;
     let turn = Turn::wait(config)?;

@@ -189,7 +189,9 @@ fn send(
     facts.to = everybody;
     let envelope = envelope(config, facts)?;
     config.account.check_message(&message)?;
-    let outcome = deliver(config, common, &envelope, |session| session.send(&message))?;
+    let outcome = deliver(config, common, &envelope, &mut |session| {
+        session.send(&message)
+    })?;
     if let Outcome::Sent(receipt) = &outcome {
         facts.message_id = receipt.message_id().map(str::to_owned);
     }

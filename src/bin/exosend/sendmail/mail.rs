@@ -155,7 +155,7 @@ impl Mail {
         let (size, mut text) = self.input.behind(head.text(), self.body);
         facts.size = Some(size);
         let envelope = envelope.size(size);
-        deliver(config, common, &envelope, |session| {
+        deliver(config, common, &envelope, &mut |session| {
             session.send_raw(&envelope, text.again())
         })
     }
