@@ -73,7 +73,7 @@ impl Explanation {
 pub fn explain(line: &str) -> Vec<Explanation> {
     let text = line.to_ascii_lowercase();
     let codes = codes(&text);
-    let mut found: Vec<Explanation> = Vec::new();
+    let mut found = Found::default();
     // These words occur where a user logs in, never where an application does.
     let users = [
         "invalid_grant",
@@ -82,33 +82,51 @@ pub fn explain(line: &str) -> Vec<Explanation> {
         "exosend login",
     ];
     let users = users.iter().any(|words| text.contains(words));
-    let of_entra = codes.iter().flat_map(|&code| {
+    for &code in &codes {
         let known = table::of_entra(code);
         let of_user = known.and_then(table::of_user);
-        let both = match users {
-            true => [of_user, known],
-            false => [known, of_user],
+        let (first, second) = match users {
+            true => (of_user, known),
+            false => (known, of_user),
         };
-        both.into_iter()
-            .flatten()
-            .map(move |condition| Explanation {
-                recognised: format!("AADSTS{code}"),
-                condition,
-                documented: page_of_code(code),
-            })
-    });
-    let of_graph = of_graph(line).map(explanation);
-    let of_servers = reply::explain(&text).into_iter().map(explanation);
-    for explanation in of_entra.chain(of_graph).chain(of_servers) {
-        if !found.iter().any(|f| f.condition == explanation.condition) {
-            found.push(explanation);
+        for condition in first.iter().chain(&second) {
+            found.add(format!("AADSTS{code}"), *condition, page_of_code(code));
         }
     }
-    // A reply proves that the network works, even `421 4.4.1 Connection timed out`.
-    if found.is_empty() && codes.is_empty() {
-        found.extend(conditions::explain(&text).into_iter().map(explanation));
+    #[cfg(feature = "graph")]
+    for word in line.split(|c: char| !c.is_ascii_alphanumeric()) {
+        if let Some(condition) = hint::graph::of_code(word) {
+            found.add_all(vec![(word.to_owned(), condition)]);
+        }
     }
-    found
+    found.add_all(reply::explain(&text));
+    // A reply proves that the network works, even `421 4.4.1 Connection timed out`.
+    if found.0.is_empty() && codes.is_empty() {
+        found.add_all(conditions::explain(&text));
+    }
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Explanation>);
+
+impl Found {
+    /// Adds what a line means by these words of it, once for each condition.
+    fn add(&mut self, recognised: String, condition: Condition, documented: String) {
+        if self.0.iter().all(|known| known.condition != condition) {
+            self.0.push(Explanation {
+                recognised,
+                condition,
+                documented,
+            });
+        }
+    }
+
+    fn add_all(&mut self, all: Vec<(String, Condition)>) {
+        for (recognised, condition) in all {
+            self.add(recognised, condition, page(condition).into());
+        }
+    }
 }
 
 /// Where to look a line up that [`explain`] does not know: Entra's page about the AADSTS number in it, else Microsoft's
@@ -121,29 +139,6 @@ pub fn general_page(line: &str) -> String {
     match codes(&line.to_ascii_lowercase()).first() {
         Some(code) => page_of_code(*code),
         None => SMTP_AUTH.into(),
-    }
-}
-
-/// Graph's codes, in anybody's log.
-#[cfg(feature = "graph")]
-fn of_graph(line: &str) -> impl Iterator<Item = Found> {
-    let words = line.split(|c: char| !c.is_ascii_alphanumeric());
-    words.filter_map(|word| Some((word.to_owned(), hint::graph::of_code(word)?)))
-}
-
-#[cfg(not(feature = "graph"))]
-fn of_graph(_: &str) -> impl Iterator<Item = Found> {
-    std::iter::empty()
-}
-
-/// Words of a line, and what they mean.
-type Found = (String, Condition);
-
-fn explanation((recognised, condition): Found) -> Explanation {
-    Explanation {
-        recognised,
-        condition,
-        documented: page(condition).into(),
     }
 }
 
