@@ -66,7 +66,7 @@ impl Common {
                 _ if own(&argument, &mut parser)? => {}
                 Arg::Long("config") => self.config = Some(parser.value()?.into()),
                 Arg::Long("set") => {
-                    let pair = text(parser.value()?)?;
+                    let pair = value(&mut parser)?;
                     let (key, value) = pair
                         .split_once('=')
                         .ok_or_else(|| Failure::usage("--set takes key=value"))?;
@@ -83,6 +83,11 @@ impl Common {
         }
         Ok(())
     }
+}
+
+/// The value of an option. It has to be UTF-8, as every text.
+pub(crate) fn value(parser: &mut Parser) -> Result<String, Failure> {
+    text(parser.value()?)
 }
 
 /// An argument that has to be UTF-8.

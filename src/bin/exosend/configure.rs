@@ -13,7 +13,7 @@ use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
 use zeroize::Zeroizing;
 
-use crate::common::{Common, text};
+use crate::common::{Common, value};
 use crate::config::settings::SPOOL;
 use crate::config::{CREDENTIALS, Config, check};
 use crate::exit::{self, Failure};
@@ -112,12 +112,12 @@ impl Options {
                     return Err(Arg::Long(name).unexpected().into());
                 }
                 Arg::Long("secret-file") => options.secret_file = Some(parser.value()?.into()),
-                Arg::Long("test") => options.test = Some(text(parser.value()?)?),
+                Arg::Long("test") => options.test = Some(value(parser)?),
                 Arg::Long("force") => options.force = true,
                 Arg::Long("no-doctor") => options.no_doctor = true,
                 Arg::Long(name) => match QUESTIONS.iter().find(|(_, flag, _)| flag == name) {
                     Some((key, ..)) => {
-                        let value = text(parser.value()?)?;
+                        let value = value(parser)?;
                         answers.push(((*key).to_owned(), value.trim().to_owned()));
                     }
                     None => return Ok(false),

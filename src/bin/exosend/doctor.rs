@@ -10,7 +10,7 @@ use exosend::advice::{Advice, Cause, Check, CheckState, Place, diagnose, send_te
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
-use crate::common::{self, Common};
+use crate::common::{Common, value};
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::finding;
@@ -24,7 +24,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     common.options(parser, help::DOCTOR, &mut |argument, parser| {
         match argument {
             Arg::Long("send") => send = true,
-            Arg::Long("to") => to = Some(common::text(parser.value()?)?),
+            Arg::Long("to") => to = Some(value(parser)?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -8,7 +8,7 @@ use exosend::advice::{Explanation, explain, general_page};
 use lexopt::{Arg, Parser};
 use serde_json::{Value, json};
 
-use crate::common::{self, Common};
+use crate::common::{Common, text};
 use crate::exit::{self, Failure};
 use crate::out::{say, say_json};
 use crate::{help, wrap};
@@ -20,7 +20,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut words = Vec::new();
     common.options(parser, help::EXPLAIN, &mut |argument, _| {
         match argument {
-            Arg::Value(word) => words.push(common::text(word.clone())?),
+            Arg::Value(word) => words.push(text(word.clone())?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -5,7 +5,7 @@ use std::path::Path;
 use exosend::login;
 use lexopt::{Arg, Parser};
 
-use crate::common::{Common, text};
+use crate::common::{Common, value};
 use crate::config::{Config, LOGIN};
 use crate::exit::{self, Failure};
 use crate::out::tell;
@@ -16,7 +16,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let mut tenant = None;
     common.options(parser, help::LOGIN, &mut |argument, parser| {
         match argument {
-            Arg::Long("tenant") => tenant = Some(text(parser.value()?)?),
+            Arg::Long("tenant") => tenant = Some(value(parser)?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -60,7 +60,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use crate::common::{Common, text};
+use crate::common::{Common, text, value};
 use crate::config::Config;
 use crate::config::settings::{SPOOL, period};
 use crate::exit::{self, Failure};
@@ -76,7 +76,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         match argument {
             Arg::Long("now") => now = true,
             Arg::Long("max-age") => {
-                let age = text(parser.value()?)?;
+                let age = value(parser)?;
                 max_age =
                     Some(period(&age).map_err(|what| Failure::usage(format!("--max-age {what}")))?);
             }

@@ -7,7 +7,7 @@ use exosend::{Attachment, Message};
 use lexopt::{Arg, Parser};
 
 use crate::addressing::check_address;
-use crate::common::{Common, text};
+use crate::common::{Common, value};
 use crate::config::Config;
 use crate::config::settings::Mode;
 use crate::deliver::{conclude, deliver, envelope, unconfigured};
@@ -79,12 +79,12 @@ impl Options {
                     let first = wrong.first();
                     first.map_or(Ok(()), |what| Err(Failure::data(what)))?;
                 }
-                Arg::Long("from") => options.from = Some(text(parser.value()?)?),
-                Arg::Long("subject") => options.subject = Some(text(parser.value()?)?),
-                Arg::Long("text") => options.text = Some(text(parser.value()?)?),
+                Arg::Long("from") => options.from = Some(value(parser)?),
+                Arg::Long("subject") => options.subject = Some(value(parser)?),
+                Arg::Long("text") => options.text = Some(value(parser)?),
                 Arg::Long("html") => options.html = Some(parser.value()?.into()),
                 Arg::Long("attach") => options.attach.push(parser.value()?.into()),
-                Arg::Long("header") => options.headers.push(header(&text(parser.value()?)?)?),
+                Arg::Long("header") => options.headers.push(header(&value(parser)?)?),
                 Arg::Long("queue") => options.queue = true,
                 _ => return Ok(false),
             }
@@ -249,7 +249,7 @@ fn no_queue() -> Failure {
 
 /// Adds the mailboxes of one argument to `to`, and returns what is no address.
 fn list(option: &str, to: &mut Vec<Mailbox>, parser: &mut Parser) -> Result<Vec<String>, Failure> {
-    let (mailboxes, wrong) = list::read(&text(parser.value()?)?);
+    let (mailboxes, wrong) = list::read(&value(parser)?);
     to.extend(mailboxes);
     Ok(wrong
         .iter()

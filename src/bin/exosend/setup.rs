@@ -4,7 +4,7 @@ use exosend::Token;
 use exosend::advice::Setup;
 use lexopt::{Arg, Parser};
 
-use crate::common::{self, Common};
+use crate::common::{Common, value};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::out::tell;
@@ -17,7 +17,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
             Arg::Long("classic") => classic = true,
             Arg::Long("graph") => graph = true,
             Arg::Long("undo") => undo = true,
-            Arg::Long("object-id") => object_id = Some(common::text(parser.value()?)?),
+            Arg::Long("object-id") => object_id = Some(value(parser)?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
 
-use crate::common::{Common, text};
+use crate::common::{Common, text, value};
 use crate::exit::Failure;
 use crate::help;
 use crate::list;
@@ -105,7 +105,7 @@ impl Flags {
             'i' => {}
             'f' | 'r' => self.sender(parser)?,
             'F' => self.name(&parser.value()?),
-            'b' => self.mode(&text(parser.value()?)?)?,
+            'b' => self.mode(&value(parser)?)?,
             'q' => {
                 self.mode = Mode::RunQueue;
                 // `-q@example.com` is a recipient that begins with a hyphen.
