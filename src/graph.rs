@@ -212,7 +212,6 @@ impl<'t> Text<'t> {
         message: &'t mut dyn Source,
         total: Deadline,
     ) -> Result<Self, Error> {
-        fits(size.unwrap_or_default())?;
         let read = read_start(message, size.is_none(), total);
         let (start, is_whole) = read.map_err(|error| unread(error, total))?;
         let size = size.unwrap_or_else(|| length(&start));

@@ -49,8 +49,10 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     let (code, message) = (text(error, "code"), text(error, "message"));
     let what = match (code.as_str(), message.as_str()) {
         ("", _) => withheld.cut_from(&answer.what_instead_of_json()) + &id,
-        (code, "") => format!("{status} {code}{id}"),
-        (code, message) => format!("{status} {code}: {message}{id}"),
+        (code, message) => {
+            let colon = if message.is_empty() { "" } else { ": " };
+            format!("{status} {code}{colon}{message}{id}")
+        }
     };
     let kind = match (status, code.as_str()) {
         // Something else than Graph has answered.

@@ -62,22 +62,26 @@ impl<'t> Body<'t> {
             self.count(before)?;
             match self.left {
                 0 => self.send(0),
-                left => Err(io::Error::other(format!(
-                    "the message ends {left} bytes early"
-                ))),
+                _ => Err(io::Error::other(
+                    "the message is shorter than its envelope says",
+                )),
             }
         });
-        if let Some(failure) = self.failure {
-            // A server that does not want the rest may have said why. Half a request is out, and nothing can follow it.
-            let last_words = self.total.step(patience_after(&failure), "last words");
-            let last_words = self.connection.answer(last_words);
-            let known = last_words.ok().filter(|(answer, _)| answer.status != 202);
-            let known = known.map(|(answer, _)| (answer, false));
-            return known.ok_or_else(|| Error::io(Stage::Graph, failure).doubtful());
+        let (patience, name) = match &self.failure {
+            // A server that does not want the rest may have said why.
+            Some(failure) => (patience_after(failure), "last words"),
+            None => {
+                ended.map_err(|error| unread(error, self.total))?;
+                (self.timeouts.accept, "accept")
+            }
+        };
+        let answer = self.connection.answer(self.total.step(patience, name));
+        match (self.failure, answer) {
+            (None, answer) => answer.map_err(Error::doubtful),
+            // Half a request is out, and nothing can follow it.
+            (Some(_), Ok((answer, _))) if answer.status != 202 => Ok((answer, false)),
+            (Some(failure), _) => Err(Error::io(Stage::Graph, failure).doubtful()),
         }
-        ended.map_err(|error| unread(error, self.total))?;
-        let accept = self.total.step(self.timeouts.accept, "accept");
-        self.connection.answer(accept).map_err(Error::doubtful)
     }
 
     /// Counts what was added to a block that had `before` bytes.
@@ -93,10 +97,10 @@ impl<'t> Body<'t> {
     /// Sends blocks until no more than `most` bytes are left.
     fn send(&mut self, most: usize) -> io::Result<()> {
         while self.block.len() > most {
-            let rest = self.block.split_off(BLOCK.min(self.block.len()));
-            let block = std::mem::replace(&mut self.block, rest);
+            let block = self.block.drain(..BLOCK.min(self.block.len()));
+            let encoded = STANDARD.encode(block.as_slice());
+            drop(block);
             let head = std::mem::take(&mut self.head);
-            let encoded = STANDARD.encode(block);
             let out = Zeroizing::new([head.as_str(), &encoded].concat());
             let deadline = self.total.step(self.timeouts.block, "block");
             if let Err(failure) = self.connection.write(out.as_bytes(), deadline) {
