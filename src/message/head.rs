@@ -410,13 +410,12 @@ impl Head {
 
     /// Replaces the first field of that name by a list, and removes the others; an empty list removes all.
     fn put(&mut self, name: &str, mailboxes: &[Mailbox]) {
-        let mut value = (!mailboxes.is_empty()).then(|| value_of(mailboxes));
-        self.fields.retain_mut(|field| {
-            !field.is(name) || value.take().map(|value| field.value = value).is_some()
-        });
-        if let Some(value) = value {
-            let name = name.to_owned();
-            self.fields.push(Field { name, value });
+        let first = self.fields.iter().position(|field| field.is(name));
+        self.remove(name);
+        if !mailboxes.is_empty() {
+            let (name, value) = (name.to_owned(), value_of(mailboxes));
+            let at = first.unwrap_or(self.fields.len());
+            self.fields.insert(at, Field { name, value });
         }
     }
 
