@@ -63,7 +63,7 @@ pub fn start(account: &Account) -> Result<Prompt, Error> {
 /// A login that has begun: what to show to the user. You get one from [`start`], whose example shows it.
 pub struct Prompt {
     account: Account,
-    code: DeviceCode,
+    code: Box<DeviceCode>,
     begun: Instant,
 }
 

@@ -15,7 +15,7 @@ use crate::token::login::{Grant, scope};
 use crate::token::request::post;
 use crate::token::{Application, Attempt, endpoint};
 
-/// What Entra gives the user to enter, and us to ask with.
+/// What Entra gives the user to enter, and us to ask with. Boxed, since it passes through several hands.
 #[derive(Debug)]
 pub(crate) struct DeviceCode {
     device_code: Secret,
@@ -42,7 +42,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 type Asked = Result<Option<Box<Grant>>, Error>;
 
 impl DeviceCode {
-    pub(crate) fn request(app: &Application<'_>, total: Deadline) -> Result<Self, Error> {
+    pub(crate) fn request(app: &Application<'_>, total: Deadline) -> Result<Box<Self>, Error> {
         let scope = scope(app);
         let fields = [("client_id", app.client_id), ("scope", &scope)];
         let url = endpoint(&app.authority, app.tenant, "devicecode");
@@ -51,7 +51,7 @@ impl DeviceCode {
         Self::read(&answer).map_err(|error| error.about(app.tenant))
     }
 
-    pub(crate) fn read(answer: &Answer) -> Result<Self, Error> {
+    pub(crate) fn read(answer: &Answer) -> Result<Box<Self>, Error> {
         // Nothing that was sent is secret.
         let withheld = Withheld {
             name: "",
@@ -67,19 +67,19 @@ impl DeviceCode {
         })
     }
 
-    fn of(json: &mut Value) -> Option<Self> {
+    fn of(json: &mut Value) -> Option<Box<Self>> {
         let time = |field: &str, default| {
             let told = seconds(json.get(field));
             told.unwrap_or(default).min(MAX_LIFETIME)
         };
         let (expires_in, interval) = (time("expires_in", LIFETIME), time("interval", INTERVAL));
-        let code = Self {
+        let code = Box::new(Self {
             device_code: take_word(json, "device_code")?,
             user_code: take_word(json, "user_code")?,
             address: take_word(json, "verification_uri")?,
             expires_in,
             interval: interval.as_secs(),
-        };
+        });
         let is_secure = code.address.expose().starts_with("https://");
         is_secure.then_some(code)
     }
@@ -196,7 +196,7 @@ mod tests {
         Answer::of(status, &HeaderMap::new(), body.as_bytes().to_vec().into())
     }
 
-    fn read(body: &str) -> Result<DeviceCode, Error> {
+    fn read(body: &str) -> Result<Box<DeviceCode>, Error> {
         DeviceCode::read(&answer(200, body))
     }
 
