@@ -2,9 +2,12 @@
 
 use crate::out::say;
 
+/// In the place of `{shared}`: what most subcommands take.
+const SHARED: &str = " --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version";
+
 /// Prints a text and exits.
 pub(crate) fn print(text: &str) -> ! {
-    std::process::exit(match say(text) {
+    std::process::exit(match say(&text.replace("{shared}", SHARED)) {
         Ok(()) => 0,
         Err(failure) => failure.code().into(),
     })
@@ -117,7 +120,7 @@ exosend login: lets you send as yourself, without an administrator's application
  --tenant T       where, if `tenant` is not set and the application not for all:
                   an id, a domain, organizations or consumers
 
- --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+{shared}
 
 Shows an address and a code to enter there, on any device. Needs `client_id`, of
 an application of yours that allows public client flows and has the delegated
@@ -127,7 +130,7 @@ use; 90 days without one end it.";
 pub(crate) const LOGOUT: &str = "\
 exosend logout: removes the login and its token
 
- --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+{shared}
 
 Entra is not told: if somebody may have copied it, end your sessions there.";
 
@@ -157,7 +160,7 @@ mailbox, filled in for both; it changes nothing
  --object-id ID   of the Enterprise application; a token tells it, if one can
                   be had
 
- --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+{shared}
 
 A member of Exchange's role group Organization Management runs it, on any
 machine: in PowerShell 7.6, or Windows PowerShell 5.1.";
@@ -167,7 +170,7 @@ exosend token: prints the access token, for msmtp, mutt, isync, curl and others
 
  --claims         the claims of the token, as JSON, instead of the token
 
- --config FILE  --set KEY=VALUE  --json  --quiet  -v  --version
+{shared}
 
 The token lets its holder send as the mailbox for about an hour. It belongs in
 no file and in no argument.";
