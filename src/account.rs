@@ -9,7 +9,7 @@ mod layers;
 pub(crate) mod token;
 #[cfg(feature = "graph")]
 pub(crate) mod transport;
-mod value;
+pub(crate) mod value;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -33,3 +33,7 @@ pub mod octets {
 pub mod text {
     pub use crate::text::{distance, is_unprintable, nearest, printable};
 }
+
+pub mod value {
+    pub use crate::account::value::seconds;
+}

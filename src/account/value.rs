@@ -1,5 +1,8 @@
 //! What the values of keys mean: a path, seconds, a host and its port.
 
+// The command uses a part of this module, too (`command.rs`).
+#![allow(unreachable_pub)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ pub(super) fn path(value: &str) -> Result<PathBuf, String> {
 }
 
 /// Whole or decimal seconds. Not parsed as `f64`: its parser and its tables are large.
-pub(super) fn seconds(value: &str) -> Result<Duration, String> {
+pub fn seconds(value: &str) -> Result<Duration, String> {
     let parsed = || {
         let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -14,7 +14,7 @@ use exosend::{Account, Stage};
 use crate::common::Common;
 use crate::config::settings::truth;
 use crate::exit::Failure;
-use crate::process;
+use crate::{process, value};
 use sources::{Layer, Setting};
 
 pub(crate) use settings::Settings;
@@ -79,8 +79,7 @@ impl Config {
         let no_cache =
             last("token_cache") == Some("none") || process::longest_file() < LONGEST_CACHE;
         let by_graph = last("transport") == Some("graph");
-        let timeout = last("timeout").and_then(|seconds| seconds.parse().ok());
-        let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let timeout = last("timeout").and_then(|value| value::seconds(value).ok());
         let login = last(LOGIN).map(str::to_owned);
         for layer in &mut layers {
             layer.retain(|set| !(set.is_own() || set.key == "token_cache" && no_cache));

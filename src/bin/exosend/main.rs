@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 use common::Common;
 use exit::Failure;
-use exosend::command::{crypto, date, file, flow, head, list, octets, text};
+use exosend::command::{crypto, date, file, flow, head, list, octets, text, value};
 use lexopt::Parser;
 use report::Facts;
 use text::printable;
