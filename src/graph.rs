@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod connection;
 
+use std::fmt::Write;
 use std::io;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -130,23 +131,20 @@ impl Graph {
         let path = format!("/v1.0/users/{mailbox}/sendMail");
         let (endpoint, length) = (self.account.graph(), text.length);
         log::debug!("graph request to {endpoint}{path}, {length} bytes of MIME");
-        let encoded = (length.div_ceil(3) * 4).to_string();
         // No endpoint and no token has a space or a line end in it: both are refused where they come from.
         let (_, host) = endpoint.split_once("://").unwrap_or_default();
-        let head = [
-            "POST ",
-            &path,
-            " HTTP/1.1\r\nhost: ",
-            host,
-            "\r\nuser-agent: ",
+        let token = self.token.secret();
+        // A string that grows leaves copies of the token behind.
+        let room = 256 + path.len() + host.len() + token.len();
+        let mut head = Zeroizing::new(String::with_capacity(room));
+        // A string takes whatever is written.
+        let _ = write!(
+            head,
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {}\r\nauthorization: Bearer {token}\r\n\
+             content-type: text/plain\r\ncontent-length: {}\r\n\r\n",
             http::USER_AGENT,
-            "\r\nauthorization: Bearer ",
-            self.token.secret(),
-            "\r\ncontent-type: text/plain\r\ncontent-length: ",
-            &encoded,
-            "\r\n\r\n",
-        ];
-        let head = Zeroizing::new(head.concat());
+            length.div_ceil(3) * 4,
+        );
         let timeouts = &self.account.timeouts;
         let mut body = Body::new(&mut connection, timeouts, total, head, length);
         let written = text.write_to(&mut body);

@@ -48,12 +48,13 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     }
     let (code, message) = (text(error, "code"), text(error, "message"));
     let what = match (code.as_str(), message.as_str()) {
-        ("", _) => withheld.cut_from(&answer.what_instead_of_json()) + &id,
+        ("", _) => withheld.cut_from(&answer.what_instead_of_json()),
         (code, message) => {
             let colon = if message.is_empty() { "" } else { ": " };
-            format!("{status} {code}{colon}{message}{id}")
+            format!("{status} {code}{colon}{message}")
         }
     };
+    let condition = of_answer(status, &code);
     let kind = match (status, code.as_str()) {
         // Something else than Graph has answered.
         (300..=499, "") if !answer.is_json() && !matches!(status, 408 | 413 | 429) => {
@@ -65,8 +66,8 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
         (400..=499, _) => ErrorKind::Refused,
         _ => ErrorKind::Protocol,
     };
-    let error = Error::new(kind, Stage::Graph, what);
-    let error = match of_answer(status, &code) {
+    let error = Error::new(kind, Stage::Graph, what + &id);
+    let error = match condition {
         Some(condition) => error.with_condition(condition),
         None => error,
     };

@@ -144,25 +144,23 @@ pub(super) struct LineEnds {
 impl LineEnds {
     pub(super) fn feed(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut rest = text;
-        if std::mem::take(&mut self.cr) {
-            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
-        }
-        while !rest.is_empty() {
-            let end = memchr::memchr2(b'\r', b'\n', rest);
-            let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            out.extend_from_slice(line);
-            self.amid_line = end.is_none();
-            rest = match behind {
-                [] => behind,
-                [b'\r', b'\n', behind @ ..] => behind,
-                [first, behind @ ..] => {
-                    self.cr = *first == b'\r' && behind.is_empty();
+        while let Some((&first, behind)) = rest.split_first() {
+            let is_behind_cr = std::mem::replace(&mut self.cr, first == b'\r');
+            rest = match first {
+                b'\n' if is_behind_cr => behind,
+                b'\r' | b'\n' => {
+                    out.extend_from_slice(b"\r\n");
+                    self.amid_line = false;
+                    behind
+                }
+                _ => {
+                    let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+                    let (line, behind) = rest.split_at(end);
+                    out.extend_from_slice(line);
+                    self.amid_line = true;
                     behind
                 }
             };
-            if end.is_some() {
-                out.extend_from_slice(b"\r\n");
-            }
         }
     }
 

@@ -44,12 +44,10 @@ impl Connection {
     ) -> Result<Self, Error> {
         let stream = client.connect(deadline, interrupt).map_err(|error| {
             let error = error.at(Stage::Graph).about(client.way());
-            match error.condition() {
-                Some(Condition::NoNameServer) => error,
-                // What is said of a mail server's name and port is not true of this one.
-                _ if error.kind() == ErrorKind::Network => {
-                    error.with_condition(Condition::GraphUnreachable)
-                }
+            // What is said of a mail server's name and port is not true of this one.
+            match (error.kind(), error.condition()) {
+                (_, Some(Condition::NoNameServer)) => error,
+                (ErrorKind::Network, _) => error.with_condition(Condition::GraphUnreachable),
                 _ => error,
             }
         })?;
