@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::account::token::beside;
+use crate::account::token::Pending;
 use crate::account::transport::{MAX_MESSAGE, fits};
 use crate::dial::Interrupt;
 use crate::error::Error;
@@ -57,8 +57,10 @@ pub(crate) fn answered(stream: Box<dyn Stream>, token: &Token) -> Result<Receipt
 impl Graph {
     /// Gets a token, and connects meanwhile.
     pub(crate) fn open(account: &Account, total: Deadline) -> Result<Self, Error> {
-        let connect = |interrupt: &Interrupt| connect(account, total, interrupt);
-        let (connection, token) = beside(account, total, Token::kept(account), connect)?;
+        let interrupt = Interrupt::default();
+        let pending = Pending::start(account, total, Token::kept(account), &interrupt)?;
+        let connection = connect(account, total, &interrupt).map_err(|e| pending.failure(e))?;
+        let token = pending.wait(total, &interrupt)?;
         Ok(Self {
             account: Box::new(account.clone()),
             connection: Some(connection),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 
 use crate::account::Account;
-use crate::account::token::beside;
+use crate::account::token::Pending;
 use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::flow::{Source, copy};
@@ -95,8 +95,10 @@ impl Session {
     }
 
     fn log_in(account: &Account, total: Deadline, kept: Option<Token>) -> Result<Self, Error> {
-        let connect = |interrupt: &Interrupt| login::open(account, total, interrupt);
-        let (secured, token) = beside(account, total, kept, connect)?;
+        let interrupt = Interrupt::default();
+        let pending = Pending::start(account, total, kept, &interrupt)?;
+        let secured = login::open(account, total, &interrupt).map_err(|e| pending.failure(e))?;
+        let token = pending.wait(total, &interrupt)?;
         let mailbox = account.mailbox().to_owned();
         let logged_in = secured
             .authenticate(&mailbox, &token, account.initial_response)

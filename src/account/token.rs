@@ -149,35 +149,26 @@ fn margin(account: &Account) -> Duration {
     }
 }
 
-/// Runs `connect`, and fetches a token meanwhile if none is kept. If either fails, the other is not waited for.
-pub(crate) fn beside<T>(
-    account: &Account,
-    total: Deadline,
-    kept: Option<Token>,
-    connect: impl FnOnce(&Interrupt) -> Result<T, Error>,
-) -> Result<(T, Token), Error> {
-    let interrupt = Interrupt::default();
-    let pending = match kept {
-        Some(token) => Pending::Kept(token),
-        None => Pending::start(account, total, interrupt.clone())?,
-    };
-    let connection =
-        connect(&interrupt).map_err(|connection| pending.failure().unwrap_or(connection))?;
-    let token = pending.wait(total)?;
-    interrupt.disarm();
-    Ok((connection, token))
-}
-
-/// A token that is there, or on its way in a thread of its own.
-enum Pending {
+/// A token that is there, or on its way in a thread of its own while a connection is made. If either fails, the other is not
+/// waited for.
+pub(crate) enum Pending {
     Kept(Token),
     Fetching(Inbox<Result<Token, Error>>, String),
 }
 
 impl Pending {
-    /// Starts the request, which raises `interrupt` if it ends without a token. Without a thread the request is made here,
-    /// before the connection.
-    fn start(account: &Account, total: Deadline, interrupt: Interrupt) -> Result<Self, Error> {
+    /// Starts a request if no token is `kept`. It raises `interrupt` if it ends without one. Without a thread the request is
+    /// made here, before the connection.
+    pub(crate) fn start(
+        account: &Account,
+        total: Deadline,
+        kept: Option<Token>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Error> {
+        if let Some(token) = kept {
+            return Ok(Pending::Kept(token));
+        }
+        let interrupt = interrupt.clone();
         let inbox = Inbox::default();
         let (fetched_for, answered) = (account.clone(), inbox.clone());
         let request = move || {
@@ -203,23 +194,27 @@ impl Pending {
         }
     }
 
-    /// The request's failure, if it is known by now.
-    fn failure(&self) -> Option<Error> {
-        match self {
+    /// The request's failure if it is known by now, else the connection's.
+    pub(crate) fn failure(&self, connection: Error) -> Error {
+        let first = match self {
             Pending::Kept(_) => None,
             Pending::Fetching(inbox, _) => inbox.take(Duration::ZERO).and_then(Result::err),
-        }
+        };
+        first.unwrap_or(connection)
     }
 
-    fn wait(self, total: Deadline) -> Result<Token, Error> {
-        let (inbox, asked_of) = match self {
-            Pending::Kept(token) => return Ok(token),
-            Pending::Fetching(inbox, asked_of) => (inbox, asked_of),
+    /// The token, for a connection that is there and is not to be interrupted any more.
+    pub(crate) fn wait(self, total: Deadline, interrupt: &Interrupt) -> Result<Token, Error> {
+        let token = match self {
+            Pending::Kept(token) => Ok(token),
+            Pending::Fetching(inbox, asked_of) => {
+                let late = |passed| Error::io(Stage::Token, passed).about(&asked_of);
+                let left = total.remaining().map_err(late)?;
+                let answer = inbox.take(left);
+                answer.unwrap_or_else(|| Err(late(total.passed())))
+            }
         };
-        let late = |passed| Error::io(Stage::Token, passed).about(&asked_of);
-        let left = total.remaining().map_err(late)?;
-        let answer = inbox.take(left);
-        answer.unwrap_or_else(|| Err(late(total.passed())))
+        token.inspect(|_| interrupt.disarm())
     }
 }
 
