@@ -6,8 +6,12 @@ use std::path::Path;
 
 use exosend::{Error, ErrorKind, Stage};
 
+/// In a box: most functions can return one, and hand on a pointer.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     code: u8,
     what: String,
     hint: Option<String>,
@@ -79,13 +83,13 @@ pub(crate) fn meaning(code: u8) -> Option<(&'static str, &'static str)> {
 
 impl Failure {
     pub(crate) fn new(code: u8, what: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Told {
             code,
             what: what.into(),
             hint: None,
             error: None,
             printed: false,
-        }
+        }))
     }
 
     /// The caller's arguments make no sense.
@@ -108,25 +112,23 @@ impl Failure {
         Self::new(TRY_AGAIN, file(path, what))
     }
 
-    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
     }
 
     /// For `in_doubt = retry`: the caller is to try again.
     pub(crate) fn retried_in_doubt(mut self) -> Self {
-        if self.code == IN_DOUBT {
-            self.code = TRY_AGAIN;
+        if self.0.code == IN_DOUBT {
+            self.0.code = TRY_AGAIN;
         }
         self
     }
 
     /// If it is in doubt, adds the Message-ID to look for.
     pub(crate) fn naming(mut self, message_id: Option<&str>) -> Self {
-        let in_doubt = self.error.as_ref().is_some_and(Error::in_doubt);
-        if let (true, Some(id), Some(hint)) = (in_doubt, message_id, &mut self.hint) {
+        let in_doubt = self.error().is_some_and(Error::in_doubt);
+        if let (true, Some(id), Some(hint)) = (in_doubt, message_id, &mut self.0.hint) {
             hint.push_str(&format!("; it is {id}"));
         }
         self
@@ -134,50 +136,49 @@ impl Failure {
 
     /// Whether the doctor can find out more: not about arguments and messages.
     pub(crate) fn is_for_the_doctor(&self) -> bool {
-        matches!(self.code, NO_HOST | UNAVAILABLE | TRY_AGAIN..=CONFIG)
+        matches!(self.0.code, NO_HOST | UNAVAILABLE | TRY_AGAIN..=CONFIG)
     }
 
-    pub(crate) fn with_what(self, what: String) -> Self {
-        Self { what, ..self }
+    pub(crate) fn with_what(mut self, what: String) -> Self {
+        self.0.what = what;
+        self
     }
 
-    pub(crate) fn printed(self) -> Self {
-        Self {
-            printed: true,
-            ..self
-        }
+    pub(crate) fn printed(mut self) -> Self {
+        self.0.printed = true;
+        self
     }
 
     pub(crate) fn is_printed(&self) -> bool {
-        self.printed
+        self.0.printed
     }
 
     pub(crate) fn code(&self) -> u8 {
-        self.code
+        self.0.code
     }
 
     pub(crate) fn what(&self) -> &str {
-        &self.what
+        &self.0.what
     }
 
     pub(crate) fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 
     pub(crate) fn error(&self) -> Option<&Error> {
-        self.error.as_ref()
+        self.0.error.as_ref()
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self {
+        Self(Box::new(Told {
             code: code(&error),
             what: error.to_string(),
             hint: error.hint().map(str::to_owned),
             error: Some(error),
             printed: false,
-        }
+        }))
     }
 }
 

@@ -65,8 +65,10 @@ fn with_file(
     let file = config
         .login_file()
         .ok_or_else(|| Failure::config("a system user has to name a login_file"))?;
-    let spool = route::spool(&config).filter(|spool| cache.is_none() && !spool.own);
-    if let Some(spool) = spool.filter(|spool| Path::new(&file).starts_with(spool.root())) {
+    let spool = route::spool(&config).filter(|spool| {
+        cache.is_none() && !spool.own && Path::new(&file).starts_with(spool.root())
+    });
+    if let Some(spool) = spool {
         let words: &[_] = match tenant {
             Some(tenant) => &[word, "--tenant", tenant],
             None => &[word],
