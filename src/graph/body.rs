@@ -47,7 +47,7 @@ impl<'t> Body<'t> {
             head,
             left: length,
             ends: LineEnds::default(),
-            block: Vec::with_capacity(2 * BLOCK),
+            block: Vec::new(),
             failure: None,
         }
     }
