@@ -8,14 +8,14 @@ mod support;
 use exosend::Error;
 use exosend::advice::{Advice, Cause, Check, CheckState, Place, diagnose, send_test};
 use lexopt::{Arg, Parser};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::common::{Common, value};
 use crate::config::Config;
 use crate::exit::{self, Failure};
 use crate::finding;
 use crate::local::Here;
-use crate::out::{say, say_json, show};
+use crate::out::{self, say, say_json, show};
 use crate::recipients::Recipients;
 use crate::{help, list, logger, queue};
 
@@ -94,10 +94,10 @@ fn code(checks: &[Check]) -> u8 {
 }
 
 fn object(checks: &[Check], code: u8) -> Value {
-    json!({
-        "exit": code,
-        "checks": checks.iter().map(check).collect::<Vec<_>>(),
-    })
+    out::object(vec![
+        ("exit", code.into()),
+        ("checks", checks.iter().map(check).collect()),
+    ])
 }
 
 fn check(check: &Check) -> Value {
@@ -106,44 +106,47 @@ fn check(check: &Check) -> Value {
         CheckState::Failed => "fail",
         _ => "skip",
     };
-    json!({
-        "name": check.name(),
-        "state": state,
-        "milliseconds": u64::try_from(check.took().as_millis()).unwrap_or(u64::MAX),
-        "detail": check.detail(),
-        "error": check.error().map(error),
-        "advice": check.advice().map(advice),
-    })
+    let milliseconds = u64::try_from(check.took().as_millis()).unwrap_or(u64::MAX);
+    out::object(vec![
+        ("name", check.name().into()),
+        ("state", state.into()),
+        ("milliseconds", milliseconds.into()),
+        ("detail", check.detail().into()),
+        ("error", check.error().map(error).into()),
+        ("advice", check.advice().map(advice).into()),
+    ])
 }
 
 fn error(error: &Error) -> Value {
-    json!({
-        "kind": error.kind().to_string(),
-        "stage": error.stage().to_string(),
-        "transient": error.is_transient(),
-        "code": error.reply().map(exosend::Reply::code),
-        "enhanced": error.reply().and_then(exosend::Reply::enhanced),
-        "reply": error.reply().map(ToString::to_string),
-    })
+    let reply = error.reply();
+    out::object(vec![
+        ("kind", error.kind().to_string().into()),
+        ("stage", error.stage().to_string().into()),
+        ("transient", error.is_transient().into()),
+        ("code", reply.map(exosend::Reply::code).into()),
+        ("enhanced", reply.and_then(exosend::Reply::enhanced).into()),
+        ("reply", reply.map(ToString::to_string).into()),
+    ])
 }
 
 fn advice(advice: &Advice) -> Value {
     let cause = |cause: &Cause| {
-        json!({
-            "text": cause.text(),
-            "place": match cause.place() {
-                Place::Configuration => "configuration",
-                Place::Shell => "shell",
-                Place::AzureCli => "azure-cli",
-                Place::ExchangePowerShell => "exchange-powershell",
-                _ => "portal",
-            },
-            "look": cause.look().collect::<Vec<_>>(),
-            "commands": cause.commands().collect::<Vec<_>>(),
-        })
+        let place = match cause.place() {
+            Place::Configuration => "configuration",
+            Place::Shell => "shell",
+            Place::AzureCli => "azure-cli",
+            Place::ExchangePowerShell => "exchange-powershell",
+            _ => "portal",
+        };
+        out::object(vec![
+            ("text", cause.text().into()),
+            ("place", place.into()),
+            ("look", cause.look().collect()),
+            ("commands", cause.commands().collect()),
+        ])
     };
-    json!({
-        "meaning": advice.meaning(),
-        "causes": advice.causes().iter().map(cause).collect::<Vec<_>>(),
-    })
+    out::object(vec![
+        ("meaning", advice.meaning().into()),
+        ("causes", advice.causes().iter().map(cause).collect()),
+    ])
 }

@@ -6,11 +6,11 @@ use std::io::{IsTerminal, Read};
 
 use exosend::advice::{Explanation, explain, general_page};
 use lexopt::{Arg, Parser};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::common::{Common, text};
 use crate::exit::{self, Failure};
-use crate::out::{say, say_json};
+use crate::out::{self, say, say_json};
 use crate::{help, wrap};
 
 /// Enough for some lines of a log.
@@ -38,8 +38,10 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let found = known(&line);
     let page = general_page(&line);
     if common.json {
-        let explanations: Vec<_> = found.iter().map(object).collect();
-        say_json(json!({ "explanations": explanations, "page": page }))?;
+        say_json(out::object(vec![
+            ("explanations", found.iter().map(object).collect()),
+            ("page", page.as_str().into()),
+        ]))?;
     } else if !found.is_empty() {
         say(shown(&found).trim_end())?;
     }
@@ -153,12 +155,12 @@ fn shown(found: &[Known]) -> String {
 }
 
 fn object(known: &Known) -> Value {
-    json!({
-        "recognised": known.recognised,
-        "meaning": known.meaning,
-        "advice": known.advice,
-        "page": known.page,
-    })
+    out::object(vec![
+        ("recognised", known.recognised.as_str().into()),
+        ("meaning", known.meaning.as_str().into()),
+        ("advice", known.advice.as_str().into()),
+        ("page", known.page.as_str().into()),
+    ])
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What the doctor reports beside the steps of sending: sendmail's names and the queue.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::out;
 use crate::wrap::wrap;
 
 /// One result, and the command that corrects it or shows more.
@@ -56,11 +57,11 @@ pub(crate) fn text(about: &str, findings: &[Finding]) -> String {
 
 pub(crate) fn object(findings: &[Finding]) -> Value {
     let object = |finding: &Finding| {
-        json!({
-            "ok": finding.ok,
-            "detail": finding.detail,
-            "commands": finding.command.iter().collect::<Vec<_>>(),
-        })
+        out::object(vec![
+            ("ok", finding.ok.into()),
+            ("detail", finding.detail.as_str().into()),
+            ("commands", finding.command.iter().cloned().collect()),
+        ])
     };
     findings.iter().map(object).collect()
 }

@@ -23,14 +23,19 @@ pub(crate) fn show(text: &str) -> Result<(), Failure> {
 
 /// The words for a person, or with `--json` an object of these fields.
 pub(crate) fn tell(as_json: bool, words: &str, fields: Vec<(&str, Value)>) -> Result<(), Failure> {
-    if !as_json {
-        return say(words);
+    match as_json {
+        true => say_json(object(fields)),
+        false => say(words),
     }
+}
+
+/// What `json!` makes, which is as long again for each field.
+pub(crate) fn object(fields: Vec<(&str, Value)>) -> Value {
     let mut object = Map::new();
     for (name, value) in fields {
         object.insert(name.to_owned(), value);
     }
-    say_json(Value::Object(object))
+    Value::Object(object)
 }
 
 /// Escapes what a terminal could act on, which means the same in JSON (RFC 8259 7).

@@ -1,9 +1,10 @@
 //! The result of a sending: as a line for the log, and as JSON.
 
 use exosend::{Receipt, Refusal, Reply};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::exit::{self, Failure};
+use crate::out;
 use crate::process;
 use crate::text::printable;
 
@@ -144,31 +145,41 @@ pub(crate) fn object(facts: &Facts, outcome: Option<&Outcome>, failure: Option<&
         Some(outcome) => outcome.refused(),
         None => error.map(exosend::Error::refused).unwrap_or_default(),
     };
-    json!({
-        "exit": failure.map_or(0, Failure::code),
-        "sent": matches!(outcome, Some(Outcome::Sent(_))),
-        "queued": facts.queued,
-        "in_doubt": error.is_some_and(exosend::Error::in_doubt),
-        "transient": error.is_some_and(exosend::Error::is_transient),
-        "from": Some(&facts.from).filter(|from| !from.is_empty()),
-        "to": facts.to,
-        "size": facts.size,
-        "message_id": facts.message_id,
-        "reply": reply_of(outcome, failure).map(reply),
-        "refused": refused.iter().map(refusal).collect::<Vec<_>>(),
-        "kind": error.map(|error| error.kind().to_string()),
-        "stage": stage(failure),
-        "error": failure.map(Failure::what),
-        "hint": failure.and_then(Failure::hint),
-    })
+    let in_doubt = error.is_some_and(exosend::Error::in_doubt);
+    let transient = error.is_some_and(exosend::Error::is_transient);
+    let from = Some(facts.from.as_str()).filter(|from| !from.is_empty());
+    out::object(vec![
+        ("exit", failure.map_or(0, Failure::code).into()),
+        ("sent", matches!(outcome, Some(Outcome::Sent(_))).into()),
+        ("queued", facts.queued.as_deref().into()),
+        ("in_doubt", in_doubt.into()),
+        ("transient", transient.into()),
+        ("from", from.into()),
+        ("to", facts.to.as_slice().into()),
+        ("size", facts.size.into()),
+        ("message_id", facts.message_id.as_deref().into()),
+        ("reply", reply_of(outcome, failure).map(reply).into()),
+        ("refused", refused.iter().map(refusal).collect()),
+        ("kind", error.map(|error| error.kind().to_string()).into()),
+        ("stage", stage(failure).into()),
+        ("error", failure.map(Failure::what).into()),
+        ("hint", failure.and_then(Failure::hint).into()),
+    ])
 }
 
 fn reply(reply: &Reply) -> Value {
-    json!({ "code": reply.code(), "enhanced": reply.enhanced(), "text": reply.to_string() })
+    out::object(vec![
+        ("code", reply.code().into()),
+        ("enhanced", reply.enhanced().into()),
+        ("text", reply.to_string().into()),
+    ])
 }
 
 fn refusal(refusal: &Refusal) -> Value {
-    json!({ "address": refusal.address(), "reply": reply(refusal.reply()) })
+    out::object(vec![
+        ("address", refusal.address().into()),
+        ("reply", reply(refusal.reply())),
+    ])
 }
 
 #[cfg(test)]

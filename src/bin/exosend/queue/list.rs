@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::clock::Moment;
 use super::file::{self, Head};
@@ -14,7 +14,7 @@ use super::spool::{DROP, FAILED, HELD, Name, QUEUE, Spool};
 use super::state::{State, States};
 use crate::config::settings::MOST_CONNECTIONS;
 use crate::exit::Failure;
-use crate::out::say;
+use crate::out::{self, say};
 
 /// One message of the list.
 struct Line {
@@ -152,26 +152,30 @@ fn period(time: Duration) -> String {
 
 fn object(lines: &[Line], mailbox: &Mailbox, now: &Moment) -> Value {
     let messages = lines.iter().map(|line| {
-        json!({
-            "id": line.name.id,
-            "state": line.place,
-            "uid": line.uid,
-            "size": line.size,
-            "age": line.age.map(|age| age.as_secs()),
-            "to": line.to,
-            "attempts": line.state.attempts,
-            "next": line.state.left_to_wait(now).as_secs(),
-            "in_doubt": line.name.doubts,
-            "error": Some(&line.state.words).filter(|words| !words.is_empty()),
-        })
+        let error = Some(line.state.words.as_str()).filter(|words| !words.is_empty());
+        out::object(vec![
+            ("id", line.name.id.as_str().into()),
+            ("state", line.place.into()),
+            ("uid", line.uid.into()),
+            ("size", line.size.into()),
+            ("age", line.age.map(|age| age.as_secs()).into()),
+            ("to", line.to.as_slice().into()),
+            ("attempts", line.state.attempts.into()),
+            ("next", line.state.left_to_wait(now).as_secs().into()),
+            ("in_doubt", line.name.doubts.into()),
+            ("error", error.into()),
+        ])
     });
     let wait = mailbox.wait.as_ref().map(|wait| wait.left(now).as_secs());
-    json!({
-        "messages": messages.collect::<Vec<_>>(),
-        "mailbox": mailbox.trouble.map(|trouble| json!({
-            "trouble": trouble.name(),
-            "wait": wait,
-            "error": mailbox.words,
-        })),
-    })
+    let trouble = mailbox.trouble.map(|trouble| {
+        out::object(vec![
+            ("trouble", trouble.name().into()),
+            ("wait", wait.into()),
+            ("error", mailbox.words.as_str().into()),
+        ])
+    });
+    out::object(vec![
+        ("messages", messages.collect()),
+        ("mailbox", trouble.into()),
+    ])
 }
