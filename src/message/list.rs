@@ -336,5 +336,6 @@ pub fn is_user(word: &str) -> bool {
 /// `root, Ann <ann@example.com>` are two.
 fn is_surely_a_user(word: &str) -> bool {
     let known = |name| word.eq_ignore_ascii_case(name);
-    is_user(word) && (!word.contains(char::is_uppercase) || known("root") || known("postmaster"))
+    is_user(word)
+        && (!word.bytes().any(|b| b.is_ascii_uppercase()) || known("root") || known("postmaster"))
 }

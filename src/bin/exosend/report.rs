@@ -115,7 +115,10 @@ fn quoted(value: &str, most: usize) -> String {
 
 /// Text that is no address, such as code from a web form, is not put into the log.
 fn address(text: &str) -> String {
-    let allowed = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@[]:\"".contains(c);
+    // All that is not ASCII may stand in an address (RFC 6531 3.3).
+    let allowed = |c: char| {
+        !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@[]:\"".contains(c)
+    };
     match text.chars().all(allowed) {
         true => text.to_owned(),
         false => "?".into(),

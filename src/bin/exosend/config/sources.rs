@@ -240,7 +240,7 @@ pub(super) fn from_arguments(set: &[(String, String)]) -> Result<Layer, Failure>
         if matches!(key.as_str(), "client_secret" | "access_token") {
             let what =
                 format!("--set {key}: others can read arguments, so no secret is taken from them");
-            let hint = format!("EXOSEND_{} in the environment", key.to_uppercase());
+            let hint = format!("EXOSEND_{} in the environment", key.to_ascii_uppercase());
             return Err(Failure::usage(what).with_hint(hint));
         }
         Ok(Setting {

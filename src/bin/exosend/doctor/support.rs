@@ -42,7 +42,10 @@ pub(super) fn bundle(checks: &[Check]) -> String {
         for (name, words) in [("Correlation ID:", 1), ("Trace ID:", 1), ("Timestamp:", 2)] {
             if let Some((_, value)) = text.split_once(name) {
                 let value: Vec<_> = value.split_whitespace().take(words).collect();
-                tell(&name.to_lowercase().replace(':', ""), &value.join(" "));
+                tell(
+                    &name.to_ascii_lowercase().replace(':', ""),
+                    &value.join(" "),
+                );
             }
         }
         let session = bracketed(text).filter(|_| check.state() == CheckState::Failed);

@@ -22,8 +22,6 @@ use crate::config::settings::Limits;
 const MOST: u32 = 3;
 /// How long one connection less is used after a reply that there were too many.
 const CROWDED: Duration = Duration::from_secs(10 * 60);
-/// The longest pause that a server may ask for: the longest of `Trouble::pause`.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The rate is counted over a minute and this fraction of it: we count a message when it begins, Exchange a moment later.
 const MARGIN: u32 = 60;
 
@@ -156,7 +154,7 @@ impl Governor {
 
     /// Lets nothing be sent from the mailbox for as long as its trouble or the server asks, and returns how long.
     pub(crate) fn hold(&self, trouble: Trouble, words: &str, asked: Option<Duration>) -> Duration {
-        let asked = asked.unwrap_or_default().min(LONGEST);
+        let asked = asked.unwrap_or_default();
         let mut length = trouble.pause(1).max(asked);
         let changed = self.change(|mailbox| {
             let now = Moment::now();
