@@ -79,7 +79,7 @@ pub(super) fn json(token: &str) -> Option<Zeroizing<Vec<u8>>> {
 /// All that a token says of itself, for people; `None` for one that is no JWT.
 pub(crate) fn pretty(token: &Token) -> Option<String> {
     let claims: Value = serde_json::from_slice(&json(token.secret())?).ok()?;
-    Some(format!("{claims:#}"))
+    serde_json::to_string_pretty(&claims).ok()
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ fn publish(
     log::info!("{line}");
     maillog::write(log, &line, failure.is_some());
     if common.json {
-        warn_unprinted(say_json(report::object(facts, outcome, failure)));
+        warn_unprinted(say_json(&report::object(facts, outcome, failure)));
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn examine(common: &Common, to: Option<&str>, send: bool) -> Result<u
         let mut object = object(&checks, code);
         object["sendmail"] = finding::object(&sendmail);
         object["queue"] = finding::object(&queue);
-        say_json(object)?;
+        say_json(&object)?;
     } else {
         let mut report = lines::report(&checks, &config, common.verbose);
         if common.verbose && code != 0 {

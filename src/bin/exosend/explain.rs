@@ -38,7 +38,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let found = known(&line);
     let page = general_page(&line);
     if common.json {
-        say_json(out::object(vec![
+        say_json(&out::object(vec![
             ("explanations", found.iter().map(object).collect()),
             ("page", page.as_str().into()),
         ]))?;

@@ -88,7 +88,7 @@ fn run(common: &mut Common) -> Result<(), Failure> {
 fn report(failure: &Failure, common: &Common) {
     if common.json && !failure.is_printed() {
         // If stdout is closed, stderr and the exit code remain.
-        let _ = out::say_json(report::object(&Facts::default(), None, Some(failure)));
+        let _ = out::say_json(&report::object(&Facts::default(), None, Some(failure)));
     }
     // Not `eprintln!`, which panics if stderr is closed, so that the caller would get no exit code.
     let mut stderr = std::io::stderr().lock();

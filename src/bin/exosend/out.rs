@@ -1,6 +1,5 @@
 //! Writes to stdout. A closed pipe is an error and no panic, and no escape sequence in others' text reaches a terminal.
 
-use std::fmt::Display;
 use std::io::Write;
 
 use serde_json::{Map, Value};
@@ -24,7 +23,7 @@ pub(crate) fn show(text: &str) -> Result<(), Failure> {
 /// The words for a person, or with `--json` an object of these fields.
 pub(crate) fn tell(as_json: bool, words: &str, fields: Vec<(&str, Value)>) -> Result<(), Failure> {
     match as_json {
-        true => say_json(object(fields)),
+        true => say_json(&object(fields)),
         false => say(words),
     }
 }
@@ -38,9 +37,13 @@ pub(crate) fn object(fields: Vec<(&str, Value)>) -> Value {
     Value::Object(object)
 }
 
-/// Escapes what a terminal could act on, which means the same in JSON (RFC 8259 7).
-pub(crate) fn say_json(json: impl Display) -> Result<(), Failure> {
-    show(&escaped(&json.to_string()))
+pub(crate) fn say_json(json: &Value) -> Result<(), Failure> {
+    say_ready(&serde_json::to_string(json).unwrap_or_default())
+}
+
+/// For a text that is JSON already. Escapes what a terminal could act on, which means the same (RFC 8259 7).
+pub(crate) fn say_ready(json: &str) -> Result<(), Failure> {
+    show(&escaped(json))
 }
 
 fn escaped(json: &str) -> String {

@@ -231,7 +231,7 @@ fn enqueue(options: &Options, common: &Common, spool: &Spool) -> Result<(), Fail
         ..Facts::default()
     };
     match common.json {
-        true => say_json(report::object(&facts, None, None)),
+        true => say_json(&report::object(&facts, None, None)),
         false if common.quiet => Ok(()),
         false => say(&format!("queued as {id}")),
     }

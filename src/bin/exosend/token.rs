@@ -6,7 +6,7 @@ use lexopt::{Arg, Parser};
 use crate::common::Common;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::{say_json, tell};
+use crate::out::{say_ready, tell};
 use crate::{exit, help, logger};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     let token = Token::get(&config.account).map_err(|error| config.blame(error.into()))?;
     common.doctor_helps = false;
     if claims {
-        return say_json(advice::claims(&token).ok_or_else(opaque)?);
+        return say_ready(&advice::claims(&token).ok_or_else(opaque)?);
     }
     let (secret, left) = (token.secret(), token.expires_in().as_secs());
     let fields = vec![("access_token", secret.into()), ("expires_in", left.into())];

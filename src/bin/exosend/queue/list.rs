@@ -34,7 +34,7 @@ pub(super) fn list(spool: &Spool, as_json: bool, max_age: Option<Duration>) -> R
     lines.sort_by_key(|line| std::cmp::Reverse(line.age));
     let mailbox = Governor::last_known(spool);
     match as_json {
-        true => say(&object(&lines, &mailbox, &now).to_string())?,
+        true => out::say_json(&object(&lines, &mailbox, &now))?,
         false => say(text(&lines, &mailbox, &now).trim_end())?,
     }
     match age_of(&lines).zip(max_age) {
