@@ -77,6 +77,16 @@ fn the_header_names_the_envelope() {
 }
 
 #[test]
+fn a_name_that_is_too_long_for_quotes_has_no_meaning_in_a_list() {
+    // Each `@` makes it longer.
+    let to = format!("To: \"{}, <root>, (x)\" <ann@x.org>\n", "@".repeat(200));
+    let text = named(&to, &["ann@x.org"]).unwrap();
+    let message = MessageParser::new().parse(text.as_bytes()).unwrap();
+    let name = message.to().and_then(|to| to.first()?.name()).unwrap();
+    assert!(!name.contains([',', '<', '(']), "{name}");
+}
+
+#[test]
 fn a_recipient_that_a_header_cannot_name_is_an_error() {
     let error = |text: &str, to| named(text, &[to]).unwrap_err();
     assert_eq!(

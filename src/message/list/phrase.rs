@@ -65,7 +65,7 @@ impl Pieces {
     }
 }
 
-/// Those that have a meaning in a list (RFC 5322 3.2.3).
+/// The characters that have a meaning in a list (RFC 5322 3.2.3).
 const SPECIALS: &[u8] = b"()<>[]:;\\,\"";
 
 impl Piece {
@@ -75,10 +75,11 @@ impl Piece {
     pub(super) fn make_unmistakable(&mut self) {
         match self {
             Self::Plain(text) => {
-                // Any other text becomes encoded words.
-                let is_quoted = text.is_ascii() && text.len() <= LONGEST_NAME;
-                let specials = if is_quoted { b"" } else { SPECIALS };
-                let plain = without(text.replace("=?", "= ?").as_bytes(), specials);
+                let mut plain = without(text.replace("=?", "= ?").as_bytes(), b"");
+                // Any other text becomes encoded words. It is longer now by the `at`s.
+                if !plain.is_ascii() || plain.len() > LONGEST_NAME {
+                    plain = without(&plain, SPECIALS);
+                }
                 *text = String::from_utf8_lossy(&plain).into_owned();
             }
             Self::Encoded(word) => {
@@ -111,7 +112,7 @@ fn decoded(word: &str) -> Option<(&str, Vec<u8>)> {
     };
     let bytes = match encoding.eq_ignore_ascii_case("b") {
         true => STANDARD.decode(text).ok()?,
-        // `=40` becomes `%40`. A word of ours has no `%` in it.
+        // `=40` becomes `%40`. `mended` has left no other `%`.
         false => percent_decode_str(&text.replace('=', "%").replace('_', " ")).collect(),
     };
     let is_readable = READABLE.split(' ').any(is_of);
