@@ -16,7 +16,7 @@ use crate::token::certificate::NEAR;
 
 const NAME: &str = "configuration";
 
-/// What is certainly wrong fails; what is often wrong gets a remark. Whether nothing is certainly wrong.
+/// What is certainly wrong fails; what is often wrong gets a remark. Returns whether nothing is certainly wrong.
 pub(super) fn check(checks: &mut Checks, context: &Context<'_>) -> bool {
     let account = context.account;
     if let Err(error) = account.check() {

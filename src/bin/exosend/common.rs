@@ -54,7 +54,7 @@ impl Common {
         while let Some(argument) = parser.next()? {
             let name;
             let argument = match argument {
-                // The parser lends its name, and no value as long.
+                // Copied, for the parser gives no value as long as it lends the name.
                 Arg::Long(lent) => {
                     name = lent.to_owned();
                     Arg::Long(&name)

@@ -117,8 +117,8 @@ code 65 for a line of which nothing is known.
 pub(crate) const LOGIN: &str = "\
 exosend login: lets you send as yourself, without an administrator's application
 
- --tenant T       where, if `tenant` is not set and the application not for all:
-                  an id, a domain, organizations or consumers
+ --tenant T       for an application that is not for all tenants, if `tenant` is
+                  not set: an id, a domain, organizations or consumers
 
 {shared}
 

@@ -171,7 +171,7 @@ impl Rest {
     }
 }
 
-/// A message that is made here.
+/// For a message that is made here: [`Message::write_to`](exosend::Message::write_to) wants a writer.
 impl Write for Input {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.add(bytes).map(|()| bytes.len())

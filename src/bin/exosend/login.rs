@@ -64,7 +64,7 @@ fn with_file(
     let mut config = Config::load_with_cache(common, cache)?;
     let file = config
         .login_file()
-        .ok_or_else(|| Failure::config("a system user has to name a login_file"))?;
+        .ok_or_else(|| Failure::config("no usual place for a login here: name a login_file"))?;
     let spool = route::spool(&config).filter(|spool| {
         cache.is_none() && !spool.own && Path::new(&file).starts_with(spool.root())
     });

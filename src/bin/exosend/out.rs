@@ -28,7 +28,7 @@ pub(crate) fn tell(as_json: bool, words: &str, fields: Vec<(&str, Value)>) -> Re
     }
 }
 
-/// What `json!` makes, which is as long again for each field.
+/// The same as by `json!`, which makes twice the code for each field.
 pub(crate) fn object(fields: Vec<(&str, Value)>) -> Value {
     let mut object = Map::new();
     for (name, value) in fields {

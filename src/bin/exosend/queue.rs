@@ -128,7 +128,7 @@ fn start(common: &Common, now: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let drop = std::fs::metadata(spool.path(spool::DROP));
-    // Root is here only in a spool of its own.
+    // Root gets here only where it owns the spool.
     if process::uid() == 0 && drop.is_ok_and(|drop| drop.permissions().mode() & 0o022 != 0) {
         let what = "root does not send what others may write here";
         return Err(Failure::config(exit::file(spool.root(), what)).with_hint(spool.mend()));
