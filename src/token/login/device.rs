@@ -106,16 +106,19 @@ impl DeviceCode {
     }
 
     fn judge(&self, answer: &Answer, asked: SystemTime, interval: &mut u64) -> Asked {
-        if answer.says("error", "slow_down") {
-            *interval += SLOWER;
-        } else if !answer.says("error", "authorization_pending") {
-            let withheld = Withheld {
-                name: "[device code]",
-                secret: self.device_code.expose(),
-            };
-            return answer.grant(asked, &withheld).map(Some);
+        let withheld = Withheld {
+            name: "[device code]",
+            secret: self.device_code.expose(),
+        };
+        // Only a refusal is looked at again: what that reads is not wiped, and a login is secret.
+        match answer.grant(asked, &withheld) {
+            Err(_) if answer.says("error", "authorization_pending") => Ok(None),
+            Err(_) if answer.says("error", "slow_down") => {
+                *interval += SLOWER;
+                Ok(None)
+            }
+            judged => judged.map(Some),
         }
-        Ok(None)
     }
 
     /// `ask` may make the interval longer.
@@ -139,7 +142,7 @@ impl DeviceCode {
             match ask(&mut interval) {
                 Ok(Some(grant)) => return Ok(grant),
                 Ok(None) => trouble = None,
-                // Of the network or of Entra: it is asked again, at longer intervals (RFC 8628 3.5).
+                // The network or Entra has failed for now: it is asked again, at longer intervals (RFC 8628 3.5).
                 Err(error) if error.is_transient() => {
                     log::warn!("{error}; asking again");
                     interval = interval.max((2 * interval).clamp(SHORTEST, LONGEST));
