@@ -198,10 +198,11 @@ impl LoginFile {
     /// Ends the login here. `false` if there was none; one whose writing was cut off goes all the same.
     pub(crate) fn remove(&self) -> io::Result<bool> {
         let owner = self.owner()?;
-        let place = match Place::of(&self.0, owner) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            place => place?,
-        };
+        // Where there is nothing, nothing is tried: the file system may be read-only.
+        if owner.is_none() && std::fs::symlink_metadata(draft_of(&self.0)).is_err() {
+            return Ok(false);
+        }
+        let place = Place::of(&self.0, owner)?;
         // The draft first: without it a renewal that has begun cannot put the login there again. One that begins later
         // finds none to renew.
         while remove(&draft_of(&place.path))? | remove(&place.path)? {}
@@ -306,6 +307,13 @@ pub(super) fn point(_: &str) {}
 mod tests {
     use super::*;
     use crate::account::Account;
+
+    /// Nothing can be changed in /proc, as on a file system that is mounted read-only.
+    #[test]
+    fn where_nobody_is_logged_in_nothing_needs_to_be_removed() {
+        let file = LoginFile::new("/proc/exosend".into());
+        assert!(!file.remove().unwrap());
+    }
 
     #[test]
     fn a_login_is_read_as_written_and_a_cut_one_is_not() {
