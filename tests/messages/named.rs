@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use exosend::Message;
 use mail_parser::{HeaderName, HeaderValue, MessageParser};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -98,6 +99,20 @@ fn a_recipient_that_a_header_cannot_name_is_an_error() {
     for to in [word, "j\u{f6}rg@x.org"] {
         let what = "no header field can name an address with `=?`, or that is not ASCII";
         assert_eq!(error("", to), format!("`{to}`: {what}"));
+    }
+}
+
+proptest! {
+    /// The header that was written is not read again, so any address that an envelope takes has to be readable in it.
+    #[test]
+    fn any_recipient_is_named(
+        local in r#""([ -;=?-\[\]-~]|\\[ -;=?-~])+"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}"#,
+        domain in "x[.]org|\\[192[.]0[.]2[.]1\\]|\\[IPv6:2001:db8::1\\]",
+    ) {
+        let to = format!("{local}@{domain}");
+        let message = Message::new().to(format!("<{to}>")).text("x");
+        prop_assume!(message.check().is_ok() && !to.contains("=?"));
+        named("To: Ann <ann@x.org>\n", &[&to]).unwrap();
     }
 }
 
