@@ -7,7 +7,6 @@ use crate::hint::graph::of_answer;
 use crate::receipt::Receipt;
 use crate::reply::Reply;
 use crate::stage::{ErrorKind, Stage};
-use crate::text::printable;
 use crate::token::Token;
 use crate::token::answer::Withheld;
 use crate::token::http::Answer;
@@ -23,11 +22,8 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let error = json.get("error");
     let inner = error.and_then(|error| error.get("innerError").or(error.get("innererror")));
-    // Empty where there is none.
     let text = |object: Option<&Value>, name: &str| {
-        let text = object.and_then(|object| object.get(name)?.as_str());
-        let words = text.unwrap_or_default().split_ascii_whitespace();
-        printable(&withheld.cut_from(&words.collect::<Vec<_>>().join(" ")))
+        withheld.said(object.and_then(|object| object.get(name)))
     };
     // What Microsoft's support asks for.
     let id = match &answer.request_id {

@@ -67,13 +67,7 @@ impl Answer {
 
     /// `invalid_client: AADSTS7000215: Invalid client secret provided. ...`
     fn refusal(&self, json: &Value, withheld: &Withheld<'_>) -> Error {
-        let text = |field: &str| match json.get(field) {
-            Some(Value::String(text)) => {
-                let text = withheld.cut_from(text);
-                printable(&text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
-            }
-            _ => String::new(),
-        };
+        let text = |field: &str| withheld.said(json.get(field));
         let mut what = match text("error").as_str() {
             "" => format!("HTTP {}", self.status),
             error => error.to_owned(),
@@ -185,6 +179,12 @@ pub(crate) struct Withheld<'s> {
 }
 
 impl Withheld<'_> {
+    /// A text of the answer in one line, without the secret; empty where there is none.
+    pub(crate) fn said(&self, text: Option<&Value>) -> String {
+        let text = self.cut_from(text.and_then(Value::as_str).unwrap_or_default());
+        printable(&text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     /// Replaces the secret by its name, as it is and as the form encoded it: a proxy's page may show the request. A text that
     /// has it in any other form is replaced as a whole.
     pub(crate) fn cut_from(&self, text: &str) -> String {
