@@ -114,7 +114,6 @@ impl Connection {
         let is_idle = end.is_some_and(|call| !call.must_close_connection());
         self.used = Instant::now();
         let status = response.status().as_u16();
-        log::debug!("graph answer: HTTP {status}");
         Ok((Answer::of(status, response.headers(), body), is_idle))
     }
 
