@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
 /// A whole text file of at most `limit` bytes, wiped when dropped. The error begins with the path.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut bytes = open(path, 0)
-        .and_then(|(file, found)| read(file, &found, limit))
+        .and_then(|(file, found)| read(&file, &found, limit))
         .map_err(|e| format!("{}: {e}", path.display()))?;
     // The byte order mark that Windows' editors write.
     if bytes.starts_with("\u{feff}".as_bytes()) {
@@ -63,7 +63,7 @@ pub(crate) fn open(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
 }
 
 /// The content of such a file, wiped when dropped.
-pub(crate) fn read(file: File, found: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn read(file: &File, found: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // Allocated at its full length: a vector that grows leaves copies of a secret behind.
     let length = found.len().min(limit).saturating_add(1);
     let room = usize::try_from(length).unwrap_or_default();

@@ -188,7 +188,7 @@ impl Kind {
             );
             return Err(io::Error::other(what));
         }
-        let text = secret::read(file, &found, MAX_FILE)?;
+        let text = secret::read(&file, &found, MAX_FILE)?;
         // The configuration may name another file by mistake, a private key even: that must not be replaced.
         let title = self.title.as_bytes();
         if !text.starts_with(title) && !title.starts_with(&text) {
@@ -270,7 +270,7 @@ fn check_sum(line: &str) -> String {
 /// The user whose rights this process has: the second number of `Uid:` (proc(5)), since std has no geteuid.
 pub(super) fn user() -> Option<u32> {
     let (file, found) = secret::open(Path::new("/proc/self/status"), 0).ok()?;
-    let status = secret::read(file, &found, MAX_FILE).ok()?;
+    let status = secret::read(&file, &found, MAX_FILE).ok()?;
     let (_, ids) = std::str::from_utf8(&status).ok()?.split_once("\nUid:")?;
     ids.split_ascii_whitespace().nth(1)?.parse().ok()
 }

@@ -4,9 +4,7 @@ mod ask;
 mod edit;
 mod write;
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use exosend::advice::Setup;
@@ -256,11 +254,10 @@ fn secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     // With room for all of it: a string that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(2 * LONGEST_SECRET as usize));
     let file = match path == Path::new("-") {
-        // Not through std's stdin, whose buffer is not wiped.
-        true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        true => files::stdin(),
         false => files::open(path).map(|(file, _)| file),
     };
-    let read = file.and_then(|file| file.take(LONGEST_SECRET + 1).read_to_string(&mut text));
+    let read = file.and_then(|file| (&file).take(LONGEST_SECRET + 1).read_to_string(&mut text));
     match read {
         Ok(_) if text.len() as u64 > LONGEST_SECRET => {
             Err(format!("longer than {LONGEST_SECRET} bytes: no secret"))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::common::{Common, text};
 use crate::exit::{self, Failure};
 use crate::out::{self, say, say_json};
-use crate::{help, wrap};
+use crate::{files, help, wrap};
 
 /// Enough for some lines of a log.
 const MAX_INPUT: u64 = 64 * 1024;
@@ -126,14 +126,12 @@ fn exit_code(line: &str) -> Option<(u8, (&'static str, &'static str))> {
 }
 
 fn input(common: &Common) -> Result<String, Failure> {
-    let stdin = std::io::stdin().lock();
-    if stdin.is_terminal() {
+    if std::io::stdin().is_terminal() {
         common.reading("the line");
     }
     let mut bytes = Vec::new();
-    stdin
-        .take(MAX_INPUT)
-        .read_to_end(&mut bytes)
+    files::stdin()
+        .and_then(|stdin| (&stdin).take(MAX_INPUT).read_to_end(&mut bytes))
         .map_err(|error| Failure::new(exit::NO_INPUT, format!("stdin: {error}")))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

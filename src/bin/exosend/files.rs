@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -32,6 +33,11 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
 
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     open(path).and_then(|(file, _)| io::read_to_string(file))
+}
+
+/// Standard input, not through std's buffer, which is not wiped.
+pub(crate) fn stdin() -> io::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
 pub(crate) fn create(path: &Path) -> io::Result<File> {
@@ -70,7 +76,7 @@ pub(crate) fn read_trusted(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Unr
     let mut text = Zeroizing::new(Vec::with_capacity(
         usize::try_from(room).unwrap_or_default(),
     ));
-    file.take(LONGEST + 1).read_to_end(&mut text)?;
+    (&file).take(LONGEST + 1).read_to_end(&mut text)?;
     if text.len() as u64 > LONGEST {
         return Err(io::Error::other("longer than 4 MiB").into());
     }

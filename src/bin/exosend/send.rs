@@ -152,7 +152,7 @@ impl Options {
         if let Some(text) = &self.text {
             return Ok(Some(text.clone()));
         }
-        let mut stdin = std::io::stdin().lock();
+        let stdin = std::io::stdin();
         // With HTML, a text is optional: it is not asked for at a terminal.
         if self.html.is_some() && stdin.is_terminal() {
             return Ok(None);
@@ -161,8 +161,8 @@ impl Options {
             common.reading("the text");
         }
         let mut bytes = Vec::new();
-        stdin
-            .read_to_end(&mut bytes)
+        files::stdin()
+            .and_then(|mut stdin| stdin.read_to_end(&mut bytes))
             .map_err(|error| no_input(Path::new("stdin"), &error))?;
         let else_nothing = self.html.is_some() || !self.attach.is_empty();
         let text = lossy(bytes, "stdin");

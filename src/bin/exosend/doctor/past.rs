@@ -35,7 +35,7 @@ fn last_success(path: &Path) -> std::io::Result<Option<String>> {
     let length = found.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail)?;
+    (&file).take(TAIL).read_to_end(&mut tail)?;
     let tail = String::from_utf8_lossy(&tail);
     let mut sent = tail.lines().rev().filter(|line| line.contains(" exit=0 "));
     Ok(sent.find_map(|line| line.split(' ').next().map(str::to_owned)))

@@ -134,7 +134,8 @@ impl Stored {
 /// The bytes of a file.
 pub(crate) fn raw(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    match read_only(path)?.take(LONGEST).read_to_end(&mut text)? as u64 {
+    let file = read_only(path)?;
+    match (&file).take(LONGEST).read_to_end(&mut text)? as u64 {
         LONGEST => Err(io::Error::other(TOO_LONG)),
         _ => Ok(text),
     }

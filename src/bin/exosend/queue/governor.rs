@@ -24,6 +24,8 @@ const MOST: u32 = 3;
 const CROWDED: Duration = Duration::from_secs(10 * 60);
 /// The rate is counted over a minute and this fraction of it: we count a message when it begins, Exchange a moment later.
 const MARGIN: u32 = 60;
+/// How much of a mailbox's file is read: it has some hundred bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// Files in `state`.
 const MAILBOX: &str = "mailbox";
@@ -268,9 +270,9 @@ impl Mailbox {
         self.words.clear();
     }
 
-    fn read(mut file: &File) -> io::Result<Self> {
+    fn read(file: &File) -> io::Result<Self> {
         let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
+        file.take(LONGEST).read_to_end(&mut text)?;
         Ok(Self::parse(&String::from_utf8_lossy(&text)))
     }
 

@@ -1,7 +1,7 @@
 //! The lines of the next digest, and when it was sent last. Both are files in `state`, which may be lost.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,13 +37,19 @@ pub(super) fn add(spool: &Spool, line: &str) {
 }
 
 pub(super) fn text(spool: &Spool) -> io::Result<String> {
-    io::read_to_string(locked(spool)?)
+    read(&locked(spool)?)
+}
+
+fn read(file: &File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(LONGEST as u64).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Removes a text that was sent, and keeps what was added meanwhile.
 pub(super) fn remove(spool: &Spool, text: &str) -> io::Result<()> {
     let file = locked(spool)?;
-    let now = io::read_to_string(&file)?;
+    let now = read(&file)?;
     let rest = now.strip_prefix(text).unwrap_or_default();
     file.write_all_at(rest.as_bytes(), 0)?;
     file.set_len(rest.len() as u64)
