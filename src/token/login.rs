@@ -73,7 +73,7 @@ impl Credential for Login {
         let kept = self.kept()?;
         let (user, client_id) = (kept.user(), kept.client_id());
         if !client_id.eq_ignore_ascii_case(app.client_id) {
-            let what = format_args!(
+            let what = format!(
                 "{user} logged in for the application {client_id}, and `client_id` is another: exosend login"
             );
             return Err(self.file.wrong(&what).into());
