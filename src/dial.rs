@@ -90,11 +90,17 @@ pub(crate) fn connect(
 
 /// The addresses of a name; [`NotFound`](io::ErrorKind::NotFound) if there is no such name.
 pub(crate) fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    match (host, port).to_socket_addrs() {
+    let ask = || (host, port).to_socket_addrs();
+    let mut found = ask();
+    if found.as_ref().is_err_and(is_no_such_name) {
+        // glibc says the same when it has no file descriptor left; then a socket fails, too, and its error is the true one.
+        drop(UnixDatagram::unbound()?);
+        // Unless another thread has given one back meanwhile.
+        found = ask();
+    }
+    match found {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if is_no_such_name(&error) => {
-            // glibc says the same when it has no file descriptor left; then a socket fails, too, and its error is the true one.
-            drop(UnixDatagram::unbound()?);
             Err(io::Error::new(io::ErrorKind::NotFound, error))
         }
         Err(error) => Err(error),
