@@ -101,6 +101,7 @@ fn a_damaged_line_that_may_be_a_bcc_is_an_error() {
         ("< :Bcc h@x\n\nx", 1),
         ("To: \r<\n Bcc\n h@x\n\nx", 3),
         ("To: a\n Bcc\n From\rh@x\n\nx", 3),
+        ("To: a\n B\ncc: h@x\n\nx", 3),
     ] {
         let expected = format!("! line {line}: a Bcc, or not? ");
         assert!(
@@ -119,6 +120,8 @@ fn a_damaged_line_that_may_be_a_bcc_is_an_error() {
         "hello\n\nBcc: b@x\n",
         "To: a@x,\n bcc@x\n\nx",
         "To: Ann <a@x>,\r\n BCC Research <info@bcc.example>\n\nx",
+        "Subject: s\n Bcc \nTo: a@x\n\nx",
+        "X: \n Bcc<\nTo: a@x\n\nx",
         "To: a\nThe bcc was lost.\nMr. Bcc: a note\n",
     ] {
         let (mut head, _) = split(text.as_bytes(), true).unwrap();

@@ -83,7 +83,13 @@ impl Name {
                 .collect(),
             None => spaced(line).collect(),
         };
-        let mut is_bcc = names_bcc(&written) || names_bcc(&[&self.0, &*written].concat());
+        let is_folded = self.0.first().is_some_and(u8::is_ascii_whitespace);
+        let joined = match is_folded && name_and_value(line).is_some() {
+            // The line before belongs to another field. Its end may be the begin of this one's name, but has no address here.
+            true => names_field,
+            false => names_bcc,
+        };
+        let mut is_bcc = names_bcc(&written) || joined(&[&self.0, &*written].concat());
         for piece in line.split(|&byte| byte == b'\r') {
             let whole = [&self.0, piece].concat();
             let begins = |text: &&[u8]| {
@@ -93,7 +99,7 @@ impl Name {
                     && !text.contains(&b':')
                     && BCC.iter().any(|name| name.starts_with(&letters))
             };
-            is_bcc |= names_bcc(&whole) || names_bcc(piece);
+            is_bcc |= joined(&whole) || names_bcc(piece);
             self.0 = [&whole, piece]
                 .into_iter()
                 .find(begins)
@@ -104,8 +110,8 @@ impl Name {
     }
 }
 
-fn names_bcc(line: &[u8]) -> bool {
-    // The letters before each colon.
+/// Whether the letters before a colon are a Bcc.
+fn names_field(line: &[u8]) -> bool {
     let mut name = Vec::new();
     for byte in line.iter().map(u8::to_ascii_lowercase) {
         match byte {
@@ -114,6 +120,13 @@ fn names_bcc(line: &[u8]) -> bool {
             b'a'..=b'z' => break,
             _ => {}
         }
+    }
+    false
+}
+
+fn names_bcc(line: &[u8]) -> bool {
+    if names_field(line) {
+        return true;
     }
     // Without a colon, or with one from another keyboard: `Bcc ann@example.com`, `Bcc=ann@example.com`.
     let line = line.trim_ascii_start();
