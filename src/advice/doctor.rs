@@ -90,9 +90,8 @@ pub fn diagnose(account: &Account, recipient: Option<&str>) -> Vec<Check> {
     let clock_is_wrong = context.clock_is_wrong;
     name_application(&mut account, claims.as_ref());
     let context = Context {
-        account: &account,
-        claims: claims.as_ref(),
         clock_is_wrong,
+        ..Context::new(&account, claims.as_ref())
     };
     let recipient = recipient.map(configuration::recipient);
     match secured {

@@ -34,6 +34,7 @@ const NO_CLIENT_ID: &str = "PUT-THE-APPLICATION-ID-HERE";
 #[derive(Clone, Debug)]
 pub struct Setup<'a> {
     account: &'a Account,
+    mailbox: &'a str,
     object_id: Option<String>,
     client_id: Option<String>,
     way: Way,
@@ -54,6 +55,7 @@ impl<'a> Setup<'a> {
     pub fn new(account: &'a Account) -> Self {
         Self {
             account,
+            mailbox: account.mailbox(),
             object_id: None,
             client_id: None,
             way: match account.cloud {
@@ -62,6 +64,12 @@ impl<'a> Setup<'a> {
             },
             undo: false,
         }
+    }
+
+    /// For another mailbox than the account's.
+    pub(crate) fn mailbox(mut self, mailbox: &'a str) -> Self {
+        self.mailbox = mailbox;
+        self
     }
 
     /// The Object ID of the *enterprise application* (the service principal), which is not the app registration's: to
@@ -112,7 +120,7 @@ impl<'a> Setup<'a> {
     /// [`Input`](crate::ErrorKind::Input) if the account names no mailbox, or if a value has control characters in it,
     /// which no PowerShell text is to have.
     pub fn script(&self) -> Result<String, Error> {
-        if self.account.mailbox().is_empty() {
+        if self.mailbox.is_empty() {
             return Err(Error::input(Stage::Account, "mailbox", "missing"));
         }
         let lines = self.lines()?;
@@ -126,8 +134,7 @@ impl<'a> Setup<'a> {
 
     /// What the commands are filled in with.
     pub(crate) fn lines(&self) -> Result<Lines, Error> {
-        let account = self.account;
-        let mailbox = account.mailbox();
+        let (account, mailbox) = (self.account, self.mailbox);
         let known = |id: &&str| !id.is_empty();
         let client = Some(account.client_id.as_str()).filter(known);
         let client = client.or(self.client_id.as_deref());

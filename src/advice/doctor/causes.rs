@@ -27,13 +27,14 @@ pub(super) fn fail(checks: &mut Checks, context: &Context<'_>, name: &'static st
 
 /// What a failure means and what to do, where that is known.
 pub(super) fn of(error: &Error, context: &Context<'_>) -> Option<Advice> {
-    let users = context.users_own().filter(|_| error.stage() == Stage::Auth);
-    let context = &match &users {
-        Some(account) => Context {
-            account,
-            ..*context
-        },
-        None => Context { ..*context },
+    // The server lets the user in, so the settings of that mailbox count.
+    let user = match error.stage() {
+        Stage::Auth => context.user(),
+        _ => None,
+    };
+    let context = &Context {
+        mailbox: user.as_deref().unwrap_or(context.mailbox),
+        ..*context
     };
     let condition = seen(error, context.account);
     if context.clock_is_wrong && is_of_clock(error) {

@@ -9,6 +9,8 @@ use crate::token::claims::Claims;
 /// What is known when something fails.
 pub(super) struct Context<'a> {
     pub(super) account: &'a Account,
+    /// The account's, or that of the user who logs in.
+    pub(super) mailbox: &'a str,
     pub(super) claims: Option<&'a Claims>,
     pub(super) clock_is_wrong: bool,
 }
@@ -33,23 +35,21 @@ pub(super) const SHOW_SMTP_AUTH: &str =
 
 impl<'a> Context<'a> {
     pub(super) fn new(account: &'a Account, claims: Option<&'a Claims>) -> Self {
-        let clock_is_wrong = false;
         Self {
             account,
+            mailbox: account.mailbox(),
             claims,
-            clock_is_wrong,
+            clock_is_wrong: false,
         }
     }
 
-    /// The same account with the mailbox of the user who logs in, if one does: the settings of that mailbox count then.
-    pub(super) fn users_own(&self) -> Option<Account> {
+    /// The user who logs in, if one does.
+    pub(super) fn user(&self) -> Option<String> {
         #[cfg(feature = "login")]
-        if let Some(file) = self.account.users_login() {
-            let mut account = self.account.clone();
-            account.mailbox = file.read().ok()??.user().to_owned();
-            return Some(account);
-        }
-        None
+        let user = || Some(self.account.users_login()?.read().ok()??.user().to_owned());
+        #[cfg(not(feature = "login"))]
+        let user = || None;
+        user()
     }
 
     /// A cause with its commands, filled in.
@@ -79,7 +79,7 @@ impl<'a> Context<'a> {
         let cloud = account.cloud;
         match place {
             Place::ExchangePowerShell | Place::AzureCli => {
-                let mut setup = Setup::new(account);
+                let mut setup = Setup::new(account).mailbox(self.mailbox);
                 #[cfg(feature = "graph")]
                 {
                     setup = setup.graph(account.is_graph());
@@ -106,7 +106,7 @@ impl<'a> Context<'a> {
             Place::Configuration | Place::Portal => Some(
                 text.replace("{scope}", cloud.scope())
                     .replace("{server}", cloud.host())
-                    .replace("{mailbox}", account.mailbox()),
+                    .replace("{mailbox}", self.mailbox),
             ),
         }
     }
