@@ -38,9 +38,7 @@ impl Token {
 
 impl Claims {
     fn read(token: &str) -> Option<Self> {
-        let Ok(Value::Object(claims)) = serde_json::from_slice(&json(token)?) else {
-            return None;
-        };
+        let claims = json(token)?;
         let text = |name: &str| {
             let text = claims.get(name).and_then(Value::as_str);
             printable(text.unwrap_or_default())
@@ -68,18 +66,18 @@ impl Claims {
     }
 }
 
-/// The middle part of a JWT, JSON in base64 (RFC 7519 3.1).
-pub(super) fn json(token: &str) -> Option<Zeroizing<Vec<u8>>> {
+/// The middle part of a JWT, a JSON object in base64 (RFC 7519 3.1).
+pub(super) fn json(token: &str) -> Option<Value> {
     let mut parts = token.split('.');
     let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let json = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('='));
-    Some(Zeroizing::new(json.ok()?))
+    let claims: Value = serde_json::from_slice(&Zeroizing::new(json.ok()?)).ok()?;
+    claims.is_object().then_some(claims)
 }
 
 /// All that a token says of itself, for people; `None` for one that is no JWT.
 pub(crate) fn pretty(token: &Token) -> Option<String> {
-    let claims: Value = serde_json::from_slice(&json(token.secret())?).ok()?;
-    serde_json::to_string_pretty(&claims).ok()
+    serde_json::to_string_pretty(&json(token.secret())?).ok()
 }
 
 #[cfg(test)]

@@ -166,7 +166,6 @@ const REFUSALS: [(&str, Condition); 6] = [
 /// Entra itself, by TLS, so that its signature need not be looked at (OpenID Connect Core 3.1.3.7).
 fn user(id_token: &str) -> Option<String> {
     let claims = claims::json(id_token)?;
-    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
     let mut names = ["upn", "preferred_username"].iter();
     let user =
         names.find_map(|&name| claims.get(name)?.as_str().filter(|name| name.contains('@')))?;
