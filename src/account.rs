@@ -164,37 +164,37 @@ impl Account {
 
     /// The client secret: its *Value* in the portal, not its Secret ID.
     pub fn client_secret(self, secret: impl Into<String>) -> Self {
-        self.with_credential(ClientSecret::value(secret.into()))
+        self.with_credential(Arc::new(ClientSecret::value(secret.into())))
     }
 
     /// A file with the client secret and nothing else, read anew for every token request: systemd credentials, Docker
     /// secrets.
     pub fn client_secret_file(self, path: impl Into<PathBuf>) -> Self {
-        self.with_credential(ClientSecret::file(path.into()))
+        self.with_credential(Arc::new(ClientSecret::file(path.into())))
     }
 
     /// A certificate that is registered with the application, and its private key (RSA), PEM, in either order. Better
     /// than a secret: the key never leaves this machine.
     pub fn client_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
-        self.with_credential(Certificate::pem(pem.into()))
+        self.with_credential(Arc::new(Certificate::pem(pem.into())))
     }
 
     /// A file with both, read anew for every token request, so that a renewed one is taken up.
     pub fn client_certificate_file(self, path: impl Into<PathBuf>) -> Self {
-        self.with_credential(Certificate::file(path.into()))
+        self.with_credential(Arc::new(Certificate::file(path.into())))
     }
 
     /// A file with a token of another identity provider that the application trusts: workload identity federation. It is
     /// read anew for every token request, since its owner replaces it about once an hour.
     pub fn federated_token_file(self, path: impl Into<PathBuf>) -> Self {
-        self.with_credential(FederatedToken::file(path.into()))
+        self.with_credential(Arc::new(FederatedToken::file(path.into())))
     }
 
     /// The identity that Azure gives this machine: a virtual machine, App Service, Container Apps, or a server connected
     /// by Azure Arc. The one assigned by the system, or with a [`client_id`](Self::client_id) that one of the user's.
     /// There is nothing to keep secret, and no tenant to name.
     pub fn managed_identity(self) -> Self {
-        self.with_credential(ManagedIdentity)
+        self.with_credential(Arc::new(ManagedIdentity))
     }
 
     /// The file that keeps a user's [login](crate::login), which [`start`](crate::login::start) makes: mail goes out as the
@@ -205,12 +205,12 @@ impl Account {
     /// else's or if others may read it.
     #[cfg(feature = "login")]
     pub fn login_file(self, path: impl Into<PathBuf>) -> Self {
-        self.with_credential(Login::file(path.into()))
+        self.with_credential(Arc::new(Login::file(path.into())))
     }
 
     /// An access token for Exchange Online that you got elsewhere. It is used as it is and never renewed.
     pub fn access_token(self, token: impl Into<String>) -> Self {
-        self.with_credential(AccessToken::new(token.into()))
+        self.with_credential(Arc::new(AccessToken::new(token.into())))
     }
 
     /// The cloud: where the servers are, and what the token is for. [`Worldwide`](Cloud::Worldwide).
@@ -285,8 +285,8 @@ impl Account {
         }
     }
 
-    fn with_credential(mut self, credential: impl Credential + 'static) -> Self {
-        self.credential = Some(Arc::new(credential));
+    fn with_credential(mut self, credential: Arc<dyn Credential>) -> Self {
+        self.credential = Some(credential);
         self.forget_token()
     }
 

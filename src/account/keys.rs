@@ -24,30 +24,30 @@ pub(super) const KEYS: &[Key] = &[
         text(&mut a.client_id, v)
     }),
     Key::credential("client_secret", |a, v| {
-        proof(a, ClientSecret::value(v.to_owned()))
+        proof(a, Arc::new(ClientSecret::value(v.to_owned())))
     })
     .or("AZURE_CLIENT_SECRET"),
     Key::credential("client_secret_file", |a, v| {
-        proof(a, ClientSecret::file(path(v)?))
+        proof(a, Arc::new(ClientSecret::file(path(v)?)))
     }),
     Key::credential("client_certificate_file", |a, v| {
-        proof(a, Certificate::file(path(v)?))
+        proof(a, Arc::new(Certificate::file(path(v)?)))
     })
     .or("AZURE_CLIENT_CERTIFICATE_PATH"),
     Key::credential("federated_token_file", |a, v| {
-        proof(a, FederatedToken::file(path(v)?))
+        proof(a, Arc::new(FederatedToken::file(path(v)?)))
     })
     .or("AZURE_FEDERATED_TOKEN_FILE"),
     Key::credential(MANAGED_IDENTITY, |a, v| match v {
-        "true" => proof(a, ManagedIdentity),
+        "true" => proof(a, Arc::new(ManagedIdentity)),
         // As if the key were absent: a stronger layer that wants another credential has to name it.
         "false" => Ok(()),
         _ => Err("takes true or false".into()),
     }),
     #[cfg(feature = "login")]
-    Key::credential(file::KEY, |a, v| proof(a, Login::file(path(v)?))),
+    Key::credential(file::KEY, |a, v| proof(a, Arc::new(Login::file(path(v)?)))),
     Key::credential("access_token", |a, v| {
-        proof(a, AccessToken::new(v.to_owned()))
+        proof(a, Arc::new(AccessToken::new(v.to_owned())))
     }),
     Key::plain(CLOUD, |a, v| {
         let known = Cloud::NAMES.iter().find(|(name, _)| *name == v);
@@ -203,8 +203,8 @@ pub(super) fn find(key: &str) -> Result<&'static Key, Error> {
     })
 }
 
-fn proof(account: &mut Account, credential: impl Credential + 'static) -> Result<(), String> {
-    account.credential = Some(Arc::new(credential));
+fn proof(account: &mut Account, credential: Arc<dyn Credential>) -> Result<(), String> {
+    account.credential = Some(credential);
     Ok(())
 }
 
