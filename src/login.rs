@@ -20,7 +20,6 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::account::Account;
 use crate::error::Error;
 use crate::stage::{ErrorKind, Stage};
-use crate::timeouts::Deadline;
 use crate::token::Token;
 use crate::token::credential::wrong;
 use crate::token::login::device::{Clock, DeviceCode};
@@ -50,8 +49,7 @@ pub fn start(account: &Account) -> Result<Prompt, Error> {
     let file = file(account)?;
     file.can_be_written().map_err(|why| file.wrong(&why))?;
     let begun = Instant::now();
-    let total = Deadline::total(&account.timeouts);
-    let code = DeviceCode::request(&account.application(), total)?;
+    let code = DeviceCode::request(&account.application(), &account.timeouts)?;
     let account = account.clone();
     Ok(Prompt {
         account,
@@ -80,7 +78,7 @@ impl Prompt {
 
     /// How long the code was good when it was given.
     pub fn expires_in(&self) -> Duration {
-        self.code.expires_in
+        Duration::from_secs(self.code.expires_in)
     }
 
     /// Waits until the user has logged in, asking as often as Entra wants to be asked, and keeps the login. Until then the file
@@ -94,8 +92,9 @@ impl Prompt {
     pub fn wait(mut self) -> Result<Login, Error> {
         let account = &self.account;
         let application = account.application();
-        let within = || Deadline::total(&account.timeouts);
-        let grant = self.code.wait(&application, &mut self.begun, &within)?;
+        let grant = self
+            .code
+            .wait(&application, &account.timeouts, &mut self.begun)?;
         let missing = |what: &str| Error::new(ErrorKind::Token, Stage::Token, what);
         let refresh_token = grant.refresh_token.as_ref().ok_or_else(|| {
             missing("HTTP 200 without a refresh_token, so that nothing can be kept")

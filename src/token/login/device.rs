@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::hint::table::Condition;
 use crate::secret::Secret;
 use crate::stage::{ErrorKind, Stage};
-use crate::timeouts::Deadline;
+use crate::timeouts::{Deadline, Timeouts};
 use crate::token::answer::{Withheld, seconds, take_word};
 use crate::token::http::Answer;
 use crate::token::login::{Grant, scope};
@@ -21,33 +21,32 @@ pub(crate) struct DeviceCode {
     device_code: Secret,
     pub(crate) user_code: Secret,
     pub(crate) address: Secret,
-    pub(crate) expires_in: Duration,
-    /// In seconds.
+    /// In seconds, as the interval.
+    pub(crate) expires_in: u64,
     interval: u64,
 }
 
-/// The pause between two questions, unless the server says another (RFC 8628 3.2).
-const INTERVAL: Duration = Duration::from_secs(5);
-/// The shortest, from the third question on: a server that says 0 is asked twice at once, and no more. In seconds.
+/// The pause between two questions in seconds, unless the server says another (RFC 8628 3.2).
+const INTERVAL: u64 = 5;
+/// The shortest, from the third question on: a server that says 0 is asked twice at once, and no more.
 const SHORTEST: u64 = 1;
 /// How much longer each `slow_down` makes it (RFC 8628 3.5).
 const SLOWER: u64 = 5;
 /// The longest, after failures: somebody who has entered the code is waiting.
 const LONGEST: u64 = 60;
 /// How long a code is good, unless the server says otherwise (facts.md, "A user's login"), and what it may say at most.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
-const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const LIFETIME: u64 = 15 * 60;
+const MAX_LIFETIME: u64 = 24 * 60 * 60;
 
 /// What a question brings: `None` until the user has logged in.
 type Asked = Result<Option<Box<Grant>>, Error>;
 
 impl DeviceCode {
-    pub(crate) fn request(app: &Application<'_>, total: Deadline) -> Result<Box<Self>, Error> {
+    pub(crate) fn request(app: &Application<'_>, timeouts: &Timeouts) -> Result<Box<Self>, Error> {
         let scope = scope(app);
         let fields = [("client_id", app.client_id), ("scope", &scope)];
         let url = endpoint(&app.authority, app.tenant, "devicecode");
-        let answer = post(&attempt(app, total), &url, &fields);
-        let answer = answer.map_err(|failure| failure.error)?;
+        let answer = ask(app, timeouts, &url, &fields)?;
         Self::read(&answer).map_err(|error| error.about(app.tenant))
     }
 
@@ -70,7 +69,7 @@ impl DeviceCode {
     fn of(json: &mut Value) -> Option<Box<Self>> {
         let time = |field: &str, default| {
             let told = seconds(json.get(field));
-            told.unwrap_or(default).min(MAX_LIFETIME)
+            told.map_or(default, |told| told.as_secs().min(MAX_LIFETIME))
         };
         let (expires_in, interval) = (time("expires_in", LIFETIME), time("interval", INTERVAL));
         let code = Box::new(Self {
@@ -78,18 +77,18 @@ impl DeviceCode {
             user_code: take_word(json, "user_code")?,
             address: take_word(json, "verification_uri")?,
             expires_in,
-            interval: interval.as_secs(),
+            interval,
         });
         let is_secure = code.address.expose().starts_with("https://");
         is_secure.then_some(code)
     }
 
-    /// Asks until the user has logged in, has declined, or the code has expired. `within` gives each question its deadline.
+    /// Asks until the user has logged in, has declined, or the code has expired.
     pub(crate) fn wait(
         &self,
         app: &Application<'_>,
+        timeouts: &Timeouts,
         clock: &mut dyn Clock,
-        within: &dyn Fn() -> Deadline,
     ) -> Result<Box<Grant>, Error> {
         let fields = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -98,8 +97,7 @@ impl DeviceCode {
         ];
         let grant = self.poll(clock, &mut |interval| {
             let asked = SystemTime::now();
-            let answer = post(&attempt(app, within()), &app.endpoint, &fields);
-            let answer = answer.map_err(|failure| failure.error)?;
+            let answer = ask(app, timeouts, &app.endpoint, &fields)?;
             self.judge(&answer, asked, interval)
         });
         grant.map_err(|error| error.about(app.tenant))
@@ -133,9 +131,9 @@ impl DeviceCode {
             if asked == 2 {
                 interval = interval.max(SHORTEST);
             }
-            let left = self.expires_in.saturating_sub(clock.passed());
-            let pause = Duration::from_secs(interval).min(left);
-            clock.sleep(pause);
+            let left = self.expires_in.saturating_sub(clock.passed().as_secs());
+            let pause = interval.min(left);
+            clock.sleep(Duration::from_secs(pause));
             if pause == left {
                 break;
             }
@@ -155,9 +153,19 @@ impl DeviceCode {
     }
 }
 
-fn attempt<'a>(app: &'a Application<'_>, total: Deadline) -> Attempt<'a> {
-    let number = 0;
-    Attempt { app, number, total }
+/// Asks once, and no longer than the timeouts allow.
+fn ask(
+    app: &Application<'_>,
+    timeouts: &Timeouts,
+    url: &str,
+    fields: &[(&str, &str)],
+) -> Result<Box<Answer>, Error> {
+    let attempt = Attempt {
+        app,
+        number: 0,
+        total: Deadline::total(timeouts),
+    };
+    post(&attempt, url, fields).map_err(|failure| failure.error)
 }
 
 /// How time passes.
