@@ -46,14 +46,14 @@ pub(super) fn check(checks: &mut Checks, context: &Context<'_>) -> bool {
 /// Who logged in, how long ago, and when that was renewed; and for how many days it was not.
 fn login(account: &Account) -> Option<(String, u64)> {
     #[cfg(feature = "login")]
-    if let Some(login) = crate::login::kept(account).ok().flatten() {
+    if let Some(kept) = account.users_login()?.read().ok()? {
         let days = |time: SystemTime| days(time.elapsed().unwrap_or_default());
         let ago = |days| match days {
             0 => "today".to_owned(),
             days => format!("{days} days ago"),
         };
-        let renewed = days(login.renewed());
-        let (user, since) = (login.user(), ago(days(login.since())));
+        let renewed = days(kept.last_renewed());
+        let (user, since) = (kept.user(), ago(days(kept.since())));
         let said = format!(": {user} logged in {since}, renewed {}", ago(renewed));
         return Some((said, renewed));
     }
