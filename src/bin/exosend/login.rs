@@ -22,7 +22,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         Ok(true)
     })?;
     logger::start(common);
-    with_file(common, "login", tenant.as_deref(), None, &|config, file| {
+    with_file(common, "login", tenant.as_deref(), &|config, file| {
         let prompt = login::start(&config.account)?;
         show(&prompt, common)?;
         let login = prompt.wait()?;
@@ -38,7 +38,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     common.options(parser, help::LOGOUT, &mut |_, _| Ok(false))?;
     logger::start(common);
-    with_file(common, "logout", None, None, &|config, file| {
+    with_file(common, "logout", None, &|config, file| {
         let ended = login::end(&config.account)?;
         let done = match ended {
             true => "removed",
@@ -53,21 +53,19 @@ pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
 }
 
 /// Does the work for the account that logs in, and the file of its login. The machine's login belongs to its queue's owner, so
-/// it is done as that user, and with the `cache` of tokens that the queue uses.
+/// it is done as that user, and with the cache of tokens that the queue uses.
 fn with_file(
     common: &Common,
     word: &str,
     tenant: Option<&str>,
-    cache: Option<&Path>,
     work: &dyn Fn(&Config, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut config = Config::load_with_cache(common, cache)?;
+    let mut config = Config::load(common)?;
     let file = config
         .login_file()
         .ok_or_else(|| Failure::config("no usual place for a login here: name a login_file"))?;
-    let spool = route::spool(&config).filter(|spool| {
-        cache.is_none() && !spool.own && Path::new(&file).starts_with(spool.root())
-    });
+    let spool = route::spool(&config)
+        .filter(|spool| !spool.own && Path::new(&file).starts_with(spool.root()));
     if let Some(spool) = spool {
         let words: &[_] = match tenant {
             Some(tenant) => &[word, "--tenant", tenant],
@@ -82,8 +80,7 @@ fn with_file(
         }
         let made = spool.make();
         made.map_err(|error| Failure::disk(spool.root(), error))?;
-        let cache = spool.path("state/tokens");
-        return with_file(common, word, tenant, Some(&cache), work);
+        config = Config::load_with_cache(common, Some(&spool.path("state/tokens")))?;
     }
     config.account.set(LOGIN, &file)?;
     if let Some(tenant) = tenant {
