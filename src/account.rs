@@ -355,21 +355,14 @@ impl Account {
         }
     }
 
-    /// An application's scope is all that it may do, a user's is to send.
-    fn default_scope(&self) -> &'static str {
-        #[cfg(all(feature = "graph", feature = "login"))]
-        if self.is_graph() && self.is_users() {
-            return self.cloud.users_graph_scope();
-        }
+    /// The scope where none is set.
+    pub(crate) fn default_scope(&self) -> &'static str {
+        let users = self.is_users();
         #[cfg(feature = "graph")]
         if self.is_graph() {
-            return self.cloud.graph_scope();
+            return self.cloud.graph_scope(users);
         }
-        #[cfg(feature = "login")]
-        if self.is_users() {
-            return self.cloud.users_scope();
-        }
-        self.cloud.scope()
+        self.cloud.scope(users)
     }
 
     /// What is trusted instead of the built-in roots.

@@ -49,48 +49,36 @@ impl Cloud {
         }
     }
 
-    /// The scope for a user (facts.md, "A user's login").
-    #[cfg(feature = "login")]
-    pub(super) fn users_scope(self) -> &'static str {
-        match self {
-            Cloud::Worldwide => "https://outlook.office.com/SMTP.Send",
-            Cloud::GccHigh | Cloud::Dod => "https://outlook.office365.us/SMTP.Send",
-            Cloud::China => "https://partner.outlook.cn/SMTP.Send",
-        }
-    }
-
-    /// The same by Graph.
-    #[cfg(all(feature = "graph", feature = "login"))]
-    pub(super) fn users_graph_scope(self) -> &'static str {
-        match self {
-            Cloud::Worldwide => "https://graph.microsoft.com/Mail.Send",
-            Cloud::GccHigh => "https://graph.microsoft.us/Mail.Send",
-            Cloud::Dod => "https://dod-graph.microsoft.us/Mail.Send",
-            Cloud::China => "https://microsoftgraph.chinacloudapi.cn/Mail.Send",
-        }
-    }
-
-    pub(crate) fn scope(self) -> &'static str {
-        match self {
-            Cloud::Worldwide => "https://outlook.office365.com/.default",
-            Cloud::GccHigh | Cloud::Dod => "https://outlook.office365.us/.default",
-            Cloud::China => "https://partner.outlook.cn/.default",
+    /// What a token is for: an application's is all that it may do, a user's is to send (facts.md, "A user's login").
+    pub(super) fn scope(self, users: bool) -> &'static str {
+        match (self, users) {
+            (Cloud::Worldwide, false) => "https://outlook.office365.com/.default",
+            (Cloud::Worldwide, true) => "https://outlook.office.com/SMTP.Send",
+            (Cloud::GccHigh | Cloud::Dod, false) => "https://outlook.office365.us/.default",
+            (Cloud::GccHigh | Cloud::Dod, true) => "https://outlook.office365.us/SMTP.Send",
+            (Cloud::China, false) => "https://partner.outlook.cn/.default",
+            (Cloud::China, true) => "https://partner.outlook.cn/SMTP.Send",
         }
     }
 
     #[cfg(feature = "graph")]
     pub(super) fn graph(self) -> &'static str {
-        let scope = self.graph_scope();
+        let scope = self.graph_scope(false);
         scope.strip_suffix("/.default").unwrap_or(scope)
     }
 
+    /// The same by Graph.
     #[cfg(feature = "graph")]
-    pub(super) fn graph_scope(self) -> &'static str {
-        match self {
-            Cloud::Worldwide => "https://graph.microsoft.com/.default",
-            Cloud::GccHigh => "https://graph.microsoft.us/.default",
-            Cloud::Dod => "https://dod-graph.microsoft.us/.default",
-            Cloud::China => "https://microsoftgraph.chinacloudapi.cn/.default",
+    pub(super) fn graph_scope(self, users: bool) -> &'static str {
+        match (self, users) {
+            (Cloud::Worldwide, false) => "https://graph.microsoft.com/.default",
+            (Cloud::Worldwide, true) => "https://graph.microsoft.com/Mail.Send",
+            (Cloud::GccHigh, false) => "https://graph.microsoft.us/.default",
+            (Cloud::GccHigh, true) => "https://graph.microsoft.us/Mail.Send",
+            (Cloud::Dod, false) => "https://dod-graph.microsoft.us/.default",
+            (Cloud::Dod, true) => "https://dod-graph.microsoft.us/Mail.Send",
+            (Cloud::China, false) => "https://microsoftgraph.chinacloudapi.cn/.default",
+            (Cloud::China, true) => "https://microsoftgraph.chinacloudapi.cn/Mail.Send",
         }
     }
 }

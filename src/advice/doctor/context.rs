@@ -76,7 +76,6 @@ impl<'a> Context<'a> {
     /// A command or a setting with this account's values. `None` where one of them cannot be quoted.
     fn fill(&self, place: Place, text: &str) -> Option<String> {
         let account = self.account;
-        let cloud = account.cloud;
         match place {
             Place::ExchangePowerShell | Place::AzureCli => {
                 let mut setup = Setup::new(account).mailbox(self.mailbox);
@@ -104,8 +103,8 @@ impl<'a> Context<'a> {
                 Some(text)
             }
             Place::Configuration | Place::Portal => Some(
-                text.replace("{scope}", cloud.scope())
-                    .replace("{server}", cloud.host())
+                text.replace("{scope}", account.default_scope())
+                    .replace("{server}", account.cloud.host())
                     .replace("{mailbox}", self.mailbox),
             ),
         }
