@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser};
 use crate::common::{Common, value};
 use crate::config::{Config, LOGIN};
 use crate::exit::{self, Failure};
-use crate::out::tell;
+use crate::out::{Said, tell};
 use crate::queue::{self, route};
 use crate::{help, logger};
 
@@ -30,7 +30,7 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         tell(
             common.json,
             &format!("{user} is logged in: {file}\n{}", next(config, file, user)),
-            vec![("user", user.into()), ("login_file", file.into())],
+            &[("user", Said::Text(user)), ("login_file", Said::Text(file))],
         )
     })
 }
@@ -47,7 +47,10 @@ pub(crate) fn end(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         tell(
             common.json,
             &format!("{done}: {file}"),
-            vec![("logged_out", ended.into()), ("login_file", file.into())],
+            &[
+                ("logged_out", Said::Truth(ended)),
+                ("login_file", Said::Text(file)),
+            ],
         )
     })
 }
@@ -115,10 +118,10 @@ fn show(prompt: &login::Prompt, common: &Common) -> Result<(), Failure> {
             "Open this address on any device, and enter the code:\n\n  {address}\n  {code}\n\nThe code is good for \
              {minutes} minutes. Ctrl-C ends this, and leaves an earlier login as it is."
         ),
-        vec![
-            ("verification_uri", address.into()),
-            ("user_code", code.into()),
-            ("expires_in", seconds.into()),
+        &[
+            ("verification_uri", Said::Text(address)),
+            ("user_code", Said::Text(code)),
+            ("expires_in", Said::Number(seconds)),
         ],
     )
 }

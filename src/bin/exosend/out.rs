@@ -20,12 +20,28 @@ pub(crate) fn show(text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::new(exit::TRY_AGAIN, format!("stdout: {error}")))
 }
 
+/// A field of what is told. It is borrowed, since most often the words are wanted.
+pub(crate) enum Said<'a> {
+    Text(&'a str),
+    Number(u64),
+    Truth(bool),
+}
+
 /// The words for a person, or with `--json` an object of these fields.
-pub(crate) fn tell(as_json: bool, words: &str, fields: Vec<(&str, Value)>) -> Result<(), Failure> {
-    match as_json {
-        true => say_json(&object(fields)),
-        false => say(words),
+pub(crate) fn tell(as_json: bool, words: &str, fields: &[(&str, Said<'_>)]) -> Result<(), Failure> {
+    if !as_json {
+        return say(words);
     }
+    let mut object = Map::new();
+    for (name, said) in fields {
+        let value = match *said {
+            Said::Text(text) => Value::from(text),
+            Said::Number(number) => Value::from(number),
+            Said::Truth(truth) => Value::from(truth),
+        };
+        object.insert((*name).to_owned(), value);
+    }
+    say_json(&Value::Object(object))
 }
 
 /// The same as by `json!`, which makes twice the code for each field.

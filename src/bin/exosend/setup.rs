@@ -7,7 +7,7 @@ use lexopt::{Arg, Parser};
 use crate::common::{Common, value};
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::tell;
+use crate::out::{Said, tell};
 use crate::{help, logger};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -31,8 +31,8 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
     }
     let setup = Setup::new(&config.account).classic(classic).graph(graph);
     let script = script(&config, setup.undo(undo), object_id.as_deref())?;
-    let fields = vec![("script", script.as_str().into())];
-    tell(common.json, script.trim_end(), fields)
+    let fields = [("script", Said::Text(&script))];
+    tell(common.json, script.trim_end(), &fields)
 }
 
 /// Completes the script with the Object ID that the account's token tells.

@@ -6,7 +6,7 @@ use lexopt::{Arg, Parser};
 use crate::common::Common;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::out::{say_ready, tell};
+use crate::out::{Said, say_ready, tell};
 use crate::{exit, help, logger};
 
 pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
@@ -27,8 +27,11 @@ pub(crate) fn run(parser: Parser, common: &mut Common) -> Result<(), Failure> {
         return say_ready(&advice::claims(&token).ok_or_else(opaque)?);
     }
     let (secret, left) = (token.secret(), token.expires_in().as_secs());
-    let fields = vec![("access_token", secret.into()), ("expires_in", left.into())];
-    tell(common.json, secret, fields)
+    let fields = [
+        ("access_token", Said::Text(secret)),
+        ("expires_in", Said::Number(left)),
+    ];
+    tell(common.json, secret, &fields)
 }
 
 fn opaque() -> Failure {
