@@ -20,13 +20,16 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Whether this run has to look, which is once a day; the first run of all only begins the day.
 pub(super) fn is_due(spool: &Spool) -> bool {
     let seen = std::fs::metadata(spool.path(SEEN)).and_then(|mark| mark.modified());
-    // A time in the future is due, too: the clock was wrong.
-    let passed = |last: &SystemTime| last.elapsed().map_or(true, |passed| passed >= DAY);
-    let due = seen.as_ref().is_ok_and(passed);
-    if due || seen.is_err() {
+    let due = seen.map(|last| is_past(last, DAY));
+    if !matches!(due, Ok(false)) {
         let _ = spool.mark(SEEN);
     }
-    due
+    due.unwrap_or(false)
+}
+
+/// A time in the future counts, too: the clock was wrong.
+fn is_past(time: SystemTime, age: Duration) -> bool {
+    time.elapsed().map_or(true, |passed| passed >= age)
 }
 
 /// A failure is logged, and the renewal tried again the next day.
@@ -34,7 +37,7 @@ pub(super) fn renew(config: &Config, log: &Log) {
     if config.credential() != Some(LOGIN) {
         return;
     }
-    let old = |login: &login::Login| login.renewed().elapsed().map_or(true, |age| age >= WEEK);
+    let old = |login: &login::Login| is_past(login.renewed(), WEEK);
     let renewed = match login::kept(&config.account) {
         Ok(login) if !login.as_ref().is_some_and(old) => return,
         Ok(_) => Token::fetch(&config.account),
