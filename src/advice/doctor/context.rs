@@ -133,3 +133,30 @@ pub(super) const fn exchange(commands: &'static [&'static str]) -> Commands {
 pub(super) const fn browse(addresses: &'static [&'static str]) -> Commands {
     (Place::Portal, addresses)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_is_refused_is_replaced_by_the_accounts_own() {
+        let scope = |account: Account| {
+            let context = Context::new(&account, None);
+            context.filled(Place::Configuration, &[SCOPE]).concat()
+        };
+        let account = || Account::new("robot@contoso.com");
+        let smtp = "scope = https://outlook.office365.com/.default";
+        assert_eq!(scope(account()), smtp);
+        #[cfg(feature = "graph")]
+        {
+            let by_graph = account().transport(crate::account::Transport::Graph);
+            let graph = "scope = https://graph.microsoft.com/.default";
+            assert_eq!(scope(by_graph), graph);
+        }
+        #[cfg(feature = "login")]
+        {
+            let users = "scope = https://outlook.office.com/SMTP.Send";
+            assert_eq!(scope(account().login_file("/nonexistent")), users);
+        }
+    }
+}
