@@ -20,7 +20,7 @@ use crate::account::transport::{MAX_MESSAGE, fits};
 use crate::dial::Interrupt;
 use crate::error::Error;
 use crate::flow::{Sink, Source, copy};
-use crate::graph::body::{Body, unread};
+use crate::graph::body::{Body, ENCODED_BLOCK, unread};
 use crate::graph::connection::Connection;
 use crate::message::head;
 use crate::message::letter::Letter;
@@ -136,8 +136,8 @@ impl Graph {
         // No endpoint and no token has a space or a line end in it: both are refused where they come from.
         let (_, host) = endpoint.split_once("://").unwrap_or_default();
         let token = self.token.secret();
-        // A string that grows leaves copies of the token behind.
-        let room = 256 + path.len() + host.len() + token.len();
+        // A string that grows leaves copies of the token behind, and the first block follows.
+        let room = 256 + path.len() + host.len() + token.len() + ENCODED_BLOCK;
         let mut head = Zeroizing::new(String::with_capacity(room));
         // A string takes whatever is written.
         let _ = write!(

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::hint::graph::of_answer;
+use crate::hint::table::Condition;
 use crate::receipt::Receipt;
 use crate::reply::Reply;
 use crate::stage::{ErrorKind, Stage};
@@ -13,7 +14,7 @@ use crate::token::http::Answer;
 
 /// 202 and nothing else is success: with 200 messages were lost, with 504 delivered (facts.md, "Graph").
 ///
-/// `{"error": {"code": "ErrorAccessDenied", "message": "Access is denied.", "innerError": {"request-id": "..."}}}`
+/// `{"error": {"code": "ErrorAccessDenied", "message": "Access is denied.", "innerError": {...}}}`
 pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     let withheld = Withheld {
         name: "[token]",
@@ -21,18 +22,11 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     };
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let error = json.get("error");
-    let inner = error.and_then(|error| error.get("innerError").or(error.get("innererror")));
-    let text = |object: Option<&Value>, name: &str| {
-        withheld.said(object.and_then(|object| object.get(name)))
-    };
-    // What Microsoft's support asks for.
+    let text = |name: &str| withheld.said(error.and_then(|error| error.get(name)));
+    // What Microsoft's support asks for. The body of an error repeats it.
     let id = match &answer.request_id {
-        Some(id) => withheld.cut_from(id),
-        None => text(inner, "request-id"),
-    };
-    let id = match id.as_str() {
-        "" => id,
-        id => format!(" (request-id {id})"),
+        Some(id) => format!(" (request-id {})", withheld.cut_from(id)),
+        None => String::new(),
     };
     let status = answer.status;
     if status == 202 {
@@ -42,7 +36,7 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
             refused: Vec::new(),
         });
     }
-    let (code, message) = (text(error, "code"), text(error, "message"));
+    let (code, message) = (text("code"), text("message"));
     let what = match (code.as_str(), message.as_str()) {
         ("", _) => withheld.cut_from(&answer.what_instead_of_json()),
         (code, message) => {
@@ -56,7 +50,7 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
         (300..=499, "") if !answer.is_json() && !matches!(status, 408 | 413 | 429) => {
             ErrorKind::Protocol
         }
-        (403, "ErrorSendAsDenied") => ErrorKind::Refused,
+        (403, _) if condition == Some(Condition::SendAsDenied) => ErrorKind::Refused,
         (401 | 403 | 404, _) => ErrorKind::Auth,
         (408 | 429 | 500.., _) => ErrorKind::Deferred,
         (400..=499, _) => ErrorKind::Refused,

@@ -15,6 +15,7 @@ use crate::token::http::Answer;
 
 /// In base64, 16 KiB: a TLS record.
 const BLOCK: usize = 12 * 1024;
+pub(super) const ENCODED_BLOCK: usize = BLOCK / 3 * 4;
 
 /// Takes a text and sends it. The last block is kept back until the text has ended at its declared length: an unfinished
 /// message is never a whole request (RFC 9112 8).
@@ -22,8 +23,8 @@ pub(super) struct Body<'t> {
     connection: &'t mut Connection,
     timeouts: &'t Timeouts,
     total: Deadline,
-    /// The header of the request, until it leaves with the first block.
-    head: Zeroizing<String>,
+    /// What is written next: the header of the request, too, until it leaves with the first block. It has room for both.
+    out: Zeroizing<String>,
     /// Bytes that are still to come.
     left: u64,
     ends: LineEnds,
@@ -44,7 +45,7 @@ impl<'t> Body<'t> {
             connection,
             timeouts,
             total,
-            head,
+            out: head,
             left: length,
             ends: LineEnds::default(),
             block: Vec::new(),
@@ -57,9 +58,9 @@ impl<'t> Body<'t> {
     pub(super) fn finish(mut self, written: io::Result<()>) -> Result<(Answer, bool), Error> {
         let ended = written.and_then(|()| {
             self.total.remaining()?;
-            let before = self.block.len();
-            self.ends.finish(&mut self.block);
-            self.count(before)?;
+            if self.ends.are_missing_one() {
+                self.write_all(b"\r\n")?;
+            }
             match self.left {
                 0 => self.send(0),
                 _ => Err(io::Error::other(
@@ -84,29 +85,18 @@ impl<'t> Body<'t> {
         }
     }
 
-    /// Counts what was added to a block that had `before` bytes.
-    fn count(&mut self, before: usize) -> io::Result<()> {
-        let more = (self.block.len() - before) as u64;
-        self.left = self
-            .left
-            .checked_sub(more)
-            .ok_or_else(|| io::Error::other("the message is longer than its envelope says"))?;
-        Ok(())
-    }
-
     /// Sends blocks until no more than `most` bytes are left.
     fn send(&mut self, most: usize) -> io::Result<()> {
         while self.block.len() > most {
             let block = self.block.drain(..BLOCK.min(self.block.len()));
-            let encoded = STANDARD.encode(block.as_slice());
+            self.out.push_str(&STANDARD.encode(block.as_slice()));
             drop(block);
-            let head = std::mem::take(&mut self.head);
-            let out = Zeroizing::new([head.as_str(), &encoded].concat());
             let deadline = self.total.step(self.timeouts.block, "block");
-            if let Err(failure) = self.connection.write(out.as_bytes(), deadline) {
+            if let Err(failure) = self.connection.write(self.out.as_bytes(), deadline) {
                 self.failure = Some(failure);
                 return Err(io::Error::other("the request has ended"));
             }
+            self.out.clear();
         }
         Ok(())
     }
@@ -127,7 +117,10 @@ impl Sink for Body<'_> {
             self.total.remaining()?;
             let before = self.block.len();
             self.ends.feed(piece, &mut self.block);
-            self.count(before)?;
+            let more = (self.block.len() - before) as u64;
+            let left = self.left.checked_sub(more);
+            self.left = left
+                .ok_or_else(|| io::Error::other("the message is longer than its envelope says"))?;
             self.send(BLOCK)?;
         }
         Ok(())
@@ -136,38 +129,25 @@ impl Sink for Body<'_> {
 
 /// Any line end becomes CRLF, and a missing last one is added, as SMTP has it.
 #[derive(Default)]
-pub(super) struct LineEnds {
-    cr: bool,
-    amid_line: bool,
+struct LineEnds {
+    last: Option<u8>,
 }
 
 impl LineEnds {
-    pub(super) fn feed(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        let mut rest = text;
-        while let Some((&first, behind)) = rest.split_first() {
-            let is_behind_cr = std::mem::replace(&mut self.cr, first == b'\r');
-            rest = match first {
-                b'\n' if is_behind_cr => behind,
-                b'\r' | b'\n' => {
-                    out.extend_from_slice(b"\r\n");
-                    self.amid_line = false;
-                    behind
-                }
-                _ => {
-                    let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-                    let (line, behind) = rest.split_at(end);
-                    out.extend_from_slice(line);
-                    self.amid_line = true;
-                    behind
-                }
-            };
+    fn feed(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        for &byte in text {
+            match byte {
+                b'\n' if self.last == Some(b'\r') => {}
+                b'\r' | b'\n' => out.extend_from_slice(b"\r\n"),
+                _ => out.push(byte),
+            }
+            self.last = Some(byte);
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        if std::mem::take(&mut self.amid_line) {
-            out.extend_from_slice(b"\r\n");
-        }
+    /// Whether the last line is not ended.
+    fn are_missing_one(&self) -> bool {
+        self.last.is_some_and(|last| !matches!(last, b'\r' | b'\n'))
     }
 }
 
@@ -214,8 +194,8 @@ mod tests {
             let (before, behind) = text.split_at(cut);
             ends.feed(before, &mut out);
             ends.feed(behind, &mut out);
-            ends.finish(&mut out);
-            assert_eq!(out, b"a\r\n\r\nb\r\n\r\nc\r\n\r\nd\r\n", "{cut}");
+            assert_eq!(out, b"a\r\n\r\nb\r\n\r\nc\r\n\r\nd", "{cut}");
+            assert!(ends.are_missing_one());
         }
     }
 

@@ -112,11 +112,12 @@ fn read(text: &[u8], whole: bool, is_own: bool) -> Result<(Head, usize), String>
 
 /// Whether two texts are the same address, whatever their case, with a dot at the end or in quotes that it does not need.
 fn is_same(one: &str, other: &str) -> bool {
-    let bare = |spec: &str| {
-        let spec = spec.strip_suffix('.').unwrap_or(spec);
-        spec.replace(['"', '\\'], "")
-    };
-    bare(one).eq_ignore_ascii_case(&bare(other))
+    fn bare(spec: &str) -> impl Iterator<Item = u8> {
+        let bytes = spec.strip_suffix('.').unwrap_or(spec).bytes();
+        let bytes = bytes.filter(|byte| !matches!(byte, b'"' | b'\\'));
+        bytes.map(|byte| byte.to_ascii_lowercase())
+    }
+    bare(one).eq(bare(other))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
