@@ -27,13 +27,23 @@ pub enum End {
 /// reset in std, where `set_linger` is not stable.
 pub(super) struct Tcp {
     socket: Arc<TcpStream>,
+    /// Behind the socket, which is dropped before it: who waits for the count may rely on the FIN.
+    count: Option<Count>,
     lifetime: Arc<Lifetime>,
     one_unread: bool,
-    counted_out: bool,
     wrote: bool,
     turns: usize,
     sent: u64,
     end_at: Option<(u64, End)>,
+}
+
+/// Counts the connection out when it is dropped.
+struct Count(Arc<Lifetime>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
 }
 
 impl Tcp {
@@ -41,9 +51,9 @@ impl Tcp {
         let _ = socket.set_nodelay(true);
         Self {
             socket,
+            count: Some(Count(Arc::clone(&lifetime))),
             lifetime,
             one_unread: false,
-            counted_out: false,
             wrote: true,
             turns: 0,
             sent: 0,
@@ -82,15 +92,9 @@ impl Tcp {
             End::Silent => self.drain(),
             End::StopReading => {
                 // Without reading nobody sees the client go, so `settle` does not wait for this connection.
-                self.count_out();
+                self.count = None;
                 self.lifetime.until_over();
             }
-        }
-    }
-
-    fn count_out(&mut self) {
-        if !std::mem::replace(&mut self.counted_out, true) {
-            self.lifetime.closed();
         }
     }
 
@@ -145,6 +149,5 @@ impl Drop for Tcp {
     fn drop(&mut self) {
         // With the last byte read, closing sends FIN and not RST.
         let _ = self.read_the_unread();
-        self.count_out();
     }
 }
