@@ -119,17 +119,20 @@ impl Log {
         mailbox: &str,
         why: &Failure,
     ) {
+        let (name, wait) = (trouble.map_or("disk", Trouble::name), wait.as_secs());
+        let failed = trouble.is_none_or(Trouble::needs_a_person);
+        let event = format!("held trouble={name} wait={wait}");
+        self.failure(&event, mailbox, why, failed);
+    }
+
+    /// What is about no message.
+    pub(super) fn failure(&self, event: &str, mailbox: &str, why: &Failure, failed: bool) {
         let facts = Facts {
             from: mailbox.to_owned(),
             ..Facts::default()
         };
         let line = report::line(&facts, None, Some(why));
-        let (name, wait) = (trouble.map_or("disk", Trouble::name), wait.as_secs());
-        let failed = trouble.is_none_or(Trouble::needs_a_person);
-        self.write(
-            &format!("event=held trouble={name} wait={wait} {line}"),
-            failed,
-        );
+        self.write(&format!("event={event} {line}"), failed);
     }
 }
 

@@ -9,7 +9,6 @@ use super::log::Log;
 use super::spool::Spool;
 use crate::config::{Config, LOGIN};
 use crate::exit::Failure;
-use crate::report::{self, Facts};
 
 /// The file in the spool whose time says when a run has looked.
 const SEEN: &str = "login.seen";
@@ -47,8 +46,7 @@ pub(super) fn renew(config: &Config, log: &Log) {
         Ok(_) => log.note("event=login text=\"renewed\""),
         Err(error) => {
             let failure = config.blame(Failure::from(error));
-            let line = report::line(&Facts::default(), None, Some(&failure));
-            log.write(&format!("event=login {line}"), true);
+            log.failure("login", "", &failure, true);
         }
     }
 }
