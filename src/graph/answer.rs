@@ -14,7 +14,7 @@ use crate::token::http::Answer;
 
 /// 202 and nothing else is success: with 200 messages were lost, with 504 delivered (facts.md, "Graph").
 ///
-/// `{"error": {"code": "ErrorAccessDenied", "message": "Access is denied.", "innerError": {...}}}`
+/// `{"error": {"code": "ErrorAccessDenied", "message": "Access is denied.", "innerError": {"request-id": "..."}}}`
 pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     let withheld = Withheld {
         name: "[token]",
@@ -22,11 +22,18 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
     };
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let error = json.get("error");
-    let text = |name: &str| withheld.said(error.and_then(|error| error.get(name)));
-    // What Microsoft's support asks for. The body of an error repeats it.
+    let inner = error.and_then(|error| error.get("innerError"));
+    let text = |object: Option<&Value>, name: &str| {
+        withheld.said(object.and_then(|object| object.get(name)))
+    };
+    // What Microsoft's support asks for.
     let id = match &answer.request_id {
-        Some(id) => format!(" (request-id {})", withheld.cut_from(id)),
-        None => String::new(),
+        Some(id) => withheld.cut_from(id),
+        None => text(inner, "request-id"),
+    };
+    let id = match id.as_str() {
+        "" => id,
+        id => format!(" (request-id {id})"),
     };
     let status = answer.status;
     if status == 202 {
@@ -36,7 +43,7 @@ pub(super) fn judge(answer: &Answer, token: &Token) -> Result<Receipt, Error> {
             refused: Vec::new(),
         });
     }
-    let (code, message) = (text("code"), text("message"));
+    let (code, message) = (text(error, "code"), text(error, "message"));
     let what = match (code.as_str(), message.as_str()) {
         ("", _) => withheld.cut_from(&answer.what_instead_of_json()),
         (code, message) => {

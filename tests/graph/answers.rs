@@ -89,6 +89,19 @@ fn an_error_code_becomes_a_kind_with_a_hint() {
     }
 }
 
+/// Some answers have it in the error alone.
+#[test]
+fn a_request_id_is_shown_wherever_the_answer_has_it() {
+    let error = r#"{"error":{"code":"ErrorAccessDenied","message":"No.","innerError":{"request-id":"7f3d"}}}"#;
+    for answer in [
+        Answer::status(403).body(error),
+        Answer::status(403).header("request-id", "7f3d"),
+    ] {
+        let said = answered(answer).to_string();
+        assert!(said.ends_with(" (request-id 7f3d)"), "{said}");
+    }
+}
+
 #[test]
 fn a_throttled_message_is_transient_with_its_retry_after() {
     for (status, code) in [
