@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::flow::{Sink, Source, copy};
 use crate::graph::body::{Body, ENCODED_BLOCK, unread};
 use crate::graph::connection::Connection;
-use crate::message::head;
+use crate::message::head::{self, Head};
 use crate::message::letter::Letter;
 use crate::message::octets::Length;
 use crate::receipt::Receipt;
@@ -130,19 +130,19 @@ impl Graph {
             .remove(b'~')
             .remove(b'@');
         let mailbox = utf8_percent_encode(self.account.mailbox(), ENCODED);
-        let path = format!("/v1.0/users/{mailbox}/sendMail");
         let (endpoint, length) = (self.account.graph(), text.length);
-        log::debug!("graph request to {endpoint}{path}, {length} bytes of MIME");
+        log::debug!("graph request to {endpoint} for {mailbox}, {length} bytes of MIME");
         // No endpoint and no token has a space or a line end in it: both are refused where they come from.
         let (_, host) = endpoint.split_once("://").unwrap_or_default();
         let token = self.token.secret();
         // A string that grows leaves copies of the token behind, and the first block follows.
-        let room = 256 + path.len() + host.len() + token.len() + ENCODED_BLOCK;
+        let name = 3 * self.account.mailbox().len();
+        let room = 256 + name + host.len() + token.len() + ENCODED_BLOCK;
         let mut head = Zeroizing::new(String::with_capacity(room));
         // A string takes whatever is written.
         let _ = write!(
             head,
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {}\r\nauthorization: Bearer {token}\r\n\
+            "POST /v1.0/users/{mailbox}/sendMail HTTP/1.1\r\nhost: {host}\r\nuser-agent: {}\r\nauthorization: Bearer {token}\r\n\
              content-type: text/plain\r\ncontent-length: {}\r\n\r\n",
             http::USER_AGENT,
             length.div_ceil(3) * 4,
@@ -189,9 +189,7 @@ enum Rest<'t> {
 impl<'t> Text<'t> {
     /// Of a message that this crate made.
     pub(crate) fn of(letter: &'t Letter<'t>) -> Result<Self, Error> {
-        let mut head = head::own(&letter.head).map_err(unnamed)?;
-        head.name_only(&letter.route.to).map_err(unnamed)?;
-        let mut start = head.text();
+        let (mut start, _) = named(head::own(&letter.head), &letter.route.to)?;
         // Without the empty line: the body begins with more fields.
         start.truncate(start.len() - 2);
         let length = start.len() as u64 + letter.body.size();
@@ -216,21 +214,19 @@ impl<'t> Text<'t> {
         let (start, is_whole) = read.map_err(|error| unread(error, total))?;
         let size = size.unwrap_or_else(|| length(&start));
         fits(size)?;
-        let (mut head, body) = head::split(&start, is_whole).map_err(unnamed)?;
+        let (mut head, body) = named(head::split(&start, is_whole), to)?;
         let (was, body) = start.split_at_checked(body).unwrap_or_default();
         // If no body follows, the header's last line gets its end. A byte order mark alone is no line.
         let mut length = Length::default();
         length.feed(was);
         let more = (!body.is_empty()).then(Length::default);
         let was = length.with(more.as_ref());
-        head.name_only(to).map_err(unnamed)?;
-        let mut start = head.text();
-        let length = start.len() as u64 + size.saturating_sub(was);
+        let length = head.len() as u64 + size.saturating_sub(was);
         fits(length)?;
-        start.extend_from_slice(body);
+        head.extend_from_slice(body);
         let rest = Rest::Read(message);
         Ok(Self {
-            start,
+            start: head,
             rest,
             length,
         })
@@ -283,8 +279,13 @@ fn length(text: &[u8]) -> u64 {
     length.with(None)
 }
 
-fn unnamed(what: String) -> Error {
-    Error::input(Stage::Message, "to", what)
+/// A header that names these recipients and nobody else, from one that was read; and where the body begins.
+fn named(read: Result<(Head, usize), String>, to: &[String]) -> Result<(Vec<u8>, usize), Error> {
+    let named = read.and_then(|(mut head, body)| {
+        head.name_only(to)?;
+        Ok((head.text(), body))
+    });
+    named.map_err(|what| Error::input(Stage::Message, "to", what))
 }
 
 #[cfg(test)]

@@ -96,9 +96,10 @@ impl Prompt {
             .code
             .wait(&application, &account.timeouts, &mut self.begun)?;
         let missing = |what: &str| Error::new(ErrorKind::Token, Stage::Token, what);
-        let refresh_token = grant.refresh_token.as_ref().ok_or_else(|| {
-            missing("HTTP 200 without a refresh_token, so that nothing can be kept")
-        })?;
+        let refresh_token = grant
+            .refresh_token
+            .as_ref()
+            .ok_or_else(|| missing("HTTP 200 without a refresh_token to keep"))?;
         let user = grant
             .token
             .user

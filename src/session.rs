@@ -238,7 +238,7 @@ impl Session {
             Way::Graph(_) => Err(Error::input(
                 Stage::Account,
                 "transport",
-                "graph takes a message or none: there is nothing to ask beforehand",
+                "graph cannot be asked beforehand",
             )),
         }
     }

@@ -466,7 +466,7 @@ fn another_application_cannot_use_the_login() {
     assert!(
         error
             .to_string()
-            .ends_with("`client_id` is another: exosend login"),
+            .contains("logged in for another `client_id`, "),
         "{error}"
     );
 }

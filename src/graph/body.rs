@@ -63,9 +63,7 @@ impl<'t> Body<'t> {
             }
             match self.left {
                 0 => self.send(0),
-                _ => Err(io::Error::other(
-                    "the message is shorter than its envelope says",
-                )),
+                _ => Err(of_another_length()),
             }
         });
         let (patience, name) = match &self.failure {
@@ -94,7 +92,8 @@ impl<'t> Body<'t> {
             let deadline = self.total.step(self.timeouts.block, "block");
             if let Err(failure) = self.connection.write(self.out.as_bytes(), deadline) {
                 self.failure = Some(failure);
-                return Err(io::Error::other("the request has ended"));
+                // Shown to nobody.
+                return Err(io::ErrorKind::BrokenPipe.into());
             }
             self.out.clear();
         }
@@ -110,6 +109,10 @@ pub(super) fn unread(error: io::Error, total: Deadline) -> Error {
     }
 }
 
+fn of_another_length() -> io::Error {
+    io::Error::other("the message is not as long as its envelope says")
+}
+
 impl Sink for Body<'_> {
     /// Looks at the clock: a slow reader may take long to fill a block.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -119,8 +122,7 @@ impl Sink for Body<'_> {
             self.ends.feed(piece, &mut self.block);
             let more = (self.block.len() - before) as u64;
             let left = self.left.checked_sub(more);
-            self.left = left
-                .ok_or_else(|| io::Error::other("the message is longer than its envelope says"))?;
+            self.left = left.ok_or_else(of_another_length)?;
             self.send(BLOCK)?;
         }
         Ok(())

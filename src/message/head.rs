@@ -36,8 +36,8 @@ pub fn split(text: &[u8], whole: bool) -> Result<(Head, usize), String> {
 }
 
 /// The header of a message of our own: nothing of it is in doubt.
-pub(crate) fn own(text: &str) -> Result<Head, String> {
-    read(text.as_bytes(), true, true).map(|(head, _)| head)
+pub(crate) fn own(text: &str) -> Result<(Head, usize), String> {
+    read(text.as_bytes(), true, true)
 }
 
 fn read(text: &[u8], whole: bool, is_own: bool) -> Result<(Head, usize), String> {
@@ -141,8 +141,7 @@ impl Field {
     }
 
     fn begins(&self, name: &str) -> bool {
-        let begin = self.name.get(..name.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+        list::begins(&self.name, name)
     }
 
     /// Whether it holds addresses, and is not a Bcc.

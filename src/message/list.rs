@@ -23,7 +23,7 @@ mod token;
 use phrase::{Piece, comment, phrase, pieces, pieces_of};
 use token::{Kind, Token, closing, elements, is_atext, is_phrase, text_of, tokens};
 
-pub(crate) use phrase::{encoded_list, encoded_text};
+pub(crate) use phrase::{begins, encoded_list, encoded_text};
 
 /// One mailbox of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -73,9 +73,8 @@ impl Credential for Login {
         let kept = self.kept()?;
         let (user, client_id) = (kept.user(), kept.client_id());
         if !client_id.eq_ignore_ascii_case(app.client_id) {
-            let what = format!(
-                "{user} logged in for the application {client_id}, and `client_id` is another: exosend login"
-            );
+            let what =
+                format!("{user} logged in for another `client_id`, {client_id}: exosend login");
             return Err(self.file.wrong(&what).into());
         }
         let scope = scope(app);

@@ -85,7 +85,7 @@ fn what_is_known_beforehand_costs_no_token() {
     run.exits(65);
     let run = machine.run("send --dry-run --to ann@example.com --text x", "");
     run.exits(78);
-    run.err_has("graph takes a message or none");
+    run.err_has("graph cannot be asked beforehand");
     assert!(machine.exchange.graph_requests().is_empty());
 }
 

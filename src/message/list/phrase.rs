@@ -106,17 +106,19 @@ fn decoded(word: &str) -> Option<(&str, Vec<u8>)> {
     const READABLE: &str =
         "utf-8 us-ascii iso-8859- windows-125 koi8- euc- gb big5 shift_jis ks_c_5601";
     let (charset, encoding, text) = parts(word)?;
-    let is_of = |known: &str| {
-        let begin = charset.get(..known.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(known))
-    };
     let bytes = match encoding.eq_ignore_ascii_case("b") {
         true => STANDARD.decode(text).ok()?,
         // `=40` becomes `%40`. `mended` has left no other `%`.
         false => percent_decode_str(&text.replace('=', "%").replace('_', " ")).collect(),
     };
-    let is_readable = READABLE.split(' ').any(is_of);
+    let is_readable = READABLE.split(' ').any(|known| begins(charset, known));
     is_readable.then_some((charset, bytes))
+}
+
+/// Whether a text begins with another, in any case.
+pub(crate) fn begins(text: &str, with: &str) -> bool {
+    let begin = text.get(..with.len());
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with))
 }
 
 /// The text without these characters, control characters and `@`.
