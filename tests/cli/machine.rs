@@ -90,6 +90,8 @@ impl Machine {
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
         let folder = std::env::temp_dir().join(name);
+        // Left by a run that was killed, and had this process's number.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("home/.config")).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_exosend"), folder.join("sendmail")).unwrap();
         let machine = Self { exchange, folder };

@@ -81,6 +81,8 @@ impl Scratch {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("exosend-credentials-{}-{count}", std::process::id());
         let directory = std::env::temp_dir().join(name);
+        // Left by a run that was killed, and had this process's number.
+        let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).unwrap();
         Self(directory)
     }

@@ -114,7 +114,8 @@ fn a_run_sleeps_while_it_waits() {
     until(1);
     let before = ticks();
     let spent = until(2) - before;
-    assert!(spent <= 2, "{spent} hundredths of a second, of {MINUTE:?}");
+    // A run that asks all the time whether the minute is over spends all of it. The second message takes some, too.
+    assert!(spent <= 20, "{spent} hundredths of a second, of {MINUTE:?}");
     end(child).exits(0);
 }
 
