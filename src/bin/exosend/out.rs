@@ -32,16 +32,15 @@ pub(crate) fn tell(as_json: bool, words: &str, fields: &[(&str, Said<'_>)]) -> R
     if !as_json {
         return say(words);
     }
-    let mut object = Map::new();
-    for (name, said) in fields {
+    let fields = fields.iter().map(|(name, said)| {
         let value = match *said {
             Said::Text(text) => Value::from(text),
             Said::Number(number) => Value::from(number),
             Said::Truth(truth) => Value::from(truth),
         };
-        object.insert((*name).to_owned(), value);
-    }
-    say_json(&Value::Object(object))
+        (*name, value)
+    });
+    say_json(&object(fields.collect()))
 }
 
 /// The same as by `json!`, which makes twice the code for each field.

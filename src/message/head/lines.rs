@@ -85,7 +85,7 @@ impl Name {
         };
         let is_folded = self.0.first().is_some_and(u8::is_ascii_whitespace);
         let joined = match is_folded && name_and_value(line).is_some() {
-            // The line before belongs to another field. Its end may be the begin of this one's name, but has no address here.
+            // The line before belongs to another field. Its end may be the beginning of this one's name, but no address of it follows here.
             true => names_field,
             false => names_bcc,
         };
